@@ -2,28 +2,32 @@
 
 import os
 
+from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 DEBUG = bool(os.environ.get("SKMERGE_DEBUG"))  # bounds checks, for the developers' tests
-MSVC = os.name == "nt"
+
+# errno and traps would keep the loops from being vectorised; NaN and infinity stay exact.
+FLAGS = ["/O2"] if os.name == "nt" else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 
 setup(
-    ext_modules=[
-        Extension(
-            f"skmerge._ext.{name}",
-            [f"skmerge/_ext/{name}.pyx"],
-            depends=["skmerge/_ext/simd.h"],
-            # errno and traps would keep the loops from being vectorised; NaN and infinity stay exact.
-            extra_compile_args=["/O2"] if MSVC else ["-O3", "-fno-math-errno", "-fno-trapping-math"],
-            cython_directives={
-                "language_level": 3,
-                "boundscheck": DEBUG,
-                "wraparound": False,
-                "cdivision": True,
-                "initializedcheck": DEBUG,
-                "freethreading_compatible": True,
-            },
-        )
-        for name in ("activation", "kernel", "solver")
-    ]
+    ext_modules=cythonize(
+        [
+            Extension(
+                f"skmerge._ext.{name}",
+                [f"skmerge/_ext/{name}.pyx"],
+                depends=["skmerge/_ext/simd.h"],
+                extra_compile_args=FLAGS,
+            )
+            for name in ("activation", "kernel", "solver")
+        ],
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": DEBUG,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": DEBUG,
+            "freethreading_compatible": True,
+        },
+    )
 )

@@ -1,0 +1,426 @@
+"""Forward pass, gradient and Jacobian of one output of the blended net (see kernel.pxd for the layout).
+
+Limits: |x_j / x_scale_j| is held in [2.2e-308, 1.7e308] under the logarithm, the exponent sum_j A_ij log|x_j| in
+[-300, 300] and |u_i| below 1e150; where a value is held its derivative is zero. Nothing overflows inside them.
+"""
+
+import numpy as np
+
+from libc.math cimport fabs
+from scipy.linalg.cython_blas cimport dgemv
+
+from skmerge._ext.types cimport clones, skmerge_exp, skmerge_log
+
+cdef double EXPONENT_LIMIT = 300.0
+cdef double LINEAR_LIMIT = 1e150
+
+
+cdef Py_ssize_t scratch_size(Py_ssize_t d, Py_ssize_t n_free) noexcept nogil:
+    return BLOCK * (3 * d + 8 + n_free)
+
+
+# --- loops over the rows of one block; the constant trip count lets them be vectorised without a remainder
+
+cdef clones fill(double value, double *out) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(BLOCK):
+        out[r] = value
+
+
+cdef clones log_abs(const double *x, double *out) noexcept nogil:
+    cdef Py_ssize_t r
+    cdef double size
+    for r in range(BLOCK):
+        size = fabs(x[r])
+        size = size if size > 2.2250738585072014e-308 else 2.2250738585072014e-308
+        size = size if size < 1.7e308 else 1.7e308
+        out[r] = skmerge_log(size)
+
+
+cdef clones sign_of(const double *x, double *out) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(BLOCK):
+        out[r] = (1.0 if x[r] > 0 else 0.0) - (1.0 if x[r] < 0 else 0.0)
+
+
+cdef clones add_scaled(double factor, const double *x, double *out) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(BLOCK):
+        out[r] += factor * x[r]
+
+
+cdef clones add_scaled_pair(double f, const double *x, double g, const double *y, double *out) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(BLOCK):
+        out[r] += f * x[r] + g * y[r]
+
+
+cdef clones multiply(const double *x, double *out) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(BLOCK):
+        out[r] *= x[r]
+
+
+cdef clones add_node(double a, double k, double *u, double *out) noexcept nogil:
+    # out += a g(u)
+    cdef Py_ssize_t r
+    cdef double z
+    for r in range(BLOCK):
+        z = u[r]
+        z = z if z < LINEAR_LIMIT else LINEAR_LIMIT
+        z = z if z > -LINEAR_LIMIT else -LINEAR_LIMIT
+        out[r] += a * z / (1.0 + k * fabs(z))
+
+
+cdef clones multiply_node(double a, double B, double k, const double *e, const double *s, double *out) noexcept nogil:
+    # out -= (1 - a) s g(B exp(e))
+    cdef Py_ssize_t r
+    cdef double z
+    for r in range(BLOCK):
+        z = e[r]
+        z = z if z < EXPONENT_LIMIT else EXPONENT_LIMIT
+        z = z if z > -EXPONENT_LIMIT else -EXPONENT_LIMIT
+        z = B * skmerge_exp(z)
+        out[r] -= (1.0 - a) * s[r] * z / (1.0 + k * fabs(z))
+
+
+cdef clones add_node_slopes(double a, double k, const double *u, double *out,
+                            double *dA, double *dB, double *dk, double *da) noexcept nogil:
+    # The same with derivatives: dA is what (x_j - x_mean_j) is multiplied with.
+    cdef Py_ssize_t r
+    cdef double z, q, g, slope
+    for r in range(BLOCK):
+        z = u[r]
+        slope = a if fabs(z) < LINEAR_LIMIT else 0.0
+        z = z if z < LINEAR_LIMIT else LINEAR_LIMIT
+        z = z if z > -LINEAR_LIMIT else -LINEAR_LIMIT
+        q = 1.0 / (1.0 + k * fabs(z))
+        g = z * q
+        out[r] += a * g
+        dA[r] = slope * q * q
+        dB[r] = slope * q * q
+        dk[r] = -a * g * fabs(g)
+        da[r] = g
+
+
+cdef clones multiply_node_slopes(double a, double B, double k, const double *e, const double *s, double *out,
+                                 double *dL, double *dB, double *dk, double *da) noexcept nogil:
+    # dL is what log|x_j| is multiplied with; dB, dk and da are added to.
+    cdef Py_ssize_t r
+    cdef double z, p, q, g, t, inside
+    for r in range(BLOCK):
+        z = e[r]
+        inside = 1.0 if fabs(z) < EXPONENT_LIMIT else 0.0
+        z = z if z < EXPONENT_LIMIT else EXPONENT_LIMIT
+        z = z if z > -EXPONENT_LIMIT else -EXPONENT_LIMIT
+        p = skmerge_exp(z)
+        z = B * p
+        q = 1.0 / (1.0 + k * fabs(z))
+        g = z * q
+        t = (1.0 - a) * s[r]
+        out[r] -= t * g
+        dL[r] = -t * inside * q * g
+        dB[r] -= t * p * q * q
+        dk[r] += t * g * fabs(g)
+        da[r] += s[r] * g
+
+
+cdef clones scaled_column(const double *x, const double *w, double *out) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(BLOCK):
+        out[r] = x[r] * w[r]
+
+
+cdef clones slope_column(const double *dA, const double *x, const double *dL, const double *logx, const double *w,
+                         double *out) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(BLOCK):
+        out[r] = (dA[r] * x[r] + dL[r] * logx[r]) * w[r]
+
+
+# --- one block
+
+cdef void load_block(const Data *data, const Net *net, Py_ssize_t start, double *x, double *logx, double *signs) noexcept nogil:
+    # Transposes rows start.. of X into (d, BLOCK): x centred and scaled, its logarithm and its sign where used.
+    cdef Py_ssize_t d = data.d, rows = data.n - start, i, j, r
+    cdef const double *row
+    cdef double scale, inverse, size
+    cdef bint used
+    if rows > BLOCK:
+        rows = BLOCK
+    for j in range(d):
+        row = data.X + start * d + j
+        scale = data.x_scale[j]
+        inverse = 1.0 / scale
+        if 1e-290 < inverse < 1e290:
+            for r in range(rows):
+                size = row[r * d] * inverse
+                x[j * BLOCK + r] = size if fabs(size) < 1.7e308 else (1.7e308 if size > 0 else -1.7e308)
+        else:
+            for r in range(rows):
+                size = row[r * d] / scale
+                x[j * BLOCK + r] = size if fabs(size) < 1.7e308 else (1.7e308 if size > 0 else -1.7e308)
+        for r in range(rows, BLOCK):
+            x[j * BLOCK + r] = 1.0
+        if data.product[j]:
+            log_abs(x + j * BLOCK, logx + j * BLOCK)
+            used = False
+            for i in range(net.h):
+                used = used or net.sign[i * d + j]
+            if used:
+                sign_of(x + j * BLOCK, signs + j * BLOCK)
+        for r in range(BLOCK):
+            x[j * BLOCK + r] -= data.x_mean[j]
+
+
+cdef void weighted_sum(Py_ssize_t d, const double *A, const unsigned char *product, const double *columns,
+                       double *out) noexcept nogil:
+    # out += sum_j A_j columns_j over the features with A_j != 0 (and, given product, those it admits), two at a time.
+    cdef Py_ssize_t j, held = -1
+    for j in range(d):
+        if A[j] == 0.0 or (product != NULL and not product[j]):
+            continue
+        if held < 0:
+            held = j
+        else:
+            add_scaled_pair(A[held], columns + held * BLOCK, A[j], columns + j * BLOCK, out)
+            held = -1
+    if held >= 0:
+        add_scaled(A[held], columns + held * BLOCK, out)
+
+
+cdef void node_sign(const Data *data, const unsigned char *sign, const double *signs, double *out) noexcept nogil:
+    cdef Py_ssize_t j
+    fill(1.0, out)
+    for j in range(data.d):
+        if sign[j] and data.product[j]:
+            multiply(signs + j * BLOCK, out)
+
+
+cdef void predict_block(const Data *data, const Net *net, Py_ssize_t start, double *scratch, double *out) noexcept nogil:
+    cdef Py_ssize_t d = data.d, i
+    cdef double *x = scratch
+    cdef double *logx = x + d * BLOCK
+    cdef double *signs = logx + d * BLOCK
+    cdef double *u = signs + d * BLOCK
+    cdef double *s = u + BLOCK
+    cdef const double *node
+    load_block(data, net, start, x, logx, signs)
+    fill(net.theta[net.h * (d + 3)], out)
+    for i in range(net.h):
+        node = net.theta + i * (d + 3)
+        if node[d + 2] != 0.0:
+            fill(node[d], u)
+            weighted_sum(d, node, NULL, x, u)
+            add_node(node[d + 2], node[d + 1], u, out)
+        if node[d + 2] != 1.0:
+            fill(0.0, u)
+            weighted_sum(d, node, data.product, logx, u)
+            node_sign(data, net.sign + i * d, signs, s)
+            multiply_node(node[d + 2], node[d], node[d + 1], u, s, out)
+
+
+cdef double residual_block(const Data *data, const Net *net, const int *slot, Py_ssize_t start, double *scratch,
+                           double *residual, double *J) noexcept nogil:
+    # Weighted residuals f - y of one block and, column slot[p] of J (n_free, BLOCK), their derivatives; slot[p] < 0
+    # leaves parameter p out, slot = NULL all. Returns the sum of the squared residuals.
+    cdef Py_ssize_t d = data.d, i, j, r, first, rows = data.n - start
+    cdef double *x = scratch
+    cdef double *logx = x + d * BLOCK
+    cdef double *signs = logx + d * BLOCK
+    cdef double *u = signs + d * BLOCK
+    cdef double *s = u + BLOCK
+    cdef double *dA = s + BLOCK
+    cdef double *dL = dA + BLOCK
+    cdef double *dB = dL + BLOCK
+    cdef double *dk = dB + BLOCK
+    cdef double *da = dk + BLOCK
+    cdef double *w = da + BLOCK
+    cdef const double *node
+    cdef double total = 0.0
+    cdef bint blend_free
+    if rows > BLOCK:
+        rows = BLOCK
+    for r in range(BLOCK):
+        w[r] = data.root_weight[start + r] if r < rows else 0.0
+    load_block(data, net, start, x, logx, signs)
+    fill(net.theta[net.h * (d + 3)], residual)
+    for i in range(net.h):
+        node = net.theta + i * (d + 3)
+        first = i * (d + 3)
+        blend_free = slot != NULL and slot[first + d + 2] >= 0
+        if node[d + 2] != 0.0 or blend_free:
+            fill(node[d], u)
+            weighted_sum(d, node, NULL, x, u)
+            add_node_slopes(node[d + 2], node[d + 1], u, residual, dA, dB, dk, da)
+        else:
+            fill(0.0, dA)
+            fill(0.0, dB)
+            fill(0.0, dk)
+        if node[d + 2] != 1.0 or blend_free:
+            fill(0.0, u)
+            weighted_sum(d, node, data.product, logx, u)
+            node_sign(data, net.sign + i * d, signs, s)
+            multiply_node_slopes(node[d + 2], node[d], node[d + 1], u, s, residual, dL, dB, dk, da)
+        else:
+            fill(0.0, dL)
+        if slot == NULL:
+            continue
+        for j in range(d):
+            if slot[first + j] >= 0:
+                if data.product[j]:
+                    slope_column(dA, x + j * BLOCK, dL, logx + j * BLOCK, w, J + slot[first + j] * BLOCK)
+                else:
+                    scaled_column(dA, x + j * BLOCK, J + slot[first + j] * BLOCK)
+                    multiply(w, J + slot[first + j] * BLOCK)
+        if slot[first + d] >= 0:
+            scaled_column(dB, w, J + slot[first + d] * BLOCK)
+        if slot[first + d + 1] >= 0:
+            scaled_column(dk, w, J + slot[first + d + 1] * BLOCK)
+        if slot[first + d + 2] >= 0:
+            scaled_column(da, w, J + slot[first + d + 2] * BLOCK)
+    if slot != NULL and slot[net.h * (d + 3)] >= 0:
+        for r in range(BLOCK):
+            J[slot[net.h * (d + 3)] * BLOCK + r] = w[r]
+    for r in range(rows):
+        residual[r] = w[r] * (residual[r] - data.y[start + r])
+        total += residual[r] * residual[r]
+    for r in range(rows, BLOCK):
+        residual[r] = 0.0
+    return total
+
+
+# --- the whole table
+
+cdef Data table(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
+                const unsigned char[::1] product) except *:
+    cdef Data data
+    if x_scale.shape[0] != X.shape[1] or x_mean.shape[0] != X.shape[1] or product.shape[0] != X.shape[1]:
+        raise ValueError(f"X has {X.shape[1]} columns; x_scale, x_mean and product must have as many entries.")
+    data.n, data.d = X.shape[0], X.shape[1]
+    data.X = &X[0, 0] if data.n and data.d else NULL
+    data.y = data.root_weight = NULL
+    data.x_scale, data.x_mean, data.product = &x_scale[0], &x_mean[0], &product[0]
+    return data
+
+
+cdef Net network(const double[::1] theta, const unsigned char[:, ::1] sign, Py_ssize_t d) except *:
+    cdef Net net
+    if sign.shape[1] != d or theta.shape[0] != sign.shape[0] * (d + 3) + 1:
+        raise ValueError(f"theta has {theta.shape[0]} entries and sign shape ({sign.shape[0]}, {sign.shape[1]}); "
+                         f"n_nodes nodes of {d} features need n_nodes * {d + 3} + 1 and (n_nodes, {d}).")
+    net.h = sign.shape[0]
+    net.theta = &theta[0]
+    net.sign = &sign[0, 0] if net.h else NULL
+    return net
+
+
+def predict(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
+            const unsigned char[::1] product, const double[::1] theta, const unsigned char[:, ::1] sign):
+    """f(x) of every row, scaled units, shape (n,)."""
+    cdef Data data = table(X, x_scale, x_mean, product)
+    cdef Net net = network(theta, sign, data.d)
+    cdef double[::1] out = np.empty((data.n + BLOCK - 1) // BLOCK * BLOCK)  # whole blocks
+    cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0))
+    cdef Py_ssize_t start, block_index
+    with nogil:
+        for block_index in range((data.n + BLOCK - 1) // BLOCK):
+            start = block_index * BLOCK
+            predict_block(&data, &net, start, &scratch[0], &out[start])
+    return np.asarray(out)[:X.shape[0]]
+
+
+def jacobian(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
+             const double[::1] x_mean, const unsigned char[::1] product, const double[::1] theta,
+             const unsigned char[:, ::1] sign):
+    """Residuals sqrt(w) (f - y), shape (n,), and their derivatives with respect to theta, shape (n, n_parameters)."""
+    cdef Data data = table(X, x_scale, x_mean, product)
+    cdef Net net = network(theta, sign, data.d)
+    cdef double[::1] root = np.sqrt(weight)
+    cdef Py_ssize_t p = theta.shape[0], start, block_index, rows
+    cdef int[::1] slot = np.arange(p, dtype=np.intc)
+    cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), block = np.empty(p * BLOCK), f = np.empty(BLOCK)
+    if y.shape[0] != data.n or weight.shape[0] != data.n:
+        raise ValueError(f"X has {data.n} rows, y {y.shape[0]} and weight {weight.shape[0]}; they must be equal.")
+    data.y, data.root_weight = &y[0], &root[0]
+    residual, J = np.empty(data.n), np.empty((data.n, p))
+    for block_index in range((data.n + BLOCK - 1) // BLOCK):
+        start = block_index * BLOCK
+        with nogil:
+            residual_block(&data, &net, &slot[0], start, &scratch[0], &f[0], &block[0])
+        rows = min(BLOCK, data.n - start)
+        residual[start:start + rows] = f[:rows]
+        J[start:start + rows] = np.asarray(block).reshape(p, BLOCK)[:, :rows].T
+    return residual, J
+
+
+def loss_gradient(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
+                  const double[::1] x_mean, const unsigned char[::1] product, const double[::1] theta,
+                  const unsigned char[:, ::1] sign):
+    """sum w (f - y)^2 / 2 and its derivative with respect to theta, shape (n_parameters,)."""
+    cdef Data data = table(X, x_scale, x_mean, product)
+    cdef Net net = network(theta, sign, data.d)
+    cdef double[::1] root = np.sqrt(weight), gradient = np.zeros(theta.shape[0])
+    cdef Py_ssize_t p = theta.shape[0], start, block_index
+    cdef int[::1] slot = np.arange(p, dtype=np.intc)
+    cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), J = np.empty(p * BLOCK), f = np.empty(BLOCK)
+    cdef double loss = 0.0
+    cdef int n_block = BLOCK, n_slots = <int>p, one = 1
+    cdef double unit = 1.0
+    if y.shape[0] != data.n or weight.shape[0] != data.n:
+        raise ValueError(f"X has {data.n} rows, y {y.shape[0]} and weight {weight.shape[0]}; they must be equal.")
+    data.y, data.root_weight = &y[0], &root[0]
+    with nogil:
+        for block_index in range((data.n + BLOCK - 1) // BLOCK):
+            start = block_index * BLOCK
+            loss += residual_block(&data, &net, &slot[0], start, &scratch[0], &f[0], &J[0])
+            dgemv("T", &n_block, &n_slots, &unit, &J[0], &n_block, &f[0], &one, &unit, &gradient[0], &one)
+    return 0.5 * loss, np.asarray(gradient)
+
+
+def input_gradient(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
+                   const unsigned char[::1] product, const double[::1] theta, const unsigned char[:, ::1] sign):
+    """df/dx_j of every row, scaled y per raw x, shape (n, d)."""
+    cdef Data data = table(X, x_scale, x_mean, product)
+    cdef Net net = network(theta, sign, data.d)
+    cdef Py_ssize_t d = data.d, i, j, l, r, start, block_index, rows
+    cdef double[:, ::1] out = np.zeros((data.n, d))
+    cdef double[::1] scratch = np.zeros(scratch_size(d, 0))
+    cdef double *x = &scratch[0]
+    cdef double *logx = x + d * BLOCK
+    cdef double *signs = logx + d * BLOCK
+    cdef const double *node
+    cdef double u, e, v, q, s, t
+    with nogil:
+        for block_index in range((data.n + BLOCK - 1) // BLOCK):
+            start = block_index * BLOCK
+            load_block(&data, &net, start, x, logx, signs)
+            rows = min(BLOCK, data.n - start)
+            for i in range(net.h):
+                node = net.theta + i * (d + 3)
+                for r in range(rows):
+                    u, e = node[d], 0.0
+                    for j in range(d):
+                        u += node[j] * x[j * BLOCK + r]
+                        if data.product[j] and node[j] != 0.0:
+                            e += node[j] * logx[j * BLOCK + r]
+                    q = 1.0 / (1.0 + node[d + 1] * fabs(u))
+                    t = node[d + 2] * q * q if fabs(u) < LINEAR_LIMIT else 0.0
+                    v = node[d] * skmerge_exp(max(-EXPONENT_LIMIT, min(EXPONENT_LIMIT, e)))
+                    q = 1.0 / (1.0 + node[d + 1] * fabs(v))
+                    q = (1.0 - node[d + 2]) * q * q if fabs(e) < EXPONENT_LIMIT else 0.0
+                    for j in range(d):
+                        if node[j] == 0.0:
+                            continue
+                        out[start + r, j] += t * node[j] / data.x_scale[j]
+                        if not data.product[j] or q == 0.0:
+                            continue
+                        # d(s prod |x|^A)/dx_j = s' A_j |x_j|^(A_j - 1) prod of the others, finite at x_j = 0 when A_j >= 1
+                        s = 1.0
+                        for l in range(d):
+                            if net.sign[i * d + l] != (l == j) and data.product[l]:
+                                u = x[l * BLOCK + r] + data.x_mean[l]
+                                s *= (1.0 if u > 0 else 0.0) - (1.0 if u < 0 else 0.0)
+                        v = node[d] * skmerge_exp(max(-EXPONENT_LIMIT, min(EXPONENT_LIMIT, e - logx[j * BLOCK + r])))
+                        out[start + r, j] -= q * s * node[j] * v / data.x_scale[j]
+    return np.asarray(out)

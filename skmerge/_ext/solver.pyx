@@ -1,0 +1,157 @@
+"""Levenberg-Marquardt with bounds for one output of the blended net, on blocked normal equations.
+
+scipy.optimize.least_squares solves the same problem; at 200 rows and 15 parameters its own work is many times that of
+a whole iteration here, and the search for a law is a thousand such fits.
+"""
+
+import numpy as np
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport fabs, isfinite
+from libc.string cimport memcpy, memset
+from scipy.linalg.cython_blas cimport dgemv, dsyrk
+from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
+
+from skmerge._ext.kernel cimport BLOCK, Data, Net, network, residual_block, scratch_size, table
+
+
+cdef double normal_equations(const Data *data, const Net *net, const int *slot, int m, double *scratch, double *residual,
+                             double *J, double *H, double *gradient, double *work) except -1.0 nogil:
+    # H = J'J (upper triangle, column major), gradient = J'r, block by block; returns the sum of squares.
+    cdef double total = 0.0, unit = 1.0
+    cdef int rows = BLOCK, one = 1
+    cdef Py_ssize_t start, block_index
+    memset(H, 0, m * m * sizeof(double))
+    memset(gradient, 0, m * sizeof(double))
+    for block_index in range((data.n + BLOCK - 1) // BLOCK):
+        start = block_index * BLOCK
+        total += residual_block(data, net, slot, start, scratch, residual, J)
+        if m:
+            dsyrk("U", "T", &m, &rows, &unit, J, &rows, &unit, H, &m)
+            dgemv("T", &rows, &m, &unit, J, &rows, residual, &one, &unit, gradient, &one)
+        work[0] += (m + 50.0) * (m + 50.0)
+        if work[0] > 3e6:  # about 0.1 s since the last look for Ctrl-C
+            work[0] = 0.0
+            with gil:
+                PyErr_CheckSignals()
+    return total
+
+
+cdef double add_penalty(Py_ssize_t p, const int *slot, int m, const double *theta, const double *penalty,
+                        const double *center, double *H, double *gradient) noexcept nogil:
+    cdef Py_ssize_t q
+    cdef double total = 0.0, step
+    for q in range(p):
+        if penalty[q] == 0.0:
+            continue
+        step = theta[q] - center[q]
+        total += penalty[q] * step * step
+        if slot[q] >= 0:
+            H[slot[q] * (m + 1)] += penalty[q]
+            gradient[slot[q]] += penalty[q] * step
+    return total
+
+
+def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
+             const double[::1] x_mean, const unsigned char[::1] product, const unsigned char[:, ::1] sign,
+             const double[::1] theta0, const double[::1] lower, const double[::1] upper, const double[::1] penalty,
+             const double[::1] center, int max_iter=200, double tol=1e-9):
+    """Minimise [sum w (f - y)^2 + sum penalty (theta - center)^2] / 2 for lower <= theta <= upper.
+
+    Parameters with ``lower == upper`` stay fixed. Returns theta, twice the loss without the penalty, the number of
+    iterations, and J'J over all parameters (zero rows where fixed).
+    """
+    cdef Data data = table(X, x_scale, x_mean, product)
+    cdef Py_ssize_t p = theta0.shape[0], q, l
+    cdef double[::1] theta = np.clip(theta0, lower, upper), trial = np.array(theta)
+    cdef Net net = network(theta, sign, data.d), trial_net = network(trial, sign, data.d)
+    cdef int[::1] slot = np.full(p, -1, dtype=np.intc)
+    cdef int m = 0, n_active, info, one = 1, it = 0, small = 0
+    for q in range(p):
+        if lower[q] < upper[q]:
+            slot[q] = m
+            m += 1
+    if y.shape[0] != data.n or weight.shape[0] != data.n or not data.n:
+        raise ValueError(f"X has {data.n} rows, y {y.shape[0]} and weight {weight.shape[0]}; they must be equal, not 0.")
+    cdef double[::1] root = np.sqrt(weight)
+    data.y, data.root_weight = &y[0], &root[0]
+    cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), residual = np.empty(BLOCK)
+    cdef double[::1] J = np.empty(max(m, 1) * BLOCK), M = np.empty(max(m * m, 1)), step = np.empty(max(m, 1))
+    cdef double[::1] H = np.empty(max(m * m, 1)), H_trial = np.empty(max(m * m, 1))
+    cdef double[::1] g = np.empty(max(m, 1)), g_trial = np.empty(max(m, 1)), scale = np.zeros(max(m, 1))
+    cdef int[::1] index = np.empty(max(m, 1), dtype=np.intc), active = np.empty(max(m, 1), dtype=np.intc)
+    cdef double squares, squares_trial, loss, loss_trial, mu = 1e-3, nu = 2.0, predicted, gain, biggest, work = 0.0, s
+    for q in range(p):
+        if slot[q] >= 0:
+            index[slot[q]] = <int>q
+    with nogil:
+        squares = normal_equations(&data, &net, &slot[0], m, &scratch[0], &residual[0], &J[0], &H[0], &g[0], &work)
+        loss = squares + add_penalty(p, &slot[0], m, &theta[0], &penalty[0], &center[0], &H[0], &g[0])
+        while it < max_iter and m and mu < 1e16 and loss > 0.0:
+            it += 1
+            # Parameters pushed against their bound rest for this iteration.
+            n_active = 0
+            for q in range(m):
+                scale[q] = max(scale[q], H[q * (m + 1)])
+                s = theta[index[q]]
+                if not ((s <= lower[index[q]] and g[q] > 0.0) or (s >= upper[index[q]] and g[q] < 0.0)):
+                    active[n_active] = <int>q
+                    n_active += 1
+            if n_active == 0:
+                break
+            biggest = 0.0
+            for q in range(n_active):
+                biggest = max(biggest, H[active[q] * (m + 1)])
+            for q in range(n_active):
+                for l in range(q + 1):
+                    M[q * n_active + l] = H[active[q] * m + active[l]]
+                M[q * (n_active + 1)] += mu * max(H[active[q] * (m + 1)], 1e-14 * biggest) + 1e-300
+                step[q] = -g[active[q]]
+            dpotrf("U", &n_active, &M[0], &n_active, &info)
+            if info == 0:
+                dpotrs("U", &n_active, &one, &M[0], &n_active, &step[0], &n_active, &info)
+            if info != 0:
+                mu *= nu
+                nu *= 2.0
+                continue
+            memcpy(&trial[0], &theta[0], p * sizeof(double))
+            for q in range(n_active):
+                l = index[active[q]]
+                trial[l] = min(max(theta[l] + step[q], lower[l]), upper[l])
+                step[q] = trial[l] - theta[l]
+            # decrease that the quadratic model promises for the step as clipped to the bounds
+            predicted = 0.0
+            for q in range(n_active):
+                s = 0.0
+                for l in range(n_active):
+                    s += step[l] * (H[active[q] * m + active[l]] if l <= q else H[active[l] * m + active[q]])
+                predicted -= step[q] * (2.0 * g[active[q]] + s)
+            squares_trial = normal_equations(&data, &trial_net, &slot[0], m, &scratch[0], &residual[0], &J[0],
+                                             &H_trial[0], &g_trial[0], &work)
+            loss_trial = squares_trial + add_penalty(p, &slot[0], m, &trial[0], &penalty[0], &center[0],
+                                                     &H_trial[0], &g_trial[0])
+            if loss_trial < loss and isfinite(loss_trial):
+                gain = (loss - loss_trial) / predicted if predicted > 0.0 else 0.0
+                small = small + 1 if loss - loss_trial <= tol * loss else 0
+                loss, squares = loss_trial, squares_trial
+                memcpy(&theta[0], &trial[0], p * sizeof(double))
+                memcpy(&H[0], &H_trial[0], m * m * sizeof(double))
+                memcpy(&g[0], &g_trial[0], m * sizeof(double))
+                s = 2.0 * gain - 1.0
+                mu *= max(0.2, 1.0 - s * s * s)
+                mu = max(mu, 1e-15)
+                nu = 2.0
+                if small >= 2:
+                    break
+            else:
+                if fabs(predicted) <= 1e-3 * tol * loss:
+                    break
+                mu *= nu
+                nu *= 2.0
+    JTJ = np.zeros((p, p))
+    free = np.asarray(index)[:m]
+    full = np.asarray(H)[:m * m].reshape(m, m)
+    full = np.tril(full) + np.tril(full, -1).T  # the upper triangle of a column-major matrix
+    full[np.diag_indices(m)] -= np.asarray(penalty)[free]
+    JTJ[np.ix_(free, free)] = full
+    return np.asarray(theta), squares, it, JTJ
