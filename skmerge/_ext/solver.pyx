@@ -38,25 +38,24 @@ cdef double normal_equations(const Data *data, const Net *net, const int *slot, 
 
 
 cdef double add_penalty(Py_ssize_t p, const int *slot, int m, const double *theta, const double *penalty,
-                        const double *center, double *H, double *gradient) noexcept nogil:
+                        double *H, double *gradient) noexcept nogil:
     cdef Py_ssize_t q
-    cdef double total = 0.0, step
+    cdef double total = 0.0
     for q in range(p):
         if penalty[q] == 0.0:
             continue
-        step = theta[q] - center[q]
-        total += penalty[q] * step * step
+        total += penalty[q] * theta[q] * theta[q]
         if slot[q] >= 0:
             H[slot[q] * (m + 1)] += penalty[q]
-            gradient[slot[q]] += penalty[q] * step
+            gradient[slot[q]] += penalty[q] * theta[q]
     return total
 
 
 def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
              const double[::1] x_mean, const unsigned char[::1] product, const unsigned char[:, ::1] sign,
              const double[::1] theta0, const double[::1] lower, const double[::1] upper, const double[::1] penalty,
-             const double[::1] center, int max_iter=200, double tol=1e-9):
-    """Minimise [sum w (f - y)^2 + sum penalty (theta - center)^2] / 2 for lower <= theta <= upper.
+             int max_iter=200, double tol=1e-9):
+    """Minimise [sum w (f - y)^2 + sum penalty theta^2] / 2 for lower <= theta <= upper.
 
     Parameters with ``lower == upper`` stay fixed. Returns theta, twice the loss without the penalty, the number of
     iterations, and J'J over all parameters (zero rows where fixed).
@@ -86,7 +85,7 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
             index[slot[q]] = <int>q
     with nogil:
         squares = normal_equations(&data, &net, &slot[0], m, &scratch[0], &residual[0], &J[0], &H[0], &g[0], &work)
-        loss = squares + add_penalty(p, &slot[0], m, &theta[0], &penalty[0], &center[0], &H[0], &g[0])
+        loss = squares + add_penalty(p, &slot[0], m, &theta[0], &penalty[0], &H[0], &g[0])
         while it < max_iter and m and mu < 1e16 and loss > 0.0:
             it += 1
             # Parameters pushed against their bound rest for this iteration.
@@ -128,7 +127,7 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
                 predicted -= step[q] * (2.0 * g[active[q]] + s)
             squares_trial = normal_equations(&data, &trial_net, &slot[0], m, &scratch[0], &residual[0], &J[0],
                                              &H_trial[0], &g_trial[0], &work)
-            loss_trial = squares_trial + add_penalty(p, &slot[0], m, &trial[0], &penalty[0], &center[0],
+            loss_trial = squares_trial + add_penalty(p, &slot[0], m, &trial[0], &penalty[0],
                                                      &H_trial[0], &g_trial[0])
             if loss_trial < loss and isfinite(loss_trial):
                 gain = (loss - loss_trial) / predicted if predicted > 0.0 else 0.0

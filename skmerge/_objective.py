@@ -1,0 +1,244 @@
+"""Masked loss of one output of the blended net: its scaling, its flat parameter vector, its least squares."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.optimize import minimize
+
+from skmerge._ext import kernel, solver
+
+# Exponents beyond this are steps, not laws; slopes and constants are free.
+MAX_EXPONENT = 30.0
+# Multiply-adds of one Levenberg-Marquardt iteration, n_rows n_parameters^2, above which L-BFGS takes over (about 2 s).
+MAX_NORMAL_EQUATIONS = 2e10
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Units in which the net is fitted, and which features may enter a product.
+
+    A feature may enter a product if at most a tenth of the weight has it at zero and its other sizes differ: |x|^A
+    is 0 or infinite at zero and then says nothing about the other factors. Its exponent is not negative if it has
+    zeros at all.
+    """
+
+    x_scale: np.ndarray  # weighted geometric mean of the non-zero |x_j|
+    x_mean: np.ndarray  # weighted mean, in units of x_scale
+    product: np.ndarray  # uint8, may enter a product
+    zeros: np.ndarray  # bool, is zero somewhere
+    signed: np.ndarray  # bool, may enter a product and has both signs
+    slope_variance: np.ndarray  # weighted variance of x_j / x_scale_j
+    log_variance: np.ndarray  # weighted variance of log|x_j|
+
+    @classmethod
+    def of(cls, X, weight):
+        d = X.shape[1]
+        x_scale, x_mean, slope, spread = np.ones(d), np.zeros(d), np.zeros(d), np.zeros(d)
+        product, zeros, signed = np.zeros(d, np.uint8), np.zeros(d, bool), np.zeros(d, bool)
+        for j in range(d):  # column by column: no copy of a large X
+            x = X[:, j]
+            nonzero = x != 0
+            share = weight[nonzero].sum()
+            zeros[j] = not nonzero.all()
+            if share > 0:
+                log = np.log(np.abs(x[nonzero]))
+                center = weight[nonzero] @ log / share
+                x_scale[j] = np.exp(center)
+                spread[j] = weight[nonzero] @ (log - center) ** 2 / share
+            product[j] = share >= 0.9 and spread[j] > 1e-20
+            signed[j] = product[j] and x.min() < 0 < x.max()
+            x_mean[j] = weight @ (x / x_scale[j])
+            slope[j] = weight @ (x / x_scale[j] - x_mean[j]) ** 2
+        return cls(x_scale, x_mean, product, zeros, signed, slope, spread)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Flat parameters of one output, node after node A_i1..A_id, B_i, k_i, a_i, and last the constant.
+
+    ``lower == upper`` fixes a parameter. ``sign[i, j]``: sign(x_j) multiplies the product of node i.
+    """
+
+    theta: np.ndarray
+    sign: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    squares: float = np.inf  # weighted mean of the squared residuals, y in units of its standard deviation
+    JTJ: np.ndarray = field(default=None, repr=False)
+
+    @property
+    def n_nodes(self):
+        return len(self.sign)
+
+    @property
+    def n_features(self):
+        return self.sign.shape[1]
+
+    @property
+    def n_free(self):
+        return int(np.count_nonzero(self.lower < self.upper))
+
+    @property
+    def nodes(self):
+        """View of theta without the constant, shape (n_nodes, n_features + 3)."""
+        return self.theta[:-1].reshape(self.n_nodes, self.n_features + 3)
+
+    def bound(self, which):
+        return getattr(self, which)[:-1].reshape(self.n_nodes, self.n_features + 3)
+
+    def kind(self, i):
+        """'product' (blend fixed at 0), 'sum' (fixed at 1) or 'blend'."""
+        low, high = self.bound("lower")[i, -1], self.bound("upper")[i, -1]
+        return "product" if high == 0 else "sum" if low == 1 else "blend"
+
+    def with_node(self, node, lower, upper, sign):
+        def insert(old, new):
+            return np.concatenate([old[:-1], new, old[-1:]])
+
+        return Network(
+            insert(self.theta, node),
+            np.vstack([self.sign, sign]).astype(np.uint8),
+            insert(self.lower, lower),
+            insert(self.upper, upper),
+        )
+
+    def without_node(self, i):
+        m = self.n_features + 3
+        keep = np.r_[0 : i * m, (i + 1) * m : len(self.theta)]
+        return Network(self.theta[keep], np.delete(self.sign, i, axis=0), self.lower[keep], self.upper[keep])
+
+    def pinned(self, index, value, theta=None):
+        theta = (self.theta if theta is None else theta).copy()
+        lower, upper = self.lower.copy(), self.upper.copy()
+        theta[index] = lower[index] = upper[index] = value
+        return Network(theta, self.sign, lower, upper)
+
+
+class Cancelled(Exception):
+    """Raised in a worker when the fit it belongs to was interrupted."""
+
+
+class Objective:
+    """Weighted squares of one output, the rows where it was observed.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), raw units, float64, C order.
+    y : ndarray of shape (n,), no NaN.
+    weight : ndarray of shape (n,)
+    scaling : Scaling
+    exponent_bounds : tuple of two ndarrays of shape (d,), prior bounds of the exponents.
+    blend : "learn" or float
+    cancelled : threading.Event or None
+    """
+
+    def __init__(self, X, y, weight, scaling, exponent_bounds, blend="learn", cancelled=None):
+        self.X = X
+        self.weight = weight / weight.sum()
+        self.scaling = scaling
+        self.exponent_bounds = exponent_bounds
+        self.blend = blend
+        self.cancelled = cancelled
+        biggest = np.abs(y).max() or 1.0  # so that squares of 1e-200 or 1e200 do not leave the range of float
+        relative = y / biggest
+        spread = np.sqrt(self.weight @ (relative - self.weight @ relative) ** 2)
+        self.y_scale = spread * biggest if spread > 1e-13 * np.abs(relative).max() else biggest
+        self.y = y / self.y_scale
+        # Kish's effective number of rows: n for equal weights, unchanged by a factor in them.
+        self.n_effective = 1.0 / (self.weight @ self.weight)
+
+    @property
+    def n(self):
+        return len(self.y)
+
+    @property
+    def d(self):
+        return self.X.shape[1]
+
+    def subset(self, rows):
+        """The same objective, scaling included, on some of the rows."""
+        part = object.__new__(Objective)
+        part.__dict__.update(self.__dict__)
+        part.X, part.y = np.ascontiguousarray(self.X[rows]), self.y[rows]
+        part.weight = self.weight[rows] / self.weight[rows].sum()
+        part.n_effective = 1.0 / (part.weight @ part.weight)
+        return part
+
+    def _geometry(self):
+        s = self.scaling
+        return s.x_scale, s.x_mean, s.product
+
+    def constant(self):
+        mean = self.weight @ self.y
+        return Network(
+            np.array([mean]),
+            np.zeros((0, self.d), np.uint8),
+            np.array([-np.inf]),
+            np.array([np.inf]),
+            float(self.weight @ (self.y - mean) ** 2),
+            np.ones((1, 1)),
+        )
+
+    def node_bounds(self, kind, saturating=False):
+        """Bounds of a new node of a kind: 'product', 'sum' (blend fixed) or 'blend' (blend free or as prescribed)."""
+        d, s = self.d, self.scaling
+        lower = np.concatenate([np.full(d, -np.inf), [-np.inf, 0.0, 0.0]])
+        upper = np.concatenate([np.full(d, np.inf), [np.inf, 1e6 if saturating else 0.0, 1.0]])
+        if kind != "sum":
+            low, high = self.exponent_bounds
+            low = np.where(s.zeros & (s.product > 0), np.maximum(low, 0.0), low)
+            lower[:d], upper[:d] = low, np.maximum(high, low)
+            excluded = s.product == 0
+            lower[:d][excluded], upper[:d][excluded] = (0.0, 0.0) if kind == "product" else (-np.inf, np.inf)
+        constant = s.slope_variance < 1e-24
+        lower[:d][constant] = upper[:d][constant] = 0.0
+        if isinstance(self.blend, float):
+            lower[d + 2] = upper[d + 2] = self.blend
+        elif kind != "blend":
+            lower[d + 2] = upper[d + 2] = 0.0 if kind == "product" else 1.0
+        return lower, upper
+
+    def fit(self, net, penalty=None, max_iter=60, tol=1e-7):
+        """Least squares from net's parameters on; returns the fitted Network."""
+        if self.cancelled is not None and self.cancelled.is_set():
+            raise Cancelled
+        penalty = np.zeros(len(net.theta)) if penalty is None else penalty
+        if self.n * float(net.n_free) ** 2 > MAX_NORMAL_EQUATIONS:
+            return self._fit_lbfgs(net, penalty, max_iter, tol)
+        theta, squares, _, JTJ = solver.minimize(
+            self.X, self.y, self.weight, *self._geometry(), net.sign, net.theta, net.lower, net.upper, penalty,
+            max_iter, tol,
+        )  # fmt: skip
+        return replace(net, theta=theta, squares=squares, JTJ=JTJ)
+
+    def _fit_lbfgs(self, net, penalty, max_iter, tol):
+        free = np.flatnonzero(net.lower < net.upper)
+        theta = np.clip(net.theta, net.lower, net.upper)
+        # Unit curvature of the linear model: slopes in units of the features' spread.
+        unit = np.ones(len(theta))
+        spread = np.sqrt(np.maximum(self.scaling.slope_variance, 1e-12))
+        unit[:-1].reshape(net.n_nodes, -1)[:, : self.d] = 1.0 / spread
+        unit = unit[free]
+
+        def loss(z):
+            if self.cancelled is not None and self.cancelled.is_set():
+                raise Cancelled
+            theta[free] = z * unit
+            value, gradient = kernel.loss_gradient(self.X, self.y, self.weight, *self._geometry(), theta, net.sign)
+            value += 0.5 * float(penalty @ theta**2)
+            return value, (gradient[free] + penalty[free] * theta[free]) * unit
+
+        bounds = np.stack([net.lower[free] / unit, net.upper[free] / unit], axis=1)
+        options = {"maxiter": max_iter, "ftol": tol * 1e-2, "gtol": 1e-10, "maxcor": 20}
+        found = minimize(loss, theta[free] / unit, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        theta[free] = found.x * unit
+        squares = 2.0 * found.fun - float(penalty @ theta**2)
+        return replace(net, theta=theta, squares=squares, JTJ=None)
+
+    def predict(self, net, X=None):
+        """f in units of y_scale, shape (n,)."""
+        return kernel.predict(self.X if X is None else X, *self._geometry(), net.theta, net.sign)
+
+    def mean_squares(self, net):
+        """Weighted mean of the squared residuals on these rows."""
+        return float(self.weight @ (self.y - self.predict(net)) ** 2)

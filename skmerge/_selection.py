@@ -1,0 +1,364 @@
+"""Search for a law: nodes added one by one, then parameters fixed at simple values while the data do not object.
+
+The criterion is n log(residual) + log(n) n_parameters n / (n - n_parameters), Schwarz's with the small-sample factor,
+n being the effective number of rows; the number of nodes is decided between its best few by cross-validation.
+"""
+
+import numpy as np
+
+from skmerge._objective import MAX_EXPONENT, Network
+
+# Residuals below this are rounding; relative to the variance of y.
+ROUNDING = 1e-14
+# Values an exponent is offered: zero, thirds and halves up to 3, then whole numbers.
+SIMPLE = np.unique(np.outer([-1, 1], [0, 1 / 3, 1 / 2, 2 / 3, 1, 3 / 2, 2, 5 / 2, 3, 4, 5, 6]))
+START_EXPONENTS = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
+MAX_NODES = 10  # of a law; 6 leave 17 % of the Feynman formulae above R2 = 0.999 unexplained, 10 leave 15 %
+N_CANDIDATES = 300
+BEAM = 2
+SEARCH_ROWS = 4000  # candidates are ranked on no more rows than these
+
+
+def criterion(objective, net):
+    n, p = objective.n_effective, net.n_free
+    if p >= n:
+        return np.inf
+    return n * np.log(max(net.squares, ROUNDING)) + np.log(n) * p * n / (n - p)
+
+
+class LawSearch:
+    """One output's search.
+
+    Parameters
+    ----------
+    objective : Objective
+    sign : "auto", or bool ndarray of shape (d,): the features over which the sign of every product runs.
+    rng : numpy Generator
+    n_nodes : int or None
+        None chooses.
+    penalty : float
+    simplify : bool
+    progress : callable(str)
+    """
+
+    def __init__(self, objective, sign, rng, n_nodes=None, penalty=0.0, simplify=True, progress=lambda text: None):
+        self.objective = objective
+        self.sign = sign
+        self.rng = rng
+        self.n_nodes = n_nodes
+        self.penalty = penalty
+        self.simplify = simplify
+        self.progress = progress
+        s = objective.scaling
+        low, high = objective.exponent_bounds
+        self.admitted = np.flatnonzero((s.product > 0) & (high > low))
+        self.prior = np.clip(0.0, low, high) * (s.product > 0)  # the exponent of a feature that is not drawn
+        rows = np.arange(objective.n)
+        if objective.n > SEARCH_ROWS:
+            rows = np.sort(rng.choice(objective.n, SEARCH_ROWS, replace=False))
+        self.X, self.y = objective.X[rows], objective.y[rows]
+        self.root = np.sqrt(objective.weight[rows] / objective.weight[rows].sum())
+        scaled = self.X / s.x_scale
+        self.centred = scaled - s.x_mean
+        with np.errstate(divide="ignore"):
+            self.log = np.where(scaled == 0, -708.0, np.log(np.abs(scaled)))
+        self.positive = np.sign(self.X)
+
+    def run(self):
+        """Networks worth a cross-validation, each simplified; at least one."""
+        objective = self.objective
+        path = self._grow()
+        if self.n_nodes is not None:
+            return [self._simplified(path[-1])]
+        order = sorted(range(len(path)), key=lambda h: criterion(objective, path[h]))[:3]
+        chosen = [path[h] for h in order]
+        # A law that saturates, g(u) with finite C, and blends: the small nets with everything free.
+        if path[-1].squares > ROUNDING:
+            chosen += [self._relaxed(net) for net in path[1:4]]
+        return [self._simplified(self._thinned(net)) for net in chosen]
+
+    def fit(self, net, max_iter=60, tol=1e-7):
+        return self.objective.fit(net, self._penalty(net), max_iter, tol)
+
+    def _penalty(self, net):
+        penalty = np.zeros(len(net.theta))
+        if self.penalty:
+            s = self.objective.scaling
+            rows = penalty[:-1].reshape(net.n_nodes, -1)
+            for i in range(net.n_nodes):
+                spread = s.slope_variance if net.kind(i) == "sum" else np.where(s.product, s.log_variance, s.slope_variance)
+                rows[i, :-3] = self.penalty * spread
+                rows[i, -3] = self.penalty
+        return penalty
+
+    # --- growing
+
+    def _grow(self):
+        objective = self.objective
+        beam = [objective.constant()]
+        path = [beam[0]]
+        limit = self.n_nodes or MAX_NODES
+        while len(path) <= limit:
+            grown = []
+            for net in beam:
+                for node, lower, upper, sign in self._candidates(net):
+                    grown.append(self.fit(net.with_node(node, lower, upper, sign), max_iter=40, tol=1e-4))
+            if not grown:
+                break
+            grown.sort(key=lambda net: net.squares)
+            beam = []
+            for net in grown:
+                if all(abs(net.squares - other.squares) > 1e-6 * other.squares for other in beam):
+                    beam.append(net)
+                if len(beam) == BEAM:
+                    break
+            beam = sorted((self.fit(net, max_iter=100, tol=1e-6) for net in beam), key=lambda net: net.squares)
+            path.append(beam[0])
+            self.progress(f"{len(path) - 1} nodes: rms residual {np.sqrt(beam[0].squares):.3g} of std(y)")
+            if self.n_nodes is None:
+                enough = beam[0].squares < 1e-20
+                crowded = (beam[0].n_free - beam[0].n_nodes) > objective.n_effective
+                stalled = len(path) > 5 and min(criterion(objective, net) for net in path[-3:]) > min(
+                    criterion(objective, net) for net in path[:-3]
+                ) + 6 * np.log(objective.n_effective)
+                if enough or crowded or stalled:
+                    break
+        return path
+
+    def _candidates(self, net):
+        """Start values (node, lower, upper, sign) of the nodes that would explain most of what net leaves over."""
+        outputs = np.column_stack([np.ones(len(self.y))] + [self._output(net, i) for i in range(net.n_nodes)])
+        basis, _ = np.linalg.qr(outputs * self.root[:, None])
+        residual = (self.y - self.objective.predict(net, self.X)) * self.root
+        residual = residual - basis @ (basis.T @ residual)
+        found = []
+        blend = self.objective.blend
+        if blend == "learn" or blend == 0.0:
+            found += self._rank(*self._products(net), "product", residual, basis)[:5]
+        if blend == "learn" or blend == 1.0:
+            found += self._rank(*self._sums(net, residual), "sum", residual, basis)[:2]
+        if isinstance(blend, float) and 0.0 < blend < 1.0:
+            found += self._rank(*self._products(net), "blend", residual, basis)[:5]
+        return [node for _, node in found]
+
+    def _output(self, net, i):
+        # Node i's output with every other parameter as it is: what a change of its amplitude adds.
+        m = net.n_features + 3
+        theta = np.append(net.theta[i * m : (i + 1) * m], 0.0)
+        alone = Network(theta, net.sign[i : i + 1], theta, theta)
+        return self.objective.predict(alone, self.X)
+
+    def _products(self, net):
+        """Drawn exponents and signs, and the product of each row: (A, sign, columns)."""
+        rng, d, admitted = self.rng, self.objective.d, self.admitted
+        A = np.tile(self.prior, (N_CANDIDATES, 1))
+        old = [net.nodes[i, :d] * (self.objective.scaling.product > 0) for i in range(net.n_nodes) if net.kind(i) != "sum"]
+        weight = self._relevance(net)
+        for row in A if len(admitted) else ():
+            if old and rng.random() < 0.6:
+                # Laws share factors: change one to three exponents of a node that is there.
+                row[:] = old[rng.integers(len(old))]
+                for j in rng.choice(admitted, rng.integers(1, min(3, len(admitted)) + 1), replace=False):
+                    row[j] += rng.choice(START_EXPONENTS) if rng.random() < 0.7 else -row[j]
+            else:
+                size = rng.integers(1, min(len(admitted), 12) + 1)
+                drawn = rng.choice(admitted, size, replace=False, p=weight)
+                row[drawn] = rng.choice(START_EXPONENTS, size)
+        low, high = self.objective.exponent_bounds
+        A = np.clip(A, np.maximum(low, -8.0), np.maximum(np.minimum(high, 8.0), low))
+        A[:, self.objective.scaling.product == 0] = 0.0
+        sign = np.zeros(A.shape, np.uint8)
+        signed = np.flatnonzero(self.objective.scaling.signed)
+        if isinstance(self.sign, str):
+            sign[:, signed] = rng.random((len(A), len(signed))) < 0.5
+            sign[A == 0] = 0
+        else:
+            sign[:] = self.sign & (self.objective.scaling.product > 0)
+        columns = np.exp(np.clip(self.log @ A.T, -300, 300))
+        for j in np.flatnonzero(sign.any(axis=0)):
+            columns *= np.where(sign[:, j], self.positive[:, [j]], 1.0)
+        return A, sign, columns
+
+    def _relevance(self, net):
+        # Many features: draw those oftener whose logarithm goes with what is left over.
+        if not len(self.admitted):
+            return None
+        left = self.y - self.objective.predict(net, self.X)
+        logs = self.log[:, self.admitted]
+        logs = logs - logs.mean(axis=0)
+        strength = np.abs(left @ logs) / (np.linalg.norm(logs, axis=0) * np.linalg.norm(left) + 1e-300)
+        weight = strength**2 + max(strength.max() ** 2, 1e-12) * 0.3
+        return weight / weight.sum()
+
+    def _sums(self, net, residual):
+        """The linear node that fits best, if there is none yet, as (A, sign, columns)."""
+        d = self.objective.d
+        linear = [i for i in range(net.n_nodes) if net.kind(i) == "sum" and net.nodes[i, d + 1] == 0]
+        A = np.zeros((0 if linear else 1, d))
+        if not linear:
+            A[0] = np.linalg.lstsq(self.centred * self.root[:, None], residual, rcond=1e-10)[0]
+            A[0, self.objective.scaling.slope_variance < 1e-24] = 0.0
+        return A, np.zeros(A.shape, np.uint8), self.centred @ A.T
+
+    def _rank(self, A, sign, columns, kind, residual, basis):
+        """Candidates by how much of the residual they explain beside the present nodes: [(gain, node), ...]."""
+        if not len(A):
+            return []
+        d = self.objective.d
+        target = residual[:, None]
+        if kind == "blend":
+            a = self.objective.blend
+            additive = a * (self.centred @ A.T) * self.root[:, None]
+            target = target - (additive - basis @ (basis.T @ additive))
+            columns = a - (1.0 - a) * columns
+        with np.errstate(all="ignore"):
+            columns = columns * self.root[:, None]
+            norm = np.linalg.norm(columns, axis=0)
+            columns = columns / norm
+            left = columns - basis @ (basis.T @ columns)
+            size = (left**2).sum(axis=0)
+            amplitude = (target * left).sum(axis=0) / size
+            gain = (residual**2).sum() - ((target - amplitude * left) ** 2).sum(axis=0)
+            factor = amplitude / norm
+        gain[~(np.isfinite(gain) & np.isfinite(factor) & (size > 1e-6))] = -np.inf
+        lower, upper = self.objective.node_bounds(kind)
+        found = []
+        for t in np.argsort(-gain, kind="stable")[:8]:
+            if not gain[t] > (0 if kind != "blend" else -np.inf):
+                break
+            node = np.zeros(d + 3)
+            node[d + 2] = {"product": 0.0, "sum": 1.0}.get(kind, self.objective.blend)
+            if kind == "sum":
+                node[:d] = A[t] * factor[t]
+                node_lower, node_upper = lower.copy(), upper.copy()
+                node_lower[d] = node_upper[d] = 0.0  # the constant already shifts a linear node
+            else:
+                node[:d] = A[t]
+                node[d] = factor[t] if kind == "blend" else -factor[t]
+                node_lower, node_upper = lower, upper
+            found.append((gain[t], (node, node_lower, node_upper, sign[t])))
+        return found
+
+    def _relaxed(self, net):
+        """The same nodes with C free and, unless it is prescribed, the blend free."""
+        d = self.objective.d
+        theta, lower, upper = net.theta.copy(), net.lower.copy(), net.upper.copy()
+        nodes = theta[:-1].reshape(-1, d + 3)
+        for i in range(net.n_nodes):
+            rows = slice(i * (d + 3), (i + 1) * (d + 3))
+            # A free blend needs the slopes of a sum within the bounds of exponents.
+            free = self.objective.blend == "learn" and np.abs(nodes[i, :d]).max(initial=0) < MAX_EXPONENT
+            lower[rows], upper[rows] = self.objective.node_bounds("blend" if free else net.kind(i), saturating=True)
+            nodes[i, d + 1] = max(nodes[i, d + 1], 0.1)
+        return self.fit(Network(theta, net.sign, lower, upper), max_iter=200, tol=1e-6)
+
+    # --- simplifying
+
+    def _thinned(self, net):
+        """Nodes dropped one by one while the criterion falls."""
+        best = criterion(self.objective, net)
+        while net.n_nodes > 1:
+            trials = [self.fit(net.without_node(i), max_iter=40, tol=1e-5) for i in range(net.n_nodes)]
+            values = [criterion(self.objective, trial) for trial in trials]
+            k = int(np.argmin(values))
+            if not values[k] < best:
+                break
+            best, net = values[k], trials[k]
+        return net
+
+    def _simplified(self, net):
+        """Parameters fixed at zero or at a simple exponent, the least missed first, while the criterion falls."""
+        if not self.simplify:
+            return self.fit(net, max_iter=300, tol=1e-12)
+        best = criterion(self.objective, net)
+        tried = set()
+        accepted = True
+        while accepted:
+            accepted = False
+            free = np.flatnonzero(net.lower < net.upper)
+            if not len(free) or net.JTJ is None:
+                break
+            H = net.JTJ[np.ix_(free, free)]
+            unit = np.sqrt(np.diag(H)) + 1e-150
+            covariance = np.linalg.pinv(H / np.outer(unit, unit), rcond=1e-12, hermitian=True)
+            variance = np.maximum(np.diag(covariance) / unit**2, 1e-300)
+            options = [
+                ((net.theta[f] - value) ** 2 / variance[k], int(f), float(value))
+                for k, f in enumerate(free)
+                for value in self._simple_values(net, f)
+                if (f, value) not in tried
+            ]
+            limit = max(60.0, 6 * np.log(self.objective.n_effective)) * max(net.squares, 1e-16)
+            for cost, f, value in sorted(options):
+                if cost * self.objective.n_effective > limit and np.isfinite(best):
+                    break
+                tried.add((f, value))
+                # where the others go when this one moves, by the quadratic model
+                k = np.searchsorted(free, f)
+                column = covariance[:, k] / unit / unit[k]
+                theta = net.theta.copy()
+                theta[free] += column / max(column[k], 1e-300) * (value - theta[f])
+                trial = self.fit(net.pinned(f, value, theta), max_iter=30, tol=1e-6)
+                score = criterion(self.objective, trial)
+                if score < best or (not np.isfinite(best) and trial.squares <= 1e-12):
+                    best, net, accepted = score, trial, True
+                    break
+        return self.fit(self._without_empty(net), max_iter=300, tol=1e-12)
+
+    def _simple_values(self, net, f):
+        d = self.objective.d
+        low, high = net.lower[f], net.upper[f]
+        i, j = divmod(f, d + 3)
+        if f == len(net.theta) - 1:
+            values = [0.0] if all(net.kind(i) == "product" for i in range(net.n_nodes)) else []
+        elif j < d:
+            values = [0.0]
+            if net.kind(i) == "product":
+                values += list(SIMPLE[np.argsort(np.abs(SIMPLE - net.theta[f]))[:2]])
+        elif j == d:
+            values = [0.0] if net.kind(i) == "sum" else []
+        else:
+            values = [0.0] if j == d + 1 else [0.0, 1.0]
+        return sorted({v for v in values if low <= v <= high})
+
+    def _without_empty(self, net):
+        """Nodes that have become constant by fixing leave their value to the constant."""
+        d = self.objective.d
+        for i in reversed(range(net.n_nodes)):
+            if self.n_nodes is None and net.n_nodes > 1 and not net.nodes[i, :d].any() and not net.sign[i].any():
+                constant_free = net.lower[-1] < net.upper[-1]
+                if constant_free:
+                    net = net.without_node(i)
+        return net
+
+
+def cross_validate(search, nets, folds):
+    """Expected squared error of each net, in units of var(y), shape (n_nets,).
+
+    The error on the rows left out of each fold, plus the variance between the folds' predictions of rows whose
+    features are recombined within what was measured: a term that no measured row holds down shows only there.
+    """
+    objective = search.objective
+    rng = np.random.default_rng(0)
+    recombined = np.stack([rng.permutation(column) for column in search.X.T], axis=1)
+    total, spread = np.zeros(len(nets)), np.zeros(len(nets))
+    parts = []
+    for fold in folds:
+        train = np.ones(objective.n, bool)
+        train[fold] = False
+        parts.append((objective.subset(np.flatnonzero(train)), objective.subset(fold), objective.weight[fold].sum()))
+    for k, net in enumerate(nets):
+        predictions = []
+        for rest, part, share in parts:
+            fitted = rest.fit(net, search._penalty(net), max_iter=30, tol=1e-6)
+            total[k] += share * part.mean_squares(fitted)
+            predictions.append(objective.predict(fitted, recombined))
+        spread[k] = np.mean(np.var(predictions, axis=0))
+    return np.minimum(total / sum(share for _, _, share in parts) + spread, 1e12)
+
+
+def simplest_of_the_best(nets, errors):
+    """Index of the net with fewest free parameters among those within 2 % of the smallest error."""
+    errors = np.asarray(errors)
+    good = np.flatnonzero(errors <= 1.02 * errors.min() + ROUNDING)
+    return int(min(good, key=lambda k: (nets[k].n_free, errors[k])))
