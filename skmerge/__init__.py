@@ -1,0 +1,7 @@
+"""skmerge: learn from sparse data; merge simulations, physical laws and experiments."""
+
+from skmerge.activation import activation, activation_derivatives
+from skmerge.net import MergedNetRegressor
+
+__all__ = ["MergedNetRegressor", "activation", "activation_derivatives"]
+__version__ = "0.1.0"

@@ -5,11 +5,12 @@ Each member leaves one fold out, so that the committee measures its own error; p
 number of them that the data determine.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import nnls
 
-from skmerge._objective import MAX_NORMAL_EQUATIONS, Network
+from skmerge._objective import MAX_NORMAL_EQUATIONS
 
 MAX_ROWS = 20_000  # a member starts from no more rows than these
 MAX_PARAMETERS = 1200  # of a member whose penalties the evidence sets; above, they stay as given
@@ -29,7 +30,7 @@ class Recipe:
     rounds: int
 
 
-# The four that none of the others beat on the tables, of 24 tried.
+# Of some twenty tried on seven tables; stacked, their mean rank among 14 peers is 3.4, the best alone reaches 4.1.
 RECIPES = (
     Recipe(20, False, 1e-3, 12),
     Recipe(40, True, 1e-3, 12),
@@ -87,8 +88,29 @@ def penalty_groups(objective, net):
     return group, unit
 
 
-def train_member(objective, recipe, rng, penalty):
-    """One net; penalty "auto" (evidence) or a number for all slopes."""
+def plan(objective, n_estimators, n_nodes):
+    """Members to train, [(recipe, fold to leave out or None)], and the number of folds."""
+    recipes = [affordable(objective, recipe) for recipe in RECIPES]
+    if n_nodes != "auto":
+        recipes = [replace(recipe, n_nodes=n_nodes) for recipe in recipes]
+    if n_estimators == "auto":
+        n_folds = 5
+        if objective.n > MAX_ROWS:  # so many rows need no committee to speak of
+            n_folds, recipes = 2, recipes[:2]
+        return [(recipe, fold) for recipe in recipes for fold in range(n_folds)], n_folds
+    if n_estimators == 1:  # one net of all rows, and three that tell how good it is
+        return [(recipes[0], None)] + [(recipes[0], fold) for fold in range(3)], 3
+    if n_estimators < 2 * len(recipes):
+        return [(recipes[0], fold) for fold in range(n_estimators)], n_estimators
+    n_folds = n_estimators // len(recipes)
+    return [(recipes[i % len(recipes)], i // len(recipes) % n_folds) for i in range(n_estimators)], n_folds
+
+
+def train_member(objective, recipe, fold, seeds, penalty):
+    """One net of the rows outside ``fold``; penalty "auto" (evidence) or a number for all slopes."""
+    rng = np.random.default_rng(seeds)
+    if fold is not None:
+        objective = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
     start = objective
     if objective.n > MAX_ROWS:
         start = objective.subset(np.sort(rng.choice(objective.n, MAX_ROWS, replace=False)))
@@ -96,7 +118,8 @@ def train_member(objective, recipe, rng, penalty):
     group, unit = penalty_groups(start, net)
     n_groups = group.max() + 1
     strength = np.full(n_groups, recipe.penalty if penalty == "auto" else float(penalty))
-    strength[2 * objective.d + 2 :] *= 10.0 if recipe.penalty < 1e-4 else 1.0
+    if recipe.penalty < 1e-4:
+        strength[2 * objective.d + 2 :] *= 10.0  # curvatures
 
     def weights():
         return np.where(group >= 0, strength[np.maximum(group, 0)] * unit, 0.0)
@@ -106,7 +129,7 @@ def train_member(objective, recipe, rng, penalty):
     else:
         for round_ in range(recipe.rounds):
             first = round_ == 0 and recipe.penalty < 1e-4
-            net = start.fit(net, weights(), max_iter=100 if first else 1 + 180 // recipe.rounds, tol=1e-4)
+            net = start.fit(net, weights(), max_iter=100 if first else 180 // recipe.rounds, tol=1e-4)
             if net.JTJ is None:
                 break
             update = evidence(start, net, group, unit, strength)
@@ -136,33 +159,37 @@ def evidence(objective, net, group, unit, strength):
 
 
 def affordable(objective, recipe):
-    """The recipe with no more nodes than an iteration within MAX_NORMAL_EQUATIONS / 40 allows, at least two."""
+    """The recipe with at most two parameters a row, an iteration within MAX_NORMAL_EQUATIONS / 40, two nodes at least."""
     rows = min(objective.n, MAX_ROWS)
-    most = int(np.sqrt(MAX_NORMAL_EQUATIONS / 40 / rows) / (objective.d + 3))
+    most = int(min(np.sqrt(MAX_NORMAL_EQUATIONS / 40 / rows), 2 * rows) / (objective.d + 3))
     return Recipe(max(2, min(recipe.n_nodes, most)), recipe.products, recipe.penalty, recipe.rounds)
 
 
-def out_of_fold(objective, nets, folds):
-    """Squared errors of each member on the fold it left out, in units of var(y), and their weights."""
-    errors, weights = [], []
-    for net, fold in zip(nets, folds, strict=True):
-        part = objective.subset(fold)
-        errors.append((part.y - part.predict(net)) ** 2)
-        weights.append(objective.weight[fold])
-    return np.concatenate(errors), np.concatenate(weights)
+def combine(objective, members, nets, folds, single):
+    """Stack the recipes on the rows their members left out.
 
-
-def same_shape(nets, n_nodes):
-    """Nets with nodes that add nothing up to n_nodes."""
-    padded = []
-    for net in nets:
-        d = net.n_features
-        idle = np.zeros(d + 3)
-        idle[d + 2] = 1.0
-        while net.n_nodes < n_nodes:
-            net = net.with_node(idle, idle, idle, np.zeros(d, np.uint8))
-        padded.append(net)
-    return padded
-
-
-__all__ = ["RECIPES", "Network", "Recipe", "affordable", "out_of_fold", "same_shape", "train_member"]
+    Returns the nets that get weight, their weights, the squared error of the stack on left-out rows and what of it
+    is noise, both in units of var(y).
+    """
+    recipes = list(dict.fromkeys(recipe for recipe, _ in members))
+    residual, count = np.zeros((2, objective.n, len(recipes)))
+    for (recipe, f), net in zip(members, nets, strict=True):
+        if f is not None:
+            part = objective.subset(folds[f])
+            residual[folds[f], recipes.index(recipe)] += part.y - part.predict(net)
+            count[folds[f], recipes.index(recipe)] += 1
+    residual = residual / np.maximum(count, 1) * np.sqrt(objective.weight)[:, None]
+    # least squares with weights >= 0 that sum to one
+    firm = 1e3 * np.abs(residual).sum()
+    share, _ = nnls(np.vstack([residual, np.full((1, len(recipes)), firm)]), np.append(np.zeros(objective.n), firm))
+    share /= share.sum()
+    error = float(np.sum((residual @ share) ** 2))
+    if single:
+        return nets[:1], np.ones(1), error, error
+    size = [sum(recipe == other for other, _ in members) for recipe in recipes]
+    weight = np.array([share[recipes.index(recipe)] / size[recipes.index(recipe)] for recipe, _ in members])
+    keep = np.flatnonzero(weight)
+    values = np.array([objective.predict(nets[i]) for i in keep])
+    mean = weight[keep] @ values
+    spread = float(objective.weight @ (weight[keep] @ (values - mean) ** 2))
+    return [nets[i] for i in keep], weight[keep], error, max(error - spread, 0.1 * error)

@@ -51,6 +51,12 @@ class Scaling:
             slope[j] = weight @ (x / x_scale[j] - x_mean[j]) ** 2
         return cls(x_scale, x_mean, product, zeros, signed, slope, spread)
 
+    def without(self, j):
+        """Feature j takes no part in any node."""
+        slope, product = self.slope_variance.copy(), self.product.copy()
+        slope[j], product[j] = 0.0, 0
+        return replace(self, slope_variance=slope, product=product, signed=self.signed & (product > 0))
+
 
 @dataclass(frozen=True)
 class Network:

@@ -1,0 +1,260 @@
+"""The fitted law in words: as a physicist writes it, as LaTeX, and as Python."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+LONG = 12  # nodes above which str() describes rather than prints
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A fitted law.
+
+    Attributes
+    ----------
+    text : str
+        What ``str`` returns.
+    latex : str
+    python : str or list of str
+        Expression of the feature names and ``np`` that evaluates to the prediction; one for each output.
+    """
+
+    text: str
+    latex: str
+    python: object
+
+    def __str__(self):
+        return self.text
+
+    def __repr__(self):
+        return f"<Formula {self.text!r}>"
+
+    def _repr_latex_(self):
+        return f"$\\displaystyle {self.latex}$"
+
+    @classmethod
+    def of(cls, net, feature_names, target_names, standard_errors):
+        d, m = net.n_features_in_, len(net.y_scale_)
+        if feature_names is None:
+            feature_names = getattr(net, "feature_names_in_", [f"x{j}" for j in range(d)])
+        names = [str(name) for name in feature_names]
+        if len(names) != d or len(set(names)) != d:
+            raise ValueError(f"feature_names must be {d} different names, got {names}.")
+        if target_names is None:
+            target_names = ["y"] if m == 1 else [f"y{k}" for k in range(m)]
+        targets = [target_names] if isinstance(target_names, str) else [str(t) for t in target_names]
+        if len(targets) != m:
+            raise ValueError(f"target_names must be {m} names, got {targets}.")
+        if standard_errors and not net.covariance_:
+            raise ValueError("standard_errors: an ensemble has none; use predict(X, return_std=True), or n_estimators=1.")
+        lines, latex, python = [], [], []
+        for k in range(m):
+            writer = _Writer(net, k, names, standard_errors)
+            lines.append(f"{targets[k]} = {writer.text()}")
+            latex.append(f"{_latex_name(targets[k])} = {writer.latex()}")
+            python.append(writer.python())
+        return cls("\n".join(lines), r" \\ ".join(latex), python[0] if m == 1 else python)
+
+
+@dataclass
+class _Term:
+    """factor * [saturation of] product or sum: one node's half, in raw units."""
+
+    factor: float
+    exponents: dict  # feature -> exponent, of a product
+    signs: frozenset  # features whose sign multiplies it
+    slopes: dict  # feature -> slope, of a sum that saturates
+    shift: float
+    plateau: float  # |value| of the saturating term, inf if none
+    factor_error: float
+    exponent_errors: dict
+
+
+class _Writer:
+    def __init__(self, net, k, names, errors):
+        self.net, self.k, self.names, self.errors = net, k, names, errors
+        self.single = len(net.A_) == 1
+        self.members = [e for e in range(len(net.A_)) if net.estimator_weight_[e, k]]
+        self.per_member = [(net.estimator_weight_[e, k], *self._terms(e)) for e in self.members]
+        self.offset = ""
+        if net.offset_column_ is not None:
+            self.offset = names[net.offset_column_]
+        elif net.offset is not None:
+            self.offset = f"{getattr(net.offset, '__name__', 'offset')}(X)"
+
+    def _terms(self, e):
+        """Terms of member e, slopes of its linear part, and its constant."""
+        net, k = self.net, self.k
+        y, x, mean = net.y_scale_[k], net.x_scale_, net.x_mean_
+        d, h = len(x), net.A_.shape[2]
+        constant = net.D_[e, k] + net.blend_[e, k].mean() * net.y_mean_[k]
+        linear = np.zeros(d)
+        terms = []
+        covariance = net.covariance_[k] if self.single else None
+        for i in range(h):
+            A, B, C, a = net.A_[e, k, i], net.B_[e, k, i], net.C_[e, k, i], net.blend_[e, k, i]
+            if a > 0 and np.isinf(C):
+                linear += a * A / x
+                constant += a * (B - A @ mean)
+            elif a > 0 and (A.any() or B):
+                slopes = {j: A[j] / x[j] * y for j in np.flatnonzero(A)}
+                terms.append(_Term(a, {}, frozenset(), slopes, y * (B - A @ mean), y * C, np.nan, {}))
+            if a < 1 and B:
+                used = [j for j in np.flatnonzero(A) if net.product_[j]]
+                signs = frozenset(int(j) for j in np.flatnonzero(net.sign_[e, k, i]) if net.product_[j])
+                log_unit = sum(A[j] * np.log(x[j]) for j in used)
+                if not used and not signs and np.isinf(C):
+                    constant -= (1 - a) * B
+                    continue
+                factor_error, exponent_errors = np.nan, {}
+                if covariance is not None and self.errors:
+                    first = i * (d + 3)
+                    slope = np.zeros(len(covariance))
+                    slope[first + d] = 1 / B
+                    for j in used:
+                        slope[first + j] = -np.log(x[j])
+                        exponent_errors[int(j)] = float(np.sqrt(max(covariance[first + j, first + j], 0.0)))
+                    factor_error = float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
+                factor = -(1 - a) * y * B * np.exp(-log_unit)
+                exponents = {int(j): float(A[j]) for j in used}
+                plateau = (1 - a) * y * C
+                terms.append(_Term(factor, exponents, signs, {}, 0.0, plateau, factor_error, exponent_errors))
+        return terms, linear * y, constant * y
+
+    # --- text
+
+    def text(self):
+        n_terms = sum(len(terms) for _, terms, *_ in self.per_member)
+        if len(self.per_member) > 1 or n_terms > LONG:
+            nodes = self.net.A_.shape[2]
+            return (
+                f"weighted mean of {len(self.per_member)} nets of up to {nodes} nodes: no short law was found "
+                "(the expression is in .python)"
+            )
+        _, terms, linear, constant = self.per_member[0]
+        parts = [self.offset] if self.offset else []
+        parts += [self._term_text(term) for term in terms]
+        parts += [f"{_number(s)} {self.names[j]}" for j, s in enumerate(linear) if s]
+        if constant or not parts:
+            parts.append(_number(constant))
+        return " + ".join(parts).replace("+ -", "- ")
+
+    def _term_text(self, term):
+        if term.slopes:
+            inner = " + ".join([f"{_number(s)} {self.names[j]}" for j, s in term.slopes.items()] + [_number(term.shift)])
+            inner = inner.replace("+ -", "- ")
+            lead = "" if term.factor == 1 else f"{_number(term.factor)} "
+            return f"{lead}g({inner}; {_number(term.plateau)})"
+        factor = _number(term.factor)
+        if self.errors:
+            relative = term.factor_error
+            factor += f"(±{_number(abs(term.factor) * relative)})" if relative < 1 else "(undetermined)"
+        factors = [factor]
+        for j, exponent in term.exponents.items():
+            base = self._base(j, exponent, term.signs)
+            power = f"^{exponent:.2f}" if exponent != 1 or self.errors else ""
+            if self.errors:
+                error = term.exponent_errors[j]
+                if error == 0:
+                    power += "(fixed)"
+                else:
+                    power += f"(±{error:.2g})" if error < max(abs(exponent), 0.5) else "(undetermined)"
+            factors.append(base + power)
+        for j in sorted(term.signs - set(term.exponents)):
+            factors.append(f"sign({self.names[j]})")
+        product = " ".join(factors)
+        return product if np.isinf(term.plateau) else f"g({product}; {_number(term.plateau)})"
+
+    def _base(self, j, exponent, signs):
+        name = self.names[j]
+        if self.net.x_min_[j] >= 0:
+            return name
+        whole = exponent == round(exponent)
+        if whole and (round(exponent) % 2 == 1) == (j in signs):
+            return name if name.isidentifier() else f"({name})"
+        return f"sign({name}) |{name}|" if j in signs else f"|{name}|"
+
+    # --- LaTeX
+
+    def latex(self):
+        if len(self.per_member) > 1:
+            return rf"\text{{weighted mean of {len(self.per_member)} nets}}"
+        _, terms, linear, constant = self.per_member[0]
+        parts = [rf"\mathrm{{{self.offset}}}"] if self.offset else []
+        parts += [self._term_latex(term) for term in terms]
+        parts += [f"{_latex_number(s)}\\,{_latex_name(self.names[j])}" for j, s in enumerate(linear) if s]
+        if constant or not parts:
+            parts.append(_latex_number(constant))
+        return " + ".join(parts).replace("+ -", "- ")
+
+    def _term_latex(self, term):
+        if term.slopes:
+            inner = [f"{_latex_number(s)}\\,{_latex_name(self.names[j])}" for j, s in term.slopes.items()]
+            inner = " + ".join([*inner, _latex_number(term.shift)]).replace("+ -", "- ")
+            lead = "" if term.factor == 1 else _latex_number(term.factor) + r"\,"
+            return rf"{lead}g\!\left({inner};\,{_latex_number(term.plateau)}\right)"
+        factors = [_latex_number(term.factor)]
+        for j, exponent in term.exponents.items():
+            base = self._base(j, exponent, term.signs).replace(self.names[j], _latex_name(self.names[j]))
+            base = base.replace("sign(", r"\operatorname{sign}(")
+            nearest = Fraction(exponent).limit_denominator(3)
+            shown = str(nearest) if abs(exponent - nearest) < 1e-9 else f"{exponent:.2f}"
+            factors.append(base if exponent == 1 else f"{base}^{{{shown}}}")
+        factors += [rf"\operatorname{{sign}}({_latex_name(self.names[j])})" for j in sorted(term.signs - set(term.exponents))]
+        product = r"\,".join(factors)
+        return product if np.isinf(term.plateau) else rf"g\!\left({product};\,{_latex_number(term.plateau)}\right)"
+
+    # --- Python
+
+    def python(self):
+        bad = [name for name in self.names if not name.isidentifier()]
+        names = {j: (name if not bad else f"x{j}") for j, name in enumerate(self.names)}
+        members = []
+        for weight, terms, linear, constant in self.per_member:
+            parts = [repr(float(constant))]
+            parts += [f"{float(s)!r} * {names[j]}" for j, s in enumerate(linear) if s]
+            for term in terms:
+                if term.slopes:
+                    inner = " + ".join([f"{float(s)!r} * {names[j]}" for j, s in term.slopes.items()] + [repr(float(term.shift))])
+                    lead = float(term.factor)
+                else:
+                    inner = " * ".join(
+                        [repr(float(term.factor))]
+                        + [f"np.abs({names[j]}) ** {p!r}" for j, p in term.exponents.items()]
+                        + [f"np.sign({names[j]})" for j in sorted(term.signs)]
+                    )
+                    lead = 1.0
+                if np.isinf(term.plateau):
+                    parts.append(inner)
+                else:
+                    parts.append(f"{lead!r} * ({inner}) / (1.0 + np.abs({inner}) / {float(term.plateau)!r})")
+            body = " + ".join(parts)
+            members.append(body if weight == 1 else f"{float(weight)!r} * ({body})")
+        total = " + ".join(members)
+        if self.net.offset_column_ is not None:
+            total += f" + {names[self.net.offset_column_]}"
+        elif self.net.offset is not None:
+            total += f" + {self.offset}"
+        return total
+
+
+def _number(value):
+    return f"{value:.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.3g}"
+
+
+def _latex_number(value):
+    text = _number(value)
+    if "e" in text:
+        mantissa, power = text.split("e")
+        return rf"{mantissa} \cdot 10^{{{int(power)}}}"
+    return text
+
+
+def _latex_name(name):
+    if len(name) == 1:
+        return name
+    head, _, tail = name.partition("_")
+    escaped = tail.replace("_", r"\_")
+    return rf"\mathrm{{{head}}}" + (rf"_{{\mathrm{{{escaped}}}}}" if tail else "")

@@ -1,0 +1,570 @@
+"""MergedNetRegressor: physical laws from a few dozen rows."""
+
+import threading
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from skmerge import _committee, _selection
+from skmerge._ext import kernel
+from skmerge._formula import Formula
+from skmerge._objective import MAX_EXPONENT, Objective, Scaling
+from skmerge._validation import check_rows, check_training_data
+from skmerge.metrics import observed_r2_score
+
+# A law this good (cross-validated squared error in units of the variance) is not challenged by a committee.
+GOOD_LAW = 0.01
+FEW_ROWS = 20  # below, a committee has nothing to learn from
+FOLDS = 5
+CHUNK = 16_384  # rows predicted at a time by one thread
+BIG = 20_000  # rows of the law search; the law is then fitted to all
+
+
+class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """One hidden layer of nodes that blend addition with multiplication, fitted by least squares.
+
+    With ``g(u; C) = C u / (|u| + C)``, abar the mean blend, xbar and ybar the training means,
+
+    ``y = D + abar ybar + sum_i a_i g(A_i.(x - xbar) + B_i; C_i) - sum_i (1 - a_i) s_i(x) g(B_i prod_j |x_j|^A_ij; C_i)``
+
+    so that a sum, a power law, a saturating law and a smooth step are each one node. A short law is searched first:
+    nodes are added one by one, parameters are fixed at zero and exponents at simple fractions while the data do not
+    object. Where no short law explains the data, a committee of wider nets is trained and the better of the two,
+    by cross-validation, is kept.
+
+    Give the features in their own units: a shift, such as standardisation makes, destroys a product. Rescaling a
+    column or y changes nothing.
+
+    Parameters
+    ----------
+    n_nodes : "auto" or int, default="auto"
+        Number of hidden nodes. "auto" chooses by cross-validation. Up to 10 given nodes are searched as a law, more
+        are trained as a committee.
+    blend : "learn" or float in [0, 1], default="learn"
+        Share of addition in each node: 1 is an additive net, 0 a sum of products.
+    sign : "auto", "all", "none" or list of features, default="auto"
+        The features over which the sign ``s_i(x)`` of a product runs: chosen node by node, all of them as in the
+        talk, none, or those listed (names or column numbers).
+    penalty : "auto" or float >= 0, default="auto"
+        Ridge penalty on slopes and exponents, in units of the features' variance. "auto" is 0 for a law and set by
+        the evidence, feature by feature, in a committee.
+    exponents : dict or None, default=None
+        Prior knowledge: ``{feature: exponent}`` fixes, ``{feature: (low, high)}`` bounds the exponent of a feature
+        in every product; None leaves a bound open.
+    offset : callable, feature or None, default=None
+        A known law: a function of X (n_samples, n_features) that returns (n_samples,) or (n_samples, n_outputs), or
+        the column of X that holds its prediction. The net learns what it leaves over.
+    n_estimators : "auto" or int, default="auto"
+        Number of nets. "auto" is 1 for a law and 20 for a committee.
+    simplify : bool, default=True
+        Whether parameters of a law are fixed at simple values where the data do not object.
+    n_jobs : int or None, default=None
+        Threads over outputs and members; the result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        1 prints each stage of the fit.
+
+    Attributes
+    ----------
+    A_ : ndarray of shape (n_estimators, n_outputs, n_nodes, n_features)
+        Slopes and exponents, for x in units of ``x_scale_`` and y in units of ``y_scale_`` (so are B_, C_ and D_).
+    B_, C_, blend_ : ndarray of shape (n_estimators, n_outputs, n_nodes)
+        ``C_`` is infinite where a node does not saturate.
+    D_ : ndarray of shape (n_estimators, n_outputs)
+    sign_ : bool ndarray of shape (n_estimators, n_outputs, n_nodes, n_features)
+    estimator_weight_ : ndarray of shape (n_estimators, n_outputs)
+    x_scale_, x_mean_ : ndarray of shape (n_features,)
+    y_scale_, y_mean_ : ndarray of shape (n_outputs,)
+    product_ : bool ndarray of shape (n_features,)
+        Features that may enter a product: at most a tenth of the weight at zero, more than one size.
+    noise_std_ : ndarray of shape (n_outputs,)
+        Standard deviation of a measurement about the law, in units of y.
+    validation_error_ : ndarray of shape (n_outputs,)
+        Cross-validated root mean squared error, in units of y.
+    n_features_in_, feature_names_in_ : as in scikit-learn
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmerge import MergedNetRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(1, 5, (30, 2))
+    >>> y = 3.0 * X[:, 0] ** 1.5 / X[:, 1]
+    >>> law = MergedNetRegressor(random_state=0).fit(X, y)
+    >>> print(law.formula(["a", "M"]))
+    y = 3.00 a^1.50 M^-1.00
+    """
+
+    def __init__(
+        self,
+        n_nodes="auto",
+        *,
+        blend="learn",
+        sign="auto",
+        penalty="auto",
+        exponents=None,
+        offset=None,
+        n_estimators="auto",
+        simplify=True,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_nodes = n_nodes
+        self.blend = blend
+        self.sign = sign
+        self.penalty = penalty
+        self.exponents = exponents
+        self.offset = offset
+        self.n_estimators = n_estimators
+        self.simplify = simplify
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    # --- fitting
+
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None):
+        """Fit the net.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows, in the features' own units, complete.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            NaN where an output was not measured.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of two is exactly a repeated row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X is incomplete or infinite, y infinite or an output never measured, or a parameter out of range.
+        """
+        self._check_parameters()
+        context = self._init_callback_context(task_name="fit", max_subtasks=None)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata={"sample_weight": sample_weight})
+        table, n_outputs = check_training_data(self, X, y, sample_weight)
+        d = self.n_features_in_
+        scaling = Scaling.of(table.X, table.weight)
+        offset_column = None
+        if self.offset is not None and not callable(self.offset):
+            offset_column = self._column(self.offset, "offset")
+            scaling = scaling.without(offset_column)
+        target = table.y - self._offset(table.X, table.y.shape[1])
+        bounds, sign = self._exponent_bounds(d), self._sign_mask(d)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        cancelled = threading.Event()
+        blend = "learn" if self.blend == "learn" else float(self.blend)
+        objectives, rows = [], []
+        for k in range(target.shape[1]):
+            seen = np.flatnonzero(~np.isnan(target[:, k]))
+            if len(seen) == len(target):
+                seen = slice(None)
+            objectives.append(
+                Objective(table.X[seen], target[seen, k], table.weight[seen], scaling, bounds, blend, cancelled)
+            )
+            rows.append(seen)
+        # One partition of all rows, so that outputs share their folds.
+        fold_of = np.random.default_rng(seed).permutation(len(table.X))
+        progress = _Progress(self, context)
+        try:
+            # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
+            with threadpool_limits(1, user_api="blas"):
+                results = self._fit_outputs(objectives, rows, fold_of, sign, seed, progress)
+        except BaseException:
+            cancelled.set()  # worker threads stop at their next call
+            raise
+        self._store(results, objectives, scaling, n_outputs, offset_column)
+        self._remember_domain(table.X, table.weight)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, metadata={"sample_weight": sample_weight})
+        return self
+
+    def _check_parameters(self):
+        def fail(name, found, remedy):
+            raise ValueError(f"{name}={found!r} is not possible: {remedy}")
+
+        if self.n_nodes != "auto" and not (isinstance(self.n_nodes, Integral) and self.n_nodes >= 1):
+            fail("n_nodes", self.n_nodes, 'give "auto" or an integer of at least 1.')
+        if self.blend != "learn" and not (isinstance(self.blend, Real) and 0 <= self.blend <= 1):
+            fail("blend", self.blend, 'give "learn" or a number between 0 and 1.')
+        if self.penalty != "auto" and not (isinstance(self.penalty, Real) and 0 <= self.penalty < np.inf):
+            fail("penalty", self.penalty, 'give "auto" or a finite number of at least 0.')
+        if self.n_estimators != "auto" and not (isinstance(self.n_estimators, Integral) and self.n_estimators >= 1):
+            fail("n_estimators", self.n_estimators, 'give "auto" or an integer of at least 1.')
+        if isinstance(self.sign, str) and self.sign not in ("auto", "all", "none"):
+            fail("sign", self.sign, 'give "auto", "all", "none" or a list of features.')
+
+    def _column(self, feature, name):
+        if isinstance(feature, str):
+            names = getattr(self, "feature_names_in_", None)
+            if names is None or feature not in names:
+                known = "X has no column names" if names is None else f"the columns are {list(names)}"
+                raise ValueError(f"{name}: no feature {feature!r}; {known}. Give a column number or a name.")
+            return int(np.flatnonzero(names == feature)[0])
+        if not isinstance(feature, Integral) or not 0 <= feature < self.n_features_in_:
+            raise ValueError(f"{name}: {feature!r} is no feature; give a name or a number below {self.n_features_in_}.")
+        return int(feature)
+
+    def _exponent_bounds(self, d):
+        low, high = np.full(d, -MAX_EXPONENT), np.full(d, MAX_EXPONENT)
+        for feature, bound in (self.exponents or {}).items():
+            j = self._column(feature, "exponents")
+            pair = bound if isinstance(bound, (tuple, list)) else (bound, bound)
+            if len(pair) != 2 or not all(b is None or (isinstance(b, Real) and np.isfinite(b)) for b in pair):
+                raise ValueError(f"exponents[{feature!r}]={bound!r}: give a number or a pair (low, high) of them.")
+            low[j] = -MAX_EXPONENT if pair[0] is None else pair[0]
+            high[j] = MAX_EXPONENT if pair[1] is None else pair[1]
+            if low[j] > high[j] or max(abs(low[j]), abs(high[j])) > MAX_EXPONENT:
+                raise ValueError(
+                    f"exponents[{feature!r}]={bound!r}: low must not exceed high, nor either {MAX_EXPONENT:g} in size."
+                )
+        return low, high
+
+    def _sign_mask(self, d):
+        if isinstance(self.sign, str):
+            return self.sign if self.sign == "auto" else np.full(d, self.sign == "all")
+        mask = np.zeros(d, bool)
+        for feature in self.sign:
+            mask[self._column(feature, "sign")] = True
+        return mask
+
+    def _offset(self, X, n_outputs):
+        """The known law's prediction, (n, n_outputs) or a scalar 0."""
+        if self.offset is None:
+            return 0.0
+        if not callable(self.offset):
+            return X[:, [self._column(self.offset, "offset")]]
+        value = np.asarray(self.offset(X), dtype=float)
+        if value.shape not in ((len(X),), (len(X), n_outputs)):
+            raise ValueError(f"offset returned shape {value.shape} for X of shape {X.shape}; one value per row is needed.")
+        if not np.isfinite(value).all():
+            raise ValueError("offset returned NaN or infinity; it must be finite wherever the net is used.")
+        return value.reshape(len(X), -1)
+
+    def _fit_outputs(self, objectives, rows, fold_of, sign, seed, progress):
+        n_jobs = effective_n_jobs(self.n_jobs)
+        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        alone = n_jobs == 1
+
+        def folds(k, n_folds):
+            order = fold_of[rows[k]]
+            rank = np.argsort(np.argsort(order))
+            return [np.flatnonzero(rank % n_folds == f) for f in range(min(n_folds, len(order)))]
+
+        laws = [None] * len(objectives)
+        if self.n_nodes == "auto" or self.n_nodes <= _selection.MAX_NODES:
+            jobs = (
+                delayed(_search_law)(
+                    objective,
+                    sign,
+                    np.random.SeedSequence([seed, k]),
+                    None if self.n_nodes == "auto" else self.n_nodes,
+                    0.0 if self.penalty == "auto" else float(self.penalty),
+                    self.simplify,
+                    folds(k, FOLDS if objective.n > 2 * FOLDS else objective.n),
+                    progress.step if alone else None,
+                )
+                for k, objective in enumerate(objectives)
+            )
+            for k, law in enumerate(parallel(jobs)):
+                laws[k] = law
+                progress.step(f"output {k}: law of {law[0].n_nodes} nodes, validation error {np.sqrt(law[1]):.3g} std(y)")
+        results = []
+        for k, objective in enumerate(objectives):
+            law = laws[k]
+            wanted = law is None or (self.n_nodes == "auto" and law[1] > GOOD_LAW and objective.n >= FEW_ROWS)
+            committee = self._train_committee(objective, k, folds, seed, parallel, progress) if wanted else None
+            if law is None or (committee is not None and committee[2] < law[1]):
+                results.append(committee)
+            else:
+                results.append(self._law_members(objective, law, folds, k))
+        return results
+
+    def _law_members(self, objective, law, folds, k):
+        net, error, search = law
+        members = [net]
+        if self.n_estimators != "auto" and self.n_estimators > 1:
+            members = []
+            for fold in folds(k, max(self.n_estimators, 2))[: self.n_estimators]:
+                rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
+                members.append(rest.fit(net, search._penalty(net), max_iter=100))
+            while len(members) < self.n_estimators:  # fewer rows than members
+                members.append(members[len(members) % objective.n])
+        noise = net.squares / max(1.0 - net.n_free / objective.n_effective, 0.05)
+        return members, np.full(len(members), 1.0 / len(members)), error, noise
+
+    def _train_committee(self, objective, k, folds, seed, parallel, progress):
+        plan, n_folds = _committee.plan(objective, self.n_estimators, self.n_nodes)
+        parts = folds(k, n_folds)
+        jobs = (
+            delayed(_committee.train_member)(objective, recipe, parts[f], np.random.SeedSequence([seed, k, i]), self.penalty)
+            for i, (recipe, f) in enumerate(plan)
+        )
+        nets = []
+        for net in parallel(jobs):
+            nets.append(net)
+            progress.step(f"output {k}: member {len(nets)} of {len(plan)}, {net.n_nodes} nodes")
+        return _committee.combine(objective, plan, nets, parts, self.n_estimators == 1)
+
+    def _store(self, results, objectives, scaling, n_outputs, offset_column):
+        n_estimators = max(len(members) for members, *_ in results)
+        n_nodes = max(1, *(net.n_nodes for members, *_ in results for net in members))
+        m, d = len(results), self.n_features_in_
+        self.A_ = np.zeros((n_estimators, m, n_nodes, d))
+        self.B_, self.blend_ = np.zeros((2, n_estimators, m, n_nodes))
+        self.C_ = np.full((n_estimators, m, n_nodes), np.inf)
+        self.D_ = np.zeros((n_estimators, m))
+        self.sign_ = np.zeros(self.A_.shape, bool)
+        self.estimator_weight_ = np.zeros((n_estimators, m))
+        self.x_scale_, self.x_mean_ = scaling.x_scale, scaling.x_mean
+        self.product_ = scaling.product > 0
+        self.y_scale_ = np.array([objective.y_scale for objective in objectives])
+        self.y_mean_ = np.array([objective.weight @ objective.y for objective in objectives])
+        self.validation_error_ = np.array([np.sqrt(error) for _, _, error, _ in results]) * self.y_scale_
+        self.noise_std_ = np.array([np.sqrt(noise) for *_, noise in results]) * self.y_scale_
+        self.covariance_ = []
+        for k, (members, weight, _, noise) in enumerate(results):
+            self.blend_[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
+            self.estimator_weight_[: len(weight), k] = weight
+            for e, net in enumerate(members):
+                h = net.n_nodes
+                self.A_[e, k, :h] = net.nodes[:, :d]
+                self.B_[e, k, :h] = net.nodes[:, d]
+                with np.errstate(divide="ignore"):
+                    self.C_[e, k, :h] = 1.0 / net.nodes[:, d + 1]
+                self.blend_[e, k, :h] = net.nodes[:, d + 2]
+                self.sign_[e, k, :h] = net.sign
+                self.D_[e, k] = net.theta[-1] - self.blend_[e, k].mean() * self.y_mean_[k]
+            if n_estimators == 1:
+                self.covariance_.append(_covariance(members[0], noise / objectives[k].n_effective, n_nodes))
+        self.offset_column_ = offset_column
+        self._n_outputs = n_outputs
+
+    def _remember_domain(self, X, weight):
+        self.x_min_, self.x_max_ = X.min(axis=0), X.max(axis=0)
+        if X.shape[1] <= 2000:
+            z = X / self.x_scale_ - self.x_mean_
+            z = z / np.maximum(np.sqrt(weight @ z**2), 1e-12)
+            self.precision_ = np.linalg.pinv((z * weight[:, None]).T @ z + 1e-6 * np.eye(X.shape[1]), hermitian=True)
+
+    # --- using the fitted net
+
+    def _members(self, k):
+        """(weight, flat parameters, sign) of every member of output k that counts."""
+        sign = np.ascontiguousarray(self.sign_[:, k]).view(np.uint8)
+        for e in np.flatnonzero(self.estimator_weight_[:, k]):
+            nodes = [self.A_[e, k], self.B_[e, k, :, None], 1.0 / self.C_[e, k, :, None], self.blend_[e, k, :, None]]
+            constant = self.D_[e, k] + self.blend_[e, k].mean() * self.y_mean_[k]
+            yield self.estimator_weight_[e, k], np.append(np.hstack(nodes).ravel(), constant), sign[e]
+
+    def _over_rows(self, function, X):
+        """function(rows of X) chunk by chunk, in threads; the chunks do not show in the result."""
+        chunks = [X[start : start + CHUNK] for start in range(0, len(X), CHUNK)]
+        if len(chunks) == 1:
+            return function(X)
+        done = Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads")(delayed(function)(c) for c in chunks)
+        if isinstance(done[0], tuple):
+            return tuple(np.concatenate(part) for part in zip(*done, strict=True))
+        return np.concatenate(done)
+
+    def _shaped(self, values):
+        return values[:, 0] if self._n_outputs is None else values
+
+    def predict(self, X, return_std=False):
+        """Predict the target and, on request, how sure it is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        return_std : bool, "value" or "measurement", default=False
+            True or "value": the standard deviation of the noise-free value, from the spread of the ensemble or, for
+            a single law, from the covariance sigma^2 (J^T J)^-1 of its parameters. "measurement": that of a new
+            measurement, which adds the noise.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        std : ndarray of the same shape
+            Only with ``return_std``.
+        """
+        check_is_fitted(self)
+        if return_std not in (False, True, "value", "measurement"):
+            raise ValueError(f'return_std={return_std!r} is not possible: give False, True, "value" or "measurement".')
+        X = check_rows(self, X)
+        if not return_std:
+            return self._shaped(self._over_rows(self._predict_rows, X) + self._offset(X, len(self.y_scale_)))
+        mean, variance = self._over_rows(self._predict_moments, X)
+        if return_std == "measurement":
+            variance = variance + self.noise_std_**2
+        return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(np.sqrt(variance))
+
+    def _geometry(self):
+        return self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
+
+    def _predict_rows(self, X):
+        out = np.zeros((len(X), len(self.y_scale_)))
+        for k, scale in enumerate(self.y_scale_):
+            for weight, theta, sign in self._members(k):
+                out[:, k] += weight * kernel.predict(X, *self._geometry(), theta, sign)
+            out[:, k] *= scale
+        return out
+
+    def _predict_moments(self, X):
+        mean, variance = np.zeros((2, len(X), len(self.y_scale_)))
+        for k, scale in enumerate(self.y_scale_):
+            members = list(self._members(k))
+            if len(self.A_) == 1:
+                _, theta, sign = members[0]
+                zero, one = np.zeros(len(X)), np.ones(len(X))
+                f, J = kernel.jacobian(X, zero, one, *self._geometry(), theta, sign)
+                mean[:, k] = f
+                variance[:, k] = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
+            else:
+                values = np.array([kernel.predict(X, *self._geometry(), theta, sign) for _, theta, sign in members])
+                weight = np.array([w for w, _, _ in members])
+                mean[:, k] = weight @ values
+                variance[:, k] = weight @ (values - mean[:, k]) ** 2
+            mean[:, k] *= scale
+            variance[:, k] *= scale**2
+        return mean, np.maximum(variance, 0.0)
+
+    def predict_gradient(self, X):
+        """Derivative of the prediction with respect to the features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
+            Units of y per unit of x. A callable offset is differentiated by central differences.
+        """
+        check_is_fitted(self)
+        X = check_rows(self, X)
+        out = np.zeros((len(X), len(self.y_scale_), X.shape[1]))
+        for k, scale in enumerate(self.y_scale_):
+            for weight, theta, sign in self._members(k):
+                out[:, k] += weight * scale * kernel.input_gradient(X, *self._geometry(), theta, sign)
+        if self.offset_column_ is not None:
+            out[:, :, self.offset_column_] += 1.0
+        elif self.offset is not None:
+            for j in range(X.shape[1]):
+                step = 6e-6 * np.maximum(np.abs(X[:, j]), self.x_scale_[j])
+                above, below = X.copy(), X.copy()
+                above[:, j] += step
+                below[:, j] -= step
+                rise = self._offset(above, out.shape[1]) - self._offset(below, out.shape[1])
+                out[:, :, j] += rise / (above[:, j] - below[:, j])[:, None]
+        return out[:, 0] if self._n_outputs is None else out
+
+    def applicability(self, X):
+        """How far each row lies outside what was trained.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        distance : ndarray of shape (n_samples,)
+            0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
+            its size if it did not vary).
+        """
+        check_is_fitted(self)
+        X = check_rows(self, X)
+        width = self.x_max_ - self.x_min_
+        width = np.where(width > 0, width, np.maximum(np.abs(self.x_max_), self.x_scale_))
+        return np.maximum(np.maximum(self.x_min_ - X, X - self.x_max_) / width, 0.0).max(axis=1)
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
+        return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
+
+    def formula(self, feature_names=None, *, target_names=None, standard_errors=False):
+        """The fitted law.
+
+        Parameters
+        ----------
+        feature_names : list of str, default=None
+            ``feature_names_in_`` or x0, x1, ... if None.
+        target_names : str or list of str, default=None
+            y, or y0, y1, ... if None.
+        standard_errors : bool, default=False
+            Whether factors and exponents carry their standard errors, from J^T J; a single law only.
+
+        Returns
+        -------
+        formula : Formula
+            ``str(formula)`` as a physicist writes it, ``formula.latex``, and ``formula.python``, an expression of
+            the feature names and ``np`` (a list of them for several outputs) that evaluates to the prediction.
+        """
+        check_is_fitted(self)
+        return Formula.of(self, feature_names, target_names, standard_errors)
+
+
+class _Progress:
+    """Reports a stage to the terminal and to scikit-learn's callbacks."""
+
+    def __init__(self, estimator, context):
+        self.estimator = estimator
+        self.context = context
+
+    def step(self, text):
+        """Returns whether a callback asked to stop."""
+        if self.estimator.verbose:
+            print(f"[MergedNetRegressor] {text}", flush=True)
+        task = self.context.subcontext(task_name=text)
+        task.call_on_fit_task_begin(estimator=self.estimator)
+        return task.call_on_fit_task_end(estimator=self.estimator)
+
+
+def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progress):
+    """The law of one output: (net, cross-validated squared error in units of var(y), search)."""
+    rng = np.random.default_rng(seeds)
+    sample = objective
+    if objective.n > BIG:
+        sample = objective.subset(np.sort(rng.choice(objective.n, _selection.SEARCH_ROWS, replace=False)))
+        order = np.random.default_rng(0).permutation(sample.n)
+        folds = np.array_split(order, FOLDS)
+    search = _selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, progress or (lambda text: None))
+    nets = search.run()
+    errors = _selection.cross_validate(search, nets, folds)
+    best = _selection.simplest_of_the_best(nets, errors)
+    net = nets[best]
+    if sample is not objective:
+        net = objective.fit(net, search._penalty(net), max_iter=50, tol=1e-8)
+    return net, float(errors[best]), search
+
+
+def _covariance(net, variance, n_nodes):
+    """Covariance of the flat parameters padded to n_nodes; 0 where fixed, infinite directions left out."""
+    d = net.n_features
+    p = len(net.theta)
+    place = np.r_[np.arange(p - 1), n_nodes * (d + 3)]
+    covariance = np.zeros((n_nodes * (d + 3) + 1,) * 2)
+    if net.JTJ is None:
+        return covariance
+    free = np.flatnonzero((net.lower < net.upper) & (np.diag(net.JTJ) > 0))
+    H = net.JTJ[np.ix_(free, free)]
+    unit = np.sqrt(np.diag(H))
+    inverse = np.linalg.pinv(H / np.outer(unit, unit), rcond=1e-13, hermitian=True) / np.outer(unit, unit)
+    covariance[np.ix_(place[free], place[free])] = variance * inverse
+    return covariance
