@@ -159,9 +159,9 @@ def evidence(objective, net, group, unit, strength):
 
 
 def affordable(objective, recipe):
-    """The recipe with at most two parameters a row, an iteration within MAX_NORMAL_EQUATIONS / 40, two nodes at least."""
+    """The recipe with no more parameters than rows, iterations below MAX_NORMAL_EQUATIONS / 40, two nodes at least."""
     rows = min(objective.n, MAX_ROWS)
-    most = int(min(np.sqrt(MAX_NORMAL_EQUATIONS / 40 / rows), 2 * rows) / (objective.d + 3))
+    most = int(min(np.sqrt(MAX_NORMAL_EQUATIONS / 40 / rows), rows) / (objective.d + 3))
     return Recipe(max(2, min(recipe.n_nodes, most)), recipe.products, recipe.penalty, recipe.rounds)
 
 
