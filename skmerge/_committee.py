@@ -107,7 +107,7 @@ def plan(objective, n_estimators, n_nodes):
 
 
 def train_member(objective, recipe, fold, seeds, penalty):
-    """One net of the rows outside ``fold``; penalty "auto" (evidence) or a number for all slopes."""
+    """One net of the rows outside ``fold`` and its penalties; penalty "auto" (evidence) or a number for all slopes."""
     rng = np.random.default_rng(seeds)
     if fold is not None:
         objective = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
@@ -136,7 +136,12 @@ def train_member(objective, recipe, fold, seeds, penalty):
             strength = np.sqrt(strength * update) if round_ < 2 else update
     if start is not objective:
         net = objective.fit(net, weights(), max_iter=30, tol=1e-4)
-    return net
+    return net, weights()
+
+
+def refit_member(objective, net, weights):
+    """The net, from where it is, on all rows."""
+    return objective.fit(net, weights, max_iter=60, tol=1e-5)
 
 
 def evidence(objective, net, group, unit, strength):
@@ -159,17 +164,17 @@ def evidence(objective, net, group, unit, strength):
 
 
 def affordable(objective, recipe):
-    """The recipe with no more parameters than rows, iterations below MAX_NORMAL_EQUATIONS / 40, two nodes at least."""
+    """The recipe with at most 1.5 parameters a row, iterations below MAX_NORMAL_EQUATIONS / 40, two nodes at least."""
     rows = min(objective.n, MAX_ROWS)
-    most = int(min(np.sqrt(MAX_NORMAL_EQUATIONS / 40 / rows), rows) / (objective.d + 3))
+    most = int(min(np.sqrt(MAX_NORMAL_EQUATIONS / 40 / rows), 1.5 * rows) / (objective.d + 3))
     return Recipe(max(2, min(recipe.n_nodes, most)), recipe.products, recipe.penalty, recipe.rounds)
 
 
 def combine(objective, members, nets, folds, single):
     """Stack the recipes on the rows their members left out.
 
-    Returns the nets that get weight, their weights, the squared error of the stack on left-out rows and what of it
-    is noise, both in units of var(y).
+    Returns the indices of the nets that get weight, their weights, the squared error of the stack on left-out rows
+    and what of it is noise, both in units of var(y).
     """
     recipes = list(dict.fromkeys(recipe for recipe, _ in members))
     residual, count = np.zeros((2, objective.n, len(recipes)))
@@ -185,11 +190,11 @@ def combine(objective, members, nets, folds, single):
     share /= share.sum()
     error = float(np.sum((residual @ share) ** 2))
     if single:
-        return nets[:1], np.ones(1), error, error
+        return [0], np.ones(1), error, error
     size = [sum(recipe == other for other, _ in members) for recipe in recipes]
     weight = np.array([share[recipes.index(recipe)] / size[recipes.index(recipe)] for recipe, _ in members])
     keep = np.flatnonzero(weight)
     values = np.array([objective.predict(nets[i]) for i in keep])
     mean = weight[keep] @ values
     spread = float(objective.weight @ (weight[keep] @ (values - mean) ** 2))
-    return [nets[i] for i in keep], weight[keep], error, max(error - spread, 0.1 * error)
+    return keep, weight[keep], error, max(error - spread, 0.1 * error)

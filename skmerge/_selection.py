@@ -16,6 +16,7 @@ START_EXPONENTS = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
 MAX_NODES = 10  # of a law; 6 leave 17 % of the Feynman formulae above R2 = 0.999 unexplained, 10 leave 15 %
 N_CANDIDATES = 300
 BEAM = 2
+RECOMBINED = 1000  # rows at which nets are compared
 SEARCH_ROWS = 4000  # candidates are ranked on no more rows than these
 
 
@@ -335,26 +336,29 @@ class LawSearch:
 def cross_validate(search, nets, folds):
     """Expected squared error of each net, in units of var(y), shape (n_nets,).
 
-    The error on the rows left out of each fold, plus the variance between the folds' predictions of rows whose
-    features are recombined within what was measured: a term that no measured row holds down shows only there.
+    The error on the rows left out of each fold, plus the squared distance from the median of the comparably good
+    nets at rows whose features are recombined within what was measured: a term that no measured row holds down
+    shows only there.
     """
     objective = search.objective
     rng = np.random.default_rng(0)
-    recombined = np.stack([rng.permutation(column) for column in search.X.T], axis=1)
-    total, spread = np.zeros(len(nets)), np.zeros(len(nets))
-    parts = []
-    for fold in folds:
-        train = np.ones(objective.n, bool)
-        train[fold] = False
-        parts.append((objective.subset(np.flatnonzero(train)), objective.subset(fold), objective.weight[fold].sum()))
-    for k, net in enumerate(nets):
-        predictions = []
-        for rest, part, share in parts:
+    order = np.lexsort(search.X.T[::-1])
+    columns = [np.tile(column, -(-RECOMBINED // len(order))) for column in search.X[order].T]
+    recombined = np.stack([rng.permutation(column) for column in columns], axis=1)
+    error = np.zeros(len(nets))
+    predictions = np.empty((len(nets), len(folds), len(recombined)))
+    total = sum(objective.weight[fold].sum() for fold in folds)
+    for f, fold in enumerate(folds):
+        rest, part = objective.subset(np.setdiff1d(np.arange(objective.n), fold)), objective.subset(fold)
+        share = objective.weight[fold].sum() / total
+        for k, net in enumerate(nets):
             fitted = rest.fit(net, search._penalty(net), max_iter=30, tol=1e-6)
-            total[k] += share * part.mean_squares(fitted)
-            predictions.append(objective.predict(fitted, recombined))
-        spread[k] = np.mean(np.var(predictions, axis=0))
-    return np.minimum(total / sum(share for _, _, share in parts) + spread, 1e12)
+            error[k] += share * part.mean_squares(fitted)
+            predictions[k, f] = objective.predict(fitted, recombined)
+    good = error <= 10 * error.min() + ROUNDING
+    consensus = np.median(predictions[good], axis=(0, 1))
+    distance = ((predictions - consensus) ** 2).mean(axis=(1, 2))
+    return np.minimum(error + distance, 1e12)
 
 
 def simplest_of_the_best(nets, errors):

@@ -338,11 +338,14 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             delayed(_committee.train_member)(objective, recipe, None if f is None else parts[f], np.random.SeedSequence([seed, k, i]), self.penalty)
             for i, (recipe, f) in enumerate(plan)
         )
-        nets = []
-        for net in parallel(jobs):
-            nets.append(net)
-            progress.step(f"output {k}: member {len(nets)} of {len(plan)}, {net.n_nodes} nodes")
-        return _committee.combine(objective, plan, nets, parts, self.n_estimators == 1)
+        trained = []
+        for net, weights in parallel(jobs):
+            trained.append((net, weights))
+            progress.step(f"output {k}: member {len(trained)} of {len(plan)}, {net.n_nodes} nodes")
+        nets = [net for net, _ in trained]
+        keep, share, error, noise = _committee.combine(objective, plan, nets, parts, self.n_estimators == 1)
+        jobs = (delayed(_committee.refit_member)(objective, *trained[i]) for i in keep)
+        return list(parallel(jobs)), share, error, noise
 
     def _store(self, results, objectives, scaling, n_outputs, offset_column):
         n_estimators = max(len(members) for members, *_ in results)
