@@ -11,6 +11,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from time import perf_counter  # noqa: E402
 
 import numpy as np  # noqa: E402
+from figures import Figure  # noqa: E402
 
 from skmerge.activation import activation, activation_derivatives  # noqa: E402
 
@@ -74,6 +75,24 @@ def forward(n_inputs, dtype, n=4096):
             "g alone": lambda: activation(H, out=U),
         }
     )
+
+
+def figures():
+    """The figures with a target, of both dtypes: 10^6 values beside a copy, in the L2 cache beside tanh; the shares."""
+    out = []
+    for dtype in (np.float32, np.float64):
+        big, small = elementwise(10**6, dtype), elementwise(2**15, dtype)
+        over_copy = big["g, out="] / big["copy, out="]
+        out.append(Figure("activation", f"g, 10^6 values, {dtype.__name__}: time / copy", over_copy, ("<=", 1.15)))
+        if dtype is np.float64:
+            faster = small["tanh, out="] / small["g, out="]
+            out.append(Figure("activation", "g, 32768 values, float64: time of numpy.tanh / g", faster, (">=", 2.0)))
+        for n_inputs in (10, 50):
+            t = forward(n_inputs, dtype)
+            title = f"share of a forward pass, {n_inputs} inputs, {NODES} nodes, {dtype.__name__}: g"
+            beside = f"of tanh {t['tanh alone'] / t['tanh']:.2f}, the talk .5; whole, tanh / g {t['tanh'] / t['g']:.2f}"
+            out.append(Figure("activation", title, t["g alone"] / t["g"], None, beside))
+    return out
 
 
 def main():

@@ -1,0 +1,50 @@
+"""All benchmarks: one table of figures, each a ratio to a named peer or a score, against its target.
+
+    python benchmarks/run.py [--formulae FILE.json] [--peers-formulae FILE.csv]
+                             [--tables DIRECTORY] [--peers-tables FILE.csv] [--only SECTION ...] [--procs 2]
+
+Without --formulae only the talk's formulae are learned; without --tables that section is left out. Times are compared
+within this run and on one thread: leave the machine to it.
+"""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+
+import argparse  # noqa: E402
+import importlib  # noqa: E402
+import time  # noqa: E402
+
+from figures import HEADER  # noqa: E402
+
+SECTIONS = "activation", "speed", "memory", "orthogonal", "formulae", "tables"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--formulae", metavar="FILE.json", help="formulae to learn (see formula_tasks.py)")
+    parser.add_argument("--peers-formulae", metavar="FILE.csv", help="what other models score on them")
+    parser.add_argument("--tables", metavar="DIRECTORY", help="CSV files, the last column of each the target")
+    parser.add_argument("--peers-tables", metavar="FILE.csv", help="what other models score on them")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--procs", type=int, default=1, help="processes for formulae and tables")
+    arguments = parser.parse_args()
+    given = {
+        "formulae": (arguments.formulae, arguments.peers_formulae, arguments.procs),
+        "tables": (arguments.tables, arguments.peers_tables, arguments.procs),
+    }
+    if "tables" in arguments.only and not arguments.tables:
+        print("tables: left out, no --tables DIRECTORY given")
+    print(HEADER)
+    for section in arguments.only:
+        if section == "tables" and not arguments.tables:
+            continue
+        start = time.perf_counter()
+        for figure in importlib.import_module(f"bench_{section}").figures(*given.get(section, ())):
+            print(figure, flush=True)
+        print(f"{section:11} took {time.perf_counter() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
