@@ -195,7 +195,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             cancelled.set()  # worker threads stop at their next call
             raise
         self._store(results, objectives, scaling, n_outputs, offset_column)
-        self._remember_domain(table.X, table.weight)
+        self.x_min_, self.x_max_ = table.X.min(axis=0), table.X.max(axis=0)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, metadata={"sample_weight": sample_weight})
         return self
 
@@ -380,13 +380,6 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 self.covariance_.append(_covariance(members[0], noise / objectives[k].n_effective, n_nodes))
         self.offset_column_ = offset_column
         self._n_outputs = n_outputs
-
-    def _remember_domain(self, X, weight):
-        self.x_min_, self.x_max_ = X.min(axis=0), X.max(axis=0)
-        if X.shape[1] <= 2000:
-            z = X / self.x_scale_ - self.x_mean_
-            z = z / np.maximum(np.sqrt(weight @ z**2), 1e-12)
-            self.precision_ = np.linalg.pinv((z * weight[:, None]).T @ z + 1e-6 * np.eye(X.shape[1]), hermitian=True)
 
     # --- using the fitted net
 
