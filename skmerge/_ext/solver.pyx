@@ -62,6 +62,9 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
     """
     cdef Data data = table(X, x_scale, x_mean, product)
     cdef Py_ssize_t p = theta0.shape[0], q, l
+    if lower.shape[0] != p or upper.shape[0] != p or penalty.shape[0] != p:
+        raise ValueError(f"theta0 has {p} entries, lower {lower.shape[0]}, upper {upper.shape[0]} and penalty "
+                         f"{penalty.shape[0]}; they must be equal.")
     cdef double[::1] theta = np.clip(theta0, lower, upper), trial = np.array(theta)
     cdef Net net = network(theta, sign, data.d), trial_net = network(trial, sign, data.d)
     cdef int[::1] slot = np.full(p, -1, dtype=np.intc)
