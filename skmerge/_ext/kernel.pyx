@@ -1,7 +1,8 @@
 """Forward pass, gradient and Jacobian of one output of the blended net (see kernel.pxd for the layout).
 
 Limits: |x_j / x_scale_j| is held in [2.2e-308, 1.7e308] under the logarithm, the exponent sum_j A_ij log|x_j| in
-[-300, 300] and |u_i| below 1e150; where a value is held its derivative is zero. Nothing overflows inside them.
+[-300, 300] and |u_i| below 1e150. Where a value is held its derivative is zero, but for df/dx_j at a product near 0,
+which needs that product without x_j. Nothing overflows inside them.
 """
 
 import numpy as np
@@ -408,7 +409,7 @@ def input_gradient(const double[:, ::1] X, const double[::1] x_scale, const doub
                     t = node[d + 2] * q * q if fabs(u) < LINEAR_LIMIT else 0.0
                     v = node[d] * skmerge_exp(max(-EXPONENT_LIMIT, min(EXPONENT_LIMIT, e)))
                     q = 1.0 / (1.0 + node[d + 1] * fabs(v))
-                    q = (1.0 - node[d + 2]) * q * q if fabs(e) < EXPONENT_LIMIT else 0.0
+                    q = (1.0 - node[d + 2]) * q * q if e < EXPONENT_LIMIT else 0.0
                     for j in range(d):
                         if node[j] == 0.0:
                             continue
