@@ -1,0 +1,14 @@
+import numpy as np
+from numpy.typing import NDArray
+
+F8 = NDArray[np.float64]
+U1 = NDArray[np.uint8]
+
+def predict(X: F8, x_scale: F8, x_mean: F8, product: U1, theta: F8, sign: U1) -> F8: ...
+def jacobian(
+    X: F8, y: F8, weight: F8, x_scale: F8, x_mean: F8, product: U1, theta: F8, sign: U1
+) -> tuple[F8, F8]: ...
+def loss_gradient(
+    X: F8, y: F8, weight: F8, x_scale: F8, x_mean: F8, product: U1, theta: F8, sign: U1
+) -> tuple[float, F8]: ...
+def input_gradient(X: F8, x_scale: F8, x_mean: F8, product: U1, theta: F8, sign: U1) -> F8: ...
