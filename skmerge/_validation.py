@@ -1,5 +1,7 @@
 """The only door for training data: checks, then one canonical order in which repetition and weights are the same."""
 
+import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,13 +29,13 @@ def check_training_data(estimator, X, y, sample_weight=None):
     n_outputs : int or None
         None when y was one-dimensional.
     """
-    X = validate_data(estimator, X, dtype=np.float64, order="C", ensure_min_samples=2)
+    with naming("X"):
+        X = validate_data(estimator, X, dtype=np.float64, order="C", ensure_min_samples=2)
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None.")
-    y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
-    if y.ndim > 2 or (y.ndim == 2 and not y.shape[1]):
-        raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}.")
-    check_consistent_length(X, y)
+    with naming("y"):
+        y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
+        check_consistent_length(X, y)
     n_outputs = None if y.ndim == 1 else y.shape[1]
     y = y.reshape(len(X), -1)
     weight = check_weight(sample_weight, len(X))
@@ -53,14 +55,16 @@ def check_weight(sample_weight, n):
     """Weights of n rows, non-negative and not all zero; None is one each."""
     if sample_weight is None:
         return np.ones(n)
-    weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+    with naming("sample_weight"):
+        weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
     if weight.shape != (n,):
         raise ValueError(f"sample_weight must have shape ({n},), one entry per row of X; got {weight.shape}.")
     if (weight < 0).any():
         raise ValueError(f"sample_weight must not be negative; the smallest entry is {weight.min():g}.")
     if not weight.any():
         raise ValueError("sample_weight is zero for every row; at least two rows must have a positive weight.")
-    return weight / weight.max()
+    # A power of two divides exactly: sums of whole weights stay equal to repetition to the last digit.
+    return np.ldexp(weight, -np.frexp(weight.max())[1])
 
 
 def canonical(X, y, weight):
@@ -86,4 +90,20 @@ def canonical(X, y, weight):
 
 def check_rows(estimator, X):
     """X for prediction: finite float64 in C order with the fitted columns."""
-    return validate_data(estimator, X, dtype=np.float64, order="C", reset=False)
+    with naming("X"):
+        return validate_data(estimator, X, dtype=np.float64, order="C", reset=False)
+
+
+@contextmanager
+def naming(argument):
+    """Errors of scikit-learn's checks that do not say which argument is meant get its name in front."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        text = str(error)
+        if re.search(rf"\b{argument}\b", text):
+            raise
+        if "could not convert string" in text:
+            text += "; it must hold numbers: encode text and categories first."
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument}: {text}") from error
