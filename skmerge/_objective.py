@@ -234,10 +234,21 @@ class Objective:
             value += 0.5 * float(penalty @ theta**2)
             return value, (gradient[free] + penalty[free] * theta[free]) * unit
 
+        last = np.inf
+
+        def stop(intermediate_result):
+            # Not ftol: L-BFGS-B takes that relative to max(loss, 1), and the loss of a law is far below 1.
+            nonlocal last
+            if last - intermediate_result.fun <= 1e-2 * tol * intermediate_result.fun:
+                raise StopIteration
+            last = intermediate_result.fun
+
         bounds = np.stack([net.lower[free] / unit, net.upper[free] / unit], axis=1)
-        options = {"maxiter": max_iter, "ftol": tol * 1e-2, "gtol": 1e-10, "maxcor": 20}
-        found = minimize(loss, theta[free] / unit, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        theta[free] = found.x * unit
+        options = {"maxiter": max_iter, "ftol": 0.0, "gtol": 1e-10, "maxcor": 20}
+        found = minimize(
+            loss, theta[free] / unit, jac=True, method="L-BFGS-B", bounds=bounds, callback=stop, options=options
+        )
+        theta[free] = np.clip(found.x * unit, net.lower[free], net.upper[free])
         squares = 2.0 * found.fun - float(penalty @ theta**2)
         return replace(net, theta=theta, squares=squares, JTJ=None)
 
