@@ -45,7 +45,7 @@ class Scaling:
                 center = weight[nonzero] @ log / share
                 x_scale[j] = np.exp(center)
                 spread[j] = weight[nonzero] @ (log - center) ** 2 / share
-            product[j] = share >= 0.9 and spread[j] > 1e-20
+            product[j] = share >= 0.9 - 1e-9 and spread[j] > 1e-20  # 9 of 10 rows may sum to less than 0.9
             signed[j] = product[j] and x.min() < 0 < x.max()
             x_mean[j] = weight @ (x / x_scale[j])
             slope[j] = weight @ (x / x_scale[j] - x_mean[j]) ** 2
