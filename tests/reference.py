@@ -54,7 +54,7 @@ def halves(x, A, B, k, a, x_mean, product, sign):
 
 
 def blended(x, A, B, k, a, D, y_mean, x_mean, product, sign):
-    """y = D + abar ybar + sum_i a_i g(A_i.(x - xbar) + B_i; C_i) - s(x) sum_i (1 - a_i) g(B_i prod_j |x_j|^A_ij; C_i)."""
+    """D + abar ybar + sum_i a_i g(A_i.(x - xbar) + B_i; C_i) - s(x) sum_i (1 - a_i) g(B_i prod_j |x_j|^A_ij; C_i)."""
     abar = np.sum(a) / len(a) if len(a) else 0.0
     additive, multiplicative = halves(x, A, B, k, a, x_mean, product, sign)
     return D + abar * y_mean + additive.sum(axis=1) - multiplicative.sum(axis=1)

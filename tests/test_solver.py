@@ -1,0 +1,335 @@
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import least_squares
+
+from skmerge._ext import kernel, solver
+from skmerge._objective import Network, Objective, Scaling
+
+unhurried = settings(deadline=None, max_examples=40)
+inf = np.inf
+
+
+@st.composite
+def problems(draw, blends=(0.0, 0.3, 1.0), min_rows=40, max_rows=300, min_features=1):
+    """One node, noisy values of it, and a start nearby; blend None is free. Keyword arguments of solver.minimize."""
+    n, d = draw(st.integers(min_rows, max_rows)), draw(st.integers(min_features, 3))
+    blend, saturating = draw(st.sampled_from(blends)), draw(st.booleans())
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    X = rng.uniform(0.5, 2, (n, d))
+    A = draw(st.lists(st.sampled_from([-2.0, -1.0, -0.5, 0.5, 1.0, 1.5]), min_size=d, max_size=d))
+    B = draw(st.sampled_from([-2.0, -1.0, 0.7, 1.5]))
+    truth = np.array([*A, B, 0.4 if saturating else 0.0, 0.3 if blend is None else blend, draw(st.floats(-1, 1))])
+    weight = rng.uniform(0.5, 1.5, n)
+    weight /= weight.sum()
+    scaling = Scaling.of(X, weight)
+    case = {
+        "X": X,
+        "weight": weight,
+        "x_scale": scaling.x_scale,
+        "x_mean": scaling.x_mean,
+        "product": np.ones(d, np.uint8),
+        "sign": np.zeros((1, d), np.uint8),
+    }
+    f = kernel.predict(**case_of_predict(case), theta=truth)
+    lower = np.array([-30.0] * d + [-inf, 0.0, 0.0, -inf])
+    upper = np.array([30.0] * d + [inf, 1e3 if saturating else 0.0, 1.0, inf])
+    if blend is not None:
+        lower[d + 2] = upper[d + 2] = blend
+    if blend == 1.0:
+        lower[d] = upper[d] = truth[d]  # the constant already shifts a sum
+    start = np.clip(truth * rng.uniform(0.9, 1.1, len(truth)), lower, upper)
+    return case | {
+        "y": f + draw(st.sampled_from([0.01, 0.1])) * max(f.std(), 0.1) * rng.normal(size=n),
+        "theta0": start,
+        "lower": lower,
+        "upper": upper,
+        "penalty": np.zeros(len(start)),
+    }
+
+
+def case_of_predict(case):
+    return {name: case[name] for name in ("X", "x_scale", "x_mean", "product", "sign")}
+
+
+def data_of(case, theta):
+    """The arguments of the twins' loss and normal equations."""
+    return case_of_predict(case) | {"y": case["y"], "weight": case["weight"], "theta": theta}
+
+
+def loss_of(case, theta):
+    return reference.loss(**data_of(case, theta), penalty=case["penalty"])
+
+
+def by_scipy(case):
+    """Trust-region reflective on the twin's residuals, the penalty as further rows."""
+    free = np.flatnonzero(case["lower"] < case["upper"])
+    root = np.sqrt(case["penalty"])
+
+    def theta_of(z):
+        theta = case["theta0"].copy()
+        theta[free] = z
+        return theta
+
+    def residual(z):
+        theta = theta_of(z)
+        return np.append(reference.residual(**data_of(case, theta)), root * theta)
+
+    def jacobian(z):
+        return np.vstack([reference.jacobian(**data_of(case, theta_of(z))), np.diag(root)])[:, free]
+
+    bounds = case["lower"][free], case["upper"][free]
+    start = case["theta0"][free]
+    found = least_squares(
+        residual, start, jacobian, bounds, method="trf", x_scale="jac", ftol=1e-12, xtol=1e-12, gtol=1e-14, max_nfev=500
+    )
+    return theta_of(found.x)
+
+
+# Where the blend is free, one feature or few rows leave a valley whose lowest point is far away or at infinity.
+determined = problems(blends=(None,), min_rows=150, min_features=3)
+
+
+# --- the minimum
+
+
+@unhurried
+@given(case=problems() | determined)
+def test_one_node_reaches_the_minimum_of_scipy(case):
+    theta, squares, n_iter, _ = solver.minimize(**case, max_iter=1000, tol=1e-12)
+    assert_allclose(loss_of(case, theta), loss_of(case, by_scipy(case)), rtol=1e-4)
+    assert_allclose(squares, 2 * loss_of(case, theta), rtol=1e-10)
+    assert 0 < n_iter <= 1000
+
+
+@unhurried
+@given(case=problems() | determined, strength=st.sampled_from([1e-8, 1e-6]), data=st.data())  # more: several minima
+def test_penalty_is_part_of_what_is_minimised(case, strength, data):
+    which = data.draw(st.lists(st.booleans(), min_size=len(case["theta0"]), max_size=len(case["theta0"])))
+    case["penalty"] = strength * np.array(which, float)
+    theta, squares, _, _ = solver.minimize(**case, max_iter=1000, tol=1e-12)
+    assert loss_of(case, theta) <= loss_of(case, by_scipy(case)) * (1 + 1e-4)
+    assert_allclose(squares, 2 * reference.loss(**data_of(case, theta)), rtol=1e-10)  # without the penalty
+
+
+def test_penalised_line_is_ridge_regression():
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.normal(size=(50, 2)), rng.normal(size=50), rng.uniform(0.1, 1, 50)
+    lower = np.array([-inf, -inf, 0.0, 0.0, 1.0, -inf])
+    upper = np.array([inf, inf, 0.0, 0.0, 1.0, inf])
+    penalty = np.array([2.0, 0.5, 1.0, 1.0, 1.0, 0.0])
+    product, sign = np.ones(2, np.uint8), np.zeros((1, 2), np.uint8)
+    start = np.array([0.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+    theta, squares, _, JTJ = solver.minimize(
+        X, y, weight, np.ones(2), np.zeros(2), product, sign, start, lower, upper, penalty, tol=1e-14
+    )
+    columns = np.column_stack([X, np.ones(50)])
+    H = columns.T @ (weight[:, None] * columns)
+    ridge = np.linalg.solve(H + np.diag([2.0, 0.5, 0.0]), columns.T @ (weight * y))
+    free = [0, 1, 5]
+    assert_allclose(theta[free], ridge, rtol=1e-8)
+    assert_allclose(squares, weight @ (y - columns @ ridge) ** 2, rtol=1e-10)
+    assert_allclose(JTJ[np.ix_(free, free)], H, rtol=1e-12)  # without the penalty
+
+
+def test_noiseless_law_is_found_exactly():
+    rng = np.random.default_rng(1)
+    X = rng.uniform(0.5, 2, (100, 2))
+    y = 3 * X[:, 0] ** 1.5 / X[:, 1]
+    lower, upper = np.array([-30, -30, -inf, 0, 0, -inf]), np.array([30, 30, inf, 0, 0, inf])
+    start = np.array([1.0, -0.5, -1.0, 0, 0, 0])
+    theta, squares, _, _ = solver.minimize(
+        X, y, np.full(100, 0.01), np.ones(2), np.zeros(2), np.ones(2, np.uint8), np.zeros((1, 2), np.uint8),
+        start, lower, upper, np.zeros(6),
+    )  # fmt: skip
+    assert_allclose(theta, [1.5, -1, -3, 0, 0, 0], atol=1e-9)
+    assert squares < 1e-20
+
+
+@unhurried
+@given(case=problems() | determined, strength=st.sampled_from([0.0, 1e-3]))
+def test_nothing_is_left_to_gain_at_the_minimum(case, strength):
+    """A free parameter within its bounds has no slope left, one at a bound is pushed against it."""
+    case["penalty"] = np.full(len(case["theta0"]), strength)
+    theta, _, n_iter, _ = solver.minimize(**case, max_iter=3000, tol=1e-12)
+    H, gradient = reference.normal_equations(**data_of(case, theta), penalty=case["penalty"])
+    inside = (theta > case["lower"]) & (theta < case["upper"])
+    promised = 0.5 * gradient**2 / np.maximum(np.diag(H), 1e-12)  # decrease along each parameter alone
+    assert n_iter == 3000 or (promised[inside] <= 1e-6 * loss_of(case, theta)).all()
+    low = (theta == case["lower"]) & (theta < case["upper"])
+    high = (theta == case["upper"]) & (theta > case["lower"])
+    slack = np.sqrt(2e-6 * loss_of(case, theta) * np.maximum(np.diag(H), 1e-12))
+    assert (gradient[low] >= -slack[low]).all() and (gradient[high] <= slack[high]).all()
+
+
+# --- bounds
+
+
+@unhurried
+@given(case=problems(blends=(0.0, 0.3, 1.0, None)), data=st.data())
+def test_bounds_hold_and_fixed_parameters_stay(case, data):
+    n = len(case["theta0"])
+    width = st.sampled_from([0.0, 1e-3, 0.05, 1.0])
+    below, above = (np.array(data.draw(st.lists(width, min_size=n, max_size=n))) for _ in range(2))
+    case["lower"] = np.maximum(case["lower"], case["theta0"] - below)
+    case["upper"] = np.minimum(case["upper"], case["theta0"] + above)
+    theta, squares, _, JTJ = solver.minimize(**case)
+    assert (theta >= case["lower"]).all() and (theta <= case["upper"]).all()
+    fixed = case["lower"] == case["upper"]
+    assert_array_equal(theta[fixed], case["theta0"][fixed])
+    assert squares <= 2 * loss_of(case, case["theta0"]) * (1 + 1e-12)
+    assert not JTJ[fixed].any() and not JTJ[:, fixed].any()
+
+
+def test_start_outside_the_bounds_is_moved_into_them():
+    X, y = np.linspace(1, 2, 20)[:, None], np.linspace(1, 2, 20) ** 2
+    lower, upper = np.array([0.0, -inf, 0, 0, 0]), np.array([1.5, inf, 0, 0, 0])
+    theta, _, _, _ = solver.minimize(
+        X, y, np.ones(20), np.ones(1), np.zeros(1), np.ones(1, np.uint8), np.zeros((1, 1), np.uint8),
+        np.array([9.0, -1.0, 5.0, 5.0, 5.0]), lower, upper, np.zeros(5),
+    )  # fmt: skip
+    assert theta[0] == 1.5  # the exponent 2 is out of reach
+    assert_array_equal(theta[2:], 0)
+
+
+@unhurried
+@given(case=problems())
+def test_nothing_free_returns_the_start(case):
+    case["lower"] = case["upper"] = case["theta0"]
+    theta, squares, n_iter, JTJ = solver.minimize(**case)
+    assert_array_equal(theta, case["theta0"])
+    assert_allclose(squares, 2 * loss_of(case, theta), rtol=1e-10)
+    assert n_iter == 0 and not JTJ.any()
+
+
+# --- J'J
+
+
+@unhurried
+@given(case=problems(blends=(0.0, 0.3, 1.0, None), max_rows=700), strength=st.sampled_from([0.0, 0.1]))
+def test_JTJ_is_that_of_the_returned_parameters(case, strength):
+    case["penalty"] = np.full(len(case["theta0"]), strength)
+    theta, _, _, JTJ = solver.minimize(**case)
+    free = case["lower"] < case["upper"]
+    expected, _ = reference.normal_equations(**data_of(case, theta))
+    expected[~free] = expected[:, ~free] = 0
+    size = np.sqrt(np.diag(expected))
+    assert (np.abs(JTJ - expected) <= 1e-10 * np.outer(size, size) + 1e-15 * strength).all()
+    assert_array_equal(JTJ, JTJ.T)
+
+
+# --- L-BFGS
+
+
+def objective_of(case, x_factor=1.0, y_factor=1.0):
+    d = case["X"].shape[1]
+    X, y = case["X"] * x_factor, case["y"] * y_factor
+    bounds = case["lower"][:d], case["upper"][:d]
+    return Objective(X, y, case["weight"], Scaling.of(X, case["weight"]), bounds)
+
+
+def in_units_of(y_scale, case):
+    """A net, its blend 0 or 1, where y is divided by y_scale."""
+    d = case["X"].shape[1]
+    factor = np.full(d + 4, 1 / y_scale)
+    if case["theta0"][d + 2] == 0:
+        factor[:d] = 1  # exponents
+    factor[d + 1 : d + 3] = y_scale, 1
+    return Network(case["theta0"] * factor, case["sign"], case["lower"] * factor, case["upper"] * factor)
+
+
+@unhurried
+@given(case=problems(blends=(0.0, 1.0)), strength=st.sampled_from([0.0, 1e-6]))  # a firm one makes two minima
+def test_lbfgs_agrees_with_levenberg_marquardt(case, strength):
+    objective = objective_of(case)
+    start = in_units_of(objective.y_scale, case)
+    penalty = np.full(len(start.theta), strength)
+    net = objective.fit(start, penalty, max_iter=1000, tol=1e-12)
+    other = objective._fit_lbfgs(start, penalty, max_iter=20000, tol=1e-13)
+    for fitted in (net, other):
+        assert_allclose(fitted.squares, objective.mean_squares(fitted), rtol=1e-8)
+        assert (fitted.theta >= start.lower).all() and (fitted.theta <= start.upper).all()
+        fixed = start.lower == start.upper
+        assert_array_equal(fitted.theta[fixed], start.theta[fixed])
+    loss, loss_of_other = (fitted.squares + penalty @ fitted.theta**2 for fitted in (net, other))
+    assert_allclose(loss_of_other, loss, rtol=1e-4)
+
+
+def test_lbfgs_follows_a_law_below_the_noise():
+    """Its tolerance is relative to the loss, however small that has become."""
+    rng = np.random.default_rng(1)
+    X = rng.uniform(0.5, 2, (200, 2))
+    weight, bounds = np.full(200, 1 / 200), (np.full(2, -30.0), np.full(2, 30.0))
+    objective = Objective(X, 3 * X[:, 0] ** 1.5 / X[:, 1], weight, Scaling.of(X, weight), bounds)
+    lower, upper = objective.node_bounds("product")
+    start = objective.constant().with_node(np.array([1.0, -0.5, -1.0, 0, 0]), lower, upper, np.zeros(2, np.uint8))
+    net = objective._fit_lbfgs(start, np.zeros(6), max_iter=500, tol=1e-7)
+    assert net.squares < 1e-15
+    assert_allclose(net.nodes[0, :2], [1.5, -1.0], atol=1e-7)
+
+
+# --- units
+
+
+@unhurried
+@given(case=problems(), data=st.data(), y_exponent=st.integers(-30, 30))
+def test_units_of_x_and_y_do_not_matter(case, data, y_exponent):
+    d = case["X"].shape[1]
+    x_factor = 10.0 ** np.array(data.draw(st.lists(st.integers(-30, 30), min_size=d, max_size=d)))
+    y_factor = 10.0**y_exponent
+    predictions = []
+    for factors in ((1.0, 1.0), (x_factor, y_factor)):
+        objective = objective_of(case, *factors)
+        net = Network(case["theta0"], case["sign"], case["lower"], case["upper"])
+        net = objective.fit(net, max_iter=300, tol=1e-10)
+        predictions.append(objective.predict(net) * objective.y_scale)
+    assert_allclose(predictions[1] / y_factor, predictions[0], rtol=1e-8, atol=1e-8 * np.std(case["y"]))
+
+
+# --- what is handed in
+
+
+WAYS = ["longer", "shorter", "one", "type", "dimension"]
+
+
+@settings(deadline=None, max_examples=200)
+@given(case=problems(max_rows=45, min_features=2), data=st.data(), way=st.sampled_from(WAYS))
+def test_wrong_shapes_and_types_raise(case, data, way):
+    name = data.draw(st.sampled_from(sorted(case)))
+    value = case[name]
+    axis = value.ndim - 1  # of X the columns
+    if way == "type":
+        value = value.astype(np.float32)
+    elif way == "dimension":
+        value = value[None]
+    else:
+        shape = list(value.shape)
+        shape[axis] = {"longer": shape[axis] + 1, "shorter": shape[axis] - 1, "one": 1}[way]
+        value = np.ones(shape, value.dtype)
+    with pytest.raises(ValueError):
+        solver.minimize(**case | {name: value})
+
+
+def test_no_rows_raise():
+    with pytest.raises(ValueError, match="0 rows"):
+        solver.minimize(
+            np.zeros((0, 1)), np.zeros(0), np.zeros(0), np.ones(1), np.zeros(1), np.ones(1, np.uint8),
+            np.zeros((0, 1), np.uint8), np.zeros(1), np.array([-inf]), np.array([inf]), np.zeros(1),
+        )  # fmt: skip
+
+
+@unhurried
+@given(case=problems())
+def test_arguments_are_only_read(case):
+    expected = solver.minimize(**case)
+    before = {name: value.copy() for name, value in case.items()}
+    for value in case.values():
+        value.flags.writeable = False
+    found = solver.minimize(**case)
+    for some, other in zip(found, expected, strict=True):
+        assert_array_equal(some, other)
+    for name, value in case.items():
+        assert_array_equal(value, before[name])
