@@ -141,7 +141,8 @@ cdef clones slope_column(const double *dA, const double *x, const double *dL, co
 
 # --- one block
 
-cdef void load_block(const Data *data, const Net *net, Py_ssize_t start, double *x, double *logx, double *signs) noexcept nogil:
+cdef void load_block(const Data *data, const Net *net, Py_ssize_t start, double *x, double *logx,
+                     double *signs) noexcept nogil:
     # Transposes rows start.. of X into (d, BLOCK): x centred and scaled, its logarithm and its sign where used.
     cdef Py_ssize_t d = data.d, rows = data.n - start, i, j, r
     cdef const double *row
@@ -198,7 +199,8 @@ cdef void node_sign(const Data *data, const unsigned char *sign, const double *s
             multiply(signs + j * BLOCK, out)
 
 
-cdef void predict_block(const Data *data, const Net *net, Py_ssize_t start, double *scratch, double *out) noexcept nogil:
+cdef void predict_block(const Data *data, const Net *net, Py_ssize_t start, double *scratch,
+                        double *out) noexcept nogil:
     cdef Py_ssize_t d = data.d, i
     cdef double *x = scratch
     cdef double *logx = x + d * BLOCK
@@ -416,7 +418,7 @@ def input_gradient(const double[:, ::1] X, const double[::1] x_scale, const doub
                         out[start + r, j] += t * node[j] / data.x_scale[j]
                         if not data.product[j] or q == 0.0:
                             continue
-                        # d(s prod |x|^A)/dx_j = s' A_j |x_j|^(A_j - 1) prod of the others, finite at x_j = 0 when A_j >= 1
+                        # d(s prod |x|^A)/dx_j = s' A_j |x_j|^(A_j - 1) prod of the rest: finite at x_j = 0 if A_j >= 1
                         s = 1.0
                         for l in range(d):
                             if net.sign[i * d + l] != (l == j) and data.product[l]:

@@ -15,8 +15,8 @@ from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
 from skmerge._ext.kernel cimport BLOCK, Data, Net, network, residual_block, scratch_size, table
 
 
-cdef double normal_equations(const Data *data, const Net *net, const int *slot, int m, double *scratch, double *residual,
-                             double *J, double *H, double *gradient, double *work) except -1.0 nogil:
+cdef double normal_equations(const Data *data, const Net *net, const int *slot, int m, double *scratch,
+                             double *residual, double *J, double *H, double *gradient, double *work) except -1.0 nogil:
     # H = J'J (upper triangle, column major), gradient = J'r, block by block; returns the sum of squares.
     cdef double total = 0.0, unit = 1.0
     cdef int rows = BLOCK, one = 1
@@ -74,7 +74,8 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
             slot[q] = m
             m += 1
     if y.shape[0] != data.n or weight.shape[0] != data.n or not data.n:
-        raise ValueError(f"X has {data.n} rows, y {y.shape[0]} and weight {weight.shape[0]}; they must be equal, not 0.")
+        raise ValueError(f"X has {data.n} rows, y {y.shape[0]} and weight {weight.shape[0]}; "
+                         "they must be equal, not 0.")
     cdef double[::1] root = np.sqrt(weight)
     data.y, data.root_weight = &y[0], &root[0]
     cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), residual = np.empty(BLOCK)
