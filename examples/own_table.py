@@ -129,7 +129,8 @@ def report(path, target, drop=(), decimal="."):
     if len(model.A_) == 1:
         print(f"     {model.formula(names, target_names=target, standard_errors=True)}")
     error = model.validation_error_[0]
-    print(f"validation error (cross-validated root mean square): {error:.3g}, {error / np.std(y):.2%} of std({target})")
+    share = error / model.y_scale_[0]
+    print(f"validation error (cross-validated root mean square): {error:.3g}, {share:.2%} of std({target})")
     print("Most and least applicable rows, each predicted from the other four fifths; outside by: 0 is inside their")
     print("ranges, 1 a whole range beyond; +- is the standard deviation of a measurement")
     print(f"{'line':>12s}{'outside by':>12s}{'measured':>14s}{'predicted':>14s}{'+-':>12s}")

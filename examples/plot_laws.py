@@ -49,7 +49,7 @@ def orbits(out):
     X, T, body = data.data, data.target, data.central_bodies
     train, test = body != "Uranus", body == "Uranus"
     print(
-        f"1. Orbits: {train.sum()} around the Sun, Jupiter and Saturn to learn from, {test.sum()} moons of Uranus to predict."
+        f"1. Orbits: learned from {train.sum()} around Sun, Jupiter and Saturn, tested on {test.sum()} around Uranus."
     )
     print(
         "   a in km, M in kg, T in days; the eccentricity e is offered as well. T is observed, but for Ceres, Haumea,"

@@ -35,9 +35,7 @@ def formulae(out):
     laws = load_formulae()
     results = Parallel(n_jobs=-1)(delayed(both_nets)(law) for law in laws)
     error = np.array([error for _, error in results])  # law, in range or not, net
-    print(
-        f"2. {len(laws)} formulae, {ROWS} rows each, {NOISE:.0%} noise: root mean squared error / std(y), without noise."
-    )
+    print(f"2. {len(laws)} formulae, {ROWS} rows, {NOISE:.0%} noise: root mean squared error / std(y) of noise-free y.")
     print(f"   {'':20s}{'in range':^20s}{'extrapolated':^20s}")
     print(f"   {'':20s}" + f"{'additive':>10s}{'blended':>10s}" * 2 + "   law found by the blended net")
     for law, (nets, e) in zip(laws, results, strict=True):
@@ -120,7 +118,9 @@ def nodes(out):
         left.plot(x, g(x), color=color, lw=1.8, label=f"{name}, g(u; C)")
         left.plot(x, older(x), color=BLACK, lw=1.8, ls=(0, (1, 2.5)), label="C outside only" if n_nodes == 2 else None)
     print("   Both forms are the same curves, so one node, which only rises or only falls, fits one branch in either;")
-    print("   what C inside changes is how well the parameters are told apart.")
+    print(
+        "   what C inside changes is how well the parameters are told apart, and so how far two nodes get in 500 steps."
+    )
     left.set(xlabel="x", ylabel="y", title="additive nodes on a parabola")
     left.legend(frameon=False, fontsize=8.5)
 
