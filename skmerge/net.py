@@ -427,10 +427,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         X = check_rows(self, X)
         if not return_std:
             return self._shaped(self._over_rows(self._predict_rows, X) + self._offset(X, len(self.y_scale_)))
-        mean, variance = self._over_rows(self._predict_moments, X)
+        mean, std = self._over_rows(self._predict_moments, X)
         if return_std == "measurement":
-            variance = variance + self.noise_std_**2
-        return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(np.sqrt(variance))
+            std = np.hypot(std, self.noise_std_)  # their squares may overflow
+        return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(std)
 
     def _geometry(self):
         return self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
@@ -444,7 +444,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         return out
 
     def _predict_moments(self, X):
-        mean, variance = np.zeros((2, len(X), len(self.y_scale_)))
+        mean, std = np.zeros((2, len(X), len(self.y_scale_)))
         for k, scale in enumerate(self.y_scale_):
             members = list(self._members(k))
             if len(self.A_) == 1:
@@ -452,15 +452,15 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 zero, one = np.zeros(len(X)), np.ones(len(X))
                 f, J = kernel.jacobian(X, zero, one, *self._geometry(), theta, sign)
                 mean[:, k] = f
-                variance[:, k] = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
+                variance = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
             else:
                 values = np.array([kernel.predict(X, *self._geometry(), theta, sign) for _, theta, sign in members])
                 weight = np.array([w for w, _, _ in members])
                 mean[:, k] = weight @ values
-                variance[:, k] = weight @ (values - mean[:, k]) ** 2
+                variance = weight @ (values - mean[:, k]) ** 2
             mean[:, k] *= scale
-            variance[:, k] *= scale**2
-        return mean, np.maximum(variance, 0.0)
+            std[:, k] = np.sqrt(np.maximum(variance, 0.0)) * scale
+        return mean, std
 
     def predict_gradient(self, X):
         """Derivative of the prediction with respect to the features.
