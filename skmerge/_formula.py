@@ -48,7 +48,9 @@ class Formula:
         if len(targets) != m:
             raise ValueError(f"target_names must be {m} names, got {targets}.")
         if standard_errors and not net.covariance_:
-            raise ValueError("standard_errors: an ensemble has none; use predict(X, return_std=True), or n_estimators=1.")
+            raise ValueError(
+                "standard_errors: an ensemble has none; use predict(X, return_std=True), or n_estimators=1."
+            )
         lines, latex, python = [], [], []
         for k in range(m):
             writer = _Writer(net, k, names, standard_errors)
@@ -143,8 +145,8 @@ class _Writer:
 
     def _term_text(self, term):
         if term.slopes:
-            inner = " + ".join([f"{_number(s)} {self.names[j]}" for j, s in term.slopes.items()] + [_number(term.shift)])
-            inner = inner.replace("+ -", "- ")
+            inner = [f"{_number(s)} {self.names[j]}" for j, s in term.slopes.items()]
+            inner = " + ".join([*inner, _number(term.shift)]).replace("+ -", "- ")
             lead = "" if term.factor == 1 else f"{_number(term.factor)} "
             return f"{lead}g({inner}; {_number(term.plateau)})"
         factor = _number(term.factor)
@@ -202,7 +204,8 @@ class _Writer:
             nearest = Fraction(exponent).limit_denominator(3)
             shown = str(nearest) if abs(exponent - nearest) < 1e-9 else f"{exponent:.2f}"
             factors.append(base if exponent == 1 else f"{base}^{{{shown}}}")
-        factors += [rf"\operatorname{{sign}}({_latex_name(self.names[j])})" for j in sorted(term.signs - set(term.exponents))]
+        alone = sorted(term.signs - set(term.exponents))
+        factors += [rf"\operatorname{{sign}}({_latex_name(self.names[j])})" for j in alone]
         product = r"\,".join(factors)
         return product if np.isinf(term.plateau) else rf"g\!\left({product};\,{_latex_number(term.plateau)}\right)"
 
@@ -217,7 +220,8 @@ class _Writer:
             parts += [f"{float(s)!r} * {names[j]}" for j, s in enumerate(linear) if s]
             for term in terms:
                 if term.slopes:
-                    inner = " + ".join([f"{float(s)!r} * {names[j]}" for j, s in term.slopes.items()] + [repr(float(term.shift))])
+                    inner = [f"{float(s)!r} * {names[j]}" for j, s in term.slopes.items()]
+                    inner = " + ".join([*inner, repr(float(term.shift))])
                     lead = float(term.factor)
                 else:
                     inner = " * ".join(

@@ -87,7 +87,8 @@ class LawSearch:
             s = self.objective.scaling
             rows = penalty[:-1].reshape(net.n_nodes, -1)
             for i in range(net.n_nodes):
-                spread = s.slope_variance if net.kind(i) == "sum" else np.where(s.product, s.log_variance, s.slope_variance)
+                product = net.kind(i) != "sum"
+                spread = np.where(s.product & product, s.log_variance, s.slope_variance)
                 rows[i, :-3] = self.penalty * spread
                 rows[i, -3] = self.penalty
         return penalty
@@ -153,7 +154,8 @@ class LawSearch:
         """Drawn exponents and signs, and the product of each row: (A, sign, columns)."""
         rng, d, admitted = self.rng, self.objective.d, self.admitted
         A = np.tile(self.prior, (N_CANDIDATES, 1))
-        old = [net.nodes[i, :d] * (self.objective.scaling.product > 0) for i in range(net.n_nodes) if net.kind(i) != "sum"]
+        may = self.objective.scaling.product > 0
+        old = [net.nodes[i, :d] * may for i in range(net.n_nodes) if net.kind(i) != "sum"]
         weight = self._relevance(net)
         for row in A if len(admitted) else ():
             if old and rng.random() < 0.6:

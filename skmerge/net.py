@@ -34,7 +34,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
 
     With ``g(u; C) = C u / (|u| + C)``, abar the mean blend, xbar and ybar the training means,
 
-    ``y = D + abar ybar + sum_i a_i g(A_i.(x - xbar) + B_i; C_i) - sum_i (1 - a_i) s_i(x) g(B_i prod_j |x_j|^A_ij; C_i)``
+    ``y = D + abar ybar + sum_i a_i g(A_i.(x - xbar) + B_i; C_i)
+    - sum_i (1 - a_i) s_i(x) g(B_i prod_j |x_j|^A_ij; C_i)``
 
     so that a sum, a power law, a saturating law and a smooth step are each one node. A short law is searched first:
     nodes are added one by one, parameters are fixed at zero and exponents at simple fractions while the data do not
@@ -256,7 +257,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             return X[:, [self._column(self.offset, "offset")]]
         value = np.asarray(self.offset(X), dtype=float)
         if value.shape not in ((len(X),), (len(X), n_outputs)):
-            raise ValueError(f"offset returned shape {value.shape} for X of shape {X.shape}; one value per row is needed.")
+            raise ValueError(f"offset returned shape {value.shape} for X of shape {X.shape}; give one value per row.")
         if not np.isfinite(value).all():
             raise ValueError("offset returned NaN or infinity; it must be finite wherever the net is used.")
         return value.reshape(len(X), -1)
@@ -288,7 +289,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             )
             for k, law in enumerate(parallel(jobs)):
                 laws[k] = law
-                progress.step(f"output {k}: law of {law[0].n_nodes} nodes, validation error {np.sqrt(law[1]):.3g} std(y)")
+                error = np.sqrt(law[1])
+                progress.step(f"output {k}: law of {law[0].n_nodes} nodes, validation error {error:.3g} std(y)")
         results = []
         for k, objective in enumerate(objectives):
             law = laws[k]
@@ -335,7 +337,13 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         plan, n_folds = _committee.plan(objective, self.n_estimators, self.n_nodes)
         parts = folds(k, n_folds)
         jobs = (
-            delayed(_committee.train_member)(objective, recipe, None if f is None else parts[f], np.random.SeedSequence([seed, k, i]), self.penalty)
+            delayed(_committee.train_member)(
+                objective,
+                recipe,
+                None if f is None else parts[f],
+                np.random.SeedSequence([seed, k, i]),
+                self.penalty,
+            )
             for i, (recipe, f) in enumerate(plan)
         )
         trained = []
