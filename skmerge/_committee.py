@@ -12,7 +12,8 @@ from scipy.optimize import nnls
 
 from skmerge._objective import MAX_NORMAL_EQUATIONS
 
-MAX_ROWS = 20_000  # a member starts from no more rows than these
+MAX_ROWS = 4000  # a member starts from no more rows than these
+MANY_FEATURES = 100
 MAX_PARAMETERS = 1200  # of a member whose penalties the evidence sets; above, they stay as given
 
 
@@ -96,7 +97,9 @@ def plan(objective, n_estimators, n_nodes):
     if n_estimators == "auto":
         n_folds = 5
         if objective.n > MAX_ROWS:  # so many rows need no committee to speak of
-            n_folds, recipes = 2, recipes[:2]
+            n_folds, recipes = 2, recipes[1:3]
+        elif objective.d > MANY_FEATURES:  # two nodes are all that can be afforded, and the evidence alone helps
+            recipes = recipes[:1]
         return [(recipe, fold) for recipe in recipes for fold in range(n_folds)], n_folds
     if n_estimators == 1:  # one net of all rows, and three that tell how good it is
         return [(recipes[0], None)] + [(recipes[0], fold) for fold in range(3)], 3
@@ -164,9 +167,9 @@ def evidence(objective, net, group, unit, strength):
 
 
 def affordable(objective, recipe):
-    """The recipe with at most 1.5 parameters a row, iterations below MAX_NORMAL_EQUATIONS / 40, two nodes at least."""
+    """The recipe with at most 1.5 parameters a row, iterations below MAX_NORMAL_EQUATIONS / 10, two nodes at least."""
     rows = min(objective.n, MAX_ROWS)
-    most = int(min(np.sqrt(MAX_NORMAL_EQUATIONS / 40 / rows), 1.5 * rows) / (objective.d + 3))
+    most = int(min(np.sqrt(MAX_NORMAL_EQUATIONS / 10 / rows), 1.5 * rows) / (objective.d + 3))
     return Recipe(max(2, min(recipe.n_nodes, most)), recipe.products, recipe.penalty, recipe.rounds)
 
 

@@ -16,6 +16,7 @@ START_EXPONENTS = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
 MAX_NODES = 10  # of a law; 6 leave 17 % of the Feynman formulae above R2 = 0.999 unexplained, 10 leave 15 %
 N_CANDIDATES = 300
 BEAM = 2
+MAX_FEATURES = 25  # that a law is searched in; a committee takes all
 RECOMBINED = 1000  # rows at which nets are compared
 SEARCH_ROWS = 4000  # candidates are ranked on no more rows than these
 
@@ -52,7 +53,8 @@ class LawSearch:
         self.progress = progress
         s = objective.scaling
         low, high = objective.exponent_bounds
-        self.admitted = np.flatnonzero((s.product > 0) & (high > low))
+        self.left_out = self._screen()
+        self.admitted = np.flatnonzero((s.product > 0) & (high > low) & ~self.left_out)
         self.prior = np.clip(0.0, low, high) * (s.product > 0)  # the exponent of a feature that is not drawn
         rows = np.arange(objective.n)
         if objective.n > SEARCH_ROWS:
@@ -64,6 +66,22 @@ class LawSearch:
         with np.errstate(divide="ignore"):
             self.log = np.where(scaled == 0, -708.0, np.log(np.abs(scaled)))
         self.positive = np.sign(self.X)
+
+    def _screen(self):
+        """Of many features, those that take no part in the search: least correlated with y, raw or in logarithms."""
+        o, s = self.objective, self.objective.scaling
+        left_out = np.zeros(o.d, bool)
+        if o.d > MAX_FEATURES:
+            y = (o.y - o.weight @ o.y) * o.weight
+            strength = np.empty(o.d)
+            for j in range(o.d):
+                x = o.X[:, j] / s.x_scale[j]
+                with np.errstate(divide="ignore"):
+                    log = np.log(np.abs(x)) if s.product[j] and not s.zeros[j] else x
+                raw, relative = (abs(y @ z) / (np.sqrt(o.weight @ (z - o.weight @ z) ** 2) + 1e-150) for z in (x, log))
+                strength[j] = max(raw, relative)
+            left_out[np.argsort(-strength, kind="stable")[MAX_FEATURES:]] = True
+        return left_out
 
     def run(self):
         """Networks worth a cross-validation, each simplified; at least one."""
@@ -120,8 +138,9 @@ class LawSearch:
             if self.n_nodes is None:
                 enough = beam[0].squares < 1e-20
                 crowded = (beam[0].n_free - beam[0].n_nodes) > objective.n_effective
-                stalled = len(path) > 5 and min(criterion(objective, net) for net in path[-3:]) > min(
-                    criterion(objective, net) for net in path[:-3]
+                patience = 3 if beam[0].n_free < 60 else 2  # nodes that may bring nothing before the search ends
+                stalled = len(path) > patience + 2 and min(criterion(objective, net) for net in path[-patience:]) > min(
+                    criterion(objective, net) for net in path[:-patience]
                 ) + 6 * np.log(objective.n_effective)
                 if enough or crowded or stalled:
                     break
@@ -199,8 +218,8 @@ class LawSearch:
         linear = [i for i in range(net.n_nodes) if net.kind(i) == "sum" and net.nodes[i, d + 1] == 0]
         A = np.zeros((0 if linear else 1, d))
         if not linear:
-            A[0] = np.linalg.lstsq(self.centred * self.root[:, None], residual, rcond=1e-10)[0]
-            A[0, self.objective.scaling.slope_variance < 1e-24] = 0.0
+            A[0] = np.linalg.lstsq(self.centred * (self.root[:, None] * ~self.left_out), residual, rcond=1e-10)[0]
+            A[0, (self.objective.scaling.slope_variance < 1e-24) | self.left_out] = 0.0
         return A, np.zeros(A.shape, np.uint8), self.centred @ A.T
 
     def _rank(self, A, sign, columns, kind, residual, basis):
@@ -225,6 +244,8 @@ class LawSearch:
             factor = amplitude / norm
         gain[~(np.isfinite(gain) & np.isfinite(factor) & (size > 1e-6))] = -np.inf
         lower, upper = self.objective.node_bounds(kind)
+        pinned = np.clip(0.0, lower[:d], upper[:d])[self.left_out]
+        lower[:d][self.left_out] = upper[:d][self.left_out] = pinned
         found = []
         for t in np.argsort(-gain, kind="stable")[:8]:
             if not gain[t] > (0 if kind != "blend" else -np.inf):
@@ -251,7 +272,9 @@ class LawSearch:
             rows = slice(i * (d + 3), (i + 1) * (d + 3))
             # A free blend needs the slopes of a sum within the bounds of exponents.
             free = self.objective.blend == "learn" and np.abs(nodes[i, :d]).max(initial=0) < MAX_EXPONENT
-            lower[rows], upper[rows] = self.objective.node_bounds("blend" if free else net.kind(i), saturating=True)
+            low, high = self.objective.node_bounds("blend" if free else net.kind(i), saturating=True)
+            low[:d][self.left_out] = high[:d][self.left_out] = nodes[i, :d][self.left_out]
+            lower[rows], upper[rows] = low, high
             nodes[i, d + 1] = max(nodes[i, d + 1], 0.1)
         return self.fit(Network(theta, net.sign, lower, upper), max_iter=200, tol=1e-6)
 

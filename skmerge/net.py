@@ -299,7 +299,9 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 wanted = law[1] > (GOOD_SHORT_LAW if law[0].n_free <= SHORT else GOOD_LAW)
             if wanted:
                 committee = self._train_committee(objective, k, folds, seed, parallel, progress)
-                if law is None or committee[2] < self._honest_error(objective, k, law, folds, seed, parallel):
+                # The law's own error flatters it: worse than the committee by that, it need not be searched again.
+                better = law is None or committee[2] < law[1]
+                if better or committee[2] < self._honest_error(objective, k, law, folds, seed, parallel):
                     results.append(committee)
                     continue
             results.append(self._law_members(objective, law, folds, k))
