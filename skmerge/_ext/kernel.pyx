@@ -8,7 +8,7 @@ which needs that product without x_j. Nothing overflows inside them.
 import numpy as np
 
 from libc.math cimport fabs
-from scipy.linalg.cython_blas cimport dgemv
+from scipy.linalg.cython_blas cimport dgemm, dgemv
 
 from skmerge._ext.types cimport clones, skmerge_exp, skmerge_log
 
@@ -141,9 +141,9 @@ cdef clones slope_column(const double *dA, const double *x, const double *dL, co
 
 # --- one block
 
-cdef void load_block(const Data *data, const Net *net, Py_ssize_t start, double *x, double *logx,
+cdef void load_block(const Data *data, const Net *net, Py_ssize_t start, bint products, double *x, double *logx,
                      double *signs) noexcept nogil:
-    # Transposes rows start.. of X into (d, BLOCK): x centred and scaled, its logarithm and its sign where used.
+    # Transposes rows start.. of X into (d, BLOCK): x centred and scaled and, for products, its logarithm and sign.
     cdef Py_ssize_t d = data.d, rows = data.n - start, i, j, r
     cdef const double *row
     cdef double scale, inverse, size
@@ -164,7 +164,7 @@ cdef void load_block(const Data *data, const Net *net, Py_ssize_t start, double 
                 x[j * BLOCK + r] = size if fabs(size) < 1.7e308 else (1.7e308 if size > 0 else -1.7e308)
         for r in range(rows, BLOCK):
             x[j * BLOCK + r] = 1.0
-        if data.product[j]:
+        if products and data.product[j]:
             log_abs(x + j * BLOCK, logx + j * BLOCK)
             used = False
             for i in range(net.h):
@@ -199,28 +199,44 @@ cdef void node_sign(const Data *data, const unsigned char *sign, const double *s
             multiply(signs + j * BLOCK, out)
 
 
+cdef void node_sums(const Net *net, Py_ssize_t d, double *columns, double keep, double *out) noexcept nogil:
+    # out_i = keep out_i + sum_j A_ij columns_j of all nodes; columns that A does not count are zero.
+    cdef int rows = BLOCK, n_columns = <int>d, h = <int>net.h, stride = <int>d + 3
+    cdef double unit = 1.0
+    dgemm("N", "N", &rows, &h, &n_columns, &unit, columns, &rows, <double *>net.theta, &stride, &keep, out, &rows)
+
+
 cdef void predict_block(const Data *data, const Net *net, Py_ssize_t start, double *scratch,
                         double *out) noexcept nogil:
     cdef Py_ssize_t d = data.d, i
     cdef double *x = scratch
     cdef double *logx = x + d * BLOCK
     cdef double *signs = logx + d * BLOCK
-    cdef double *u = signs + d * BLOCK
-    cdef double *s = u + BLOCK
+    cdef double *s = signs + d * BLOCK
+    cdef double *u = s + BLOCK  # (h, BLOCK)
     cdef const double *node
-    load_block(data, net, start, x, logx, signs)
+    cdef bint sums, products
     fill(net.theta[net.h * (d + 3)], out)
+    sums = products = False
     for i in range(net.h):
         node = net.theta + i * (d + 3)
-        if node[d + 2] != 0.0:
-            fill(node[d], u)
-            weighted_sum(d, node, NULL, x, u)
-            add_node(node[d + 2], node[d + 1], u, out)
-        if node[d + 2] != 1.0:
-            fill(0.0, u)
-            weighted_sum(d, node, data.product, logx, u)
-            node_sign(data, net.sign + i * d, signs, s)
-            multiply_node(node[d + 2], node[d], node[d + 1], u, s, out)
+        sums = sums or node[d + 2] != 0.0
+        products = products or node[d + 2] != 1.0
+        fill(node[d], u + i * BLOCK)
+    load_block(data, net, start, products, x, logx, signs)
+    if sums:
+        node_sums(net, d, x, 1.0, u)
+        for i in range(net.h):
+            node = net.theta + i * (d + 3)
+            if node[d + 2] != 0.0:
+                add_node(node[d + 2], node[d + 1], u + i * BLOCK, out)
+    if products:
+        node_sums(net, d, logx, 0.0, u)
+        for i in range(net.h):
+            node = net.theta + i * (d + 3)
+            if node[d + 2] != 1.0:
+                node_sign(data, net.sign + i * d, signs, s)
+                multiply_node(node[d + 2], node[d], node[d + 1], u + i * BLOCK, s, out)
 
 
 cdef double residual_block(const Data *data, const Net *net, const int *slot, Py_ssize_t start, double *scratch,
@@ -246,7 +262,7 @@ cdef double residual_block(const Data *data, const Net *net, const int *slot, Py
         rows = BLOCK
     for r in range(BLOCK):
         w[r] = data.root_weight[start + r] if r < rows else 0.0
-    load_block(data, net, start, x, logx, signs)
+    load_block(data, net, start, True, x, logx, signs)
     fill(net.theta[net.h * (d + 3)], residual)
     for i in range(net.h):
         node = net.theta + i * (d + 3)
@@ -324,7 +340,7 @@ def predict(const double[:, ::1] X, const double[::1] x_scale, const double[::1]
     cdef Data data = table(X, x_scale, x_mean, product)
     cdef Net net = network(theta, sign, data.d)
     cdef double[::1] out = np.empty((data.n + BLOCK - 1) // BLOCK * BLOCK)  # whole blocks
-    cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0))
+    cdef double[::1] scratch = np.zeros(scratch_size(data.d, net.h))
     cdef Py_ssize_t start, block_index
     with nogil:
         for block_index in range((data.n + BLOCK - 1) // BLOCK):
@@ -397,7 +413,7 @@ def input_gradient(const double[:, ::1] X, const double[::1] x_scale, const doub
     with nogil:
         for block_index in range((data.n + BLOCK - 1) // BLOCK):
             start = block_index * BLOCK
-            load_block(&data, &net, start, x, logx, signs)
+            load_block(&data, &net, start, True, x, logx, signs)
             rows = min(BLOCK, data.n - start)
             for i in range(net.h):
                 node = net.theta + i * (d + 3)
