@@ -19,6 +19,7 @@ BEAM = 2
 MAX_FEATURES = 25  # that a law is searched in; a committee takes all
 RECOMBINED = 1000  # rows at which nets are compared
 SEARCH_ROWS = 4000  # candidates are ranked on no more rows than these
+RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
 
 
 def criterion(objective, net):
@@ -170,7 +171,7 @@ class LawSearch:
         return self.objective.predict(alone, self.X)
 
     def _products(self, net):
-        """Drawn exponents and signs, and the product of each row: (A, sign, columns)."""
+        """Drawn exponents and signs: (A, sign)."""
         rng, d, admitted = self.rng, self.objective.d, self.admitted
         A = np.tile(self.prior, (N_CANDIDATES, 1))
         may = self.objective.scaling.product > 0
@@ -196,10 +197,16 @@ class LawSearch:
             sign[A == 0] = 0
         else:
             sign[:] = self.sign & (self.objective.scaling.product > 0)
+        return A, sign
+
+    def _columns(self, A, sign, kind):
+        """What nodes of slopes or exponents A give in each row before their amplitude, shape (n_rows, n_nodes)."""
+        if kind == "sum":
+            return self.centred @ A.T
         columns = np.exp(np.clip(self.log @ A.T, -300, 300))
         for j in np.flatnonzero(sign.any(axis=0)):
             columns *= np.where(sign[:, j], self.positive[:, [j]], 1.0)
-        return A, sign, columns
+        return columns
 
     def _relevance(self, net):
         # Many features: draw those oftener whose logarithm goes with what is left over.
@@ -213,36 +220,24 @@ class LawSearch:
         return weight / weight.sum()
 
     def _sums(self, net, residual):
-        """The linear node that fits best, if there is none yet, as (A, sign, columns)."""
+        """The linear node that fits best, if there is none yet, as (A, sign)."""
         d = self.objective.d
         linear = [i for i in range(net.n_nodes) if net.kind(i) == "sum" and net.nodes[i, d + 1] == 0]
         A = np.zeros((0 if linear else 1, d))
         if not linear:
             A[0] = np.linalg.lstsq(self.centred * (self.root[:, None] * ~self.left_out), residual, rcond=1e-10)[0]
             A[0, (self.objective.scaling.slope_variance < 1e-24) | self.left_out] = 0.0
-        return A, np.zeros(A.shape, np.uint8), self.centred @ A.T
+        return A, np.zeros(A.shape, np.uint8)
 
-    def _rank(self, A, sign, columns, kind, residual, basis):
+    def _rank(self, A, sign, kind, residual, basis):
         """Candidates by how much of the residual they explain beside the present nodes: [(gain, node), ...]."""
         if not len(A):
             return []
         d = self.objective.d
-        target = residual[:, None]
-        if kind == "blend":
-            a = self.objective.blend
-            additive = a * (self.centred @ A.T) * self.root[:, None]
-            target = target - (additive - basis @ (basis.T @ additive))
-            columns = a - (1.0 - a) * columns
-        with np.errstate(all="ignore"):
-            columns = columns * self.root[:, None]
-            norm = np.linalg.norm(columns, axis=0)
-            columns = columns / norm
-            left = columns - basis @ (basis.T @ columns)
-            size = (left**2).sum(axis=0)
-            amplitude = (target * left).sum(axis=0) / size
-            gain = (residual**2).sum() - ((target - amplitude * left) ** 2).sum(axis=0)
-            factor = amplitude / norm
-        gain[~(np.isfinite(gain) & np.isfinite(factor) & (size > 1e-6))] = -np.inf
+        gain, factor = np.empty((2, len(A)))
+        step = max(1, RANK_VALUES // len(self.y))
+        for part in (slice(start, start + step) for start in range(0, len(A), step)):
+            gain[part], factor[part] = self._gain(A[part], sign[part], kind, residual, basis)
         lower, upper = self.objective.node_bounds(kind)
         pinned = np.clip(0.0, lower[:d], upper[:d])[self.left_out]
         lower[:d][self.left_out] = upper[:d][self.left_out] = pinned
@@ -262,6 +257,27 @@ class LawSearch:
                 node_lower, node_upper = lower, upper
             found.append((gain[t], (node, node_lower, node_upper, sign[t])))
         return found
+
+    def _gain(self, A, sign, kind, residual, basis):
+        """Squares that each candidate explains beside the present nodes, -inf for none, and its amplitude."""
+        target = residual[:, None]
+        columns = self._columns(A, sign, kind)
+        if kind == "blend":
+            a = self.objective.blend
+            additive = a * (self.centred @ A.T) * self.root[:, None]
+            target = target - (additive - basis @ (basis.T @ additive))
+            columns = a - (1.0 - a) * columns
+        with np.errstate(all="ignore"):
+            columns = columns * self.root[:, None]
+            norm = np.linalg.norm(columns, axis=0)
+            columns = columns / norm
+            left = columns - basis @ (basis.T @ columns)
+            size = (left**2).sum(axis=0)
+            amplitude = (target * left).sum(axis=0) / size
+            gain = (residual**2).sum() - ((target - amplitude * left) ** 2).sum(axis=0)
+            factor = amplitude / norm
+        gain[~(np.isfinite(gain) & np.isfinite(factor) & (size > 1e-6))] = -np.inf
+        return gain, factor
 
     def _relaxed(self, net):
         """The same nodes with C free and, unless it is prescribed, the blend free."""
