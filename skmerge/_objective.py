@@ -9,7 +9,7 @@ from skmerge._ext import kernel, solver
 
 # Exponents beyond this are steps, not laws; slopes and constants are free.
 MAX_EXPONENT = 30.0
-# Multiply-adds of one Levenberg-Marquardt iteration, n_rows n_parameters^2, above which L-BFGS takes over (about 0.1 s).
+# Multiply-adds of one Levenberg-Marquardt iteration, n_rows n_parameters^2, above which L-BFGS takes over (0.1 s).
 MAX_NORMAL_EQUATIONS = 2e9
 
 
