@@ -155,7 +155,7 @@ def evidence(objective, net, group, unit, strength):
     H = net.JTJ[np.ix_(free, free)]
     covariance = np.linalg.inv(H + np.diag(weight + 1e-12 * H.diagonal().max()))
     shrink = 1.0 - np.diag(covariance) * weight  # 1 where the data determine the parameter
-    n = objective.n_effective
+    n = objective.n
     variance = net.squares / max(1.0 - shrink.sum() / n, 0.05)
     update = strength.copy()
     for g in range(len(strength)):

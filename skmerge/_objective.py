@@ -150,8 +150,6 @@ class Objective:
         spread = np.sqrt(self.weight @ (relative - self.weight @ relative) ** 2)
         self.y_scale = spread * biggest if spread > 1e-13 * np.abs(relative).max() else biggest
         self.y = y / self.y_scale
-        # Kish's effective number of rows: n for equal weights, unchanged by a factor in them.
-        self.n_effective = 1.0 / (self.weight @ self.weight)
 
     @property
     def n(self):
@@ -167,7 +165,6 @@ class Objective:
         part.__dict__.update(self.__dict__)
         part.X, part.y = np.ascontiguousarray(self.X[rows]), self.y[rows]
         part.weight = self.weight[rows] / self.weight[rows].sum()
-        part.n_effective = 1.0 / (part.weight @ part.weight)
         return part
 
     def _geometry(self):

@@ -1,7 +1,8 @@
 """Search for a law: nodes added one by one, then parameters fixed at simple values while the data do not object.
 
 The criterion is n log(residual) + log(n) n_parameters n / (n - n_parameters), Schwarz's with the small-sample factor,
-n being the effective number of rows; the number of nodes is decided between its best few by cross-validation.
+n being the number of distinct rows (weights say how exact they are, not how many); between its best few numbers of
+nodes cross-validation decides.
 """
 
 import numpy as np
@@ -18,12 +19,11 @@ N_CANDIDATES = 300
 BEAM = 2
 MAX_FEATURES = 25  # that a law is searched in; a committee takes all
 RECOMBINED = 1000  # rows at which nets are compared
-SEARCH_ROWS = 4000  # candidates are ranked on no more rows than these
-RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
+SEARCH_ROWS = 2000  # candidates are ranked on no more rows than these
 
 
 def criterion(objective, net):
-    n, p = objective.n_effective, net.n_free
+    n, p = objective.n, net.n_free
     if p >= n:
         return np.inf
     return n * np.log(max(net.squares, ROUNDING)) + np.log(n) * p * n / (n - p)
@@ -138,11 +138,11 @@ class LawSearch:
             self.progress(f"{len(path) - 1} nodes: rms residual {np.sqrt(beam[0].squares):.3g} of std(y)")
             if self.n_nodes is None:
                 enough = beam[0].squares < 1e-20
-                crowded = (beam[0].n_free - beam[0].n_nodes) > objective.n_effective
+                crowded = (beam[0].n_free - beam[0].n_nodes) > objective.n
                 patience = 3 if beam[0].n_free < 60 else 2  # nodes that may bring nothing before the search ends
                 stalled = len(path) > patience + 2 and min(criterion(objective, net) for net in path[-patience:]) > min(
                     criterion(objective, net) for net in path[:-patience]
-                ) + 6 * np.log(objective.n_effective)
+                ) + 6 * np.log(objective.n)
                 if enough or crowded or stalled:
                     break
         return path
@@ -153,15 +153,20 @@ class LawSearch:
         basis, _ = np.linalg.qr(outputs * self.root[:, None])
         residual = (self.y - self.objective.predict(net, self.X)) * self.root
         residual = residual - basis @ (basis.T @ residual)
-        found = []
         blend = self.objective.blend
-        if blend == "learn" or blend == 0.0:
-            found += self._rank(*self._products(net), "product", residual, basis)[:5]
-        if blend == "learn" or blend == 1.0:
-            found += self._rank(*self._sums(net, residual), "sum", residual, basis)[:2]
-        if isinstance(blend, float) and 0.0 < blend < 1.0:
-            found += self._rank(*self._products(net), "blend", residual, basis)[:5]
-        return [node for _, node in found]
+        kinds = {"learn": ("product", "sum"), 0.0: ("product",), 1.0: ("sum",)}.get(blend, ("blend",))
+        found = []
+        for kind in kinds:
+            A, sign, columns = self._sums(net, residual) if kind == "sum" else self._products(net)
+            for t, factor in self._rank(columns, residual, basis, additive=A if kind == "blend" else None)[:5]:
+                found.append(self._node(kind, A[t], sign[t], factor))
+        if blend == 1.0:  # nothing else bends; beside products these were found to crowd out the law
+            A, middle, height, columns = self._saturating()
+            for t, factor in self._rank(columns, residual, basis)[:4]:
+                start = self._node("sum", A[t], np.zeros(len(A[t]), np.uint8), factor, saturating=True)
+                start[0][-3:-1] = -factor * middle[t], 1.0 / max(abs(factor) * height[t], 1e-12)
+                found.append(start)
+        return found
 
     def _output(self, net, i):
         # Node i's output with every other parameter as it is: what a change of its amplitude adds.
@@ -171,7 +176,7 @@ class LawSearch:
         return self.objective.predict(alone, self.X)
 
     def _products(self, net):
-        """Drawn exponents and signs: (A, sign)."""
+        """Drawn exponents and signs, and the product of each row: (A, sign, columns)."""
         rng, d, admitted = self.rng, self.objective.d, self.admitted
         A = np.tile(self.prior, (N_CANDIDATES, 1))
         may = self.objective.scaling.product > 0
@@ -197,16 +202,10 @@ class LawSearch:
             sign[A == 0] = 0
         else:
             sign[:] = self.sign & (self.objective.scaling.product > 0)
-        return A, sign
-
-    def _columns(self, A, sign, kind):
-        """What nodes of slopes or exponents A give in each row before their amplitude, shape (n_rows, n_nodes)."""
-        if kind == "sum":
-            return self.centred @ A.T
         columns = np.exp(np.clip(self.log @ A.T, -300, 300))
         for j in np.flatnonzero(sign.any(axis=0)):
             columns *= np.where(sign[:, j], self.positive[:, [j]], 1.0)
-        return columns
+        return A, sign, columns
 
     def _relevance(self, net):
         # Many features: draw those oftener whose logarithm goes with what is left over.
@@ -220,52 +219,40 @@ class LawSearch:
         return weight / weight.sum()
 
     def _sums(self, net, residual):
-        """The linear node that fits best, if there is none yet, as (A, sign)."""
+        """The linear node that fits best, if there is none yet, as (A, sign, columns)."""
         d = self.objective.d
         linear = [i for i in range(net.n_nodes) if net.kind(i) == "sum" and net.nodes[i, d + 1] == 0]
         A = np.zeros((0 if linear else 1, d))
         if not linear:
             A[0] = np.linalg.lstsq(self.centred * (self.root[:, None] * ~self.left_out), residual, rcond=1e-10)[0]
             A[0, (self.objective.scaling.slope_variance < 1e-24) | self.left_out] = 0.0
-        return A, np.zeros(A.shape, np.uint8)
+        return A, np.zeros(A.shape, np.uint8), self.centred @ A.T
 
-    def _rank(self, A, sign, kind, residual, basis):
-        """Candidates by how much of the residual they explain beside the present nodes: [(gain, node), ...]."""
-        if not len(A):
+    def _saturating(self):
+        """Sums in random directions that saturate about random rows: (A, middle, height, columns)."""
+        rng, d, s = self.rng, self.objective.d, self.objective.scaling
+        size = N_CANDIDATES // 3
+        spread = np.sqrt(s.slope_variance)
+        A = rng.normal(size=(size, d)) * (rng.random((size, d)) < rng.uniform(0.2, 1, (size, 1)))
+        A = np.where((spread > 1e-12) & ~self.left_out, A / np.maximum(spread, 1e-12), 0.0)
+        u = self.centred @ A.T
+        middle = u[rng.integers(len(u), size=size), np.arange(size)]
+        height = u.std(axis=0) * np.exp(rng.normal(size=size)) + 1e-12
+        u = u - middle
+        return A, middle, height, u / (1 + np.abs(u) / height)
+
+    def _rank(self, columns, residual, basis, additive=None):
+        """The columns that explain most of the residual beside the present nodes: [(index, factor), ...], best first.
+
+        With ``additive`` the nodes blend: their sums come as they are, only B times the products has a free factor.
+        """
+        if not columns.shape[1]:
             return []
-        d = self.objective.d
-        gain, factor = np.empty((2, len(A)))
-        step = max(1, RANK_VALUES // len(self.y))
-        for part in (slice(start, start + step) for start in range(0, len(A), step)):
-            gain[part], factor[part] = self._gain(A[part], sign[part], kind, residual, basis)
-        lower, upper = self.objective.node_bounds(kind)
-        pinned = np.clip(0.0, lower[:d], upper[:d])[self.left_out]
-        lower[:d][self.left_out] = upper[:d][self.left_out] = pinned
-        found = []
-        for t in np.argsort(-gain, kind="stable")[:8]:
-            if not gain[t] > (0 if kind != "blend" else -np.inf):
-                break
-            node = np.zeros(d + 3)
-            node[d + 2] = {"product": 0.0, "sum": 1.0}.get(kind, self.objective.blend)
-            if kind == "sum":
-                node[:d] = A[t] * factor[t]
-                node_lower, node_upper = lower.copy(), upper.copy()
-                node_lower[d] = node_upper[d] = 0.0  # the constant already shifts a linear node
-            else:
-                node[:d] = A[t]
-                node[d] = factor[t] if kind == "blend" else -factor[t]
-                node_lower, node_upper = lower, upper
-            found.append((gain[t], (node, node_lower, node_upper, sign[t])))
-        return found
-
-    def _gain(self, A, sign, kind, residual, basis):
-        """Squares that each candidate explains beside the present nodes, -inf for none, and its amplitude."""
         target = residual[:, None]
-        columns = self._columns(A, sign, kind)
-        if kind == "blend":
+        if additive is not None:
             a = self.objective.blend
-            additive = a * (self.centred @ A.T) * self.root[:, None]
-            target = target - (additive - basis @ (basis.T @ additive))
+            added = a * (self.centred @ additive.T) * self.root[:, None]
+            target = target - (added - basis @ (basis.T @ added))
             columns = a - (1.0 - a) * columns
         with np.errstate(all="ignore"):
             columns = columns * self.root[:, None]
@@ -276,8 +263,25 @@ class LawSearch:
             amplitude = (target * left).sum(axis=0) / size
             gain = (residual**2).sum() - ((target - amplitude * left) ** 2).sum(axis=0)
             factor = amplitude / norm
-        gain[~(np.isfinite(gain) & np.isfinite(factor) & (size > 1e-6))] = -np.inf
-        return gain, factor
+        worth = np.isfinite(gain) & np.isfinite(factor) & (size > 1e-6) & ((gain > 0) | (additive is not None))
+        order = np.argsort(np.where(worth, -gain, np.inf), kind="stable")
+        return [(int(t), factor[t]) for t in order[: np.count_nonzero(worth)]]
+
+    def _node(self, kind, A, sign, factor, saturating=False):
+        """Start values and bounds of a node of a kind whose column was given a factor."""
+        d = self.objective.d
+        lower, upper = self.objective.node_bounds(kind, saturating)
+        lower[:d][self.left_out] = upper[:d][self.left_out] = np.clip(0.0, lower[:d], upper[:d])[self.left_out]
+        node = np.zeros(d + 3)
+        node[d + 2] = {"product": 0.0, "sum": 1.0}.get(kind, self.objective.blend)
+        if kind == "sum":
+            node[:d] = A * factor
+            if not saturating:
+                lower[d] = upper[d] = 0.0  # the constant already shifts a linear node
+        else:
+            node[:d] = A
+            node[d] = factor if kind == "blend" else -factor
+        return node, lower, upper, sign
 
     def _relaxed(self, net):
         """The same nodes with C free and, unless it is prescribed, the blend free."""
@@ -330,9 +334,9 @@ class LawSearch:
                 for value in self._simple_values(net, f)
                 if (f, value) not in tried
             ]
-            limit = max(60.0, 6 * np.log(self.objective.n_effective)) * max(net.squares, 1e-16)
+            limit = max(60.0, 6 * np.log(self.objective.n)) * max(net.squares, 1e-16)
             for cost, f, value in sorted(options):
-                if cost * self.objective.n_effective > limit and np.isfinite(best):
+                if cost * self.objective.n > limit and np.isfinite(best):
                     break
                 tried.add((f, value))
                 # where the others go when this one moves, by the quadratic model
@@ -383,9 +387,8 @@ def cross_validate(search, nets, folds):
     """
     objective = search.objective
     rng = np.random.default_rng(0)
-    order = np.lexsort(search.X.T[::-1])
-    columns = [np.tile(column, -(-RECOMBINED // len(order))) for column in search.X[order].T]
-    recombined = np.stack([rng.permutation(column) for column in columns], axis=1)
+    drawn = rng.choice(len(search.X), (RECOMBINED, objective.d), p=search.root**2 / (search.root @ search.root))
+    recombined = np.take_along_axis(search.X, drawn, axis=0)
     error = np.zeros(len(nets))
     predictions = np.empty((len(nets), len(folds), len(recombined)))
     total = sum(objective.weight[fold].sum() for fold in folds)

@@ -332,7 +332,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 members.append(rest.fit(net, search._penalty(net), max_iter=100))
             while len(members) < self.n_estimators:  # fewer rows than members
                 members.append(members[len(members) % objective.n])
-        noise = net.squares / max(1.0 - net.n_free / objective.n_effective, 0.05)
+        noise = net.squares / max(1.0 - net.n_free / objective.n, 0.05)
         return members, np.full(len(members), 1.0 / len(members)), error, noise
 
     def _train_committee(self, objective, k, folds, seed, parallel, progress):
@@ -387,7 +387,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 self.sign_[e, k, :h] = net.sign
                 self.D_[e, k] = net.theta[-1] - self.blend_[e, k].mean() * self.y_mean_[k]
             if n_estimators == 1:
-                self.covariance_.append(_covariance(members[0], noise / objectives[k].n_effective, n_nodes))
+                self.covariance_.append(_covariance(members[0], noise / objectives[k].n, n_nodes))
         self.offset_column_ = offset_column
         self._n_outputs = n_outputs
 

@@ -233,13 +233,6 @@ def test_constant_y_is_measured_in_its_size(value):
     assert o.mean_squares(o.constant()) < 1e-30
 
 
-def test_effective_number_of_rows():
-    X, y = np.arange(1.0, 5)[:, None], np.arange(4.0)
-    assert objective(X, y).n_effective == pytest.approx(4)
-    assert objective(X, y, np.array([0.5, 0.5, 0.0, 0.0])).n_effective == pytest.approx(2)
-    assert objective(X, y, np.full(4, 7.0)).n_effective == pytest.approx(4)
-
-
 def test_subset_keeps_the_scaling_and_renews_the_weights():
     o = objective(np.arange(1.0, 7)[:, None], np.arange(6.0), np.arange(1.0, 7) / 21)
     part = o.subset(np.array([5, 0]))
