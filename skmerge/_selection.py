@@ -282,13 +282,15 @@ class LawSearch:
             H = net.JTJ[np.ix_(free, free)]
             unit = np.sqrt(np.diag(H)) + 1e-150
             covariance = np.linalg.pinv(H / np.outer(unit, unit), rcond=1e-12, hermitian=True)
-            variance = np.maximum(np.diag(covariance) / unit**2, 1e-300)
-            options = [
-                ((net.theta[f] - value) ** 2 / variance[k], int(f), float(value))
-                for k, f in enumerate(free)
-                for value in self._simple_values(net, f)
-                if (f, value) not in tried
-            ]
+            # a parameter without effect costs nothing
+            variance = np.where(np.diag(H) > 0, np.maximum(np.diag(covariance) / unit**2, 1e-300), np.inf)
+            with np.errstate(over="ignore"):
+                options = [
+                    ((net.theta[f] - value) ** 2 / variance[k], int(f), float(value))
+                    for k, f in enumerate(free)
+                    for value in self._simple_values(net, f)
+                    if (f, value) not in tried
+                ]
             limit = max(60.0, 6 * np.log(self.objective.n_effective)) * max(net.squares, 1e-16)
             for cost, f, value in sorted(options):
                 if cost * self.objective.n_effective > limit and np.isfinite(best):

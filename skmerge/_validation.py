@@ -1,9 +1,25 @@
 """The only door for training data: checks, then one canonical order in which repetition and weights are the same."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+
+# What to do about scikit-learn's complaints that do not say it themselves.
+REMEDIES = {
+    "infinity": "Remove those rows or put finite numbers.",
+    "contains NaN": "Remove those rows or fill the gaps.",
+    "at least 1 dim": "Give one entry per row of X.",
+    "could not convert": "Encode text as numbers first, for instance with OneHotEncoder.",
+    "string or a real number": "Give one number per entry.",
+    "Complex data": "Give the real and imaginary parts as separate columns.",
+    "inconsistent numbers": "Give one entry per row of X.",
+    "minimum of": "Give more of them.",
+    "inhomogeneous": "Give rows of equal length.",
+    "setting an array element": "Give rows of equal length, one number per entry.",
+    "dim 3": "Give a table of rows and columns.",
+}
 
 
 @dataclass(frozen=True)
@@ -18,6 +34,28 @@ class Table:
     weight: np.ndarray
 
 
+@contextmanager
+def naming(argument):
+    """Errors of scikit-learn's checks that also name the argument and the remedy; its sums may overflow in silence."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (ValueError, TypeError) as error:
+        text = str(error).split("\n[")[0].rstrip(".")  # without the data themselves
+        remedy = next((f" {remedy}" for words, remedy in REMEDIES.items() if words in text), "")
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument}: {text}.{remedy}") from error
+
+
+def check_features(estimator, X, **options):
+    """X as finite float64 in C order."""
+    names = getattr(X, "columns", None)
+    if names is not None and len(set(names)) < len(names):
+        raise ValueError(f"X has repeated column names {list(names)}; give each column its own.")
+    with naming("X"):
+        return validate_data(estimator, X, dtype=np.float64, order="C", **options)
+
+
 def check_training_data(estimator, X, y, sample_weight=None):
     """Validate X, y and weights; merge identical rows, drop those of weight zero and sort.
 
@@ -27,13 +65,15 @@ def check_training_data(estimator, X, y, sample_weight=None):
     n_outputs : int or None
         None when y was one-dimensional.
     """
-    X = validate_data(estimator, X, dtype=np.float64, order="C", ensure_min_samples=2)
+    X = check_features(estimator, X, ensure_min_samples=2)
     if y is None:
-        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None.")
-    y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
+        name = type(estimator).__name__
+        raise ValueError(f"{name} requires y to be passed, but the target y is None; give one value per row.")
+    with naming("y"):
+        y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
+        check_consistent_length(X, y)
     if y.ndim > 2 or (y.ndim == 2 and not y.shape[1]):
         raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}.")
-    check_consistent_length(X, y)
     n_outputs = None if y.ndim == 1 else y.shape[1]
     y = y.reshape(len(X), -1)
     weight = check_weight(sample_weight, len(X))
@@ -45,7 +85,10 @@ def check_training_data(estimator, X, y, sample_weight=None):
             "at least one row."
         )
     if len(table.X) < 2 and len(X) > 1 and np.count_nonzero(weight) < 2:
-        raise ValueError("Found 1 sample with a positive sample_weight while a minimum of 2 is required.")
+        raise ValueError(
+            "sample_weight: found 1 sample with a positive weight while a minimum of 2 is required; weights below "
+            "1e-308 of the greatest count as zero."
+        )
     return table, n_outputs
 
 
@@ -53,7 +96,8 @@ def check_weight(sample_weight, n):
     """Weights of n rows, non-negative and not all zero; None is one each."""
     if sample_weight is None:
         return np.ones(n)
-    weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+    with naming("sample_weight"):
+        weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
     if weight.shape != (n,):
         raise ValueError(f"sample_weight must have shape ({n},), one entry per row of X; got {weight.shape}.")
     if (weight < 0).any():
@@ -86,4 +130,4 @@ def canonical(X, y, weight):
 
 def check_rows(estimator, X):
     """X for prediction: finite float64 in C order with the fitted columns."""
-    return validate_data(estimator, X, dtype=np.float64, order="C", reset=False)
+    return check_features(estimator, X, reset=False)

@@ -15,7 +15,7 @@ from skmerge import _committee, _selection
 from skmerge._ext import kernel
 from skmerge._formula import Formula
 from skmerge._objective import MAX_EXPONENT, Objective, Scaling
-from skmerge._validation import check_rows, check_training_data
+from skmerge._validation import check_rows, check_training_data, naming
 from skmerge.metrics import observed_r2_score
 
 # A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
@@ -203,16 +203,28 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         def fail(name, found, remedy):
             raise ValueError(f"{name}={found!r} is not possible: {remedy}")
 
-        if self.n_nodes != "auto" and not (isinstance(self.n_nodes, Integral) and self.n_nodes >= 1):
+        def word(value, *words):
+            return isinstance(value, str) and value in words
+
+        def number(value, kind, low, high=np.inf):
+            return isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
+
+        if not (word(self.n_nodes, "auto") or number(self.n_nodes, Integral, 1)):
             fail("n_nodes", self.n_nodes, 'give "auto" or an integer of at least 1.')
-        if self.blend != "learn" and not (isinstance(self.blend, Real) and 0 <= self.blend <= 1):
+        if not (word(self.blend, "learn") or number(self.blend, Real, 0, 1)):
             fail("blend", self.blend, 'give "learn" or a number between 0 and 1.')
-        if self.penalty != "auto" and not (isinstance(self.penalty, Real) and 0 <= self.penalty < np.inf):
+        if not (word(self.penalty, "auto") or number(self.penalty, Real, 0, np.finfo(float).max)):
             fail("penalty", self.penalty, 'give "auto" or a finite number of at least 0.')
-        if self.n_estimators != "auto" and not (isinstance(self.n_estimators, Integral) and self.n_estimators >= 1):
+        if not (word(self.n_estimators, "auto") or number(self.n_estimators, Integral, 1)):
             fail("n_estimators", self.n_estimators, 'give "auto" or an integer of at least 1.')
-        if isinstance(self.sign, str) and self.sign not in ("auto", "all", "none"):
+        if not (word(self.sign, "auto", "all", "none") or isinstance(self.sign, (list, tuple, set, np.ndarray))):
             fail("sign", self.sign, 'give "auto", "all", "none" or a list of features.')
+        if not (self.exponents is None or isinstance(self.exponents, dict)):
+            fail("exponents", self.exponents, "give None or a dict {feature: exponent or (low, high)}.")
+        if not isinstance(self.simplify, (bool, np.bool_)):
+            fail("simplify", self.simplify, "give True or False.")
+        if not (self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0)):
+            fail("n_jobs", self.n_jobs, "give None, a number of threads, or -1 for all cores.")
 
     def _column(self, feature, name):
         if isinstance(feature, str):
@@ -221,7 +233,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 known = "X has no column names" if names is None else f"the columns are {list(names)}"
                 raise ValueError(f"{name}: no feature {feature!r}; {known}. Give a column number or a name.")
             return int(np.flatnonzero(names == feature)[0])
-        if not isinstance(feature, Integral) or not 0 <= feature < self.n_features_in_:
+        if isinstance(feature, bool) or not isinstance(feature, Integral) or not 0 <= feature < self.n_features_in_:
             raise ValueError(f"{name}: {feature!r} is no feature; give a name or a number below {self.n_features_in_}.")
         return int(feature)
 
@@ -254,7 +266,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             return 0.0
         if not callable(self.offset):
             return X[:, [self._column(self.offset, "offset")]]
-        value = np.asarray(self.offset(X), dtype=float)
+        with naming("offset"):
+            value = np.asarray(self.offset(X), dtype=float)
         if value.shape not in ((len(X),), (len(X), n_outputs)):
             raise ValueError(f"offset returned shape {value.shape} for X of shape {X.shape}; one value per row is needed.")
         if not np.isfinite(value).all():
@@ -572,7 +585,9 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progr
         folds = np.array_split(order, FOLDS)
     search = _selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, progress or (lambda text: None))
     nets = search.run()
-    errors = _selection.cross_validate(search, nets, folds)
+    errors = np.full(len(nets), np.inf)  # of a single row nothing is known
+    if sample.n > 1:
+        errors = _selection.cross_validate(search, nets, folds)
     best = _selection.simplest_of_the_best(nets, errors)
     net = nets[best]
     if sample is not objective:
