@@ -85,7 +85,7 @@ class LawSearch:
         penalty = np.zeros(len(net.theta))
         if self.penalty:
             s = self.objective.scaling
-            rows = penalty[:-1].reshape(net.n_nodes, -1)
+            rows = penalty[:-1].reshape(net.n_nodes, net.n_features + 3)
             for i in range(net.n_nodes):
                 spread = s.slope_variance if net.kind(i) == "sum" else np.where(s.product, s.log_variance, s.slope_variance)
                 rows[i, :-3] = self.penalty * spread
@@ -281,7 +281,11 @@ class LawSearch:
                 break
             H = net.JTJ[np.ix_(free, free)]
             unit = np.sqrt(np.diag(H)) + 1e-150
-            covariance = np.linalg.pinv(H / np.outer(unit, unit), rcond=1e-12, hermitian=True)
+            with np.errstate(over="ignore", invalid="ignore"):
+                H_scaled = H / unit[:, None] / unit
+            if not np.isfinite(H_scaled).all():  # features over 150 decades
+                break
+            covariance = np.linalg.pinv(H_scaled, rcond=1e-12, hermitian=True)
             # a parameter without effect costs nothing
             variance = np.where(np.diag(H) > 0, np.maximum(np.diag(covariance) / unit**2, 1e-300), np.inf)
             with np.errstate(over="ignore"):
@@ -298,9 +302,11 @@ class LawSearch:
                 tried.add((f, value))
                 # where the others go when this one moves, by the quadratic model
                 k = np.searchsorted(free, f)
-                column = covariance[:, k] / unit / unit[k]
                 theta = net.theta.copy()
-                theta[free] += column / max(column[k], 1e-300) * (value - theta[f])
+                with np.errstate(over="ignore", invalid="ignore"):
+                    ratio = covariance[:, k] / max(covariance[k, k], 1e-300) * (unit[k] / unit)
+                    moved = theta[free] + ratio * (value - theta[f])
+                theta[free] = np.where(np.isfinite(moved), moved, theta[free])
                 trial = self.fit(net.pinned(f, value, theta), max_iter=30, tol=1e-6)
                 score = criterion(self.objective, trial)
                 if score < best or (not np.isfinite(best) and trial.squares <= 1e-12):

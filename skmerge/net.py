@@ -334,7 +334,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     def _law_members(self, objective, law, folds, k):
         net, error, search = law
         members = [net]
-        if self.n_estimators != "auto" and self.n_estimators > 1:
+        if self.n_estimators != "auto" and self.n_estimators > 1 and objective.n > 1:
             members = []
             for fold in folds(k, max(self.n_estimators, 2))[: self.n_estimators]:
                 rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
@@ -347,10 +347,15 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     def _train_committee(self, objective, k, folds, seed, parallel, progress):
         plan, n_folds = _committee.plan(objective, self.n_estimators, self.n_nodes)
         parts = folds(k, n_folds)
-        jobs = (
-            delayed(_committee.train_member)(objective, recipe, None if f is None else parts[f], np.random.SeedSequence([seed, k, i]), self.penalty)
-            for i, (recipe, f) in enumerate(plan)
-        )
+        if len(parts) < n_folds:  # fewer rows than folds
+            plan = [(recipe, None if f is None or objective.n == 1 else f % len(parts)) for recipe, f in plan]
+
+        def train(i, recipe, f):
+            left_out = None if f is None else parts[f]
+            seeds = np.random.SeedSequence([seed, k, i])
+            return _committee.train_member(objective, recipe, left_out, seeds, self.penalty)
+
+        jobs = (delayed(train)(i, recipe, f) for i, (recipe, f) in enumerate(plan))
         trained = []
         for net, weights in parallel(jobs):
             trained.append((net, weights))
@@ -376,7 +381,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         self.y_mean_ = np.array([objective.weight @ objective.y for objective in objectives])
         self.validation_error_ = np.array([np.sqrt(error) for _, _, error, _ in results]) * self.y_scale_
         self.noise_std_ = np.array([np.sqrt(noise) for *_, noise in results]) * self.y_scale_
-        self.covariance_ = []
+        self.covariance_, self._undetermined = [], []
         for k, (members, weight, _, noise) in enumerate(results):
             self.blend_[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
             self.estimator_weight_[: len(weight), k] = weight
@@ -384,20 +389,23 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 h = net.n_nodes
                 self.A_[e, k, :h] = net.nodes[:, :d]
                 self.B_[e, k, :h] = net.nodes[:, d]
-                with np.errstate(divide="ignore"):
+                with np.errstate(divide="ignore", over="ignore"):
                     self.C_[e, k, :h] = 1.0 / net.nodes[:, d + 1]
                 self.blend_[e, k, :h] = net.nodes[:, d + 2]
                 self.sign_[e, k, :h] = net.sign
                 self.D_[e, k] = net.theta[-1] - self.blend_[e, k].mean() * self.y_mean_[k]
             if n_estimators == 1:
-                self.covariance_.append(_covariance(members[0], noise / objectives[k].n_effective, n_nodes))
+                covariance, undetermined = _covariance(members[0], noise / objectives[k].n_effective, n_nodes)
+                self.covariance_.append(covariance)
+                self._undetermined.append(undetermined)
         self.offset_column_ = offset_column
         self._n_outputs = n_outputs
 
     def _remember_domain(self, X, weight):
         self.x_min_, self.x_max_ = X.min(axis=0), X.max(axis=0)
         if X.shape[1] <= 2000:
-            z = X / self.x_scale_ - self.x_mean_
+            with np.errstate(over="ignore"):
+                z = np.clip(X / self.x_scale_, -1e150, 1e150) - self.x_mean_
             z = z / np.maximum(np.sqrt(weight @ z**2), 1e-12)
             self.precision_ = np.linalg.pinv((z * weight[:, None]).T @ z + 1e-6 * np.eye(X.shape[1]), hermitian=True)
 
@@ -447,10 +455,11 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         X = check_rows(self, X)
         if not return_std:
             return self._shaped(self._over_rows(self._predict_rows, X) + self._offset(X, len(self.y_scale_)))
-        mean, variance = self._over_rows(self._predict_moments, X)
+        mean, std = self._over_rows(self._predict_moments, X)
         if return_std == "measurement":
-            variance = variance + self.noise_std_**2
-        return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(np.sqrt(variance))
+            with np.errstate(over="ignore"):
+                std = _held(np.hypot(std, self.noise_std_))
+        return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(std)
 
     def _geometry(self):
         return self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
@@ -460,27 +469,31 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         for k, scale in enumerate(self.y_scale_):
             for weight, theta, sign in self._members(k):
                 out[:, k] += weight * kernel.predict(X, *self._geometry(), theta, sign)
-            out[:, k] *= scale
+            out[:, k] = _held(out[:, k], scale)
         return out
 
     def _predict_moments(self, X):
-        mean, variance = np.zeros((2, len(X), len(self.y_scale_)))
+        mean, std = np.zeros((2, len(X), len(self.y_scale_)))
         for k, scale in enumerate(self.y_scale_):
             members = list(self._members(k))
             if len(self.A_) == 1:
                 _, theta, sign = members[0]
                 zero, one = np.zeros(len(X)), np.ones(len(X))
                 f, J = kernel.jacobian(X, zero, one, *self._geometry(), theta, sign)
-                mean[:, k] = f
-                variance[:, k] = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
+                J = np.clip(J, -1e150, 1e150)
+                size = np.maximum(np.abs(J).max(axis=1, keepdims=True), 1e-150)
+                J /= size  # so that squares stay within the range of float
+                variance = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
+                size = size[:, 0]
             else:
                 values = np.array([kernel.predict(X, *self._geometry(), theta, sign) for _, theta, sign in members])
                 weight = np.array([w for w, _, _ in members])
-                mean[:, k] = weight @ values
-                variance[:, k] = weight @ (values - mean[:, k]) ** 2
-            mean[:, k] *= scale
-            variance[:, k] *= scale**2
-        return mean, np.maximum(variance, 0.0)
+                f = weight @ values
+                size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
+                variance = weight @ ((values - f) / size) ** 2
+            mean[:, k] = _held(f, scale)
+            std[:, k] = _held(np.sqrt(np.maximum(variance, 0.0)), size, scale)
+        return mean, std
 
     def predict_gradient(self, X):
         """Derivative of the prediction with respect to the features.
@@ -499,7 +512,9 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         out = np.zeros((len(X), len(self.y_scale_), X.shape[1]))
         for k, scale in enumerate(self.y_scale_):
             for weight, theta, sign in self._members(k):
-                out[:, k] += weight * scale * kernel.input_gradient(X, *self._geometry(), theta, sign)
+                gradient = kernel.input_gradient(X, *self._geometry(), theta, sign)
+                with np.errstate(over="ignore"):
+                    out[:, k] = _held(out[:, k] + _held(gradient, weight, scale))
         if self.offset_column_ is not None:
             out[:, :, self.offset_column_] += 1.0
         elif self.offset is not None:
@@ -527,9 +542,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         """
         check_is_fitted(self)
         X = check_rows(self, X)
-        width = self.x_max_ - self.x_min_
-        width = np.where(width > 0, width, np.maximum(np.abs(self.x_max_), self.x_scale_))
-        return np.maximum(np.maximum(self.x_min_ - X, X - self.x_max_) / width, 0.0).max(axis=1)
+        low, high, X = self.x_min_ / 4, self.x_max_ / 4, X / 4  # differences stay within the range of float
+        width = np.where(high > low, high - low, np.maximum(np.abs(high), self.x_scale_ / 4))
+        with np.errstate(over="ignore"):
+            return np.maximum(np.maximum(low - X, X - high) / width, 0.0).max(axis=1)
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
@@ -555,6 +571,15 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         """
         check_is_fitted(self)
         return Formula.of(self, feature_names, target_names, standard_errors)
+
+
+def _held(value, *factors):
+    """Product, held within the range of float."""
+    limit = np.finfo(float).max
+    with np.errstate(over="ignore"):
+        for factor in (1.0, *factors):
+            value = np.clip(value * factor, -limit, limit)
+    return value
 
 
 class _Progress:
@@ -603,16 +628,27 @@ def _repeat_search(search, objective, fold, seeds):
 
 
 def _covariance(net, variance, n_nodes):
-    """Covariance of the flat parameters padded to n_nodes; 0 where fixed, infinite directions left out."""
+    """Covariance of the flat parameters padded to n_nodes, and which of them the data do not determine.
+
+    The covariance is 0 where a parameter is fixed; directions that the data do not determine are left out.
+    """
     d = net.n_features
     p = len(net.theta)
     place = np.r_[np.arange(p - 1), n_nodes * (d + 3)]
     covariance = np.zeros((n_nodes * (d + 3) + 1,) * 2)
+    undetermined = np.zeros(len(covariance), bool)
     if net.JTJ is None:
-        return covariance
-    free = np.flatnonzero((net.lower < net.upper) & (np.diag(net.JTJ) > 0))
-    H = net.JTJ[np.ix_(free, free)]
-    unit = np.sqrt(np.diag(H))
-    inverse = np.linalg.pinv(H / np.outer(unit, unit), rcond=1e-13, hermitian=True) / np.outer(unit, unit)
-    covariance[np.ix_(place[free], place[free])] = variance * inverse
-    return covariance
+        return covariance, undetermined
+    size = np.diag(net.JTJ)
+    moving = net.lower < net.upper
+    undetermined[place] = moving & ~((size > 0) & np.isfinite(size))
+    free = np.flatnonzero(moving & (size > 0) & np.isfinite(size))
+    unit = np.sqrt(size[free])
+    value, vector = np.linalg.eigh(net.JTJ[np.ix_(free, free)] / unit[:, None] / unit)
+    null = value <= 1e-12 * value.max(initial=0.0)
+    undetermined[place[free]] = (vector[:, null] ** 2).sum(axis=1) > 1e-6
+    inverse = (vector[:, ~null] / value[~null]) @ vector[:, ~null].T
+    with np.errstate(over="ignore"):
+        inverse = np.clip(variance * inverse / unit[:, None] / unit, -1e300, 1e300)
+    covariance[np.ix_(place[free], place[free])] = inverse
+    return covariance, undetermined
