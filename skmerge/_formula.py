@@ -162,8 +162,8 @@ class _Writer:
         if len(self.per_member) > 1 or n_terms > LONG:
             nodes = self.net.A_.shape[2]
             return (
-                f"weighted mean of {len(self.per_member)} nets of up to {nodes} nodes: no short law was found "
-                "(the expression is in .python)"
+                f"weighted mean of {len(self.per_member)} nets of up to {nodes} nodes "
+                "(too long to read; the expression is in .python)"
             )
         _, terms, linear, _, constant = self.per_member[0]
         parts = [self._offset_shown(str, _number)] if self.offset else []

@@ -70,7 +70,8 @@ class LawSearch:
         objective = self.objective
         path = self._grow()
         if self.n_nodes is not None:
-            return [self._simplified(path[-1])]
+            chosen = [path[-1]] + ([self._relaxed(path[-1])] if path[-1].squares > ROUNDING else [])
+            return [self._simplified(net) for net in chosen]
         order = sorted(range(len(path)), key=lambda h: criterion(objective, path[h]))[:3]
         chosen = [path[h] for h in order]
         # A law that saturates, g(u) with finite C, and blends: the small nets with everything free.
@@ -281,11 +282,11 @@ class LawSearch:
                 break
             H = net.JTJ[np.ix_(free, free)]
             unit = np.sqrt(np.diag(H)) + 1e-150
-            with np.errstate(over="ignore", invalid="ignore"):
-                H_scaled = H / unit[:, None] / unit
-            if not np.isfinite(H_scaled).all():  # features over 150 decades
+            if not np.isfinite(H).all():  # features over 150 decades
                 break
-            covariance = np.linalg.pinv(H_scaled, rcond=1e-12, hermitian=True)
+            with np.errstate(over="ignore"):
+                cosines = np.clip(H / unit[:, None] / unit, -1.0, 1.0)
+            covariance = np.linalg.pinv(cosines, rcond=1e-12, hermitian=True)
             # a parameter without effect costs nothing
             variance = np.where(np.diag(H) > 0, np.maximum(np.diag(covariance) / unit**2, 1e-300), np.inf)
             with np.errstate(over="ignore"):

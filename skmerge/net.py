@@ -15,7 +15,7 @@ from skmerge import _committee, _selection
 from skmerge._ext import kernel
 from skmerge._formula import Formula
 from skmerge._objective import MAX_EXPONENT, Objective, Scaling
-from skmerge._validation import check_rows, check_training_data, naming
+from skmerge._validation import check_fitted, check_rows, check_training_data, naming
 from skmerge.metrics import observed_r2_score
 
 # A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
@@ -379,8 +379,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         self.product_ = scaling.product > 0
         self.y_scale_ = np.array([objective.y_scale for objective in objectives])
         self.y_mean_ = np.array([objective.weight @ objective.y for objective in objectives])
-        self.validation_error_ = np.array([np.sqrt(error) for _, _, error, _ in results]) * self.y_scale_
-        self.noise_std_ = np.array([np.sqrt(noise) for *_, noise in results]) * self.y_scale_
+        self.validation_error_ = _held(np.sqrt([error for _, _, error, _ in results]), self.y_scale_)
+        self.noise_std_ = _held(np.sqrt([noise for *_, noise in results]), self.y_scale_)
         self.covariance_, self._undetermined = [], []
         for k, (members, weight, _, noise) in enumerate(results):
             self.blend_[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
@@ -570,6 +570,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             the feature names and ``np`` (a list of them for several outputs) that evaluates to the prediction.
         """
         check_is_fitted(self)
+        check_fitted(self)
         return Formula.of(self, feature_names, target_names, standard_errors)
 
 
@@ -644,7 +645,9 @@ def _covariance(net, variance, n_nodes):
     undetermined[place] = moving & ~((size > 0) & np.isfinite(size))
     free = np.flatnonzero(moving & (size > 0) & np.isfinite(size))
     unit = np.sqrt(size[free])
-    value, vector = np.linalg.eigh(net.JTJ[np.ix_(free, free)] / unit[:, None] / unit)
+    with np.errstate(over="ignore"):
+        cosines = np.clip(net.JTJ[np.ix_(free, free)] / unit[:, None] / unit, -1.0, 1.0)
+    value, vector = np.linalg.eigh(cosines)
     null = value <= 1e-12 * value.max(initial=0.0)
     undetermined[place[free]] = (vector[:, null] ** 2).sum(axis=1) > 1e-6
     inverse = (vector[:, ~null] / value[~null]) @ vector[:, ~null].T
