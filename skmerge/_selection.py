@@ -270,7 +270,7 @@ class LawSearch:
 
     def _simplified(self, net):
         """Parameters fixed at zero or at a simple exponent, the least missed first, while the criterion falls."""
-        if not self.simplify:
+        if not self.simplify or self.objective.n == 1:
             return self.fit(net, max_iter=300, tol=1e-12)
         best = criterion(self.objective, net)
         tried = set()
