@@ -188,16 +188,18 @@ def combine(objective, members, nets, folds, single):
             count[folds[f], recipes.index(recipe)] += 1
     residual = residual / np.maximum(count, 1) * np.sqrt(objective.weight)[:, None]
     # least squares with weights >= 0 that sum to one
-    firm = 1e3 * np.abs(residual).sum()
+    firm = 1e3 * np.abs(residual).sum() or 1.0
     share, _ = nnls(np.vstack([residual, np.full((1, len(recipes)), firm)]), np.append(np.zeros(objective.n), firm))
     share /= share.sum()
-    error = float(np.sum((residual @ share) ** 2))
+    error = float(np.sum((residual @ share) ** 2)) if count.any() else np.inf  # of a single row nothing is known
     if single:
-        return [0], np.ones(1), error, error
+        return [0], np.ones(1), error, error if count.any() else 0.0
     size = [sum(recipe == other for other, _ in members) for recipe in recipes]
     weight = np.array([share[recipes.index(recipe)] / size[recipes.index(recipe)] for recipe, _ in members])
     keep = np.flatnonzero(weight)
     values = np.array([objective.predict(nets[i]) for i in keep])
     mean = weight[keep] @ values
     spread = float(objective.weight @ (weight[keep] @ (values - mean) ** 2))
+    if not count.any():
+        return keep, weight[keep], error, 0.0
     return keep, weight[keep], error, max(error - spread, 0.1 * error)

@@ -47,8 +47,10 @@ class Scaling:
                 spread[j] = weight[nonzero] @ (log - center) ** 2 / share
             product[j] = share >= 0.9 - 1e-9 and spread[j] > 1e-20  # 9 of 10 rows may sum to less than 0.9
             signed[j] = product[j] and x.min() < 0 < x.max()
-            x_mean[j] = weight @ (x / x_scale[j])
-            slope[j] = weight @ (x / x_scale[j] - x_mean[j]) ** 2
+            with np.errstate(over="ignore"):
+                z = np.clip(x / x_scale[j], -1e150, 1e150)  # so that squares stay within the range of float
+            x_mean[j] = weight @ z
+            slope[j] = weight @ (z - x_mean[j]) ** 2
         return cls(x_scale, x_mean, product, zeros, signed, slope, spread)
 
     def without(self, j):

@@ -89,7 +89,8 @@ class LawSearch:
         objective = self.objective
         path = self._grow()
         if self.n_nodes is not None:
-            return [self._simplified(path[-1])]
+            chosen = [path[-1]] + ([self._relaxed(path[-1])] if path[-1].squares > ROUNDING else [])
+            return [self._simplified(net) for net in chosen]
         order = sorted(range(len(path)), key=lambda h: criterion(objective, path[h]))[:3]
         chosen = [path[h] for h in order]
         # A law that saturates, g(u) with finite C, and blends: the small nets with everything free.
@@ -104,7 +105,7 @@ class LawSearch:
         penalty = np.zeros(len(net.theta))
         if self.penalty:
             s = self.objective.scaling
-            rows = penalty[:-1].reshape(net.n_nodes, -1)
+            rows = penalty[:-1].reshape(net.n_nodes, net.n_features + 3)
             for i in range(net.n_nodes):
                 product = net.kind(i) != "sum"
                 spread = np.where(s.product & product, s.log_variance, s.slope_variance)
@@ -314,7 +315,7 @@ class LawSearch:
 
     def _simplified(self, net):
         """Parameters fixed at zero or at a simple exponent, the least missed first, while the criterion falls."""
-        if not self.simplify:
+        if not self.simplify or self.objective.n == 1:
             return self.fit(net, max_iter=300, tol=1e-12)
         best = criterion(self.objective, net)
         tried = set()
@@ -326,14 +327,20 @@ class LawSearch:
                 break
             H = net.JTJ[np.ix_(free, free)]
             unit = np.sqrt(np.diag(H)) + 1e-150
-            covariance = np.linalg.pinv(H / np.outer(unit, unit), rcond=1e-12, hermitian=True)
-            variance = np.maximum(np.diag(covariance) / unit**2, 1e-300)
-            options = [
-                ((net.theta[f] - value) ** 2 / variance[k], int(f), float(value))
-                for k, f in enumerate(free)
-                for value in self._simple_values(net, f)
-                if (f, value) not in tried
-            ]
+            if not np.isfinite(H).all():  # features over 150 decades
+                break
+            with np.errstate(over="ignore"):
+                cosines = np.clip(H / unit[:, None] / unit, -1.0, 1.0)
+            covariance = np.linalg.pinv(cosines, rcond=1e-12, hermitian=True)
+            # a parameter without effect costs nothing
+            variance = np.where(np.diag(H) > 0, np.maximum(np.diag(covariance) / unit**2, 1e-300), np.inf)
+            with np.errstate(over="ignore"):
+                options = [
+                    ((net.theta[f] - value) ** 2 / variance[k], int(f), float(value))
+                    for k, f in enumerate(free)
+                    for value in self._simple_values(net, f)
+                    if (f, value) not in tried
+                ]
             limit = max(60.0, 6 * np.log(self.objective.n)) * max(net.squares, 1e-16)
             for cost, f, value in sorted(options):
                 if cost * self.objective.n > limit and np.isfinite(best):
@@ -341,9 +348,11 @@ class LawSearch:
                 tried.add((f, value))
                 # where the others go when this one moves, by the quadratic model
                 k = np.searchsorted(free, f)
-                column = covariance[:, k] / unit / unit[k]
                 theta = net.theta.copy()
-                theta[free] += column / max(column[k], 1e-300) * (value - theta[f])
+                with np.errstate(over="ignore", invalid="ignore"):
+                    ratio = covariance[:, k] / max(covariance[k, k], 1e-300) * (unit[k] / unit)
+                    moved = theta[free] + ratio * (value - theta[f])
+                theta[free] = np.where(np.isfinite(moved), moved, theta[free])
                 trial = self.fit(net.pinned(f, value, theta), max_iter=30, tol=1e-6)
                 score = criterion(self.objective, trial)
                 if score < best or (not np.isfinite(best) and trial.squares <= 1e-12):

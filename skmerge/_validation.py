@@ -1,11 +1,25 @@
 """The only door for training data: checks, then one canonical order in which repetition and weights are the same."""
 
-import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+
+# What to do about scikit-learn's complaints that do not say it themselves.
+REMEDIES = {
+    "infinity": "Remove those rows or put finite numbers.",
+    "contains NaN": "Remove those rows or fill the gaps.",
+    "at least 1 dim": "Give one entry per row of X.",
+    "could not convert": "Encode text as numbers first, for instance with OneHotEncoder.",
+    "string or a real number": "Give one number per entry.",
+    "Complex data": "Give the real and imaginary parts as separate columns.",
+    "inconsistent numbers": "Give one entry per row of X.",
+    "minimum of": "Give more of them.",
+    "inhomogeneous": "Give rows of equal length.",
+    "setting an array element": "Give rows of equal length, one number per entry.",
+    "dim 3": "Give a table of rows and columns.",
+}
 
 
 @dataclass(frozen=True)
@@ -20,6 +34,28 @@ class Table:
     weight: np.ndarray
 
 
+@contextmanager
+def naming(argument):
+    """Errors of scikit-learn's checks that also name the argument and the remedy; its sums may overflow in silence."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (ValueError, TypeError, OverflowError) as error:
+        text = str(error).split("\n[")[0].rstrip(".")  # without the data themselves
+        remedy = next((f" {remedy}" for words, remedy in REMEDIES.items() if words in text), "")
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument}: {text}.{remedy}") from error
+
+
+def check_features(estimator, X, **options):
+    """X as finite float64 in C order."""
+    names = getattr(X, "columns", None)
+    if names is not None and len(set(names)) < len(names):
+        raise ValueError(f"X has repeated column names {list(names)}; give each column its own.")
+    with naming("X"):
+        return validate_data(estimator, X, dtype=np.float64, order="C", **options)
+
+
 def check_training_data(estimator, X, y, sample_weight=None):
     """Validate X, y and weights; merge identical rows, drop those of weight zero and sort.
 
@@ -29,13 +65,15 @@ def check_training_data(estimator, X, y, sample_weight=None):
     n_outputs : int or None
         None when y was one-dimensional.
     """
-    with naming("X"):
-        X = validate_data(estimator, X, dtype=np.float64, order="C", ensure_min_samples=2)
+    X = check_features(estimator, X, ensure_min_samples=2)
     if y is None:
-        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None.")
+        name = type(estimator).__name__
+        raise ValueError(f"{name} requires y to be passed, but the target y is None; give one value per row.")
     with naming("y"):
         y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
         check_consistent_length(X, y)
+    if y.ndim > 2 or (y.ndim == 2 and not y.shape[1]):
+        raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}.")
     n_outputs = None if y.ndim == 1 else y.shape[1]
     y = y.reshape(len(X), -1)
     weight = check_weight(sample_weight, len(X))
@@ -47,7 +85,10 @@ def check_training_data(estimator, X, y, sample_weight=None):
             "at least one row."
         )
     if len(table.X) < 2 and len(X) > 1 and np.count_nonzero(weight) < 2:
-        raise ValueError("Found 1 sample with a positive sample_weight while a minimum of 2 is required.")
+        raise ValueError(
+            "sample_weight: found 1 sample with a positive weight while a minimum of 2 is required; weights below "
+            "1e-308 of the greatest count as zero."
+        )
     return table, n_outputs
 
 
@@ -89,21 +130,52 @@ def canonical(X, y, weight):
 
 
 def check_rows(estimator, X):
-    """X for prediction: finite float64 in C order with the fitted columns."""
-    with naming("X"):
-        return validate_data(estimator, X, dtype=np.float64, order="C", reset=False)
+    """X for prediction: finite float64 in C order with the fitted columns; the model's arrays are checked as well."""
+    check_fitted(estimator)
+    return check_features(estimator, X, reset=False)
 
 
-@contextmanager
-def naming(argument):
-    """Errors of scikit-learn's checks that do not say which argument is meant get its name in front."""
-    try:
-        yield
-    except (ValueError, TypeError, OverflowError) as error:
-        text = str(error)
-        if re.search(rf"\b{argument}\b", text):
-            raise
-        if "could not convert string" in text:
-            text += "; it must hold numbers: encode text and categories first."
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{argument}: {text}") from error
+POSITIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_")
+
+
+def check_fitted(model):
+    """Raise ValueError or AttributeError if an array is not what a fit leaves: a damaged file must not predict."""
+    n_estimators, m, h, d = model.A_.shape if np.ndim(model.A_) == 4 else (0, 0, 0, 0)
+    if not n_estimators * m * h * d or d != model.n_features_in_:
+        raise ValueError(f"A_ has shape {np.shape(model.A_)}; the model is damaged, fit it again.")
+    shapes = {
+        "A_": (n_estimators, m, h, d),
+        "B_": (n_estimators, m, h),
+        "C_": (n_estimators, m, h),
+        "blend_": (n_estimators, m, h),
+        "D_": (n_estimators, m),
+        "estimator_weight_": (n_estimators, m),
+        "sign_": (n_estimators, m, h, d),
+        "x_scale_": (d,),
+        "x_mean_": (d,),
+        "x_min_": (d,),
+        "x_max_": (d,),
+        "product_": (d,),
+        "y_scale_": (m,),
+        "y_mean_": (m,),
+        "noise_std_": (m,),
+    }
+    for name, shape in shapes.items():
+        array = getattr(model, name)
+        dtype = np.dtype(bool) if name in ("sign_", "product_") else np.dtype(float)
+        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
+            found = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else f"{type(array)}"
+            expected = f"{dtype} of shape {shape} is expected beside A_ of shape {model.A_.shape}"
+            raise ValueError(f"{name} is {found} where {expected}; fit the model again.")
+        if dtype.kind == "f":
+            low = 0.0 if name in POSITIVE else -np.inf
+            bad = np.isnan(array) if name == "C_" else ~np.isfinite(array)
+            if bad.any() or array.min() < low or (name in ("C_", "x_scale_", "y_scale_") and not array.min() > 0):
+                raise ValueError(f"{name} has entries that no fit leaves; fit the model again.")
+    parameters = h * (d + 3) + 1
+    covariance = model.covariance_
+    if len(covariance) != (m if n_estimators == 1 else 0) or not all(
+        isinstance(c, np.ndarray) and c.shape == (parameters, parameters) and c.dtype == float and np.isfinite(c).all()
+        for c in covariance
+    ):
+        raise ValueError("covariance_ is not what a fit leaves; fit the model again.")

@@ -15,7 +15,7 @@ from skmerge import _committee, _selection
 from skmerge._ext import kernel
 from skmerge._formula import Formula
 from skmerge._objective import MAX_EXPONENT, Objective, Scaling
-from skmerge._validation import check_rows, check_training_data
+from skmerge._validation import check_fitted, check_rows, check_training_data, naming
 from skmerge.metrics import observed_r2_score
 
 # A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
@@ -204,16 +204,28 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         def fail(name, found, remedy):
             raise ValueError(f"{name}={found!r} is not possible: {remedy}")
 
-        if self.n_nodes != "auto" and not (isinstance(self.n_nodes, Integral) and self.n_nodes >= 1):
+        def word(value, *words):
+            return isinstance(value, str) and value in words
+
+        def number(value, kind, low, high=np.inf):
+            return isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
+
+        if not (word(self.n_nodes, "auto") or number(self.n_nodes, Integral, 1)):
             fail("n_nodes", self.n_nodes, 'give "auto" or an integer of at least 1.')
-        if self.blend != "learn" and not (isinstance(self.blend, Real) and 0 <= self.blend <= 1):
+        if not (word(self.blend, "learn") or number(self.blend, Real, 0, 1)):
             fail("blend", self.blend, 'give "learn" or a number between 0 and 1.')
-        if self.penalty != "auto" and not (isinstance(self.penalty, Real) and 0 <= self.penalty < np.inf):
+        if not (word(self.penalty, "auto") or number(self.penalty, Real, 0, np.finfo(float).max)):
             fail("penalty", self.penalty, 'give "auto" or a finite number of at least 0.')
-        if self.n_estimators != "auto" and not (isinstance(self.n_estimators, Integral) and self.n_estimators >= 1):
+        if not (word(self.n_estimators, "auto") or number(self.n_estimators, Integral, 1)):
             fail("n_estimators", self.n_estimators, 'give "auto" or an integer of at least 1.')
-        if isinstance(self.sign, str) and self.sign not in ("auto", "all", "none"):
+        if not (word(self.sign, "auto", "all", "none") or isinstance(self.sign, (list, tuple, set, np.ndarray))):
             fail("sign", self.sign, 'give "auto", "all", "none" or a list of features.')
+        if not (self.exponents is None or isinstance(self.exponents, dict)):
+            fail("exponents", self.exponents, "give None or a dict {feature: exponent or (low, high)}.")
+        if not isinstance(self.simplify, (bool, np.bool_)):
+            fail("simplify", self.simplify, "give True or False.")
+        if not (self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0)):
+            fail("n_jobs", self.n_jobs, "give None, a number of threads, or -1 for all cores.")
 
     def _column(self, feature, name):
         if isinstance(feature, str):
@@ -222,7 +234,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 known = "X has no column names" if names is None else f"the columns are {list(names)}"
                 raise ValueError(f"{name}: no feature {feature!r}; {known}. Give a column number or a name.")
             return int(np.flatnonzero(names == feature)[0])
-        if not isinstance(feature, Integral) or not 0 <= feature < self.n_features_in_:
+        if isinstance(feature, bool) or not isinstance(feature, Integral) or not 0 <= feature < self.n_features_in_:
             raise ValueError(f"{name}: {feature!r} is no feature; give a name or a number below {self.n_features_in_}.")
         return int(feature)
 
@@ -255,7 +267,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             return 0.0
         if not callable(self.offset):
             return X[:, [self._column(self.offset, "offset")]]
-        value = np.asarray(self.offset(X), dtype=float)
+        with naming("offset"):
+            value = np.asarray(self.offset(X), dtype=float)
         if value.shape not in ((len(X),), (len(X), n_outputs)):
             raise ValueError(f"offset returned shape {value.shape} for X of shape {X.shape}; give one value per row.")
         if not np.isfinite(value).all():
@@ -325,7 +338,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     def _law_members(self, objective, law, folds, k):
         net, error, search = law
         members = [net]
-        if self.n_estimators != "auto" and self.n_estimators > 1:
+        if self.n_estimators != "auto" and self.n_estimators > 1 and objective.n > 1:
             members = []
             for fold in folds(k, max(self.n_estimators, 2))[: self.n_estimators]:
                 rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
@@ -338,16 +351,15 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     def _train_committee(self, objective, k, folds, seed, parallel, progress):
         plan, n_folds = _committee.plan(objective, self.n_estimators, self.n_nodes)
         parts = folds(k, n_folds)
-        jobs = (
-            delayed(_committee.train_member)(
-                objective,
-                recipe,
-                None if f is None else parts[f],
-                np.random.SeedSequence([seed, k, i]),
-                self.penalty,
-            )
-            for i, (recipe, f) in enumerate(plan)
-        )
+        if len(parts) < n_folds:  # fewer rows than folds
+            plan = [(recipe, None if f is None or objective.n == 1 else f % len(parts)) for recipe, f in plan]
+
+        def train(i, recipe, f):
+            left_out = None if f is None else parts[f]
+            seeds = np.random.SeedSequence([seed, k, i])
+            return _committee.train_member(objective, recipe, left_out, seeds, self.penalty)
+
+        jobs = (delayed(train)(i, recipe, f) for i, (recipe, f) in enumerate(plan))
         trained = []
         for net, weights in parallel(jobs):
             trained.append((net, weights))
@@ -371,9 +383,9 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         self.product_ = scaling.product > 0
         self.y_scale_ = np.array([objective.y_scale for objective in objectives])
         self.y_mean_ = np.array([objective.weight @ objective.y for objective in objectives])
-        self.validation_error_ = np.array([np.sqrt(error) for _, _, error, _ in results]) * self.y_scale_
-        self.noise_std_ = np.array([np.sqrt(noise) for *_, noise in results]) * self.y_scale_
-        self.covariance_ = []
+        self.validation_error_ = _held(np.sqrt([error for _, _, error, _ in results]), self.y_scale_)
+        self.noise_std_ = _held(np.sqrt([noise for *_, noise in results]), self.y_scale_)
+        self.covariance_, self._undetermined = [], []
         for k, (members, weight, _, noise) in enumerate(results):
             self.blend_[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
             self.estimator_weight_[: len(weight), k] = weight
@@ -381,13 +393,15 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 h = net.n_nodes
                 self.A_[e, k, :h] = net.nodes[:, :d]
                 self.B_[e, k, :h] = net.nodes[:, d]
-                with np.errstate(divide="ignore"):
+                with np.errstate(divide="ignore", over="ignore"):
                     self.C_[e, k, :h] = 1.0 / net.nodes[:, d + 1]
                 self.blend_[e, k, :h] = net.nodes[:, d + 2]
                 self.sign_[e, k, :h] = net.sign
                 self.D_[e, k] = net.theta[-1] - self.blend_[e, k].mean() * self.y_mean_[k]
             if n_estimators == 1:
-                self.covariance_.append(_covariance(members[0], noise / objectives[k].n, n_nodes))
+                covariance, undetermined = _covariance(members[0], noise / objectives[k].n, n_nodes)
+                self.covariance_.append(covariance)
+                self._undetermined.append(undetermined)
         self.offset_column_ = offset_column
         self._n_outputs = n_outputs
 
@@ -439,7 +453,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             return self._shaped(self._over_rows(self._predict_rows, X) + self._offset(X, len(self.y_scale_)))
         mean, std = self._over_rows(self._predict_moments, X)
         if return_std == "measurement":
-            std = np.hypot(std, self.noise_std_)  # their squares may overflow
+            with np.errstate(over="ignore"):
+                std = _held(np.hypot(std, self.noise_std_))
         return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(std)
 
     def _geometry(self):
@@ -450,7 +465,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         for k, scale in enumerate(self.y_scale_):
             for weight, theta, sign in self._members(k):
                 out[:, k] += weight * kernel.predict(X, *self._geometry(), theta, sign)
-            out[:, k] *= scale
+            out[:, k] = _held(out[:, k], scale)
         return out
 
     def _predict_moments(self, X):
@@ -461,15 +476,19 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 _, theta, sign = members[0]
                 zero, one = np.zeros(len(X)), np.ones(len(X))
                 f, J = kernel.jacobian(X, zero, one, *self._geometry(), theta, sign)
-                mean[:, k] = f
+                J = np.clip(J, -1e150, 1e150)
+                size = np.maximum(np.abs(J).max(axis=1, keepdims=True), 1e-150)
+                J /= size  # so that squares stay within the range of float
                 variance = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
+                size = size[:, 0]
             else:
                 values = np.array([kernel.predict(X, *self._geometry(), theta, sign) for _, theta, sign in members])
                 weight = np.array([w for w, _, _ in members])
-                mean[:, k] = weight @ values
-                variance = weight @ (values - mean[:, k]) ** 2
-            mean[:, k] *= scale
-            std[:, k] = np.sqrt(np.maximum(variance, 0.0)) * scale
+                f = weight @ values
+                size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
+                variance = weight @ ((values - f) / size) ** 2
+            mean[:, k] = _held(f, scale)
+            std[:, k] = _held(np.sqrt(np.maximum(variance, 0.0)), size, scale)
         return mean, std
 
     def predict_gradient(self, X):
@@ -489,7 +508,9 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         out = np.zeros((len(X), len(self.y_scale_), X.shape[1]))
         for k, scale in enumerate(self.y_scale_):
             for weight, theta, sign in self._members(k):
-                out[:, k] += weight * scale * kernel.input_gradient(X, *self._geometry(), theta, sign)
+                gradient = kernel.input_gradient(X, *self._geometry(), theta, sign)
+                with np.errstate(over="ignore"):
+                    out[:, k] = _held(out[:, k] + _held(gradient, weight, scale))
         if self.offset_column_ is not None:
             out[:, :, self.offset_column_] += 1.0
         elif self.offset is not None:
@@ -517,9 +538,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         """
         check_is_fitted(self)
         X = check_rows(self, X)
-        width = self.x_max_ - self.x_min_
-        width = np.where(width > 0, width, np.maximum(np.abs(self.x_max_), self.x_scale_))
-        return np.maximum(np.maximum(self.x_min_ - X, X - self.x_max_) / width, 0.0).max(axis=1)
+        low, high, X = self.x_min_ / 4, self.x_max_ / 4, X / 4  # differences stay within the range of float
+        width = np.where(high > low, high - low, np.maximum(np.abs(high), self.x_scale_ / 4))
+        with np.errstate(over="ignore"):
+            return np.maximum(np.maximum(low - X, X - high) / width, 0.0).max(axis=1)
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
@@ -544,7 +566,17 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             the feature names and ``np`` (a list of them for several outputs) that evaluates to the prediction.
         """
         check_is_fitted(self)
+        check_fitted(self)
         return Formula.of(self, feature_names, target_names, standard_errors)
+
+
+def _held(value, *factors):
+    """Product, held within the range of float."""
+    limit = np.finfo(float).max
+    with np.errstate(over="ignore"):
+        for factor in (1.0, *factors):
+            value = np.clip(value * factor, -limit, limit)
+    return value
 
 
 class _Progress:
@@ -575,7 +607,9 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progr
         folds = np.array_split(order, FOLDS)
     search = _selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, progress or (lambda text: None))
     nets = search.run()
-    errors = _selection.cross_validate(search, nets, folds)
+    errors = np.full(len(nets), np.inf)  # of a single row nothing is known
+    if sample.n > 1:
+        errors = _selection.cross_validate(search, nets, folds)
     best = _selection.simplest_of_the_best(nets, errors)
     net = nets[best]
     if sample is not objective:
@@ -591,16 +625,29 @@ def _repeat_search(search, objective, fold, seeds):
 
 
 def _covariance(net, variance, n_nodes):
-    """Covariance of the flat parameters padded to n_nodes; 0 where fixed, infinite directions left out."""
+    """Covariance of the flat parameters padded to n_nodes, and which of them the data do not determine.
+
+    The covariance is 0 where a parameter is fixed; directions that the data do not determine are left out.
+    """
     d = net.n_features
     p = len(net.theta)
     place = np.r_[np.arange(p - 1), n_nodes * (d + 3)]
     covariance = np.zeros((n_nodes * (d + 3) + 1,) * 2)
+    undetermined = np.zeros(len(covariance), bool)
     if net.JTJ is None:
-        return covariance
-    free = np.flatnonzero((net.lower < net.upper) & (np.diag(net.JTJ) > 0))
-    H = net.JTJ[np.ix_(free, free)]
-    unit = np.sqrt(np.diag(H))
-    inverse = np.linalg.pinv(H / np.outer(unit, unit), rcond=1e-13, hermitian=True) / np.outer(unit, unit)
-    covariance[np.ix_(place[free], place[free])] = variance * inverse
-    return covariance
+        return covariance, undetermined
+    size = np.diag(net.JTJ)
+    moving = net.lower < net.upper
+    undetermined[place] = moving & ~((size > 0) & np.isfinite(size))
+    free = np.flatnonzero(moving & (size > 0) & np.isfinite(size))
+    unit = np.sqrt(size[free])
+    with np.errstate(over="ignore"):
+        cosines = np.clip(net.JTJ[np.ix_(free, free)] / unit[:, None] / unit, -1.0, 1.0)
+    value, vector = np.linalg.eigh(cosines)
+    null = value <= 1e-12 * value.max(initial=0.0)
+    undetermined[place[free]] = (vector[:, null] ** 2).sum(axis=1) > 1e-6
+    inverse = (vector[:, ~null] / value[~null]) @ vector[:, ~null].T
+    with np.errstate(over="ignore"):
+        inverse = np.clip(variance * inverse / unit[:, None] / unit, -1e300, 1e300)
+    covariance[np.ix_(place[free], place[free])] = inverse
+    return covariance, undetermined

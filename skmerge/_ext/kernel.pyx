@@ -438,7 +438,7 @@ def input_gradient(const double[:, ::1] X, const double[::1] x_scale, const doub
                         s = 1.0
                         for l in range(d):
                             if net.sign[i * d + l] != (l == j) and data.product[l]:
-                                u = x[l * BLOCK + r] + data.x_mean[l]
+                                u = X[start + r, l]
                                 s *= (1.0 if u > 0 else 0.0) - (1.0 if u < 0 else 0.0)
                         v = node[d] * skmerge_exp(max(-EXPONENT_LIMIT, min(EXPONENT_LIMIT, e - logx[j * BLOCK + r])))
                         out[start + r, j] -= q * s * node[j] * v / data.x_scale[j]
