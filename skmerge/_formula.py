@@ -182,7 +182,7 @@ class _Writer:
         factor = _number(term.factor)
         if self.errors:
             relative = term.factor_error
-            factor += f"(±{_number(abs(term.factor) * relative)})" if relative < 1 else "(undetermined)"
+            factor += f"(±{abs(term.factor) * relative:.2g})" if relative < 1 else "(undetermined)"
         factors = [factor]
         for j, exponent in term.exponents.items():
             base = self._base(j, exponent, term.signs)

@@ -11,7 +11,7 @@ REMEDIES = {
     "infinity": "Remove those rows or put finite numbers.",
     "contains NaN": "Remove those rows or fill the gaps.",
     "at least 1 dim": "Give one entry per row of X.",
-    "could not convert": "Encode text as numbers first, for instance with OneHotEncoder.",
+    "could not convert": "It must hold numbers: encode text and categories first, for instance with OneHotEncoder.",
     "string or a real number": "Give one number per entry.",
     "Complex data": "Give the real and imaginary parts as separate columns.",
     "inconsistent numbers": "Give one entry per row of X.",
@@ -130,8 +130,7 @@ def canonical(X, y, weight):
 
 
 def check_rows(estimator, X):
-    """X for prediction: finite float64 in C order with the fitted columns; the model's arrays are checked as well."""
-    check_fitted(estimator)
+    """X for prediction: finite float64 in C order with the fitted columns."""
     return check_features(estimator, X, reset=False)
 
 

@@ -445,10 +445,9 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         std : ndarray of the same shape
             Only with ``return_std``.
         """
-        check_is_fitted(self)
         if return_std not in (False, True, "value", "measurement"):
             raise ValueError(f'return_std={return_std!r} is not possible: give False, True, "value" or "measurement".')
-        X = check_rows(self, X)
+        X = self._check_rows(X)
         if not return_std:
             return self._shaped(self._over_rows(self._predict_rows, X) + self._offset(X, len(self.y_scale_)))
         mean, std = self._over_rows(self._predict_moments, X)
@@ -456,6 +455,11 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             with np.errstate(over="ignore"):
                 std = _held(np.hypot(std, self.noise_std_))
         return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(std)
+
+    def _check_rows(self, X):
+        check_is_fitted(self)
+        check_fitted(self)
+        return check_rows(self, X)
 
     def _geometry(self):
         return self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
@@ -503,8 +507,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
             Units of y per unit of x. A callable offset is differentiated by central differences.
         """
-        check_is_fitted(self)
-        X = check_rows(self, X)
+        X = self._check_rows(X)
         out = np.zeros((len(X), len(self.y_scale_), X.shape[1]))
         for k, scale in enumerate(self.y_scale_):
             for weight, theta, sign in self._members(k):
@@ -536,8 +539,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
             its size if it did not vary).
         """
-        check_is_fitted(self)
-        X = check_rows(self, X)
+        X = self._check_rows(X)
         low, high, X = self.x_min_ / 4, self.x_max_ / 4, X / 4  # differences stay within the range of float
         width = np.where(high > low, high - low, np.maximum(np.abs(high), self.x_scale_ / 4))
         with np.errstate(over="ignore"):
