@@ -390,8 +390,8 @@ class LawSearch:
 def cross_validate(search, nets, folds):
     """Expected squared error of each net, in units of var(y), shape (n_nets,).
 
-    The error on the rows left out of each fold, plus the squared distance from the median of the comparably good
-    nets at rows whose features are recombined within what was measured: a term that no measured row holds down
+    The error on the rows left out of each fold or, if greater, the squared distance from the median of the comparably
+    good nets at rows whose features are recombined within what was measured: a term that no measured row holds down
     shows only there.
     """
     objective = search.objective
@@ -411,7 +411,7 @@ def cross_validate(search, nets, folds):
     good = error <= 10 * error.min() + ROUNDING
     consensus = np.median(predictions[good], axis=(0, 1))
     distance = ((predictions - consensus) ** 2).mean(axis=(1, 2))
-    return np.minimum(error + distance, 1e12)
+    return np.minimum(np.maximum(error, distance), 1e12)
 
 
 def simplest_of_the_best(nets, errors):
