@@ -2,7 +2,7 @@
 
 import warnings
 from functools import partial
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 from figures import Figure, nrmse
@@ -23,9 +23,9 @@ def least_seconds(calls, repeats=7):
     best = dict.fromkeys(calls, np.inf)
     for _ in range(repeats):
         for name, call in calls.items():
-            start = perf_counter()
+            start = process_time()
             call()
-            best[name] = min(best[name], perf_counter() - start)
+            best[name] = min(best[name], process_time() - start)
     return best
 
 
@@ -84,9 +84,9 @@ def _mlp(**parameters):
 def _adam(X, y, X_test, y_test, epochs=400):
     net, trace, spent = _mlp(), _Trace(), 0.0
     for _ in range(epochs):
-        start = perf_counter()
+        start = process_time()
         net.partial_fit(X, y)
-        spent += perf_counter() - start
+        spent += process_time() - start
         trace.add(spent, nrmse(y_test, net.predict(X_test)))
     return trace.best()
 
@@ -94,9 +94,9 @@ def _adam(X, y, X_test, y_test, epochs=400):
 def _lbfgs(X, y, X_test, y_test):
     trace = _Trace()
     for iterations in (25, 50, 100, 200, 400, 800, 1600):
-        start = perf_counter()
+        start = process_time()
         net = _mlp(solver="lbfgs", max_iter=iterations, max_fun=30_000).fit(X, y)
-        trace.add(perf_counter() - start, nrmse(y_test, net.predict(X_test)))
+        trace.add(process_time() - start, nrmse(y_test, net.predict(X_test)))
     return trace.best()
 
 
@@ -105,9 +105,9 @@ def race_figures():
     speed, lower = [], []
     for formula in load_formulae():
         train, test = formula.sample(200, noise=0.05, random_state=0), formula.sample(2000, random_state=1)
-        start = perf_counter()
+        start = process_time()
         net = MergedNetRegressor(random_state=0).fit(*train)
-        seconds, error = perf_counter() - start, nrmse(test[1], net.predict(test[0]))
+        seconds, error = process_time() - start, nrmse(test[1], net.predict(test[0]))
         scale_X, scale_y = StandardScaler().fit(train[0]), StandardScaler().fit(train[1][:, None])
         standardised = []
         for X, y in (train, test):
@@ -157,9 +157,9 @@ def iteration_figures(sizes=(1_000, 10_000, 100_000, 1_000_000), d=10, n_nodes=1
         for n in sizes:
             best = np.inf
             for _ in range(3 if n < 1e6 else 1):
-                start = perf_counter()
+                start = process_time()
                 count = run(n, 6 if n >= 1e5 else 20)
-                best = min(best, (perf_counter() - start) / count)
+                best = min(best, (process_time() - start) / count)
             per_row.append(best / n)
         beside = ", ".join(f"{n:.0e}: {1e9 * t:.0f} ns" for n, t in zip(sizes, per_row, strict=True))
         title = f"{name}, {len(theta)} parameters: time per row, 1e6 / 1e4 rows"
