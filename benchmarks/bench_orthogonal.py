@@ -90,7 +90,8 @@ def compare(formula, n_nodes, rng):
         spent = sum(arrived) + sum(len(losses) - 1 for losses, *_ in results if losses.min() > enough)
         count = np.median(arrived) if arrived else np.inf
         scaled, raw = np.median([conditions for _, *conditions in results], axis=0)
-        out[inside] = np.array([count, spent / max(len(arrived), 1e-9), scaled, raw]), len(arrived) / STARTS
+        effort = spent / len(arrived) if arrived else np.inf
+        out[inside] = np.array([count, effort, scaled, raw]), len(arrived) / STARTS
     return out
 
 

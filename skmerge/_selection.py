@@ -20,6 +20,7 @@ BEAM = 2
 MAX_FEATURES = 25  # that a law is searched in; a committee takes all
 RECOMBINED = 1000  # rows at which nets are compared
 SEARCH_ROWS = 2000  # candidates are ranked on no more rows than these
+RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
 
 
 def criterion(objective, net):
@@ -178,7 +179,7 @@ class LawSearch:
 
     def _products(self, net):
         """Drawn exponents and signs, and the product of each row: (A, sign, columns)."""
-        rng, d, admitted = self.rng, self.objective.d, self.admitted
+        rng, d, admitted, n_start = self.rng, self.objective.d, self.admitted, len(START_EXPONENTS)
         A = np.tile(self.prior, (N_CANDIDATES, 1))
         may = self.objective.scaling.product > 0
         old = [net.nodes[i, :d] * may for i in range(net.n_nodes) if net.kind(i) != "sum"]
@@ -188,11 +189,11 @@ class LawSearch:
                 # Laws share factors: change one to three exponents of a node that is there.
                 row[:] = old[rng.integers(len(old))]
                 for j in rng.choice(admitted, rng.integers(1, min(3, len(admitted)) + 1), replace=False):
-                    row[j] += rng.choice(START_EXPONENTS) if rng.random() < 0.7 else -row[j]
+                    row[j] += START_EXPONENTS[rng.integers(n_start)] if rng.random() < 0.7 else -row[j]
             else:
                 size = rng.integers(1, min(len(admitted), 12) + 1)
                 drawn = rng.choice(admitted, size, replace=False, p=weight)
-                row[drawn] = rng.choice(START_EXPONENTS, size)
+                row[drawn] = START_EXPONENTS[rng.integers(n_start, size=size)]  # rng.choice is several times as slow
         low, high = self.objective.exponent_bounds
         A = np.clip(A, np.maximum(low, -8.0), np.maximum(np.minimum(high, 8.0), low))
         A[:, self.objective.scaling.product == 0] = 0.0
@@ -203,7 +204,8 @@ class LawSearch:
             sign[A == 0] = 0
         else:
             sign[:] = self.sign & (self.objective.scaling.product > 0)
-        columns = np.exp(np.clip(self.log @ A.T, -300, 300))
+        columns = self.log @ A.T
+        np.exp(np.clip(columns, -300, 300, out=columns), out=columns)
         for j in np.flatnonzero(sign.any(axis=0)):
             columns *= np.where(sign[:, j], self.positive[:, [j]], 1.0)
         return A, sign, columns
@@ -249,6 +251,17 @@ class LawSearch:
         """
         if not columns.shape[1]:
             return []
+        gain, factor, size = np.empty((3, columns.shape[1]))
+        step = max(1, RANK_VALUES // len(residual))
+        for part in (slice(start, start + step) for start in range(0, columns.shape[1], step)):
+            some = None if additive is None else additive[part]
+            gain[part], factor[part], size[part] = self._gain(columns[:, part], residual, basis, some)
+        worth = np.isfinite(gain) & np.isfinite(factor) & (size > 1e-6) & ((gain > 0) | (additive is not None))
+        order = np.argsort(np.where(worth, -gain, np.inf), kind="stable")
+        return [(int(t), factor[t]) for t in order[: np.count_nonzero(worth)]]
+
+    def _gain(self, columns, residual, basis, additive):
+        """Squares that each column explains beside the present nodes, its factor, and how much of it is new."""
         target = residual[:, None]
         if additive is not None:
             a = self.objective.blend
@@ -263,10 +276,7 @@ class LawSearch:
             size = (left**2).sum(axis=0)
             amplitude = (target * left).sum(axis=0) / size
             gain = (residual**2).sum() - ((target - amplitude * left) ** 2).sum(axis=0)
-            factor = amplitude / norm
-        worth = np.isfinite(gain) & np.isfinite(factor) & (size > 1e-6) & ((gain > 0) | (additive is not None))
-        order = np.argsort(np.where(worth, -gain, np.inf), kind="stable")
-        return [(int(t), factor[t]) for t in order[: np.count_nonzero(worth)]]
+            return gain, amplitude / norm, size
 
     def _node(self, kind, A, sign, factor, saturating=False):
         """Start values and bounds of a node of a kind whose column was given a factor."""

@@ -118,14 +118,15 @@ def canonical(X, y, weight):
     columns = [y[:, k] for k in range(y.shape[1])] + [X[:, j] for j in range(X.shape[1])]
     n_keys = 1
     for column in columns:
-        _, rank = np.unique(column, return_inverse=True, equal_nan=True)
-        _, key = np.unique(key * (rank.max() + 1) + rank, return_inverse=True)
+        rank = np.unique(column, return_inverse=True, equal_nan=True)[1]
+        key = np.unique(key * (rank.max() + 1) + rank, return_inverse=True)[1]
         n_keys = key.max() + 1
         if n_keys == len(X):
             break
     first = np.full(n_keys, len(X))
     np.minimum.at(first, key, np.arange(len(X)))
     total = np.bincount(key, weights=weight, minlength=n_keys)
+    del keep, weight, rank, key  # of many rows each takes as much as a column of X
     return Table(np.ascontiguousarray(X[first]), y[first], total / total.sum())
 
 
