@@ -72,7 +72,7 @@ def test_three_rows():
 ROUTES = [dict(), dict(n_nodes=2), dict(n_nodes=2, n_estimators=3), dict(n_nodes=12, n_estimators=3)]
 
 
-@pytest.mark.parametrize("parameters", [dict(n_nodes=1), dict(n_nodes=1, n_estimators=3), dict(n_nodes=1, blend=1.0)])
+@pytest.mark.parametrize("parameters", [dict(n_nodes=1), dict(n_nodes=1, n_estimators=3), dict(n_nodes=1, blend=0.0)])
 @pytest.mark.parametrize("units", [(1e-30, 1e30, 1e30), (7.3, 0.11, 1e-30), (1e30, 1e30, 3.7)])
 def test_units_do_not_matter(parameters, units):
     units = np.array(units)
