@@ -188,7 +188,7 @@ def combine(objective, members, nets, folds, single):
             count[folds[f], recipes.index(recipe)] += 1
     residual = residual / np.maximum(count, 1) * np.sqrt(objective.weight)[:, None]
     # least squares with weights >= 0 that sum to one
-    firm = 1e3 * np.abs(residual).sum() or 1.0
+    firm = max(1e3 * np.abs(residual).sum(), 1e-6)
     share, _ = nnls(np.vstack([residual, np.full((1, len(recipes)), firm)]), np.append(np.zeros(objective.n), firm))
     share /= share.sum()
     error = float(np.sum((residual @ share) ** 2)) if count.any() else np.inf  # of a single row nothing is known

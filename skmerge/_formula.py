@@ -294,7 +294,7 @@ def _joined(parts):
 
 
 def _number(value):
-    return f"{value:.2f}" if 0.1 <= abs(value) < 1000 else f"{value:.3g}"
+    return f"{value:.2f}" if 0.09999 <= abs(value) < 1000 else f"{value:.3g}"
 
 
 def _latex_number(value):

@@ -256,5 +256,5 @@ class Objective:
         return kernel.predict(self.X if X is None else X, *self._geometry(), net.theta, net.sign)
 
     def mean_squares(self, net):
-        """Weighted mean of the squared residuals on these rows."""
-        return float(self.weight @ (self.y - self.predict(net)) ** 2)
+        """Weighted mean of the squared residuals on these rows, of predictions held below 1e150."""
+        return float(self.weight @ (self.y - np.clip(self.predict(net), -1e150, 1e150)) ** 2)

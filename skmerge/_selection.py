@@ -417,7 +417,7 @@ def cross_validate(search, nets, folds):
         for k, net in enumerate(nets):
             fitted = rest.fit(net, search._penalty(net), max_iter=30, tol=1e-6)
             error[k] += share * part.mean_squares(fitted)
-            predictions[k, f] = objective.predict(fitted, recombined)
+            predictions[k, f] = np.clip(objective.predict(fitted, recombined), -1e150, 1e150)
     good = error <= 10 * error.min() + ROUNDING
     consensus = np.median(predictions[good], axis=(0, 1))
     distance = ((predictions - consensus) ** 2).mean(axis=(1, 2))

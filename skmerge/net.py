@@ -488,9 +488,9 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             else:
                 values = np.array([kernel.predict(X, *self._geometry(), theta, sign) for _, theta, sign in members])
                 weight = np.array([w for w, _, _ in members])
-                f = weight @ values
+                f = (weight[:, None] * values).sum(axis=0)  # not BLAS, whose sums depend on the number of rows
                 size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
-                variance = weight @ ((values - f) / size) ** 2
+                variance = (weight[:, None] * ((values - f) / size) ** 2).sum(axis=0)
             mean[:, k] = _held(f, scale)
             std[:, k] = _held(np.sqrt(np.maximum(variance, 0.0)), size, scale)
         return mean, std

@@ -1,0 +1,388 @@
+"""MergedNetRegressor: laws recovered, invariances, uncertainty, priors, progress and interruption."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+from skmerge import MergedNetRegressor
+
+RNG = np.random.default_rng(4)
+X = RNG.uniform(0.5, 4.0, (40, 2))
+BOTH = RNG.uniform(-3.0, 3.0, (40, 2))
+POWER = 2 * X[:, 0] ** 1.5 / X[:, 1]
+NOISY = POWER + 0.1 * RNG.normal(size=40)
+NEW = RNG.uniform(0.2, 8.0, (50, 2))
+NEW_BOTH = RNG.uniform(-6.0, 6.0, (50, 2))
+
+
+def fit(X, y, sample_weight=None, **parameters):
+    return MergedNetRegressor(**{"random_state": 0, **parameters}).fit(X, y, sample_weight)
+
+
+# --- laws
+
+LAWS = {
+    "power": (lambda x: 2 * x[:, 0] ** 1.5 / x[:, 1], X, NEW),
+    "sum": (lambda x: 2 * x[:, 0] + 3 * x[:, 1] - 4, X, NEW),
+    "sum of both signs": (lambda x: 2 * x[:, 0] + 3 * x[:, 1] - 4, BOTH, NEW_BOTH),
+    "product of both signs": (lambda x: x[:, 0] * x[:, 1], BOTH, NEW_BOTH),
+    "spring": (lambda x: 0.5 * np.abs(x[:, 0]) * x[:, 1] ** 2, BOTH, NEW_BOTH),
+    "sum of products": (lambda x: x[:, 0] * x[:, 1] + 3 * x[:, 0] ** -2, X, NEW),
+    "saturation": (lambda x: 3 * x[:, 0] / (2 + x[:, 0]), X, NEW),
+    "constant": (lambda x: np.full(len(x), 3.25), X, NEW),
+    "zero": (lambda x: np.zeros(len(x)), X, NEW),
+    "linear": (lambda x: 5 * x[:, 0] - 1, X, NEW),
+}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_law_is_recovered_and_extrapolates(name):
+    law, seen, new = LAWS[name]
+    model = fit(seen, law(seen))
+    np.testing.assert_allclose(model.predict(new), law(new), rtol=1e-7, atol=1e-7)
+    assert len(model.A_) == 1
+
+
+@given(exponents=st.tuples(*[st.sampled_from([-2, -1, -0.5, 0.5, 1, 1.5, 2])] * 2), factor=st.floats(-1e3, 1e3))
+@settings(deadline=None, max_examples=25)
+def test_any_power_law(exponents, factor):
+    y = factor * X[:, 0] ** exponents[0] * X[:, 1] ** exponents[1]
+    truth = factor * NEW[:, 0] ** exponents[0] * NEW[:, 1] ** exponents[1]
+    np.testing.assert_allclose(fit(X, y).predict(NEW), truth, rtol=1e-7)
+
+
+def test_three_rows():
+    model = fit(X[:3, :1], X[:3, 0] ** 2)
+    np.testing.assert_allclose(model.predict(X[:3, :1]), X[:3, 0] ** 2, rtol=1e-9)
+    assert str(model.formula()) == "y = 1.00 x0^2.00"
+
+
+# --- invariances
+
+ROUTES = [dict(), dict(n_nodes=2), dict(n_nodes=2, n_estimators=3), dict(n_nodes=12, n_estimators=3)]
+
+
+@pytest.mark.parametrize("parameters", [dict(n_nodes=1), dict(n_nodes=1, n_estimators=3), dict(n_nodes=1, blend=0.0)])
+@pytest.mark.parametrize("units", [(1e-30, 1e30, 1e30), (7.3, 0.11, 1e-30), (1e30, 1e30, 3.7)])
+def test_units_do_not_matter(parameters, units):
+    units = np.array(units)
+    plain = fit(X, NOISY, **parameters).predict(X)
+    scaled = fit(X * units[:2], NOISY * units[2], **parameters).predict(X * units[:2])
+    np.testing.assert_allclose(scaled / units[2], plain, rtol=1e-8, atol=1e-8 * NOISY.std())
+
+
+@given(weight=st.lists(st.integers(0, 3), min_size=20, max_size=20).filter(lambda w: sum(map(bool, w)) > 3))
+@settings(deadline=None, max_examples=8)
+def test_weight_is_repetition(weight):
+    weight = np.array(weight)
+    for parameters in ROUTES[1:]:
+        weighted = fit(X[:20], NOISY[:20], weight, **parameters)
+        repeated = fit(np.repeat(X[:20], weight, axis=0), np.repeat(NOISY[:20], weight), **parameters)
+        np.testing.assert_allclose(weighted.predict(NEW), repeated.predict(NEW), rtol=1e-9, atol=1e-12)
+        assert str(weighted.formula()) == str(repeated.formula())
+
+
+@given(order=st.permutations(range(20)))
+@settings(deadline=None, max_examples=10)
+def test_order_of_rows_does_not_matter(order):
+    for parameters in ROUTES[1:]:
+        plain = fit(X[:20], NOISY[:20], **parameters).predict(NEW)
+        np.testing.assert_array_equal(fit(X[:20][order], NOISY[:20][order], **parameters).predict(NEW), plain)
+
+
+@pytest.mark.parametrize("parameters", ROUTES)
+def test_n_jobs_does_not_matter(parameters):
+    Y = np.column_stack([NOISY, POWER])
+    one, two = (fit(X, Y, n_jobs=n_jobs, **parameters) for n_jobs in (1, 2))
+    for name in ("A_", "B_", "C_", "D_", "blend_", "sign_", "estimator_weight_", "validation_error_"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+@pytest.mark.parametrize("parameters", ROUTES[1:])
+def test_batch_does_not_matter(parameters):
+    model = fit(X, NOISY, **parameters)
+    rows = RNG.uniform(0.2, 8.0, (40_001, 2))
+    whole, std = model.predict(rows, return_std=True)
+    for size in (1, 7, 1000):
+        part, part_std = model.predict(rows[-size:], return_std=True)
+        np.testing.assert_allclose(part, whole[-size:], rtol=1e-13)
+        np.testing.assert_allclose(part_std, std[-size:], rtol=1e-9)
+    alone = model.predict(rows)
+    np.testing.assert_array_equal(model.predict(rows[-1000:]), alone[-1000:])
+    np.testing.assert_array_equal(model.set_params(n_jobs=2).predict(rows), alone)
+    np.testing.assert_allclose(alone, whole, rtol=1e-9)
+
+
+def test_seed_decides():
+    for parameters in ROUTES[1:]:
+        first, again = (fit(X, NOISY, random_state=7, **parameters).predict(NEW) for _ in range(2))
+        np.testing.assert_array_equal(first, again)
+    other = fit(X, NOISY, random_state=8, n_nodes=12, n_estimators=3).predict(NEW)
+    assert not np.array_equal(first, other)
+
+
+# --- several outputs
+
+
+def test_outputs_with_gaps_equal_separate_fits():
+    Y = np.column_stack([POWER, X[:, 0] + 2 * X[:, 1], X[:, 0] * X[:, 1] + 1])
+    holes = RNG.random(Y.shape) < 0.3
+    gappy = np.where(holes, np.nan, Y)
+    model = fit(X, gappy)
+    assert model.predict(NEW).shape == (50, 3) and model.predict_gradient(NEW).shape == (50, 3, 2)
+    for k in range(3):
+        alone = fit(X[~holes[:, k]], Y[~holes[:, k], k])
+        np.testing.assert_allclose(model.predict(NEW)[:, k], alone.predict(NEW), rtol=1e-8)
+        np.testing.assert_allclose(model.predict_gradient(NEW)[:, k], alone.predict_gradient(NEW), rtol=1e-7, atol=1e-9)
+    assert model.score(X, gappy) > 1 - 1e-12
+
+
+def test_first_output_does_not_see_the_second():
+    for parameters in ROUTES[1:]:
+        alone = fit(X, NOISY, **parameters)
+        both = fit(X, np.column_stack([NOISY, POWER]), **parameters)
+        np.testing.assert_allclose(both.predict(NEW)[:, 0], alone.predict(NEW), rtol=1e-9)
+
+
+def test_column_of_y_stays_a_column():
+    assert fit(X, POWER[:, None]).predict(NEW).shape == (50, 1)
+    assert fit(X, POWER[:, None]).predict_gradient(NEW).shape == (50, 1, 2)
+    assert fit(X, POWER).predict(NEW).shape == (50,)
+
+
+# --- gradient
+
+GRADIENTS = [
+    dict(n_nodes=1),
+    dict(n_nodes=2, blend=0.4),
+    dict(n_nodes=2, n_estimators=3),
+    dict(n_nodes=12, n_estimators=3),
+    dict(n_nodes=1, offset=1),
+    dict(n_nodes=1, offset=lambda x: np.sin(x[:, 0]) * x[:, 1]),
+    dict(n_nodes=2, sign="all"),
+]
+
+
+@pytest.mark.parametrize("parameters", GRADIENTS)
+@pytest.mark.parametrize("signed", [False, True])
+def test_gradient_against_differences(parameters, signed):
+    table, y = (BOTH, BOTH[:, 0] * BOTH[:, 1] + 0.1 * NOISY) if signed else (X, NOISY)
+    model = fit(table, y, **parameters)
+    gradient = model.predict_gradient(table)
+    for j in range(2):
+        step = np.zeros(2)
+        step[j] = 1e-5
+        slope = (model.predict(table + step) - model.predict(table - step)) / 2e-5
+        np.testing.assert_allclose(gradient[:, j], slope, rtol=2e-4, atol=2e-5)
+
+
+def test_gradient_keeps_its_sign_at_tiny_values():
+    table = np.column_stack([np.concatenate([BOTH[:, 0], [1e-25, -1e-25]]), np.ones(42)])
+    model = fit(table, table[:, 0] ** 2)
+    np.testing.assert_allclose(model.predict_gradient(table)[:, 0], 2 * table[:, 0], rtol=1e-9)
+
+
+# --- uncertainty
+
+
+def test_coverage_of_a_law():
+    rng = np.random.default_rng(0)
+    inside_value, inside_measurement, noise = [], [], []
+    for _ in range(60):
+        table = rng.uniform(0.5, 4.0, (30, 2))
+        truth = lambda x: 2 * x[:, 0] ** 1.5 / x[:, 1]  # noqa: E731
+        model = fit(table, truth(table) + 0.3 * rng.normal(size=30), n_nodes=1, blend=0.0, simplify=False)
+        new = rng.uniform(0.5, 4.0, (40, 2))
+        mean, value = model.predict(new, return_std=True)
+        np.testing.assert_array_equal(value, model.predict(new, return_std="value")[1])
+        measurement = model.predict(new, return_std="measurement")[1]
+        inside_value.append(np.abs(mean - truth(new)) < 2 * value)
+        inside_measurement.append(np.abs(mean - truth(new) - 0.3 * rng.normal(size=40)) < 2 * measurement)
+        noise.append(model.noise_std_[0])
+        np.testing.assert_allclose(measurement**2 - value**2, model.noise_std_[0] ** 2, rtol=1e-6)
+    assert 0.88 < np.mean(inside_value) < 0.99  # 0.954 expected
+    assert 0.92 < np.mean(inside_measurement) < 0.98
+    assert np.mean(noise) == pytest.approx(0.3, rel=0.08)
+
+
+def test_coverage_of_a_committee():
+    rng = np.random.default_rng(1)
+    table = rng.uniform(-2, 2, (150, 2))
+    truth = lambda x: np.sin(2 * x[:, 0]) + 0.5 * x[:, 1]  # noqa: E731
+    model = fit(table, truth(table) + 0.2 * rng.normal(size=150), n_nodes=15, n_estimators=5)
+    new = rng.uniform(-2, 2, (400, 2))
+    mean, std = model.predict(new, return_std="measurement")
+    assert 0.88 < np.mean(np.abs(mean - truth(new) - 0.2 * rng.normal(size=400)) < 2 * std) < 0.995
+    assert model.noise_std_[0] == pytest.approx(0.2, rel=0.3)
+    inside = model.predict(new, return_std=True)[1]
+    assert np.median(model.predict(5 * new, return_std=True)[1]) > 2 * np.median(inside)
+
+
+def test_applicability():
+    model = fit(X, POWER)
+    low, high = X.min(axis=0), X.max(axis=0)
+    assert not model.applicability(X).any()
+    outside = np.array([[high[0] + 0.5 * (high[0] - low[0]), 1.0], [1.0, low[1] - 2 * (high[1] - low[1])]])
+    np.testing.assert_allclose(model.applicability(outside), [0.5, 2.0])
+    constant = fit(np.column_stack([X[:, 0], np.full(40, 5.0)]), X[:, 0])
+    np.testing.assert_allclose(constant.applicability([[X[0, 0], 5.0], [X[0, 0], 6.0]]), [0.0, 0.2])
+
+
+# --- priors and parameters
+
+
+def test_exponents_are_fixed_or_bounded():
+    frame = pd.DataFrame(X, columns=["a", "M"])
+    fixed = fit(frame, NOISY, n_nodes=1, blend=0.0, exponents={"a": 1.0})
+    np.testing.assert_array_equal(fixed.A_[..., 0], 1.0)
+    bounded = fit(X, NOISY, n_nodes=2, blend=0.0, exponents={1: (-0.5, 0.5)})
+    assert np.abs(bounded.A_[..., 1]).max() <= 0.5
+    above = fit(X, NOISY, n_nodes=1, blend=0.0, exponents={0: (1.6, None)})
+    assert above.A_[..., 0].min() >= 1.6
+    np.testing.assert_array_equal(fit(frame, NOISY, n_nodes=1, blend=0.0, exponents={0: 1}).A_, fixed.A_)
+    committee = fit(X, NOISY, n_nodes=12, n_estimators=3, blend=0.0, exponents={0: (0.0, 2.0)})
+    assert committee.A_[..., 0].min() >= 0 and committee.A_[..., 0].max() <= 2
+
+
+def test_offset_column_and_callable():
+    known = np.sin(3 * X[:, 0])
+    table = np.column_stack([X, known])
+    column = fit(pd.DataFrame(table, columns=["a", "M", "known"]), POWER + known, offset="known")
+    assert str(column.formula()) == "y = known + 2.00 a^1.50 M^-1.00"
+    new = np.column_stack([NEW, np.arange(50.0)])
+    frame = pd.DataFrame(new, columns=["a", "M", "known"])
+    np.testing.assert_allclose(column.predict(frame), 2 * NEW[:, 0] ** 1.5 / NEW[:, 1] + np.arange(50.0), rtol=1e-9)
+    function = fit(X, POWER + known, offset=lambda x: np.sin(3 * x[:, 0]))
+    np.testing.assert_allclose(function.predict(NEW), 2 * NEW[:, 0] ** 1.5 / NEW[:, 1] + np.sin(3 * NEW[:, 0]))
+    both = fit(X, np.column_stack([POWER + known, POWER]), offset=lambda x: np.sin(3 * x[:, [0]]) * [1, 0])
+    np.testing.assert_allclose(both.predict(X), np.column_stack([POWER + known, POWER]), rtol=1e-9)
+
+
+@pytest.mark.parametrize("blend", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("parameters", [dict(n_nodes=1), dict(n_nodes=2), dict(n_nodes=12, n_estimators=3)])
+def test_given_blend_is_kept(blend, parameters):
+    np.testing.assert_array_equal(fit(X, NOISY, blend=blend, **parameters).blend_, blend)
+
+
+@pytest.mark.parametrize("n_nodes", [1, 2, 3, 12])
+def test_given_number_of_nodes_and_nets_is_kept(n_nodes):
+    for n_estimators in (1, 3):
+        model = fit(X, NOISY, n_nodes=n_nodes, n_estimators=n_estimators)
+        assert model.A_.shape == (n_estimators, 1, n_nodes, 2)
+        assert (np.abs(model.A_).sum(axis=-1) > 0).all()
+        np.testing.assert_allclose(model.estimator_weight_.sum(axis=0), 1.0)
+
+
+def test_penalty_shrinks():
+    size = [np.abs(fit(X, NOISY, n_nodes=1, blend=0.0, penalty=p).A_).sum() for p in (0.0, 0.1, 1.0, 100.0)]
+    assert size == sorted(size, reverse=True) and size[-1] < 0.5 * size[0]
+    slopes = [np.abs(fit(X, X @ [2, 3], n_nodes=1, blend=1.0, penalty=p).A_).sum() for p in (0.0, 1.0)]
+    assert slopes[1] < 0.7 * slopes[0]
+
+
+def test_sign_is_as_given():
+    y = BOTH[:, 0] * BOTH[:, 1]
+    for sign, expected in (("all", [True, True]), ("none", [False, False]), ([1], [False, True])):
+        products = fit(BOTH, y, n_nodes=1, blend=0.0, sign=sign)
+        np.testing.assert_array_equal(products.sign_[0, 0, 0], expected)
+    chosen = fit(pd.DataFrame(BOTH, columns=["a", "b"]), y, sign=["a", "b"])
+    np.testing.assert_allclose(chosen.predict(pd.DataFrame(NEW_BOTH, columns=["a", "b"])), NEW_BOTH.prod(axis=1))
+
+
+def test_names_of_features():
+    for frame in (pd.DataFrame(X, columns=["a", "M"]), pl.DataFrame({"a": X[:, 0], "M": X[:, 1]})):
+        model = fit(frame, POWER)
+        assert list(model.feature_names_in_) == ["a", "M"] and model.n_features_in_ == 2
+        np.testing.assert_allclose(model.predict(frame), POWER, rtol=1e-9)
+
+
+def test_parameters_survive_clone():
+    given_ = dict(n_nodes=3, blend=0.2, sign=[0], penalty=0.1, exponents={0: (0, 2)}, offset=1, n_estimators=2,
+                  simplify=False, n_jobs=2, random_state=5, verbose=1)  # fmt: skip
+    model = clone(MergedNetRegressor(**given_))
+    assert model.get_params() == given_
+    assert clone(model.set_params(n_nodes="auto")).n_nodes == "auto"
+
+
+# --- progress
+
+
+class Recorder:
+    """Records the stages of a fit."""
+
+    def __init__(self):
+        self.calls = []
+
+    def setup(self, estimator, context):
+        self.calls.append(("setup", context.task_name))
+
+    def teardown(self, estimator, context):
+        self.calls.append(("teardown", context.task_name))
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        self.calls.append(("begin", context.task_name))
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        self.calls.append(("end", context.task_name))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_callbacks(n_jobs):
+    recorder = Recorder()
+    model = MergedNetRegressor(n_nodes=12, n_estimators=3, n_jobs=n_jobs, random_state=0).set_callbacks(recorder)
+    model.fit(X, NOISY)
+    assert recorder.calls[0] == ("setup", "fit") and recorder.calls[-1] == ("teardown", "fit")
+    begun = [name for event, name in recorder.calls if event == "begin"]
+    ended = [name for event, name in recorder.calls if event == "end"]
+    assert sorted(begun) == sorted(ended) and begun[0] == "fit" and ended[-1] == "fit"
+    assert sum("member" in name for name in begun) == 3
+    np.testing.assert_array_equal(model.predict(X), fit(X, NOISY, n_nodes=12, n_estimators=3).predict(X))
+
+
+def test_verbose(capsys):
+    fit(X, NOISY, n_nodes=2)
+    assert capsys.readouterr().out == ""
+    fit(X, NOISY, n_nodes=2, verbose=1)
+    printed = capsys.readouterr().out
+    assert "[MergedNetRegressor] 1 nodes: rms residual" in printed and "validation error" in printed
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_interrupt_leaves_soon_and_nothing_fitted(n_jobs):
+    script = f"""
+        import numpy as np, signal, sys, time
+        from skmerge import MergedNetRegressor
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        rng = np.random.default_rng(0)
+        model = MergedNetRegressor(n_jobs={n_jobs}, random_state=0)
+        print("fitting", flush=True)
+        try:
+            model.fit(rng.normal(size=(4000, 30)), rng.normal(size=4000))
+        except KeyboardInterrupt:
+            print([name for name in vars(model) if name.endswith("_") and name not in {{"n_features_in_"}}], flush=True)
+        else:
+            print("finished", flush=True)
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "fitting\n"
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        printed = process.stdout.readline()
+        process.wait(timeout=30)
+        assert time.monotonic() - begin < 10  # a second on an idle machine
+    finally:
+        process.kill()
+        process.stdout.close()
+    assert printed == "[]\n"
