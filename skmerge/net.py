@@ -314,16 +314,19 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 committee = self._train_committee(objective, k, folds, seed, parallel, progress)
                 # The law's own error flatters it: worse than the committee by that, it need not be searched again.
                 better = law is None or committee[2] < law[1]
-                if better or committee[2] < self._honest_error(objective, k, law, folds, seed, parallel):
+                if better or committee[2] < self._honest_error(
+                    objective, k, law, folds, seed, parallel, committee[2]
+                ):
                     results.append(committee)
                     continue
             results.append(self._law_members(objective, law, folds, k))
         return results
 
-    def _honest_error(self, objective, k, law, folds, seed, parallel):
+    def _honest_error(self, objective, k, law, folds, seed, parallel, limit):
         """Squared error of the law, in units of var(y), with the whole search repeated without each fold.
 
-        Cross-validation of the one law that all rows chose flatters it: 0.36 for 0.44 on noisy tables.
+        Cross-validation of the one law that all rows chose flatters it: on the qsar_fish table it preferred laws
+        (R2 0.56 on new rows) to committees (0.63). Ends early once the error is beyond ``limit``.
         """
         total = 0.0
         parts = folds(k, FOLDS)
@@ -331,8 +334,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             delayed(_repeat_search)(law[2], objective, fold, np.random.SeedSequence([seed, k, f]))
             for f, fold in enumerate(parts)
         )
-        for fold, error in zip(parts, parallel(jobs), strict=True):
+        for fold, error in zip(parts, parallel(jobs), strict=False):
             total += objective.weight[fold].sum() * error
+            if total > limit and parallel.n_jobs == 1:
+                break
         return total
 
     def _law_members(self, objective, law, folds, k):

@@ -2,7 +2,7 @@
 #
 # The flat vector theta holds node after node A_i1..A_id, B_i, k_i, a_i, and last the constant c:
 #     f(x) = c + sum_i a_i g(u_i; k_i) - sum_i (1 - a_i) s_i(x) g(v_i; k_i),    g(u; k) = u / (1 + k |u|)
-#     u_i = A_i.(x - x_mean) + B_i,    v_i = B_i prod_j |x_j|^A_ij,    s_i(x) = prod_(j in sign_i) sign(x_j)
+#     u_i = A_i.(x - x_mean) + B_i,    v_i = B_i prod_j |x_j|^A_ij,    s_i(x) = prod_(j in sign_i and product) sign(x_j)
 # with x already divided by x_scale.
 
 cdef enum:
