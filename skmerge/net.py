@@ -11,22 +11,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from skmerge import _committee, _selection
 from skmerge._ext import kernel
 from skmerge._formula import Formula
 from skmerge._objective import MAX_EXPONENT, Objective, Scaling
+from skmerge._training import Training
 from skmerge._validation import check_fitted, check_rows, check_training_data, naming
 from skmerge.metrics import observed_r2_score
 
-# A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
-# challenged by a committee, which takes 20 to 50 times as long: formulae with 5 % noise lie below, real tables above.
-GOOD_LAW = 0.001
-GOOD_SHORT_LAW = 0.0035
-SHORT = 10  # free parameters
-FEW_ROWS = 20  # below, a committee has nothing to learn from
-FOLDS = 5
 CHUNK = 16_384  # rows predicted at a time by one thread
-BIG = 20_000  # rows of the law search; the law is then fitted to all
 
 
 class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -191,7 +183,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         try:
             # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
             with threadpool_limits(1, user_api="blas"):
-                results = self._fit_outputs(objectives, rows, fold_of, sign, seed, progress)
+                results = Training(self, sign, seed, fold_of, progress.step).run(objectives, rows)
         except BaseException:
             cancelled.set()  # worker threads stop at their next call
             raise
@@ -274,105 +266,6 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         if not np.isfinite(value).all():
             raise ValueError("offset returned NaN or infinity; it must be finite wherever the net is used.")
         return value.reshape(len(X), -1)
-
-    def _fit_outputs(self, objectives, rows, fold_of, sign, seed, progress):
-        n_jobs = effective_n_jobs(self.n_jobs)
-        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-        alone = n_jobs == 1
-
-        def folds(k, n_folds):
-            order = fold_of[rows[k]]
-            rank = np.argsort(np.argsort(order))
-            return [np.flatnonzero(rank % n_folds == f) for f in range(min(n_folds, len(order)))]
-
-        laws = [None] * len(objectives)
-        if self.n_nodes == "auto" or self.n_nodes <= _selection.MAX_NODES:
-            jobs = (
-                delayed(_search_law)(
-                    objective,
-                    sign,
-                    np.random.SeedSequence([seed, k]),
-                    None if self.n_nodes == "auto" else self.n_nodes,
-                    0.0 if self.penalty == "auto" else float(self.penalty),
-                    self.simplify,
-                    folds(k, FOLDS if objective.n > 2 * FOLDS else objective.n),
-                    progress.step if alone else None,
-                )
-                for k, objective in enumerate(objectives)
-            )
-            for k, law in enumerate(parallel(jobs)):
-                laws[k] = law
-                error = np.sqrt(law[1])
-                progress.step(f"output {k}: law of {law[0].n_nodes} nodes, validation error {error:.3g} std(y)")
-        results = []
-        for k, objective in enumerate(objectives):
-            law = laws[k]
-            wanted = law is None
-            if self.n_nodes == "auto" and objective.n >= FEW_ROWS:
-                wanted = law[1] > (GOOD_SHORT_LAW if law[0].n_free <= SHORT else GOOD_LAW)
-            if wanted:
-                committee = self._train_committee(objective, k, folds, seed, parallel, progress)
-                # The law's own error flatters it: worse than the committee by that, it need not be searched again.
-                better = law is None or committee[2] < law[1]
-                if better or committee[2] < self._honest_error(
-                    objective, k, law, folds, seed, parallel, committee[2]
-                ):
-                    results.append(committee)
-                    continue
-            results.append(self._law_members(objective, law, folds, k))
-        return results
-
-    def _honest_error(self, objective, k, law, folds, seed, parallel, limit):
-        """Squared error of the law, in units of var(y), with the whole search repeated without each fold.
-
-        Cross-validation of the one law that all rows chose flatters it: on the qsar_fish table it preferred laws
-        (R2 0.56 on new rows) to committees (0.63). Ends early once the error is beyond ``limit``.
-        """
-        total = 0.0
-        parts = folds(k, FOLDS)
-        jobs = (
-            delayed(_repeat_search)(law[2], objective, fold, np.random.SeedSequence([seed, k, f]))
-            for f, fold in enumerate(parts)
-        )
-        for fold, error in zip(parts, parallel(jobs), strict=False):
-            total += objective.weight[fold].sum() * error
-            if total > limit and parallel.n_jobs == 1:
-                break
-        return total
-
-    def _law_members(self, objective, law, folds, k):
-        net, error, search = law
-        members = [net]
-        if self.n_estimators != "auto" and self.n_estimators > 1 and objective.n > 1:
-            members = []
-            for fold in folds(k, max(self.n_estimators, 2))[: self.n_estimators]:
-                rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
-                members.append(rest.fit(net, search._penalty(net), max_iter=100))
-            while len(members) < self.n_estimators:  # fewer rows than members
-                members.append(members[len(members) % objective.n])
-        noise = net.squares / max(1.0 - net.n_free / objective.n, 0.05)
-        return members, np.full(len(members), 1.0 / len(members)), error, noise
-
-    def _train_committee(self, objective, k, folds, seed, parallel, progress):
-        plan, n_folds = _committee.plan(objective, self.n_estimators, self.n_nodes)
-        parts = folds(k, n_folds)
-        if len(parts) < n_folds:  # fewer rows than folds
-            plan = [(recipe, None if f is None or objective.n == 1 else f % len(parts)) for recipe, f in plan]
-
-        def train(i, recipe, f):
-            left_out = None if f is None else parts[f]
-            seeds = np.random.SeedSequence([seed, k, i])
-            return _committee.train_member(objective, recipe, left_out, seeds, self.penalty)
-
-        jobs = (delayed(train)(i, recipe, f) for i, (recipe, f) in enumerate(plan))
-        trained = []
-        for net, weights in parallel(jobs):
-            trained.append((net, weights))
-            progress.step(f"output {k}: member {len(trained)} of {len(plan)}, {net.n_nodes} nodes")
-        nets = [net for net, _ in trained]
-        keep, share, error, noise = _committee.combine(objective, plan, nets, parts, self.n_estimators == 1)
-        jobs = (delayed(_committee.refit_member)(objective, *trained[i]) for i in keep)
-        return list(parallel(jobs)), share, error, noise
 
     def _store(self, results, objectives, scaling, n_outputs, offset_column):
         n_estimators = max(len(members) for members, *_ in results)
@@ -600,35 +493,6 @@ class _Progress:
         task = self.context.subcontext(task_name=text)
         task.call_on_fit_task_begin(estimator=self.estimator)
         return task.call_on_fit_task_end(estimator=self.estimator)
-
-
-def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progress):
-    """The law of one output: (net, cross-validated squared error in units of var(y), search)."""
-    rng = np.random.default_rng(seeds)
-    sample = objective
-    if folds is None:
-        folds = np.array_split(rng.permutation(objective.n), FOLDS)
-    if objective.n > BIG:
-        sample = objective.subset(np.sort(rng.choice(objective.n, _selection.SEARCH_ROWS, replace=False)))
-        order = np.random.default_rng(0).permutation(sample.n)
-        folds = np.array_split(order, FOLDS)
-    search = _selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, progress or (lambda text: None))
-    nets = search.run()
-    errors = np.full(len(nets), np.inf)  # of a single row nothing is known
-    if sample.n > 1:
-        errors = _selection.cross_validate(search, nets, folds)
-    best = _selection.simplest_of_the_best(nets, errors)
-    net = nets[best]
-    if sample is not objective:
-        net = objective.fit(net, search._penalty(net), max_iter=50, tol=1e-8)
-    return net, float(errors[best]), search
-
-
-def _repeat_search(search, objective, fold, seeds):
-    """Squared error on the fold of the law that the other rows choose."""
-    rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
-    net, *_ = _search_law(rest, search.sign, seeds, search.n_nodes, search.penalty, search.simplify, None, None)
-    return min(objective.subset(fold).mean_squares(net), 1e6)
 
 
 def _covariance(net, variance, n_nodes):

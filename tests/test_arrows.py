@@ -13,6 +13,7 @@ LEVELS = [
     {"_ext"},
     {"_objective", "_validation", "metrics", "activation", "datasets"},
     {"_selection", "_committee", "_formula"},
+    {"_training"},
     {"net"},
     {"__init__"},
 ]
