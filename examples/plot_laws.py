@@ -114,6 +114,8 @@ def main(arguments=None):
     parser.add_argument("--drop", metavar="NAME", action="append", default=[], help="a column of FILE to leave out")
     parser.add_argument("--decimal", choices=".,", default=".", help="decimal sign of FILE")
     options = parser.parse_args(arguments)
+    if options.csv is None and (options.target or options.drop):
+        parser.error("--target and --drop need --csv FILE")
     try:
         if options.csv is not None:
             report(options.csv, options.target, options.drop, options.decimal)

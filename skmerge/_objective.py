@@ -9,7 +9,8 @@ from skmerge._ext import kernel, solver
 
 # Exponents beyond this are steps, not laws; slopes and constants are free.
 MAX_EXPONENT = 30.0
-# Multiply-adds of one Levenberg-Marquardt iteration, n_rows n_parameters^2, above which L-BFGS takes over (0.1 s).
+# Multiply-adds of one Levenberg-Marquardt iteration, (n_rows + n_parameters / 3) n_parameters^2, above which L-BFGS
+# takes over (0.1 s).
 MAX_NORMAL_EQUATIONS = 2e9
 
 
@@ -208,7 +209,7 @@ class Objective:
         if self.cancelled is not None and self.cancelled.is_set():
             raise Cancelled
         penalty = np.zeros(len(net.theta)) if penalty is None else penalty
-        if self.n * float(net.n_free) ** 2 > MAX_NORMAL_EQUATIONS:
+        if (self.n + net.n_free / 3) * float(net.n_free) ** 2 > MAX_NORMAL_EQUATIONS:
             return self._fit_lbfgs(net, penalty, max_iter, tol)
         theta, squares, _, JTJ = solver.minimize(
             self.X, self.y, self.weight, *self._geometry(), net.sign, net.theta, net.lower, net.upper, penalty,

@@ -69,7 +69,8 @@ class Training:
         for k, objective in enumerate(objectives):
             law = laws[k]
             wanted = law is None
-            if self.n_nodes == "auto" and objective.n >= FEW_ROWS:
+            varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
+            if self.n_nodes == "auto" and objective.n >= FEW_ROWS and varied:
                 wanted = law[1] > (GOOD_SHORT_LAW if law[0].n_free <= SHORT else GOOD_LAW)
             if wanted:
                 committee = self._committee(objective, k, rows[k])

@@ -18,6 +18,7 @@ from skmerge._training import Training
 from skmerge._validation import check_fitted, check_rows, check_training_data, naming
 from skmerge.metrics import observed_r2_score
 
+MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
 CHUNK = 16_384  # rows predicted at a time by one thread
 
 
@@ -158,6 +159,11 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata={"sample_weight": sample_weight})
         table, n_outputs = check_training_data(self, X, y, sample_weight)
         d = self.n_features_in_
+        if self.n_nodes != "auto" and self.n_nodes * (d + 3) > MAX_GIVEN:
+            raise ValueError(
+                f"n_nodes={self.n_nodes} nodes of {d} features have {self.n_nodes * (d + 3)} parameters; give at most "
+                f'{MAX_GIVEN // (d + 3)}, or "auto".'
+            )
         scaling = Scaling.of(table.X, table.weight)
         offset_column = None
         if self.offset is not None and not callable(self.offset):
@@ -259,8 +265,14 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             return 0.0
         if not callable(self.offset):
             return X[:, [self._column(self.offset, "offset")]]
+        try:
+            value = self.offset(X)
+        except Exception as error:
+            raise ValueError(
+                f"offset raised {error!r}; it is called with X as an array of shape {X.shape}, columns by number."
+            ) from error
         with naming("offset"):
-            value = np.asarray(self.offset(X), dtype=float)
+            value = np.asarray(value, dtype=float)
         if value.shape not in ((len(X),), (len(X), n_outputs)):
             raise ValueError(f"offset returned shape {value.shape} for X of shape {X.shape}; give one value per row.")
         if not np.isfinite(value).all():
@@ -328,6 +340,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
 
     def predict(self, X, return_std=False):
         """Predict the target and, on request, how sure it is.
+
+        Finite for every finite X: the logarithm of a product is held within 300, so that x = 0 under a negative
+        exponent gives a huge number (and gradient 0) where the law has a pole. ``applicability`` tells how far a
+        row lies outside what was trained.
 
         Parameters
         ----------

@@ -105,7 +105,7 @@ def test_extreme_numbers_give_a_law_or_one_line(tmp_path, capsys, size):
     )
     assert run(tmp_path, content, "--target", "y") in (0, 2)
     out, err = capsys.readouterr()
-    assert "law: y = " in out or err.count("\n") == 1
+    assert "law: y" in out or err.count("\n") == 1
 
 
 def test_a_good_table_prints_law_error_and_rows(tmp_path):

@@ -358,7 +358,7 @@ def test_verbose(capsys):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_interrupt_leaves_soon_and_nothing_fitted(n_jobs):
+def test_interrupt_leaves_soon_and_nothing_fitted(n_jobs, tmp_path):
     script = f"""
         import numpy as np, signal, sys, time
         from skmerge import MergedNetRegressor
@@ -373,7 +373,9 @@ def test_interrupt_leaves_soon_and_nothing_fitted(n_jobs):
         else:
             print("finished", flush=True)
     """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    # elsewhere, for -c looks in its directory first: in a checkout skmerge is not built
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     try:
         assert process.stdout.readline() == "fitting\n"
         time.sleep(1.5)
