@@ -2,7 +2,8 @@
 
 The orbits are facts published by NASA: the planetary and satellite fact sheets of the NASA Space Science Data
 Coordinated Archive (https://nssdc.gsfc.nasa.gov/planetary/factsheet/) and the tables of mean and osculating elements of
-JPL Solar System Dynamics (https://ssd.jpl.nasa.gov/). Nothing is downloaded.
+JPL Solar System Dynamics (https://ssd.jpl.nasa.gov/). Nothing is downloaded; the entries were set down by hand and have
+not all been compared with these tables again.
 """
 
 from collections.abc import Callable
@@ -82,7 +83,8 @@ mean elements depart from the law by more than 1 % were left out.
 Sources: planets and Pluto, mean elements at J2000 and sidereal periods of JPL Solar System Dynamics; Ceres (2020),
 Haumea, Makemake and Eris, osculating elements of the JPL small-body database, which drift by some per mille from year
 to year and whose period follows from a; moons, NASA satellite fact sheets (NASA Space Science Data Coordinated Archive)
-and JPL mean elements of planetary satellites. The masses are rounded from the measured products G M, with
+and JPL mean elements of planetary satellites. Entries were set down by hand; not all were compared
+with them again. The masses are rounded from the measured products G M, with
 G = 6.6743e-11 m^3 / (kg s^2).
 """
 
