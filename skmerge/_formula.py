@@ -50,7 +50,7 @@ class Formula:
         if len(targets) != m:
             raise ValueError(f"target_names must be {m} names, got {targets}.")
         if standard_errors and not net.covariance_:
-            raise ValueError("standard_errors: an ensemble has none; use predict(return_std=True), or n_estimators=1.")
+            raise ValueError("standard_errors: an ensemble or very large net has none; a law does (n_estimators=1).")
         lines, latex, python = [], [], []
         for k in range(m):
             writer = _Writer(net, k, names, standard_errors)
@@ -79,7 +79,6 @@ class _Writer:
 
     def __init__(self, net, k, names, errors):
         self.net, self.k, self.names, self.errors = net, k, names, errors
-        self.single = len(net.A_) == 1
         self.members = [e for e in range(len(net.A_)) if net.estimator_weight_[e, k]]
         x, y = net.x_scale_, net.y_scale_[k]
         exponent = np.abs(net.A_[:, k]).max(axis=(0, 1), initial=1.0)
@@ -115,7 +114,7 @@ class _Writer:
         constant = net.D_[e, k] + net.blend_[e, k].mean() * net.y_mean_[k]
         linear = np.zeros(d)
         terms = []
-        covariance = net.covariance_[k] if self.single else None
+        covariance = net.covariance_[k] if self.errors else None
         for i in range(h):
             A, B, C, a = net.A_[e, k, i], net.B_[e, k, i], net.C_[e, k, i], net.blend_[e, k, i]
             if a > 0 and np.isinf(C):
@@ -134,7 +133,7 @@ class _Writer:
                     constant -= (1 - a) * B / (1.0 + abs(B) / C)
                     continue
                 factor_error, exponent_errors = np.nan, {}
-                if covariance is not None and self.errors:
+                if covariance is not None:
                     first = i * (d + 3)
                     unknown = net._undetermined[k]
                     slope = np.zeros(len(covariance))
@@ -161,10 +160,8 @@ class _Writer:
         n_terms = sum(len(terms) for _, terms, *_ in self.per_member)
         if len(self.per_member) > 1 or n_terms > LONG:
             nodes = self.net.A_.shape[2]
-            return (
-                f"weighted mean of {len(self.per_member)} nets of up to {nodes} nodes "
-                "(too long to read; the expression is in .python)"
-            )
+            nets = "one net" if len(self.per_member) == 1 else f"weighted mean of {len(self.per_member)} nets"
+            return f"{nets} of up to {nodes} nodes (too long to read; the expression is in .python)"
         _, terms, linear, _, constant = self.per_member[0]
         parts = [self._offset_shown(str, _number)] if self.offset else []
         parts += [self._term_text(term) for term in terms]

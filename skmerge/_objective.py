@@ -9,6 +9,7 @@ from skmerge._ext import kernel, solver
 
 # Exponents beyond this are steps, not laws; slopes and constants are free.
 MAX_EXPONENT = 30.0
+MAX_CURVATURE = 2000  # parameters whose covariance is kept, 32 MB
 # Multiply-adds of one Levenberg-Marquardt iteration, (n_rows + n_parameters / 3) n_parameters^2, above which L-BFGS
 # takes over (0.1 s).
 MAX_NORMAL_EQUATIONS = 2e9
@@ -251,6 +252,18 @@ class Objective:
         theta[free] = np.clip(found.x * unit, net.lower[free], net.upper[free])
         squares = 2.0 * found.fun - float(penalty @ theta**2)
         return replace(net, theta=theta, squares=squares, JTJ=None)
+
+    def curvature(self, net):
+        """J'J of all parameters at the net, or None where it would take minutes or gigabytes."""
+        p = len(net.theta)
+        if net.JTJ is not None:
+            return net.JTJ
+        if p > MAX_CURVATURE or self.n * float(net.n_free) ** 2 > 50 * MAX_NORMAL_EQUATIONS:
+            return None
+        *_, JTJ = solver.minimize(
+            self.X, self.y, self.weight, *self._geometry(), net.sign, net.theta, net.lower, net.upper, np.zeros(p), 0
+        )
+        return JTJ
 
     def predict(self, net, X=None):
         """f in units of y_scale, shape (n,)."""

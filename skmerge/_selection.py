@@ -100,9 +100,10 @@ class LawSearch:
         return [self._simplified(self._thinned(net)) for net in chosen]
 
     def fit(self, net, max_iter=60, tol=1e-7):
-        return self.objective.fit(net, self._penalty(net), max_iter, tol)
+        return self.objective.fit(net, self.penalties(net), max_iter, tol)
 
-    def _penalty(self, net):
+    def penalties(self, net):
+        """Ridge penalty of every parameter."""
         penalty = np.zeros(len(net.theta))
         if self.penalty:
             s = self.objective.scaling
@@ -415,7 +416,7 @@ def cross_validate(search, nets, folds):
         rest, part = objective.subset(np.setdiff1d(np.arange(objective.n), fold)), objective.subset(fold)
         share = objective.weight[fold].sum() / total
         for k, net in enumerate(nets):
-            fitted = rest.fit(net, search._penalty(net), max_iter=30, tol=1e-6)
+            fitted = rest.fit(net, search.penalties(net), max_iter=30, tol=1e-6)
             error[k] += share * part.mean_squares(fitted)
             predictions[k, f] = np.clip(objective.predict(fitted, recombined), -1e150, 1e150)
     good = error <= 10 * error.min() + ROUNDING

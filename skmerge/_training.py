@@ -12,7 +12,7 @@ GOOD_SHORT_LAW = 0.0035
 SHORT = 10  # free parameters
 FEW_ROWS = 20  # below, a committee has nothing to learn from
 FOLDS = 5
-BIG = 20_000  # rows of the law search; the law is then fitted to all
+BIG = 20_000  # rows above which a law is searched on SEARCH_ROWS of them and then fitted to all
 
 
 class Training:
@@ -73,7 +73,7 @@ class Training:
             if self.n_nodes == "auto" and objective.n >= FEW_ROWS and varied:
                 wanted = law[1] > (GOOD_SHORT_LAW if law[0].n_free <= SHORT else GOOD_LAW)
             if wanted:
-                committee = self._committee(objective, k, rows[k])
+                committee = self._train_committee(objective, k, rows[k])
                 # The law's own error flatters it: worse than the committee by that, it need not be searched again.
                 better = law is None or committee[2] < law[1]
                 if better or committee[2] < self._honest_error(objective, k, rows[k], law, committee[2]):
@@ -107,13 +107,13 @@ class Training:
             members = []
             for fold in self.folds(rows, max(self.n_estimators, 2))[: self.n_estimators]:
                 rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
-                members.append(rest.fit(net, search._penalty(net), max_iter=100))
+                members.append(rest.fit(net, search.penalties(net), max_iter=100))
             while len(members) < self.n_estimators:  # fewer rows than members
                 members.append(members[len(members) % objective.n])
         noise = net.squares / max(1.0 - net.n_free / objective.n, 0.05)
         return members, np.full(len(members), 1.0 / len(members)), error, noise
 
-    def _committee(self, objective, k, rows):
+    def _train_committee(self, objective, k, rows):
         plan, n_folds = _committee.plan(objective, self.n_estimators, self.n_nodes)
         parts = self.folds(rows, n_folds)
         if len(parts) < n_folds:  # fewer rows than folds
@@ -139,12 +139,11 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progr
     """The law of one output: (net, cross-validated squared error in units of var(y), search)."""
     rng = np.random.default_rng(seeds)
     sample = objective
-    if folds is None:
-        folds = np.array_split(rng.permutation(objective.n), FOLDS)
     if objective.n > BIG:
         sample = objective.subset(np.sort(rng.choice(objective.n, _selection.SEARCH_ROWS, replace=False)))
-        order = np.random.default_rng(0).permutation(sample.n)
-        folds = np.array_split(order, FOLDS)
+        folds = None
+    if folds is None:
+        folds = np.array_split(rng.permutation(sample.n), FOLDS)
     search = _selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, progress or (lambda text: None))
     nets = search.run()
     errors = np.full(len(nets), np.inf)  # of a single row nothing is known
@@ -153,7 +152,7 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progr
     best = _selection.simplest_of_the_best(nets, errors)
     net = nets[best]
     if sample is not objective:
-        net = objective.fit(net, search._penalty(net), max_iter=50, tol=1e-8)
+        net = objective.fit(net, search.penalties(net), max_iter=50, tol=1e-8)
     return net, float(errors[best]), search
 
 

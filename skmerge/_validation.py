@@ -174,7 +174,7 @@ def check_fitted(model):
                 raise ValueError(f"{name} has entries that no fit leaves; fit the model again.")
     parameters = h * (d + 3) + 1
     covariance = model.covariance_
-    if len(covariance) != (m if n_estimators == 1 else 0) or not all(
+    if len(covariance) not in ((0, m) if n_estimators == 1 else (0,)) or not all(
         isinstance(c, np.ndarray) and c.shape == (parameters, parameters) and c.dtype == float and np.isfinite(c).all()
         for c in covariance
     ):

@@ -58,7 +58,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         A known law: a function of X (n_samples, n_features) that returns (n_samples,) or (n_samples, n_outputs), or
         the column of X that holds its prediction. The net learns what it leaves over.
     n_estimators : "auto" or int, default="auto"
-        Number of nets. "auto" is 1 for a law and 20 for a committee.
+        Number of nets. "auto" is 1 for a law and up to 20 for a committee: those that the stack gives weight.
     simplify : bool, default=True
         Whether parameters of a law are fixed at simple values where the data do not object.
     n_jobs : int or None, default=None
@@ -84,6 +84,9 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         Standard deviation of a measurement about the law, in units of y.
     validation_error_ : ndarray of shape (n_outputs,)
         Cross-validated root mean squared error, in units of y.
+    covariance_ : list of ndarray, one for each output
+        Of a single net's flat parameters (A, B, 1 / C and blend node after node, then the constant), in scaled units;
+        empty for an ensemble, and for more than 2000 parameters.
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Examples
@@ -308,10 +311,13 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 self.blend_[e, k, :h] = net.nodes[:, d + 2]
                 self.sign_[e, k, :h] = net.sign
                 self.D_[e, k] = net.theta[-1] - self.blend_[e, k].mean() * self.y_mean_[k]
-            if n_estimators == 1:
-                covariance, undetermined = _covariance(members[0], noise / objectives[k].n, n_nodes)
+            JTJ = objectives[k].curvature(members[0]) if n_estimators == 1 else None
+            if JTJ is not None:
+                covariance, undetermined = _covariance(members[0], JTJ, noise / objectives[k].n, n_nodes)
                 self.covariance_.append(covariance)
                 self._undetermined.append(undetermined)
+        if len(self.covariance_) < m:
+            self.covariance_, self._undetermined = [], []
         self.offset_column_ = offset_column
         self._n_outputs = n_outputs
 
@@ -362,6 +368,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         if return_std not in (False, True, "value", "measurement"):
             raise ValueError(f'return_std={return_std!r} is not possible: give False, True, "value" or "measurement".')
         X = self._check_rows(X)
+        if return_std and len(self.A_) == 1 and not self.covariance_:
+            raise ValueError(
+                "return_std: a single net of so many parameters or rows keeps no covariance; fit with n_estimators=10."
+            )
         if not return_std:
             return self._shaped(self._over_rows(self._predict_rows, X) + self._offset(X, len(self.y_scale_)))
         mean, std = self._over_rows(self._predict_moments, X)
@@ -503,15 +513,14 @@ class _Progress:
         self.context = context
 
     def step(self, text):
-        """Returns whether a callback asked to stop."""
         if self.estimator.verbose:
             print(f"[MergedNetRegressor] {text}", flush=True)
         task = self.context.subcontext(task_name=text)
         task.call_on_fit_task_begin(estimator=self.estimator)
-        return task.call_on_fit_task_end(estimator=self.estimator)
+        task.call_on_fit_task_end(estimator=self.estimator)
 
 
-def _covariance(net, variance, n_nodes):
+def _covariance(net, JTJ, variance, n_nodes):
     """Covariance of the flat parameters padded to n_nodes, and which of them the data do not determine.
 
     The covariance is 0 where a parameter is fixed; directions that the data do not determine are left out.
@@ -521,15 +530,13 @@ def _covariance(net, variance, n_nodes):
     place = np.r_[np.arange(p - 1), n_nodes * (d + 3)]
     covariance = np.zeros((n_nodes * (d + 3) + 1,) * 2)
     undetermined = np.zeros(len(covariance), bool)
-    if net.JTJ is None:
-        return covariance, undetermined
-    size = np.diag(net.JTJ)
+    size = np.diag(JTJ)
     moving = net.lower < net.upper
     undetermined[place] = moving & ~((size > 0) & np.isfinite(size))
     free = np.flatnonzero(moving & (size > 0) & np.isfinite(size))
     unit = np.sqrt(size[free])
     with np.errstate(over="ignore"):
-        cosines = np.clip(net.JTJ[np.ix_(free, free)] / unit[:, None] / unit, -1.0, 1.0)
+        cosines = np.clip(JTJ[np.ix_(free, free)] / unit[:, None] / unit, -1.0, 1.0)
     value, vector = np.linalg.eigh(cosines)
     null = value <= 1e-12 * value.max(initial=0.0)
     undetermined[place[free]] = (vector[:, null] ** 2).sum(axis=1) > 1e-6

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from skmerge import MergedNetRegressor
+from skmerge import MergedNetRegressor, _objective
 
 RNG = np.random.default_rng(4)
 X = RNG.uniform(0.5, 4.0, (40, 2))
@@ -388,3 +388,28 @@ def test_interrupt_leaves_soon_and_nothing_fitted(n_jobs, tmp_path):
         process.kill()
         process.stdout.close()
     assert printed == "[]\n"
+
+
+def test_a_law_fitted_by_lbfgs_knows_its_std(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 5, (200, 2))
+    y = X[:, 0] ** 1.5 / X[:, 1] + 0.05 * rng.normal(size=200)
+    dense = MergedNetRegressor(1, simplify=False, random_state=0).fit(X, y)
+    monkeypatch.setattr(_objective, "MAX_NORMAL_EQUATIONS", 100.0)
+    large = MergedNetRegressor(1, simplify=False, random_state=0).fit(X, y)
+    std, expected = (model.predict(X[:20], return_std=True)[1] for model in (large, dense))
+    np.testing.assert_allclose(std, expected, rtol=0.05)
+
+
+def test_a_net_without_covariance_says_so(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 2)), rng.normal(size=30)
+    monkeypatch.setattr(_objective, "MAX_CURVATURE", 10)
+    monkeypatch.setattr(_objective, "MAX_NORMAL_EQUATIONS", 100.0)
+    model = MergedNetRegressor(12, n_estimators=1, random_state=0).fit(X, y)
+    assert model.covariance_ == []
+    assert np.isfinite(model.predict(X)).all()
+    with pytest.raises(ValueError, match="return_std: a single net"):
+        model.predict(X, return_std=True)
+    with pytest.raises(ValueError, match="standard_errors"):
+        model.formula(standard_errors=True)
