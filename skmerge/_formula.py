@@ -1,13 +1,21 @@
 """The fitted law in words: as a physicist writes it, as LaTeX, and as Python."""
 
 import keyword
+import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
+from skmerge import _uncertainty
+
 RANGE = 250  # decades that the numbers of a formula in raw units may span
 LONG = 12  # nodes above which str() describes rather than prints
+# Root mean square of printed text minus prediction, each over hypot(std(y), its distance from the mean): of rows that
+# lie as far from the mean as std(y) says, 1 % of std(y).
+TOLERANCE = 0.007
+POINTS = 512  # at which it is measured: their mean square is known within 10 %
+MOST_DIGITS = 14  # beyond the usual three significant; then repr
 
 
 @dataclass(frozen=True)
@@ -17,15 +25,23 @@ class Formula:
     Attributes
     ----------
     text : str
-        What ``str`` returns.
+        What ``str`` returns; ``g(u; C)`` is ``C u / (|u| + C)``. Numbers have three significant digits, and more where
+        the text would otherwise be off the prediction by over 0.7 % of hypot(std(y), distance from the mean of y),
+        root mean square over the box of the training data: 1 % of std(y) of rows like those.
     latex : str
+        The same numbers, without their standard errors.
     python : str or list of str
-        Expression of the feature names and ``np`` that evaluates to the prediction; one for each output.
+        Expression of ``python_names`` and ``np`` that evaluates to the prediction; one for each output.
+    python_names : dict of str to str
+        What each feature is called in ``python``: its name where that is an identifier, else the name with an
+        underscore for everything that an identifier may not hold ("T (K)" is T_K, "100%" is _100), and one more
+        behind what is a keyword, taken (np, X, the offset's name) or another feature's.
     """
 
     text: str
     latex: str
     python: object
+    python_names: dict
 
     def __str__(self):
         return self.text
@@ -41,160 +57,358 @@ class Formula:
         d, m = net.n_features_in_, len(net.y_scale_)
         if feature_names is None:
             feature_names = getattr(net, "feature_names_in_", [f"x{j}" for j in range(d)])
-        names = [str(name) for name in feature_names]
-        if len(names) != d or len(set(names)) != d:
-            raise ValueError(f"feature_names must be {d} different names, got {names}.")
+        names = _given_names(feature_names, "feature_names", d, f"{d} different names, one for each column of X")
+        if len(set(names)) != d:
+            raise ValueError(f"feature_names must be {d} different names, got {names}; rename those that repeat.")
         if target_names is None:
-            target_names = ["y"] if m == 1 else [f"y{k}" for k in range(m)]
-        targets = [target_names] if isinstance(target_names, str) else [str(t) for t in target_names]
-        if len(targets) != m:
-            raise ValueError(f"target_names must be {m} names, got {targets}.")
+            target_names = getattr(net, "target_names_in_", None)
+            if target_names is None:
+                target_names = ["y"] if m == 1 else [f"y{k}" for k in range(m)]
+        elif isinstance(target_names, str):
+            target_names = [target_names]
+        targets = _given_names(target_names, "target_names", m, f"{m} names, one for each column of y")
+        if not isinstance(standard_errors, (bool, np.bool_)):
+            raise TypeError(f"standard_errors={standard_errors!r} is not possible: give True or False.")
         if standard_errors and not net.covariance_:
             raise ValueError("standard_errors: an ensemble or very large net has none; a law does (n_estimators=1).")
         lines, latex, python = [], [], []
+        identifiers = _identifiers(names, net)
         for k in range(m):
-            writer = _Writer(net, k, names, standard_errors)
+            writer = _Writer(net, k, names, identifiers, standard_errors)
             lines.append(f"{targets[k]}{writer.unit(_number)} = {writer.text()}")
             latex.append(f"{_latex_name(targets[k])}{writer.unit(_latex_number)} = {writer.latex()}")
             python.append(writer.python())
-        return cls("\n".join(lines), r" \\ ".join(latex), python[0] if m == 1 else python)
+        return cls(
+            "\n".join(lines), r" \\ ".join(latex), python[0] if m == 1 else python,
+            dict(zip(names, identifiers, strict=True)),
+        )  # fmt: skip
+
+
+def names_of(y):
+    """Names of the columns of y, an object array, or None where it has none."""
+    columns = getattr(y, "columns", None)
+    names = [getattr(y, "name", None)] if columns is None else list(columns)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        return None
+    return np.array(names, dtype=object)
+
+
+def _given_names(names, argument, size, expected):
+    if isinstance(names, (str, bytes)) or not np.iterable(names):
+        raise TypeError(f"{argument}={names!r} is no list of names; give {expected}.")
+    names = list(names)
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise TypeError(f"{argument} holds {wrong[0]!r}, which is no string; give {expected}.")
+    if len(names) != size:
+        raise ValueError(f"{argument} must be {expected}; got {len(names)}: {names}.")
+    return [str(name) for name in names]
+
+
+def _offset_name(net):
+    name = getattr(net.offset, "__name__", "offset")
+    return name if name.isidentifier() and not keyword.iskeyword(name) else "offset"
+
+
+def _identifiers(names, net):
+    """A Python identifier for each feature; see ``Formula.python_names``."""
+    taken = {"np", "X", _offset_name(net)}
+    free = [n for n in names if n.isidentifier() and not keyword.iskeyword(n) and n not in taken
+            and n == unicodedata.normalize("NFKC", n)]  # fmt: skip
+    used, found = taken | set(free), []
+    for name in names:
+        identifier = name
+        if name not in free:
+            # Python reads identifiers in this normal form.
+            letters = (c if f"a{c}".isidentifier() else "_" for c in unicodedata.normalize("NFKC", name))
+            identifier = "_".join(part for part in "".join(letters).split("_") if part)
+            if not identifier.isidentifier():
+                identifier = f"_{identifier}"
+            while identifier in used or keyword.iskeyword(identifier):
+                identifier += "_"
+            used.add(identifier)
+        found.append(identifier)
+    return found
 
 
 @dataclass
 class _Term:
-    """factor * [saturation of] product or sum: one node's half, in raw units."""
+    """Half of a node: a product, or a sum that saturates."""
 
-    factor: float
-    exponents: dict  # feature -> exponent, of a product
-    signs: frozenset  # features whose sign multiplies it
-    slopes: dict  # feature -> slope, of a sum that saturates
-    shift: float
-    plateau: float  # |value| of the saturating term, inf if none
-    factor_error: float
-    exponent_errors: dict
+    product: bool
+    used: list  # features
+    signs: list  # features whose sign multiplies it
+    saturates: bool
+    node: int
 
 
 class _Writer:
-    """One output's formula, in raw units where its numbers lie well within the range of float, else in scaled ones."""
+    """One output's formula, in raw units where its numbers lie well within the range of float, else in powers of ten.
 
-    def __init__(self, net, k, names, errors):
-        self.net, self.k, self.names, self.errors = net, k, names, errors
+    A law is a list of terms and a dict of the numbers that are printed: (t, "factor"), (t, "shift"), (t, "plateau")
+    and, for each feature used, (t, j), the exponent or slope, of term t; ("linear", j) and ("constant",).
+    """
+
+    def __init__(self, net, k, names, identifiers, errors):
+        self.net, self.k, self.names, self.identifiers, self.errors = net, k, names, identifiers, errors
         self.members = [e for e in range(len(net.A_)) if net.estimator_weight_[e, k]]
         x, y = net.x_scale_, net.y_scale_[k]
         exponent = np.abs(net.A_[:, k]).max(axis=(0, 1), initial=1.0)
         size = np.abs(np.log10(x)) * exponent
         self.raw = bool(size.sum() + abs(np.log10(y)) < RANGE)
-        self.x, self.y = (x, y) if self.raw else (np.ones(len(x)), 1.0)
-        self.per_member = [(net.estimator_weight_[e, k], *self._terms(e)) for e in self.members]
+        self.x, self.y = (np.ones(len(x)), 1.0) if self.raw else (_power_of_ten(x), float(_power_of_ten(y)))
+        self.laws = [(net.estimator_weight_[e, k], *self._law(self._theta(e), net.sign_[e, k])) for e in self.members]
+        n_terms = sum(len(terms) for _, terms, _ in self.laws)
+        self.long = len(self.laws) > 1 or n_terms > LONG
+        if not self.long:
+            _, self.terms, self.values = self.laws[0]
+            self.shown = dict(self.values)
+            # what is left of a constant by rounding
+            scale = (abs(net.D_[self.members[0], k]) + abs(net.y_mean_[k]) + 1.0) * y / self.y
+            if abs(self.values["constant",]) <= 1e-14 * scale:
+                self.shown["constant",] = 0.0
+            self.digits = self._digits()
+            if errors:
+                self._propagate()
         self.offset = ""
         if net.offset_column_ is not None:
             self.offset = names[net.offset_column_]
         elif net.offset is not None:
-            name = getattr(net.offset, "__name__", "offset")
-            self.offset = f"{name if name.isidentifier() else 'offset'}(X)"
+            self.offset = f"{_offset_name(net)}(X)"
 
     def unit(self, number):
-        return "" if self.raw else f"/{number(self.net.y_scale_[self.k])}"
+        return "" if self.raw else f"/{number(self.y)}"
 
     def _shown(self, j, name=str, number=None):
-        """Feature j, over its scale where the formula is in scaled units."""
+        """Feature j, over its unit where the formula has units."""
         if self.raw:
             return name(self.names[j])
-        return f"({name(self.names[j])}/{(number or _number)(self.net.x_scale_[j])})"
+        return f"({name(self.names[j])}/{(number or _number)(self.x[j])})"
 
     def _offset_shown(self, name, number):
         shown = name(self.offset)
-        return shown if self.raw else f"{shown}/{number(self.net.y_scale_[self.k])}"
+        return shown if self.raw else f"{shown}/{number(self.y)}"
 
-    def _terms(self, e):
-        """Terms of member e, slopes of its linear part, and its constant."""
-        net, k, x, y = self.net, self.k, self.x, self.y
-        mean = net.x_mean_
-        d, h = len(x), net.A_.shape[2]
-        constant = net.D_[e, k] + net.blend_[e, k].mean() * net.y_mean_[k]
-        linear = np.zeros(d)
-        terms = []
-        covariance = net.covariance_[k] if self.errors else None
-        for i in range(h):
-            A, B, C, a = net.A_[e, k, i], net.B_[e, k, i], net.C_[e, k, i], net.blend_[e, k, i]
-            if a > 0 and np.isinf(C):
-                linear += a * A / x
-                constant += a * (B - A @ mean)
-            elif a > 0 and A.any():
-                slopes = {int(j): A[j] / x[j] * y for j in np.flatnonzero(A)}
-                terms.append(_Term(a, {}, frozenset(), slopes, y * (B - A @ mean), y * C, np.nan, {}))
-            elif a > 0:
-                constant += a * B / (1.0 + abs(B) / C)
-            if a < 1 and B:
-                used = [j for j in np.flatnonzero(A) if net.product_[j]]
-                signs = frozenset(int(j) for j in np.flatnonzero(net.sign_[e, k, i]) if net.product_[j])
-                log_unit = sum(A[j] * np.log(x[j]) for j in used)
+    # --- numbers
+
+    def _theta(self, e):
+        """Flat parameters of member e."""
+        net, k = self.net, self.k
+        nodes = [net.A_[e, k], net.B_[e, k, :, None], 1.0 / net.C_[e, k, :, None], net.blend_[e, k, :, None]]
+        return np.append(np.hstack(nodes).ravel(), net.D_[e, k] + net.blend_[e, k].mean() * net.y_mean_[k])
+
+    def _law(self, theta, sign):
+        """Terms and printed numbers of flat parameters, which may have an imaginary part: a step of a derivative."""
+        net, y = self.net, self.net.y_scale_[self.k] / self.y
+        ratio = net.x_scale_ / self.x
+        d = len(ratio)
+        constant, terms, values = theta[-1], [], {}
+        for i, node in enumerate(theta[:-1].reshape(-1, d + 3)):
+            A, B, curvature, a = node[:d], node[d], node[d + 1], node[d + 2]
+            used = [int(j) for j in np.flatnonzero(A.real)]
+            level = B / (1.0 + B * np.sign(B.real) * curvature)  # of a node without features
+            if a.real > 0 and curvature.real == 0:
+                for j in used:
+                    values["linear", j] = values.get(("linear", j), 0.0) + a * A[j] / ratio[j] * y
+                constant = constant + a * (B - A @ net.x_mean_)
+            elif a.real > 0 and used:
+                t = len(terms)
+                terms.append(_Term(False, used, [], True, i))
+                values[t, "factor"] = a
+                values |= {(t, j): A[j] / ratio[j] * y for j in used}
+                values[t, "shift"], values[t, "plateau"] = y * (B - A @ net.x_mean_), y / curvature
+            elif a.real > 0:
+                constant = constant + a * level
+            if a.real < 1 and B.real:
+                used = [j for j in used if net.product_[j]]
+                signs = [int(j) for j in np.flatnonzero(sign[i]) if net.product_[j]]
                 if not used and not signs:
-                    constant -= (1 - a) * B / (1.0 + abs(B) / C)
+                    constant = constant - (1 - a) * level
                     continue
-                factor_error, exponent_errors = np.nan, {}
-                if covariance is not None:
-                    first = i * (d + 3)
-                    unknown = net._undetermined[k]
-                    slope = np.zeros(len(covariance))
-                    slope[first + d], slope[first + d + 2] = 1 / B, -1 / (1 - a)
-                    for j in used:
-                        slope[first + j] = -np.log(x[j])
-                        error = np.sqrt(max(covariance[first + j, first + j], 0.0))
-                        exponent_errors[int(j)] = np.inf if unknown[first + j] else float(error)
-                    factor_error = float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
-                    if (unknown & (slope != 0)).any():
-                        factor_error = np.inf
-                factor = -(1 - a) * y * B * np.exp(-log_unit)
-                exponents = {int(j): float(A[j]) for j in used}
-                plateau = (1 - a) * y * C
-                terms.append(_Term(factor, exponents, signs, {}, 0.0, plateau, factor_error, exponent_errors))
-        # what is left of a constant by rounding
-        scale = abs(net.D_[e, k]) + abs(net.y_mean_[k]) + 1.0
-        shown = constant if abs(constant) > 1e-14 * scale else 0.0
-        return terms, linear * y, constant * y, shown * y
+                t = len(terms)
+                terms.append(_Term(True, used, signs, curvature.real > 0, i))
+                log_unit = sum((A[j] * np.log(ratio[j]) for j in used), 0.0)
+                values[t, "factor"] = -(1 - a) * y * B * np.exp(-log_unit)
+                values |= {(t, j): A[j] for j in used}
+                if curvature.real > 0:
+                    values[t, "plateau"] = (1 - a) * y / curvature
+        values["constant",] = constant * y
+        return terms, values
+
+    def _evaluate(self, values, X):
+        """The printed formula without its offset, at X in printed units."""
+        f = np.full(len(X), values["constant",])
+        for key, value in values.items():
+            if key[0] == "linear":
+                f = f + value * X[:, key[1]]
+        for t, term in enumerate(self.terms):
+            if term.product:
+                u, lead = values[t, "factor"], 1.0
+                for j in term.used:
+                    u = u * np.abs(X[:, j]) ** values[t, j]
+                for j in term.signs:
+                    u = u * np.sign(X[:, j])
+            else:
+                u, lead = values[t, "shift"], values[t, "factor"]
+                for j in term.used:
+                    u = u + values[t, j] * X[:, j]
+            f = f + (lead * u / (1.0 + np.abs(u) / values[t, "plateau"]) if term.saturates else u)
+        return f
+
+    def _digits(self):
+        """How many digits beyond the usual each number needs for the text to be within TOLERANCE of the prediction.
+
+        The rows that were trained are not kept: half of the points are even in their box and half, of features of one
+        sign, even in logarithms, for a table may be either.
+        """
+        net = self.net
+        low, high = net.x_min_ / self.x, net.x_max_ / self.x
+        U = np.random.default_rng(0).random((POINTS, len(low)))  # more features than a Sobol sequence may have
+        X = low * (1 - U) + high * U
+        half = POINTS // 2
+        with np.errstate(all="ignore"):
+            one_sign = np.flatnonzero((low > 0) | (high < 0))
+            edges = np.log(np.abs(np.stack([low[one_sign], high[one_sign]])))
+            X[half:, one_sign] = np.sign(low[one_sign]) * np.exp(edges[0] * (1 - U[half:][:, one_sign])
+                                                                 + edges[1] * U[half:][:, one_sign])  # fmt: skip
+            exact = self._evaluate(self.values, X)
+            y = net.y_scale_[self.k] / self.y
+            size = np.hypot(y, exact - net.y_mean_[self.k] * y)
+
+            def error(values):
+                square = ((self._evaluate(values, X) - exact) / size) ** 2
+                worst = np.sqrt(max(square[:half].mean(), square[half:].mean()))
+                return worst if np.isfinite(worst) else np.inf
+
+            def rounded(key):
+                return float(self._format(key, self.values[key], digits[key]))
+
+            digits = dict.fromkeys(self.values, 0)
+            printed = {key: rounded(key) for key in digits}
+            alone = {key: error(self.values | {key: printed[key]}) for key in digits}
+            while error(printed) > TOLERANCE:
+                more = [key for key in digits if digits[key] < MOST_DIGITS]
+                if not more:
+                    break
+                key = max(more, key=alone.get)
+                digits[key] += 1
+                printed[key] = rounded(key)
+                alone[key] = error(self.values | {key: printed[key]})
+        return digits
+
+    def _format(self, key, value, digits):
+        exponent = key[0] != "linear" and isinstance(key[-1], int) and self.terms[key[0]].product
+        if exponent and digits < MOST_DIGITS:
+            text = f"{value:.{2 + digits}f}"
+            return text if float(text) else text.removeprefix("-")
+        return _number(value, digits)
+
+    # --- standard errors
+
+    def _propagate(self):
+        """Standard errors of the printed numbers: of each, by its complex-step derivative, gradient' Cov gradient."""
+        net, k, e = self.net, self.k, self.members[0]
+        covariance, null, standing = net.covariance_[k], net._null[k], net._standing[k]
+        theta = self._theta(e)
+        if null.shape[1:] != theta.shape or standing.shape != theta.shape:
+            raise ValueError("standard_errors: the model is damaged; fit it again.")
+        moving = np.flatnonzero(covariance.any(axis=0) | null.any(axis=0) | (standing == _uncertainty.FREE))
+        keys = list(self.values)
+        gradient = np.zeros((len(keys), len(theta)))
+        for q in moving:
+            step = 1e-20 * (abs(theta[q]) or 1.0)
+            moved = theta.astype(complex)
+            moved[q] += 1j * step
+            _, values = self._law(moved, net.sign_[e, k])
+            gradient[:, q] = [np.imag(values[key]) / step for key in keys]
+        self.error = {}
+        reach = np.sqrt((null**2).sum(axis=0))
+        with np.errstate(all="ignore"):
+            for key, slope in zip(keys, gradient, strict=True):
+                size = np.abs(slope).max()
+                if not size:
+                    self.error[key] = 0.0  # fixed
+                    continue
+                slope = slope / size
+                lost = np.linalg.norm(null @ slope) > 1e-3 * np.linalg.norm(reach * slope)
+                variance = max(slope @ covariance @ slope, 0.0)
+                error = np.sqrt(variance) * size
+                self.error[key] = np.inf if lost or not np.isfinite(error) else float(error)
+        self.fixed = {key for key, slope in zip(keys, gradient, strict=True) if not slope.any()}
+        self.standing = standing[:-1].reshape(-1, len(self.names) + 3)[:, : len(self.names)]
+
+    def _note(self, key):
+        """What follows a number: its standard error or a word."""
+        if not self.errors:
+            return ""
+        t, j = key[0], key[-1]
+        if isinstance(j, int):
+            of_nodes = self.standing[:, j] if t == "linear" else self.standing[[self.terms[t].node], j]
+            words = {
+                _uncertainty.UNDECIDED: "(undetermined)",
+                _uncertainty.REFUSED: "(fixed as given, the data object)",
+                _uncertainty.GIVEN: "(fixed as given)",
+                _uncertainty.BOUND: "(at its bound)",
+            }
+            for standing, word in words.items():
+                if (of_nodes == standing).any():
+                    return word
+        if key in self.fixed:
+            return "(fixed)"
+        error, size = self.error[key], abs(self.values[key])
+        if j in ("factor", "plateau"):
+            enough = size
+        elif t in ("linear", "constant") or j == "shift" or not self.terms[t].product:
+            enough = np.inf
+        else:
+            enough = max(size, 0.5)
+        return f"(±{error:.2g})" if error < enough else "(undetermined)"
+
+    def _remarks(self):
+        """What the data cannot decide and the formula does not show."""
+        together = np.flatnonzero((self.standing == _uncertainty.UNDECIDED).any(axis=0))
+        names = [self.names[j] for j in together]
+        still = [name for name, low, high in zip(self.names, self.net.x_min_, self.net.x_max_, strict=True)
+                 if low == high]  # fmt: skip
+        remarks = [f"undetermined between {', '.join(names)}: they vary together"] if len(names) > 1 else []
+        remarks += [f"{', '.join(still)} undetermined: constant"] if still else []
+        return f"  [{'; '.join(remarks)}]" if remarks else ""
 
     # --- text
 
     def text(self):
-        n_terms = sum(len(terms) for _, terms, *_ in self.per_member)
-        if len(self.per_member) > 1 or n_terms > LONG:
+        if self.long:
             nodes = self.net.A_.shape[2]
-            nets = "one net" if len(self.per_member) == 1 else f"weighted mean of {len(self.per_member)} nets"
+            nets = "one net" if len(self.laws) == 1 else f"weighted mean of {len(self.laws)} nets"
             return f"{nets} of up to {nodes} nodes (too long to read; the expression is in .python)"
-        _, terms, linear, _, constant = self.per_member[0]
         parts = [self._offset_shown(str, _number)] if self.offset else []
-        parts += [self._term_text(term) for term in terms]
-        parts += [f"{_number(s)} {self._shown(j)}" for j, s in enumerate(linear) if s]
-        if constant or not parts:
-            parts.append(_number(constant))
-        return _joined(parts)
+        parts += [self._term_text(t, term) for t, term in enumerate(self.terms)]
+        parts += [f"{self._printed(key)} {self._shown(key[1])}" for key in self._slopes()]
+        if self.shown["constant",] or not parts:
+            parts.append(self._printed(("constant",)))
+        return _joined(parts) + (self._remarks() if self.errors else "")
 
-    def _term_text(self, term):
-        if term.slopes:
-            inner = [f"{_number(s)} {self._shown(j)}" for j, s in term.slopes.items()]
-            inner = _joined([*inner, _number(term.shift)])
-            lead = "" if term.factor == 1 else f"{_number(term.factor)} "
-            return f"{lead}g({inner}; {_number(term.plateau)})"
-        factor = _number(term.factor)
-        if self.errors:
-            relative = term.factor_error
-            factor += f"(±{abs(term.factor) * relative:.2g})" if relative < 1 else "(undetermined)"
-        factors = [factor]
-        for j, exponent in term.exponents.items():
-            base = self._base(j, exponent, term.signs)
-            power = f"^{exponent:.2f}" if exponent != 1 or self.errors else ""
-            if self.errors:
-                error = term.exponent_errors[j]
-                if error == 0:
-                    power += "(fixed)"
-                else:
-                    power += f"(±{error:.2g})" if error < max(abs(exponent), 0.5) else "(undetermined)"
-            factors.append(base + power)
-        for j in sorted(term.signs - set(term.exponents)):
-            factors.append(f"sign({self.names[j]})")
+    def _slopes(self):
+        return sorted(key for key, value in self.values.items() if key[0] == "linear" and value)
+
+    def _printed(self, key):
+        return self._format(key, self.shown[key], self.digits[key]) + self._note(key)
+
+    def _term_text(self, t, term):
+        plateau = self._printed((t, "plateau")) if term.saturates else ""
+        if not term.product:
+            inner = [f"{self._printed((t, j))} {self._shown(j)}" for j in term.used]
+            inner = _joined([*inner, self._printed((t, "shift"))])
+            lead = "" if self.values[t, "factor"] == 1 else f"{self._printed((t, 'factor'))} "
+            return f"{lead}g({inner}; {plateau})"
+        factors = [self._printed((t, "factor"))]
+        for j in term.used:
+            exponent = self.values[t, j]
+            power = f"^{self._printed((t, j))}" if exponent != 1 or self.errors else ""
+            factors.append(self._base(j, exponent, term.signs) + power)
+        factors += [f"sign({self.names[j]})" for j in term.signs if j not in term.used]
         product = " ".join(factors)
-        return product if np.isinf(term.plateau) else f"g({product}; {_number(term.plateau)})"
+        return f"g({product}; {plateau})" if term.saturates else product
 
     def _base(self, j, exponent, signs):
         name = self._shown(j)
@@ -208,75 +422,76 @@ class _Writer:
     # --- LaTeX
 
     def latex(self):
-        if len(self.per_member) > 1:
-            return rf"\text{{weighted mean of {len(self.per_member)} nets}}"
-        _, terms, linear, _, constant = self.per_member[0]
+        if len(self.laws) > 1:
+            return rf"\text{{weighted mean of {len(self.laws)} nets}}"
+        if self.long:
+            return rf"\text{{one net of {self.net.A_.shape[2]} nodes}}"
         parts = [self._offset_shown(_latex_name, _latex_number)] if self.offset else []
-        parts += [self._term_latex(term) for term in terms]
-        parts += [f"{_latex_number(s)}\\,{self._latex_feature(j)}" for j, s in enumerate(linear) if s]
-        if constant or not parts:
-            parts.append(_latex_number(constant))
+        parts += [self._term_latex(t, term) for t, term in enumerate(self.terms)]
+        parts += [f"{self._latex(key)}\\,{self._latex_feature(key[1])}" for key in self._slopes()]
+        if self.shown["constant",] or not parts:
+            parts.append(self._latex(("constant",)))
         return _joined(parts)
+
+    def _latex(self, key):
+        return _latex_power(self._format(key, self.shown[key], self.digits[key]))
 
     def _latex_feature(self, j):
         return self._shown(j, _latex_name, _latex_number)
 
-    def _term_latex(self, term):
-        if term.slopes:
-            inner = [f"{_latex_number(s)}\\,{self._latex_feature(j)}" for j, s in term.slopes.items()]
-            inner = _joined([*inner, _latex_number(term.shift)])
-            lead = "" if term.factor == 1 else _latex_number(term.factor) + r"\,"
-            return rf"{lead}g\!\left({inner};\,{_latex_number(term.plateau)}\right)"
-        factors = [_latex_number(term.factor)]
-        for j, exponent in term.exponents.items():
-            feature = self._latex_feature(j)
-            nearest = Fraction(exponent).limit_denominator(3)
-            shown = str(nearest) if abs(exponent - nearest) < 1e-9 else f"{exponent:.2f}"
+    def _term_latex(self, t, term):
+        plateau = self._latex((t, "plateau")) if term.saturates else ""
+        if not term.product:
+            inner = [f"{self._latex((t, j))}\\,{self._latex_feature(j)}" for j in term.used]
+            inner = _joined([*inner, self._latex((t, "shift"))])
+            lead = "" if self.values[t, "factor"] == 1 else self._latex((t, "factor")) + r"\,"
+            return rf"{lead}g\!\left({inner};\,{plateau}\right)"
+        factors = [self._latex((t, "factor"))]
+        for j in term.used:
+            exponent, feature = self.values[t, j], self._latex_feature(j)
+            nearest = Fraction(float(exponent)).limit_denominator(3)
+            shown = str(nearest) if abs(exponent - nearest) < 1e-9 else self._latex((t, j))
             plain = self.net.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
             if not plain and j in term.signs:
                 factors.append(rf"\operatorname{{sign}}({_latex_name(self.names[j])})")
             base = feature if plain else rf"\left|{feature}\right|"
             factors.append(base if exponent == 1 else f"{{{base}}}^{{{shown}}}")
-        rest = sorted(term.signs - set(term.exponents))
-        factors += [rf"\operatorname{{sign}}({_latex_name(self.names[j])})" for j in rest]
+        factors += [rf"\operatorname{{sign}}({_latex_name(self.names[j])})" for j in term.signs if j not in term.used]
         product = r"\,".join(factors)
-        return product if np.isinf(term.plateau) else rf"g\!\left({product};\,{_latex_number(term.plateau)}\right)"
+        return rf"g\!\left({product};\,{plateau}\right)" if term.saturates else product
 
     # --- Python
 
     def python(self):
-        taken = {"np", "X", self.offset.removesuffix("(X)")} if self.net.offset_column_ is None else {"np"}
-        good = all(name.isidentifier() and not keyword.iskeyword(name) and name not in taken for name in self.names)
-        plain = self.names if good else [f"x{j}" for j in range(len(self.names))]
-        scales = self.net.x_scale_
-        names = plain if self.raw else [f"({name} / {float(s)!r})" for name, s in zip(plain, scales, strict=True)]
+        names = self.identifiers
+        if not self.raw:
+            names = [f"({name} / {float(s)!r})" for name, s in zip(names, self.x, strict=True)]
         members = []
-        for weight, terms, linear, constant, _ in self.per_member:
-            parts = [repr(float(constant))]
-            parts += [f"{float(s)!r} * {names[j]}" for j, s in enumerate(linear) if s]
-            for term in terms:
-                if term.slopes:
-                    inner = [f"{float(s)!r} * {names[j]}" for j, s in term.slopes.items()]
-                    inner = " + ".join([*inner, repr(float(term.shift))])
-                    lead = float(term.factor)
-                else:
+        for weight, terms, values in self.laws:
+            number = {key: repr(float(value)) for key, value in values.items()}
+            parts = [number["constant",]]
+            parts += [f"{number[key]} * {names[key[1]]}" for key in values if key[0] == "linear"]
+            for t, term in enumerate(terms):
+                if term.product:
                     inner = " * ".join(
-                        [repr(float(term.factor))]
-                        + [f"np.abs({names[j]}) ** {p!r}" for j, p in term.exponents.items()]
-                        + [f"np.sign({names[j]})" for j in sorted(term.signs)]
+                        [number[t, "factor"]]
+                        + [f"np.abs({names[j]}) ** {number[t, j]}" for j in term.used]
+                        + [f"np.sign({names[j]})" for j in term.signs]
                     )
-                    lead = 1.0
-                if np.isinf(term.plateau):
-                    parts.append(inner)
+                    lead = ""
                 else:
-                    parts.append(f"{lead!r} * ({inner}) / (1.0 + np.abs({inner}) / {float(term.plateau)!r})")
+                    inner = " + ".join([f"{number[t, j]} * {names[j]}" for j in term.used] + [number[t, "shift"]])
+                    lead = f"{number[t, 'factor']} * "
+                if term.saturates:
+                    inner = f"{lead}({inner}) / (1.0 + np.abs({inner}) / {number[t, 'plateau']})"
+                parts.append(inner)
             body = " + ".join(parts)
             members.append(body if weight == 1 else f"{float(weight)!r} * ({body})")
         total = " + ".join(members)
         if not self.raw:
-            total = f"{float(self.net.y_scale_[self.k])!r} * ({total})"
+            total = f"{self.y!r} * ({total})"
         if self.net.offset_column_ is not None:
-            total += f" + {plain[self.net.offset_column_]}"
+            total += f" + {self.identifiers[self.net.offset_column_]}"
         elif self.net.offset is not None:
             total += f" + {self.offset}"
         return total
@@ -290,12 +505,21 @@ def _joined(parts):
     return text
 
 
-def _number(value):
-    return f"{value:.2f}" if 0.09999 <= abs(value) < 1000 else f"{value:.3g}"
+def _power_of_ten(size):
+    return 10.0 ** np.clip(np.round(np.log10(size)), -307, 308)
+
+
+def _number(value, digits=0):
+    if digits >= MOST_DIGITS:
+        return repr(float(value))
+    return f"{value:.{2 + digits}f}" if 0.09999 <= abs(value) < 1000 else f"{value:.{3 + digits}g}"
 
 
 def _latex_number(value):
-    text = _number(value)
+    return _latex_power(_number(value))
+
+
+def _latex_power(text):
     if "e" in text:
         mantissa, power = text.split("e")
         return rf"{mantissa} \cdot 10^{{{int(power)}}}"

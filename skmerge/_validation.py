@@ -135,7 +135,7 @@ def check_rows(estimator, X):
     return check_features(estimator, X, reset=False)
 
 
-POSITIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_")
+POSITIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
 
 
 def check_fitted(model):
@@ -159,6 +159,7 @@ def check_fitted(model):
         "y_scale_": (m,),
         "y_mean_": (m,),
         "noise_std_": (m,),
+        "form_error_": (m,),
     }
     for name, shape in shapes.items():
         array = getattr(model, name)

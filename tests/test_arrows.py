@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 LEVELS = [
     {"_ext"},
     {"_objective", "_validation", "metrics", "activation", "datasets"},
-    {"_selection", "_committee", "_formula"},
-    {"_training"},
+    {"_selection", "_committee", "_uncertainty"},
+    {"_training", "_formula"},
     {"net"},
     {"__init__"},
 ]

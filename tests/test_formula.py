@@ -1,9 +1,12 @@
 """The fitted law as text, LaTeX and Python."""
 
+import keyword
+import pickle
 import re
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,15 +22,32 @@ def fit(X, y, **parameters):
     return MergedNetRegressor(random_state=0, **parameters).fit(X, y)
 
 
-def evaluate(formula, X, names=None, **known):
-    names = [f"x{j}" for j in range(X.shape[1])] if names is None else names
+def evaluate(formula, X, **known):
     expressions = formula.python if isinstance(formula.python, list) else [formula.python]
-    values = [
-        eval(expression, {"np": np, "X": X, **known, **dict(zip(names, X.T, strict=True))})
-        for expression in expressions
-    ]
+    columns = dict(zip(formula.python_names.values(), X.T, strict=True))
+    values = [eval(expression, {"np": np, "X": X, **known, **columns}) for expression in expressions]
     values = np.stack([np.broadcast_to(value, len(X)) for value in values], axis=1)
     return values if isinstance(formula.python, list) else values[:, 0]
+
+
+NUMBER = r"\d+\.?\d*(?:e[+-]?\d+)?"
+
+
+def evaluate_text(text, X, **known):
+    """Value of the printed text, features x0, x1, ...: a small grammar of its own."""
+    body = text.split(" = ", 1)[1].split("  [")[0]
+    unit = re.match(rf"\w+/({NUMBER}) =", text)
+    body = re.sub(r"\((?:±[^()]*|undetermined|fixed[^()]*|at its bound)\)", "", body)
+    body = re.sub(r"\|([^|]*)\|", r"abs(\1)", body)
+    body = re.sub(rf"\^(-?{NUMBER})", r"**(\1)", body)
+    body = re.sub(r"(?<=[\w)]) (?=[\w(])", " * ", body).replace(";", ",")
+    names = {f"x{j}": x for j, x in enumerate(X.T)}
+
+    def g(u, C):
+        return C * u / (np.abs(u) + C)
+
+    value = eval(body, {"g": g, "abs": np.abs, "sign": np.sign, "X": X, "__builtins__": {}, **names, **known})
+    return value * (float(unit.group(1)) if unit else 1.0)
 
 
 def assert_sane_latex(latex):
@@ -59,7 +79,7 @@ def test_text(X, y, text):
     formula = fit(X, y).formula(["a", "M"])
     assert str(formula) == text and formula.text == text
     assert_sane_latex(formula.latex)
-    np.testing.assert_allclose(evaluate(formula, X, ["a", "M"]), y, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(evaluate(formula, X), y, rtol=1e-9, atol=1e-12)
 
 
 def test_latex():
@@ -87,13 +107,36 @@ def test_names():
     np.testing.assert_allclose(evaluate(two.formula(), X), two.predict(X), rtol=1e-12)
 
 
+@pytest.mark.parametrize("copy", [lambda model: model, lambda model: pickle.loads(pickle.dumps(model))])
+def test_names_of_y(copy):
+    y = X[:, 0] * X[:, 1]
+    frame = pd.DataFrame({"area": y, "T (K)": 2 * y})
+    assert str(copy(fit(X, frame["area"])).formula()) == "area = 1.00 x0 x1"
+    assert str(copy(fit(X, frame)).formula()) == "area = 1.00 x0 x1\nT (K) = 2.00 x0 x1"
+    assert str(fit(X, frame[["area"]]).formula()) == "area = 1.00 x0 x1"
+    assert str(fit(X, pl.Series("area", y)).formula()) == "area = 1.00 x0 x1"
+    assert str(fit(X, frame["area"]).formula(target_names="z")) == "z = 1.00 x0 x1"
+    for nameless in (y, pd.Series(y), pd.Series(y, name=3), list(y)):
+        model = copy(fit(X, nameless))
+        assert model.target_names_in_ is None and str(model.formula()) == "y = 1.00 x0 x1"
+    assert str(fit(X, frame.set_axis([0, 1], axis=1)).formula()).startswith("y0 = ")
+
+
 def test_errors():
     model = fit(X, X[:, 0] * X[:, 1])
     for names in (["a"], ["a", "a"], ["a", "b", "c"]):
         with pytest.raises(ValueError, match="feature_names must be 2 different names"):
             model.formula(names)
-    with pytest.raises(ValueError, match="target_names must be 1 names"):
+    with pytest.raises(ValueError, match=r"target_names must be 1 names.*got 2"):
         model.formula(target_names=["y", "z"])
+    for argument in ("feature_names", "target_names"):
+        for wrong in (5, [1, 2], [None], b"ab"):
+            with pytest.raises(TypeError, match=rf"{argument}.*give {'2 diff' if argument[0] == 'f' else '1 name'}"):
+                model.formula(**{argument: wrong})
+    with pytest.raises(TypeError, match="feature_names='ab' is no list"):
+        model.formula("ab")
+    with pytest.raises(TypeError, match="standard_errors='yes'"):
+        model.formula(standard_errors="yes")
     ensemble = fit(X, X[:, 0] * X[:, 1], n_estimators=3)
     with pytest.raises(ValueError, match="standard_errors"):
         ensemble.formula(standard_errors=True)
@@ -128,12 +171,20 @@ def test_any_names(names):
     for model in ODD_MODELS:
         formula = model.formula(names, target_names=names[0])
         assert_sane_latex(formula.latex)
-        good = all(n.isidentifier() and n not in {"lambda", "np", "X"} for n in names) and "if" not in names
-        try:
-            value = evaluate(formula, BOTH, names if good else None)
-        except (NameError, SyntaxError):  # another keyword: then x0, x1 are used
-            value = evaluate(formula, BOTH)
-        np.testing.assert_allclose(value, model.predict(BOTH), rtol=1e-9)
+        assert list(formula.python_names) == names
+        assert len(set(formula.python_names.values())) == 2
+        for name, identifier in formula.python_names.items():
+            assert identifier.isidentifier() and not keyword.iskeyword(identifier) and identifier not in ("np", "X")
+            if name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and name not in ("np", "X"):
+                assert identifier == name
+        np.testing.assert_allclose(evaluate(formula, BOTH), model.predict(BOTH), rtol=1e-9)
+
+
+def test_python_names():
+    names = ["T (K)", "100%", "lambda", "np", "T_K"]
+    model = fit(RNG.uniform(1, 2, (30, 5)), RNG.normal(size=30), n_nodes=1)
+    expected = ["T_K_", "_100", "lambda_", "np_", "T_K"]
+    assert model.formula(names).python_names == dict(zip(names, expected, strict=True))
 
 
 ODD_MODELS = [
@@ -183,11 +234,52 @@ def test_python_evaluates_to_the_prediction(law, parameters, offset):
     np.testing.assert_allclose(value, prediction, rtol=1e-6, atol=1e-8 * np.abs(prediction).max())
     assert_sane_latex(formula.latex)
     assert str(formula).startswith("y")
+    if "too long" not in str(formula):
+        printed = evaluate_text(str(formula), X, known=known, offset=known)
+        scale = np.hypot(model.y_scale_[0], prediction - y.mean()) if offset is None else np.abs(prediction).max()
+        assert np.sqrt(np.mean(((printed - prediction) / scale) ** 2)) < 0.02
 
 
 def test_rounding_is_dropped():
     text = str(fit(X, 0.1 * X[:, 0] + 0.7 * X[:, 1]).formula())
     assert text == "y = 0.10 x0 + 0.70 x1"
+
+
+# --- digits
+
+
+def sample(name, rng, n=40):
+    """Tables whose law is awkward to print."""
+    x = rng.uniform(1.0, 5.0, (n, 1))
+    if name == "logarithm":  # large factor, exponent near zero, and a constant that takes most of it back
+        return x, np.log(x[:, 0])
+    if name == "offset":
+        return x, 1e5 + np.sqrt(x[:, 0])
+    if name == "decades":
+        x = 10.0 ** rng.uniform(-3, 3, (n, 1))
+        return x, 2.3456 * x[:, 0] ** 1.23456
+    if name == "tiny":
+        return x * 1e-200, (x[:, 0] - 0.5) * 1e150
+    return x, 3.0 * x[:, 0] + 1.0 + 0.1 * rng.normal(size=n)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", ["logarithm", "offset", "decades", "tiny", "line"])
+def test_what_is_printed_is_what_predicts(name, seed):
+    X, y = sample(name, np.random.default_rng(seed))
+    model = fit(X, y, n_nodes=1 if name == "logarithm" else 2, blend=0.0)
+    prediction = model.predict(X)
+    for standard_errors in (False, True):
+        printed = evaluate_text(str(model.formula(standard_errors=standard_errors)), X)
+        scale = np.hypot(y.std(), prediction - y.mean())
+        assert np.sqrt(np.mean(((printed - prediction) / scale) ** 2)) < 0.01
+
+
+def test_digits_are_added_only_where_needed():
+    x = X[:, :1]
+    assert str(fit(x, 2.3456 * x[:, 0] ** 1.23256, blend=0.0).formula()) == "y = 2.35 x0^1.23"
+    text = str(fit(x, 123456.0 + x[:, 0]).formula())
+    assert re.fullmatch(r"y = 1\.00 x0 \+ 123456(\.0+)?", text)
 
 
 # --- standard errors
@@ -224,7 +316,7 @@ def test_standard_error_in_closed_form():
     model = fit(x, y, n_nodes=1, blend=0.0, exponents={0: 1.0}, simplify=False)
     assert np.isinf(model.C_).all()
     text = str(model.formula(standard_errors=True))
-    found = float(re.match(r"y = [23]\.\d+\(±([\d.e-]+)\) x0\^1\.00\(fixed\)", text).group(1))
+    found = float(re.match(r"y = [23]\.\d+\(±([\d.e-]+)\) x0\^1\.00\(fixed as given\)", text).group(1))
     design = np.column_stack([x[:, 0], np.ones(40)])
     _, squares, *_ = np.linalg.lstsq(design, y)
     expected = np.sqrt(squares[0] / 38 * np.linalg.inv(design.T @ design)[0, 0])
@@ -245,3 +337,93 @@ def test_fixed_exponents_say_so():
     assert re.fullmatch(
         r"y = 2\.00\(±[\d.e-]+\) x0\^1\.50\(fixed\) x1\^-1\.00\(fixed\)", str(model.formula(standard_errors=True))
     )
+
+
+def saturated(u, C):
+    return C * u / (np.abs(u) + C)
+
+
+# Every kind of number: law, parameters of the net, the text with # for what is estimated.
+KINDS = {
+    "line": (lambda x: 2 * x[:, 0] - 3 * x[:, 1] + 7, {"blend": 1.0}, "y = # x0 - # x1 + #"),
+    "power and constant": (
+        lambda x: 2 * x[:, 0] ** 1.5 - 4,
+        {"blend": 0.0, "exponents": {1: 0}, "simplify": False},
+        "y = # x0^# - #",
+    ),
+    "saturating sum": (
+        lambda x: saturated(3 * x[:, 0] - 2 * x[:, 1] - 2, 2.0),
+        {"blend": 1.0, "simplify": False},
+        "y = g(# x0 - # x1 - #; #) + #",
+    ),
+    "sum and product": (
+        lambda x: 3 * x[:, 0] * x[:, 1] - 2 * x[:, 0] + 1,
+        {"n_nodes": 2, "exponents": {0: 1.0, 1: 1.0}},
+        "y = # x0^1.00(fixed as given) x1^1.00(fixed as given) - # x0 + #",
+    ),
+}
+ERROR = r"(?<![\d.])(\d+(?:\.\d+)?(?:e[+-]\d+)?)\(±([\d.e+-]+)\)"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_number_carries_the_spread_of_repeated_measurements(name):
+    law, parameters, expected = KINDS[name]
+    rng = np.random.default_rng(1)
+    x = rng.uniform(1.0, 4.0, (40, 2))
+    truth = law(x)
+    found, forms = [], []
+    for _ in range(200):
+        y = truth + 0.02 * truth.std() * rng.normal(size=40)
+        text = str(fit(x, y, **{"n_nodes": 1} | parameters).formula(standard_errors=True))
+        forms.append(re.sub(ERROR, "#", text).replace(" + #;", " - #;").removesuffix(" #")[:-1])
+        if forms[-1] == expected.removesuffix(" #")[:-1]:
+            found.append([(float(value), float(error)) for value, error in re.findall(ERROR, text)])
+    assert len(found) > 100, forms[:20]
+    value, error = np.moveaxis(np.array(found), 2, 0)
+    np.testing.assert_allclose(np.sqrt(np.mean(error**2, axis=0)), value.std(axis=0), rtol=0.25)
+
+
+def test_michaelis_menten_carries_its_errors():
+    rng = np.random.default_rng(0)
+    x = np.linspace(0.2, 10, 40)[:, None]
+    truth = 5 * x[:, 0] / (2 + x[:, 0])
+    found = []
+    for _ in range(200):
+        y = truth + 0.05 * rng.normal(size=40)
+        text = str(fit(x, y, n_nodes=1, blend=0.0, exponents={0: 1.0}).formula(standard_errors=True))
+        match = re.fullmatch(rf"y = g\({ERROR} x0\^1\.00\(fixed as given\); {ERROR}\)", text)
+        if match:
+            found.append([float(part) for part in match.groups()])
+    found = np.array(found)
+    assert len(found) > 100
+    assert np.mean(found[:, 0]) == pytest.approx(2.5, rel=0.02) and np.mean(found[:, 2]) == pytest.approx(5, rel=0.02)
+    np.testing.assert_allclose(found[:, 1::2].mean(axis=0), found[:, ::2].std(axis=0), rtol=0.25)
+
+
+def test_duplicate_and_constant_columns_are_said():
+    rng = np.random.default_rng(0)
+    table = np.column_stack([X[:, 0], X[:, 1], 2 * X[:, 0], np.full(40, 3.0)])
+    remark = "  [undetermined between x0, x2: they vary together; x3 undetermined: constant]"
+    noise = 0.01 * rng.normal(size=40)
+    text = str(fit(table, X[:, 0] ** 1.5 / X[:, 1] + noise).formula(standard_errors=True))
+    assert text.endswith(remark)
+    assert re.search(r"x[02]\^-?\d\.\d+\(undetermined\)", text) and "x1^-1.00(fixed)" in text
+    text = str(fit(table, 2 * X[:, 0] + 3 * X[:, 1] + noise).formula(standard_errors=True))
+    assert text.endswith(remark)
+    assert re.search(r"\d\(undetermined\) x[02]", text) and re.search(r"\d\(±[\d.]+\) x1", text)
+    text = str(fit(X, X[:, 0] ** 1.5 / X[:, 1] + 0.01 * rng.normal(size=40)).formula(standard_errors=True))
+    assert "undetermined" not in text
+
+
+def test_given_exponents_say_whether_the_data_object():
+    rng = np.random.default_rng(0)
+    y = 2 * X[:, 0] ** 2 / X[:, 1] + 0.05 * rng.normal(size=40)
+
+    def text(exponents):
+        model = fit(X, y, n_nodes=1, blend=0.0, exponents=exponents)
+        return str(model.formula(standard_errors=True))
+
+    assert "x0^2.00(fixed as given)" in text({0: 2.0})
+    assert "x0^1.00(fixed as given, the data object)" in text({0: 1.0})
+    assert "x0^1.50(at its bound)" in text({0: (0.5, 1.5)})
+    assert "bound" not in text({0: (0.5, 3.0)}) and "given" not in text({0: (0.5, 3.0)})

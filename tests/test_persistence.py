@@ -66,7 +66,7 @@ def test_clone_is_not_fitted_and_fits_alike(name):
 # --- damage
 
 READ = ["A_", "B_", "C_", "D_", "blend_", "sign_", "estimator_weight_", "x_scale_", "x_mean_", "product_", "y_scale_",
-        "y_mean_", "noise_std_"]  # fmt: skip
+        "y_mean_", "noise_std_", "form_error_"]  # fmt: skip
 USES = {
     "predict": lambda model: model.predict(X),
     "std": lambda model: model.predict(X, return_std="measurement"),

@@ -1,0 +1,103 @@
+"""What the data say about the parameters of a law: their covariance, and where the data cannot decide."""
+
+import numpy as np
+
+from skmerge._ext import kernel
+
+# What a parameter is: estimated; fixed by its form or because the data did not object; fixed by the user; so, against
+# the data; an exponent at its bound; estimated or fixed at a value that the data cannot tell from others.
+FREE, FIXED, GIVEN, REFUSED, BOUND, UNDECIDED = range(6)
+REFUSAL = 3.0  # standard errors by which the data would move a given exponent
+ROWS = 2000  # that are looked at
+PARAMETERS = 200  # above, a net is no law and is not looked at
+NULL = 1e-12  # eigenvalue of the correlations below which a direction has no effect
+
+
+def assess(objective, net, JTJ, noise, n_nodes):
+    """Of the flat parameters padded to n_nodes: covariance, directions without effect, standing.
+
+    Returns
+    -------
+    covariance : ndarray of shape (p, p), 0 where a parameter is fixed; directions without effect are left out.
+    null : ndarray of shape (q, p), directions that the data do not determine.
+    standing : uint8 ndarray of shape (p,), FREE to UNDECIDED.
+    """
+    d, p = net.n_features, len(net.theta)
+    place = np.r_[np.arange(p - 1), n_nodes * (d + 3)]
+    size = n_nodes * (d + 3) + 1
+    covariance, standing = np.zeros((size, size)), np.full(size, FIXED, np.uint8)
+    found = _standing(objective, net, noise)
+    standing[place] = found
+    moving = (net.lower < net.upper) & (found != BOUND)
+    strength = np.diag(JTJ)
+    live = (strength > 0) & np.isfinite(strength)
+    free = np.flatnonzero(moving & live)
+    unit = np.sqrt(strength[free])
+    with np.errstate(over="ignore"):
+        value, vector, none = _correlations(JTJ[np.ix_(free, free)], unit)
+        inverse = (vector[:, ~none] / value[~none]) @ vector[:, ~none].T
+        covariance[np.ix_(place[free], place[free])] = np.clip(
+            noise / objective.n * inverse / unit[:, None] / unit, -1e300, 1e300
+        )
+        if np.count_nonzero(moving) >= objective.n:  # no row is left to measure the noise
+            vector, none = np.eye(len(free)), np.ones(len(free), bool)
+        lost = np.where(np.abs(vector[:, none]) > 1e-3, vector[:, none] / unit[:, None], 0.0)
+    dead = np.flatnonzero(moving & ~live)
+    null = np.zeros((lost.shape[1] + len(dead), size))
+    null[: lost.shape[1], place[free]] = np.clip(lost.T, -1e300, 1e300)
+    null[lost.shape[1] + np.arange(len(dead)), place[dead]] = 1.0
+    return covariance, null, standing
+
+
+def _correlations(gram, unit):
+    """Eigenvalues and eigenvectors of the correlations, and which of them have no effect."""
+    cosines = np.clip(gram / unit[:, None] / unit, -1.0, 1.0)
+    value, vector = np.linalg.eigh(cosines)
+    return value, vector, value <= NULL * value.max(initial=0.0)
+
+
+def _standing(objective, net, noise):
+    d, scaling = net.n_features, objective.scaling
+    standing = np.where(net.lower < net.upper, FREE, FIXED).astype(np.uint8)
+    if net.n_free > PARAMETERS or not net.n_nodes:
+        return standing
+    of_node, index = standing[:-1].reshape(-1, d + 3), np.arange(len(standing) - 1).reshape(-1, d + 3)
+    low, high = (bound[:d] for bound in objective.node_bounds("product"))
+    power = scaling.product > 0
+    for i, A in enumerate(net.nodes[:, :d]):
+        if net.kind(i) != "sum":
+            at_bound = (np.stack([low, high]) == A).any(axis=0) & ((A != 0) | (of_node[i, :d] == FREE))
+            of_node[i, :d][power & at_bound] = BOUND
+            of_node[i, :d][power & (low == high)] = GIVEN
+    part = objective.subset(np.arange(0, objective.n, -(-objective.n // ROWS)))
+    geometry = scaling.x_scale, scaling.x_mean, scaling.product
+    residual, J = kernel.jacobian(part.X, part.y, part.weight, *geometry, net.theta, net.sign)
+    with np.errstate(over="ignore", invalid="ignore"):
+        unit = np.sqrt((np.clip(J, -1e150, 1e150) ** 2).sum(axis=0))
+        J = J / np.where(unit > 0, unit, 1.0)
+    live = (unit > 0) & np.isfinite(unit)
+    free = np.flatnonzero((standing == FREE) & live)
+    basis, _ = np.linalg.qr(J[:, free])
+    for q in np.flatnonzero((standing == GIVEN) & live):
+        new = J[:, q] - basis @ (basis.T @ J[:, q])
+        length = np.linalg.norm(new)
+        if length > 1e-6 and abs(new @ residual) > REFUSAL * length * np.sqrt(noise / part.n):
+            standing[q] = REFUSED
+    undecided = []
+    for i in range(net.n_nodes):
+        # Would another feature do as well? Its standard errors with every slope or exponent of the node set free.
+        sum_ = net.kind(i) == "sum"
+        may = scaling.slope_variance >= 1e-24 if sum_ else power & (low < high)
+        own = index[i, :d][may & live[index[i, :d]] & (of_node[i, :d] != BOUND)]
+        columns = np.union1d(free, own)
+        if not len(own) or len(columns) >= part.n:
+            continue
+        value, vector, none = _correlations(J[:, columns].T @ J[:, columns], np.ones(len(columns)))
+        error = np.sqrt(noise / part.n * (vector[:, ~none] ** 2 / value[~none]).sum(axis=1)) / unit[columns]
+        lost = (vector[:, none] ** 2).sum(axis=1) > 1e-6
+        enough = np.abs(net.theta[columns]) if sum_ else np.maximum(np.abs(net.theta[columns]), 0.5)
+        unsure = lost | ((error >= enough) & (net.theta[columns] != 0))
+        undecided.append(columns[unsure & np.isin(columns, own)])
+    if undecided:
+        standing[np.concatenate(undecided)] = UNDECIDED
+    return standing
