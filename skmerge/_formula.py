@@ -343,7 +343,8 @@ class _Writer:
             return ""
         t, j = key[0], key[-1]
         if isinstance(j, int):
-            of_nodes = self.standing[:, j] if t == "linear" else self.standing[[self.terms[t].node], j]
+            nodes = self._linear_nodes(j) if t == "linear" else [self.terms[t].node]
+            of_nodes = self.standing[nodes, j]
             words = {
                 _uncertainty.UNDECIDED: "(undetermined)",
                 _uncertainty.REFUSED: "(fixed as given, the data object)",
@@ -363,6 +364,10 @@ class _Writer:
         else:
             enough = max(size, 0.5)
         return f"(±{error:.2g})" if error < enough else "(undetermined)"
+
+    def _linear_nodes(self, j):
+        e, k = self.members[0], self.k
+        return np.flatnonzero((self.net.blend_[e, k] > 0) & np.isinf(self.net.C_[e, k]) & (self.net.A_[e, k, :, j] != 0))
 
     def _remarks(self):
         """What the data cannot decide and the formula does not show."""
