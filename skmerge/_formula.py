@@ -1,21 +1,30 @@
 """The fitted law in words: as a physicist writes it, as LaTeX, and as Python."""
 
-import keyword
-import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from skmerge import _uncertainty
+from skmerge._notation import (
+    MOST_DIGITS,
+    as_identifiers,
+    given_names,
+    joined,
+    latex_name,
+    latex_number,
+    latex_power,
+    offset_name,
+    power_of_ten,
+    written,
+)
 
 RANGE = 250  # decades that the numbers of a formula in raw units may span
 LONG = 12  # nodes above which str() describes rather than prints
 # Root mean square of printed text minus prediction, each over hypot(std(y), its distance from the mean): of rows that
 # lie as far from the mean as std(y) says, 1 % of std(y).
 TOLERANCE = 0.007
-POINTS = 512  # at which it is measured: their mean square is known within 10 %
-MOST_DIGITS = 14  # beyond the usual three significant; then repr
+POINTS = 256  # at which it is measured, three times: their mean square is known within 10 %
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Formula:
         d, m = net.n_features_in_, len(net.y_scale_)
         if feature_names is None:
             feature_names = getattr(net, "feature_names_in_", [f"x{j}" for j in range(d)])
-        names = _given_names(feature_names, "feature_names", d, f"{d} different names, one for each column of X")
+        names = given_names(feature_names, "feature_names", d, f"{d} different names, one for each column of X")
         if len(set(names)) != d:
             raise ValueError(f"feature_names must be {d} different names, got {names}; rename those that repeat.")
         if target_names is None:
@@ -66,69 +75,22 @@ class Formula:
                 target_names = ["y"] if m == 1 else [f"y{k}" for k in range(m)]
         elif isinstance(target_names, str):
             target_names = [target_names]
-        targets = _given_names(target_names, "target_names", m, f"{m} names, one for each column of y")
+        targets = given_names(target_names, "target_names", m, f"{m} names, one for each column of y")
         if not isinstance(standard_errors, (bool, np.bool_)):
             raise TypeError(f"standard_errors={standard_errors!r} is not possible: give True or False.")
         if standard_errors and not net.covariance_:
             raise ValueError("standard_errors: an ensemble or very large net has none; a law does (n_estimators=1).")
         lines, latex, python = [], [], []
-        identifiers = _identifiers(names, net)
+        identifiers = as_identifiers(names, net)
         for k in range(m):
             writer = _Writer(net, k, names, identifiers, standard_errors)
-            lines.append(f"{targets[k]}{writer.unit(_number)} = {writer.text()}")
-            latex.append(f"{_latex_name(targets[k])}{writer.unit(_latex_number)} = {writer.latex()}")
+            lines.append(f"{targets[k]}{writer.unit(written)} = {writer.text()}")
+            latex.append(f"{latex_name(targets[k])}{writer.unit(latex_number)} = {writer.latex()}")
             python.append(writer.python())
         return cls(
             "\n".join(lines), r" \\ ".join(latex), python[0] if m == 1 else python,
             dict(zip(names, identifiers, strict=True)),
         )  # fmt: skip
-
-
-def names_of(y):
-    """Names of the columns of y, an object array, or None where it has none."""
-    columns = getattr(y, "columns", None)
-    names = [getattr(y, "name", None)] if columns is None else list(columns)
-    if not names or not all(isinstance(name, str) and name for name in names):
-        return None
-    return np.array(names, dtype=object)
-
-
-def _given_names(names, argument, size, expected):
-    if isinstance(names, (str, bytes)) or not np.iterable(names):
-        raise TypeError(f"{argument}={names!r} is no list of names; give {expected}.")
-    names = list(names)
-    wrong = [name for name in names if not isinstance(name, str)]
-    if wrong:
-        raise TypeError(f"{argument} holds {wrong[0]!r}, which is no string; give {expected}.")
-    if len(names) != size:
-        raise ValueError(f"{argument} must be {expected}; got {len(names)}: {names}.")
-    return [str(name) for name in names]
-
-
-def _offset_name(net):
-    name = getattr(net.offset, "__name__", "offset")
-    return name if name.isidentifier() and not keyword.iskeyword(name) else "offset"
-
-
-def _identifiers(names, net):
-    """A Python identifier for each feature; see ``Formula.python_names``."""
-    taken = {"np", "X", _offset_name(net)}
-    free = [n for n in names if n.isidentifier() and not keyword.iskeyword(n) and n not in taken
-            and n == unicodedata.normalize("NFKC", n)]  # fmt: skip
-    used, found = taken | set(free), []
-    for name in names:
-        identifier = name
-        if name not in free:
-            # Python reads identifiers in this normal form.
-            letters = (c if f"a{c}".isidentifier() else "_" for c in unicodedata.normalize("NFKC", name))
-            identifier = "_".join(part for part in "".join(letters).split("_") if part)
-            if not identifier.isidentifier():
-                identifier = f"_{identifier}"
-            while identifier in used or keyword.iskeyword(identifier):
-                identifier += "_"
-            used.add(identifier)
-        found.append(identifier)
-    return found
 
 
 @dataclass
@@ -156,7 +118,7 @@ class _Writer:
         exponent = np.abs(net.A_[:, k]).max(axis=(0, 1), initial=1.0)
         size = np.abs(np.log10(x)) * exponent
         self.raw = bool(size.sum() + abs(np.log10(y)) < RANGE)
-        self.x, self.y = (np.ones(len(x)), 1.0) if self.raw else (_power_of_ten(x), float(_power_of_ten(y)))
+        self.x, self.y = (np.ones(len(x)), 1.0) if self.raw else (power_of_ten(x), float(power_of_ten(y)))
         self.laws = [(net.estimator_weight_[e, k], *self._law(self._theta(e), net.sign_[e, k])) for e in self.members]
         n_terms = sum(len(terms) for _, terms, _ in self.laws)
         self.long = len(self.laws) > 1 or n_terms > LONG
@@ -174,7 +136,7 @@ class _Writer:
         if net.offset_column_ is not None:
             self.offset = names[net.offset_column_]
         elif net.offset is not None:
-            self.offset = f"{_offset_name(net)}(X)"
+            self.offset = f"{offset_name(net)}(X)"
 
     def unit(self, number):
         return "" if self.raw else f"/{number(self.y)}"
@@ -183,7 +145,7 @@ class _Writer:
         """Feature j, over its unit where the formula has units."""
         if self.raw:
             return name(self.names[j])
-        return f"({name(self.names[j])}/{(number or _number)(self.x[j])})"
+        return f"({name(self.names[j])}/{(number or written)(self.x[j])})"
 
     def _offset_shown(self, name, number):
         shown = name(self.offset)
@@ -255,29 +217,44 @@ class _Writer:
             f = f + (lead * u / (1.0 + np.abs(u) / values[t, "plateau"]) if term.saturates else u)
         return f
 
-    def _digits(self):
-        """How many digits beyond the usual each number needs for the text to be within TOLERANCE of the prediction.
+    def _samples(self):
+        """Points at which the text is compared with the prediction, a list of arrays in printed units.
 
-        The rows that were trained are not kept: half of the points are even in their box and half, of features of one
-        sign, even in logarithms, for a table may be either.
+        The rows that were trained are not kept: one array is even in their box and one, for features of one sign,
+        even in logarithms, for a table may be either; and one for each sum that saturates lies where that is
+        steepest, for a step that is printed beside a row misses it.
         """
-        net = self.net
-        low, high = net.x_min_ / self.x, net.x_max_ / self.x
-        U = np.random.default_rng(0).random((POINTS, len(low)))  # more features than a Sobol sequence may have
-        X = low * (1 - U) + high * U
-        half = POINTS // 2
+        low, high = self.net.x_min_ / self.x, self.net.x_max_ / self.x
+        rng = np.random.default_rng(0)  # a table may have more features than a Sobol sequence
         with np.errstate(all="ignore"):
-            one_sign = np.flatnonzero((low > 0) | (high < 0))
-            edges = np.log(np.abs(np.stack([low[one_sign], high[one_sign]])))
-            X[half:, one_sign] = np.sign(low[one_sign]) * np.exp(edges[0] * (1 - U[half:][:, one_sign])
-                                                                 + edges[1] * U[half:][:, one_sign])  # fmt: skip
+            U = rng.random((POINTS, len(low)))
+            even = low * (1 - U) + high * U
+            one_sign = (low > 0) | (high < 0)
+            ends = np.log(np.abs(np.stack([low, high])))
+            logarithmic = np.where(one_sign, np.sign(low) * np.exp(ends[0] * (1 - U) + ends[1] * U), even)
+            samples = [even, logarithmic]
+            for t, term in enumerate(self.terms):
+                if not term.product:
+                    slope = np.zeros(len(low))
+                    slope[term.used] = [self.values[t, j] for j in term.used]
+                    u = even @ slope + self.values[t, "shift"]
+                    step = slope * (high / 2 - low / 2) ** 2
+                    middle = even - step * (u / (step @ slope))[:, None]
+                    samples.append(middle[((middle >= low) & (middle <= high)).all(axis=1)])
+        return [sample for sample in samples if len(sample)]
+
+    def _digits(self):
+        """How many digits beyond the usual each number needs for the text to be within TOLERANCE of the prediction."""
+        samples = self._samples()
+        X, ends = np.concatenate(samples), np.cumsum([len(sample) for sample in samples])
+        y, mean = self.net.y_scale_[self.k] / self.y, self.net.y_mean_[self.k]
+        with np.errstate(all="ignore"):
             exact = self._evaluate(self.values, X)
-            y = net.y_scale_[self.k] / self.y
-            size = np.hypot(y, exact - net.y_mean_[self.k] * y)
+            size = np.hypot(y, exact - mean * y)
 
             def error(values):
                 square = ((self._evaluate(values, X) - exact) / size) ** 2
-                worst = np.sqrt(max(square[:half].mean(), square[half:].mean()))
+                worst = np.sqrt(max(part.mean() for part in np.split(square, ends[:-1])))
                 return worst if np.isfinite(worst) else np.inf
 
             def rounded(key):
@@ -301,7 +278,7 @@ class _Writer:
         if exponent and digits < MOST_DIGITS:
             text = f"{value:.{2 + digits}f}"
             return text if float(text) else text.removeprefix("-")
-        return _number(value, digits)
+        return written(value, digits)
 
     # --- standard errors
 
@@ -366,8 +343,8 @@ class _Writer:
         return f"(±{error:.2g})" if error < enough else "(undetermined)"
 
     def _linear_nodes(self, j):
-        e, k = self.members[0], self.k
-        return np.flatnonzero((self.net.blend_[e, k] > 0) & np.isinf(self.net.C_[e, k]) & (self.net.A_[e, k, :, j] != 0))
+        net, e, k = self.net, self.members[0], self.k
+        return np.flatnonzero((net.blend_[e, k] > 0) & np.isinf(net.C_[e, k]) & (net.A_[e, k, :, j] != 0))
 
     def _remarks(self):
         """What the data cannot decide and the formula does not show."""
@@ -386,12 +363,12 @@ class _Writer:
             nodes = self.net.A_.shape[2]
             nets = "one net" if len(self.laws) == 1 else f"weighted mean of {len(self.laws)} nets"
             return f"{nets} of up to {nodes} nodes (too long to read; the expression is in .python)"
-        parts = [self._offset_shown(str, _number)] if self.offset else []
+        parts = [self._offset_shown(str, written)] if self.offset else []
         parts += [self._term_text(t, term) for t, term in enumerate(self.terms)]
         parts += [f"{self._printed(key)} {self._shown(key[1])}" for key in self._slopes()]
         if self.shown["constant",] or not parts:
             parts.append(self._printed(("constant",)))
-        return _joined(parts) + (self._remarks() if self.errors else "")
+        return joined(parts) + (self._remarks() if self.errors else "")
 
     def _slopes(self):
         return sorted(key for key, value in self.values.items() if key[0] == "linear" and value)
@@ -403,7 +380,7 @@ class _Writer:
         plateau = self._printed((t, "plateau")) if term.saturates else ""
         if not term.product:
             inner = [f"{self._printed((t, j))} {self._shown(j)}" for j in term.used]
-            inner = _joined([*inner, self._printed((t, "shift"))])
+            inner = joined([*inner, self._printed((t, "shift"))])
             lead = "" if self.values[t, "factor"] == 1 else f"{self._printed((t, 'factor'))} "
             return f"{lead}g({inner}; {plateau})"
         factors = [self._printed((t, "factor"))]
@@ -431,24 +408,24 @@ class _Writer:
             return rf"\text{{weighted mean of {len(self.laws)} nets}}"
         if self.long:
             return rf"\text{{one net of {self.net.A_.shape[2]} nodes}}"
-        parts = [self._offset_shown(_latex_name, _latex_number)] if self.offset else []
+        parts = [self._offset_shown(latex_name, latex_number)] if self.offset else []
         parts += [self._term_latex(t, term) for t, term in enumerate(self.terms)]
         parts += [f"{self._latex(key)}\\,{self._latex_feature(key[1])}" for key in self._slopes()]
         if self.shown["constant",] or not parts:
             parts.append(self._latex(("constant",)))
-        return _joined(parts)
+        return joined(parts)
 
     def _latex(self, key):
-        return _latex_power(self._format(key, self.shown[key], self.digits[key]))
+        return latex_power(self._format(key, self.shown[key], self.digits[key]))
 
     def _latex_feature(self, j):
-        return self._shown(j, _latex_name, _latex_number)
+        return self._shown(j, latex_name, latex_number)
 
     def _term_latex(self, t, term):
         plateau = self._latex((t, "plateau")) if term.saturates else ""
         if not term.product:
             inner = [f"{self._latex((t, j))}\\,{self._latex_feature(j)}" for j in term.used]
-            inner = _joined([*inner, self._latex((t, "shift"))])
+            inner = joined([*inner, self._latex((t, "shift"))])
             lead = "" if self.values[t, "factor"] == 1 else self._latex((t, "factor")) + r"\,"
             return rf"{lead}g\!\left({inner};\,{plateau}\right)"
         factors = [self._latex((t, "factor"))]
@@ -458,10 +435,10 @@ class _Writer:
             shown = str(nearest) if abs(exponent - nearest) < 1e-9 else self._latex((t, j))
             plain = self.net.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
             if not plain and j in term.signs:
-                factors.append(rf"\operatorname{{sign}}({_latex_name(self.names[j])})")
+                factors.append(rf"\operatorname{{sign}}({latex_name(self.names[j])})")
             base = feature if plain else rf"\left|{feature}\right|"
             factors.append(base if exponent == 1 else f"{{{base}}}^{{{shown}}}")
-        factors += [rf"\operatorname{{sign}}({_latex_name(self.names[j])})" for j in term.signs if j not in term.used]
+        factors += [rf"\operatorname{{sign}}({latex_name(self.names[j])})" for j in term.signs if j not in term.used]
         product = r"\,".join(factors)
         return rf"g\!\left({product};\,{plateau}\right)" if term.saturates else product
 
@@ -500,44 +477,3 @@ class _Writer:
         elif self.net.offset is not None:
             total += f" + {self.offset}"
         return total
-
-
-def _joined(parts):
-    """Sum of terms; one that begins with a minus is subtracted."""
-    text = parts[0]
-    for part in parts[1:]:
-        text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
-    return text
-
-
-def _power_of_ten(size):
-    return 10.0 ** np.clip(np.round(np.log10(size)), -307, 308)
-
-
-def _number(value, digits=0):
-    if digits >= MOST_DIGITS:
-        return repr(float(value))
-    return f"{value:.{2 + digits}f}" if 0.09999 <= abs(value) < 1000 else f"{value:.{3 + digits}g}"
-
-
-def _latex_number(value):
-    return _latex_power(_number(value))
-
-
-def _latex_power(text):
-    if "e" in text:
-        mantissa, power = text.split("e")
-        return rf"{mantissa} \cdot 10^{{{int(power)}}}"
-    return text
-
-
-def _latex_name(name):
-    head, _, tail = name.partition("_")
-    if len(name) == 1 and name.isalnum():
-        return name
-    return rf"\mathrm{{{_escaped(head)}}}" + (rf"_{{\mathrm{{{_escaped(tail)}}}}}" if tail else "")
-
-
-def _escaped(name):
-    special = {"\\": r"\backslash{}", "^": r"\hat{}", "~": r"\sim{}", " ": r"\ "} | {c: "\\" + c for c in "_{}%$&#"}
-    return "".join(special.get(c, c) for c in name)

@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from skmerge import _uncertainty
 from skmerge._ext import kernel
-from skmerge._formula import Formula, names_of
+from skmerge._formula import Formula
+from skmerge._notation import names_of
 from skmerge._objective import MAX_EXPONENT, Objective, Scaling
 from skmerge._training import Training
 from skmerge._validation import check_fitted, check_rows, check_training_data, naming
@@ -369,7 +370,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             a single law, from the covariance sigma^2 (J^T J)^-1 of its parameters; and ``form_error_``, added in
             squares, for that variance alone supposes the form of the law to be right. "measurement": that of a new
             measurement, which adds the noise. Within the trained range +-1 standard deviation was found to cover
-            the truth in 66 % of the points of laws that have no such form (exp, sin, tanh) and in 76 % of those that
+            the truth in 67 % of the points of laws that have no such form (exp, sin, tanh) and in 76 % of those that
             have; without ``form_error_`` in 46 and 55 %. Beyond that range it tells nothing of the form.
 
         Returns

@@ -234,8 +234,10 @@ def test_python_evaluates_to_the_prediction(law, parameters, offset):
     np.testing.assert_allclose(value, prediction, rtol=1e-6, atol=1e-8 * np.abs(prediction).max())
     assert_sane_latex(formula.latex)
     assert str(formula).startswith("y")
-    if "too long" not in str(formula):
-        printed = evaluate_text(str(formula), X, known=known, offset=known)
+    text = str(model.formula(standard_errors=True)) if model.covariance_ else str(formula)
+    assert "nan" not in text and "inf" not in text
+    if "too long" not in text:
+        printed = evaluate_text(text, X, known=known, offset=known)
         scale = np.hypot(model.y_scale_[0], prediction - y.mean()) if offset is None else np.abs(prediction).max()
         assert np.sqrt(np.mean(((printed - prediction) / scale) ** 2)) < 0.02
 

@@ -413,3 +413,35 @@ def test_a_net_without_covariance_says_so(monkeypatch):
         model.predict(X, return_std=True)
     with pytest.raises(ValueError, match="standard_errors"):
         model.formula(standard_errors=True)
+
+
+@pytest.mark.parametrize("seed", [1, 8])
+def test_a_noisy_line_of_few_rows_is_a_law(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 5, (20, 1))
+    y = 2 * x[:, 0] + 1
+    model = MergedNetRegressor(random_state=0).fit(x, y + 0.05 * y.std() * rng.normal(size=20))
+    assert len(model.A_) == 1
+    np.testing.assert_allclose(model.predict(x), y, atol=0.1 * y.std())
+
+
+def within(model, x, truth, std):
+    """Share of points within one standard deviation of the truth."""
+    return np.mean(np.abs(model.predict(x) - truth) <= std)
+
+
+def test_std_knows_the_error_of_the_form():
+    # exp is no net's form; the covariance of the parameters supposes it was.
+    honest, narrow = [], []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        n = 30 + 30 * (seed % 2)
+        x, new = rng.uniform(0, 3, (n, 1)), rng.uniform(0, 3, (300, 1))
+        y, truth = np.exp(x[:, 0]), np.exp(new[:, 0])
+        model = MergedNetRegressor(random_state=0).fit(x, y + 0.05 * y.std() * rng.normal(size=n))
+        surplus = model.validation_error_**2 - model.noise_std_**2
+        np.testing.assert_allclose(model.form_error_**2, np.maximum(surplus, 0), rtol=1e-9)
+        _, std = model.predict(new, return_std=True)
+        honest.append(within(model, new, truth, std))
+        narrow.append(within(model, new, truth, np.sqrt(np.maximum(std**2 - model.form_error_**2, 0))))
+    assert 0.55 < np.mean(honest) < 0.85 and np.mean(narrow) < np.mean(honest) - 0.08

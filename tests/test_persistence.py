@@ -5,6 +5,7 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ MODELS = {
     "outputs": MergedNetRegressor(n_nodes=2, random_state=0).fit(X, Y),
     "ensemble": MergedNetRegressor(n_nodes=2, n_estimators=3, random_state=0).fit(X, Y),
     "committee": MergedNetRegressor(n_nodes=12, n_estimators=3, random_state=0).fit(X, Y[:, 1]),
+    "named": MergedNetRegressor(n_nodes=1, random_state=0).fit(X, pd.Series(Y[:, 0], name="T")),
     "offset": MergedNetRegressor(offset=1, n_nodes=1, random_state=0).fit(X, Y[:, 0]),
 }
 
@@ -31,7 +33,8 @@ def assert_same(loaded, model):
     np.testing.assert_array_equal(loaded.applicability(X), model.applicability(X))
     for kind in ("value", "measurement"):
         np.testing.assert_array_equal(loaded.predict(X, return_std=kind), model.predict(X, return_std=kind))
-    assert str(loaded.formula()) == str(model.formula())
+    for errors in {False, len(model.covariance_) > 0}:
+        assert str(loaded.formula(standard_errors=errors)) == str(model.formula(standard_errors=errors))
 
 
 @pytest.mark.parametrize("name", MODELS)
