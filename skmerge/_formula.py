@@ -20,7 +20,8 @@ from skmerge._notation import (
 )
 
 RANGE = 250  # decades that the numbers of a formula in raw units may span
-LONG = 12  # nodes above which str() describes rather than prints
+LONG = 12  # terms above which str() describes rather than prints
+MANY = 200  # numbers, likewise
 # Root mean square of printed text minus prediction, each over hypot(std(y), its distance from the mean): of rows that
 # lie as far from the mean as std(y) says, 1 % of std(y).
 TOLERANCE = 0.007
@@ -121,7 +122,7 @@ class _Writer:
         self.x, self.y = (np.ones(len(x)), 1.0) if self.raw else (power_of_ten(x), float(power_of_ten(y)))
         self.laws = [(net.estimator_weight_[e, k], *self._law(self._theta(e), net.sign_[e, k])) for e in self.members]
         n_terms = sum(len(terms) for _, terms, _ in self.laws)
-        self.long = len(self.laws) > 1 or n_terms > LONG
+        self.long = len(self.laws) > 1 or n_terms > LONG or len(self.laws[0][2]) > MANY
         if not self.long:
             _, self.terms, self.values = self.laws[0]
             self.shown = dict(self.values)
@@ -323,6 +324,7 @@ class _Writer:
             nodes = self._linear_nodes(j) if t == "linear" else [self.terms[t].node]
             of_nodes = self.standing[nodes, j]
             words = {
+                _uncertainty.SHARED: "(undetermined)",
                 _uncertainty.UNDECIDED: "(undetermined)",
                 _uncertainty.REFUSED: "(fixed as given, the data object)",
                 _uncertainty.GIVEN: "(fixed as given)",
@@ -348,7 +350,7 @@ class _Writer:
 
     def _remarks(self):
         """What the data cannot decide and the formula does not show."""
-        together = np.flatnonzero((self.standing == _uncertainty.UNDECIDED).any(axis=0))
+        together = np.flatnonzero((self.standing == _uncertainty.SHARED).any(axis=0))
         names = [self.names[j] for j in together]
         still = [name for name, low, high in zip(self.names, self.net.x_min_, self.net.x_max_, strict=True)
                  if low == high]  # fmt: skip

@@ -5,8 +5,8 @@ import numpy as np
 from skmerge._ext import kernel
 
 # What a parameter is: estimated; fixed by its form or because the data did not object; fixed by the user; so, against
-# the data; an exponent at its bound; estimated or fixed at a value that the data cannot tell from others.
-FREE, FIXED, GIVEN, REFUSED, BOUND, UNDECIDED = range(6)
+# the data; an exponent at its bound; one that the data cannot tell from others; so, for the sake of other features.
+FREE, FIXED, GIVEN, REFUSED, BOUND, UNDECIDED, SHARED = range(7)
 REFUSAL = 3.0  # standard errors by which the data would move a given exponent
 ROWS = 2000  # that are looked at
 PARAMETERS = 200  # above, a net is no law and is not looked at
@@ -20,7 +20,7 @@ def assess(objective, net, JTJ, noise, n_nodes):
     -------
     covariance : ndarray of shape (p, p), 0 where a parameter is fixed; directions without effect are left out.
     null : ndarray of shape (q, p), directions that the data do not determine.
-    standing : uint8 ndarray of shape (p,), FREE to UNDECIDED.
+    standing : uint8 ndarray of shape (p,), FREE to SHARED.
     """
     d, p = net.n_features, len(net.theta)
     place = np.r_[np.arange(p - 1), n_nodes * (d + 3)]
@@ -83,21 +83,29 @@ def _standing(objective, net, noise):
         length = np.linalg.norm(new)
         if length > 1e-6 and abs(new @ residual) > REFUSAL * length * np.sqrt(noise / part.n):
             standing[q] = REFUSED
-    undecided = []
+    scatter = np.sqrt(noise / part.n)
+
+    def errors(columns):
+        """Standard errors if these parameters were free; infinite where they are not determined."""
+        value, vector, none = _correlations(J[:, columns].T @ J[:, columns], np.ones(len(columns)))
+        error = scatter * np.sqrt((vector[:, ~none] ** 2 / value[~none]).sum(axis=1)) / unit[columns]
+        return np.where((vector[:, none] ** 2).sum(axis=1) > 1e-6, np.inf, error)
+
+    weak, shared = [], []
     for i in range(net.n_nodes):
-        # Would another feature do as well? Its standard errors with every slope or exponent of the node set free.
+        # Would other features do as well? The standard errors with every slope or exponent of the node set free, and
+        # with each of them alone.
         sum_ = net.kind(i) == "sum"
         may = scaling.slope_variance >= 1e-24 if sum_ else power & (low < high)
         own = index[i, :d][may & live[index[i, :d]] & (of_node[i, :d] != BOUND)]
-        columns = np.union1d(free, own)
+        columns, others = np.union1d(free, own), np.setdiff1d(free, own)
         if not len(own) or len(columns) >= part.n:
             continue
-        value, vector, none = _correlations(J[:, columns].T @ J[:, columns], np.ones(len(columns)))
-        error = np.sqrt(noise / part.n * (vector[:, ~none] ** 2 / value[~none]).sum(axis=1)) / unit[columns]
-        lost = (vector[:, none] ** 2).sum(axis=1) > 1e-6
-        enough = np.abs(net.theta[columns]) if sum_ else np.maximum(np.abs(net.theta[columns]), 0.5)
-        unsure = lost | ((error >= enough) & (net.theta[columns] != 0))
-        undecided.append(columns[unsure & np.isin(columns, own)])
-    if undecided:
-        standing[np.concatenate(undecided)] = UNDECIDED
+        size = np.abs(net.theta[own])
+        enough = np.where(size > 0, size, (size * unit[own]).max() / unit[own]) if sum_ else np.maximum(size, 0.5)
+        unsure = errors(columns)[np.searchsorted(columns, own)] >= enough
+        for q, limit in zip(own[unsure], enough[unsure], strict=True):
+            alone = np.union1d(others, [q])
+            (shared if errors(alone)[np.searchsorted(alone, q)] < limit else weak).append(q)
+    standing[np.array(weak, int)], standing[np.array(shared, int)] = UNDECIDED, SHARED
     return standing

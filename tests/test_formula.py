@@ -413,6 +413,9 @@ def test_duplicate_and_constant_columns_are_said():
     text = str(fit(table, 2 * X[:, 0] + 3 * X[:, 1] + noise).formula(standard_errors=True))
     assert text.endswith(remark)
     assert re.search(r"\d\(undetermined\) x[02]", text) and re.search(r"\d\(±[\d.]+\) x1", text)
+    nearly = np.column_stack([X, X[:, 0] * (1 + 0.002 * rng.normal(size=40))])
+    model = fit(nearly, X[:, 0] ** 1.5 / X[:, 1] + 10 * noise, n_nodes=1, blend=0.0)
+    assert str(model.formula(standard_errors=True)).endswith("  [undetermined between x0, x2: they vary together]")
     text = str(fit(X, X[:, 0] ** 1.5 / X[:, 1] + 0.01 * rng.normal(size=40)).formula(standard_errors=True))
     assert "undetermined" not in text
 
