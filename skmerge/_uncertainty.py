@@ -102,10 +102,15 @@ def _standing(objective, net, noise):
         if not len(own) or len(columns) >= part.n:
             continue
         size = np.abs(net.theta[own])
-        enough = np.where(size > 0, size, (size * unit[own]).max() / unit[own]) if sum_ else np.maximum(size, 0.5)
-        unsure = errors(columns)[np.searchsorted(columns, own)] >= enough
-        for q, limit in zip(own[unsure], enough[unsure], strict=True):
-            alone = np.union1d(others, [q])
-            (shared if errors(alone)[np.searchsorted(alone, q)] < limit else weak).append(q)
+        # Exponents to a half: features that vary together take large ones of opposite sign.
+        enough = np.where(size > 0, size, (size * unit[own]).max() / unit[own]) if sum_ else np.full(len(own), 0.5)
+        error = errors(columns)[np.searchsorted(columns, own)]
+        for q, spread, limit in zip(own, error, enough, strict=True):
+            if spread >= limit:
+                alone = np.union1d(others, [q])
+                if errors(alone)[np.searchsorted(alone, q)] < limit:
+                    shared.append(q)
+                elif spread >= max(limit, abs(net.theta[q])):
+                    weak.append(q)
     standing[np.array(weak, int)], standing[np.array(shared, int)] = UNDECIDED, SHARED
     return standing
