@@ -188,7 +188,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             scaling = scaling.without(offset_column)
         target = table.y - self._offset(table.X, table.y.shape[1])
         bounds, sign = self._exponent_bounds(d), self._sign_mask(d)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        with naming("random_state"):
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         cancelled = threading.Event()
         blend = "learn" if self.blend == "learn" else float(self.blend)
         objectives, rows = [], []
@@ -265,7 +266,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         for feature, bound in (self.exponents or {}).items():
             j = self._column(feature, "exponents")
             pair = bound if isinstance(bound, (tuple, list)) else (bound, bound)
-            if len(pair) != 2 or not all(b is None or (isinstance(b, Real) and np.isfinite(b)) for b in pair):
+            numbers = [b for b in pair if b is not None]
+            if len(pair) != 2 or not all(
+                isinstance(b, Real) and not isinstance(b, bool) and np.isfinite(b) for b in numbers
+            ):
                 raise ValueError(f"exponents[{feature!r}]={bound!r}: give a number or a pair (low, high) of them.")
             low[j] = -MAX_EXPONENT if pair[0] is None else pair[0]
             high[j] = MAX_EXPONENT if pair[1] is None else pair[1]

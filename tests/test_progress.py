@@ -89,7 +89,7 @@ def test_stages_restarts_and_rounds_are_tasks():
     names = recorder.names()
     assert names["node 1"] == names["node 2"] and names["candidate"] > 20 and names["trial"] > 20
     assert names["member"] == 20 and names["round of the evidence"] > 100 and names["without fold"] > 0
-    assert sum("node 1" == name for name, _ in recorder.fitted) == 1  # those without a fold are not the fit's
+    assert sum(name == "node 1" for name, _ in recorder.fitted) == 1  # those without a fold are not the fit's
 
 
 def test_slow_iterations_are_tasks(monkeypatch):

@@ -7,7 +7,6 @@ F8 = NDArray[np.float64]
 U1 = NDArray[np.uint8]
 
 def is_slow(n: int, m: int) -> bool: ...
-
 def minimize(
     X: F8,
     y: F8,
