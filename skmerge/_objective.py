@@ -235,7 +235,7 @@ class Objective:
         )  # fmt: skip
         return replace(net, theta=theta, squares=squares, JTJ=JTJ, n_iter=n_iter)
 
-    def _fit_lbfgs(self, net, penalty, max_iter, tol, watch):
+    def _fit_lbfgs(self, net, penalty, max_iter, tol, watch=lambda iteration, squares: False):
         free = np.flatnonzero(net.lower < net.upper)
         theta = np.clip(net.theta, net.lower, net.upper)
         # Unit curvature of the linear model: slopes in units of the features' spread.
