@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 # What to do about scikit-learn's complaints that do not say it themselves.
@@ -58,6 +59,8 @@ def naming(argument):
 
 def plain(argument, value):
     """The value as scikit-learn's checks read it rightly; raise for what they would misread."""
+    if issparse(value):  # of which one kind is a mapping
+        return value
     if isinstance(value, (str, bytes, Mapping, Set, Iterator)):
         found = f"the text {value!r}" if isinstance(value, (str, bytes)) else f"a {type(value).__name__}"
         give = {"X": "rows and columns", "y": "one value per row of X"}

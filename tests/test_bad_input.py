@@ -46,6 +46,7 @@ REFUSED = {
     "mixed names": (dict(X=pd.DataFrame({"a": X[:, 0], 1: X[:, 1]})), "X", "convert"),
     "complex X": (dict(X=X + 1j), "X", "parts"),
     "sparse X": (dict(X=scipy.sparse.csr_array(X)), "X", "toarray"),
+    "sparse X that is a mapping": (dict(X=scipy.sparse.dok_array(X)), "X", "toarray"),
     "dictionaries": (dict(X=np.array([[{}, {}]] * 30, dtype=object)), "X", "number"),
     "no X": (dict(X=None), "X", "Reshape"),
     "ragged": (dict(X=[[1.0, 2.0]] * 29 + [[1.0]]), "X", "equal length"),
