@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from skmerge._objective import MAX_NORMAL_EQUATIONS
+from skmerge._progress import SILENCE, refine
 
 MAX_ROWS = 4000  # a member starts from no more rows than these
 MANY_FEATURES = 100
@@ -109,7 +110,7 @@ def plan(objective, n_estimators, n_nodes):
     return [(recipes[i % len(recipes)], i // len(recipes) % n_folds) for i in range(n_estimators)], n_folds
 
 
-def train_member(objective, recipe, fold, seeds, penalty):
+def train_member(objective, recipe, fold, seeds, penalty, task=SILENCE):
     """One net of the rows outside ``fold`` and its penalties; penalty "auto" (evidence) or a number for all slopes."""
     rng = np.random.default_rng(seeds)
     if fold is not None:
@@ -128,23 +129,19 @@ def train_member(objective, recipe, fold, seeds, penalty):
         return np.where(group >= 0, strength[np.maximum(group, 0)] * unit, 0.0)
 
     if penalty != "auto" or net.n_free > MAX_PARAMETERS:
-        net = start.fit(net, weights(), max_iter=200, tol=1e-5)
+        net, _ = refine(task, "fit", start, net, weights(), max_iter=200, tol=1e-5)
     else:
         for round_ in range(recipe.rounds):
             first = round_ == 0 and recipe.penalty < 1e-4
-            net = start.fit(net, weights(), max_iter=100 if first else 180 // recipe.rounds, tol=1e-4)
-            if net.JTJ is None:
+            max_iter = 100 if first else 180 // recipe.rounds
+            net, stop = refine(task, "round of the evidence", start, net, weights(), max_iter, tol=1e-4)
+            if net.JTJ is None or stop:
                 break
             update = evidence(start, net, group, unit, strength)
             strength = np.sqrt(strength * update) if round_ < 2 else update
     if start is not objective:
-        net = objective.fit(net, weights(), max_iter=30, tol=1e-4)
+        net, _ = refine(task, "fit to all rows", objective, net, weights(), max_iter=30, tol=1e-4)
     return net, weights()
-
-
-def refit_member(objective, net, weights):
-    """The net, from where it is, on all rows."""
-    return objective.fit(net, weights, max_iter=60, tol=1e-5)
 
 
 def evidence(objective, net, group, unit, strength):
@@ -187,6 +184,9 @@ def combine(objective, members, nets, folds, single):
             residual[folds[f], recipes.index(recipe)] += part.y - part.predict(net)
             count[folds[f], recipes.index(recipe)] += 1
     residual = residual / np.maximum(count, 1) * np.sqrt(objective.weight)[:, None]
+    seen = (count > 0).all(axis=1)
+    if seen.any() and not seen.all():  # a callback stopped the training: rows that every recipe left out speak for all
+        residual = np.where(seen[:, None], residual, 0.0) / np.sqrt(objective.weight[seen].sum())
     # least squares with weights >= 0 that sum to one
     firm = max(1e3 * np.abs(residual).sum(), 1e-6)
     share, _ = nnls(np.vstack([residual, np.full((1, len(recipes)), firm)]), np.append(np.zeros(objective.n), firm))

@@ -75,6 +75,7 @@ class Network:
     upper: np.ndarray
     squares: float = np.inf  # weighted mean of the squared residuals, y in units of its standard deviation
     JTJ: np.ndarray = field(default=None, repr=False)
+    n_iter: int = 0  # iterations of its fit
 
     @property
     def n_nodes(self):
@@ -205,20 +206,36 @@ class Objective:
             lower[d + 2] = upper[d + 2] = 0.0 if kind == "product" else 1.0
         return lower, upper
 
-    def fit(self, net, penalty=None, max_iter=60, tol=1e-7):
-        """Least squares from net's parameters on; returns the fitted Network."""
+    def is_slow(self, net):
+        """Whether an iteration takes some 0.1 s or more."""
+        return solver.is_slow(self.n, net.n_free) or self._is_large(net)
+
+    def _is_large(self, net):
+        return (self.n + net.n_free / 3) * float(net.n_free) ** 2 > MAX_NORMAL_EQUATIONS
+
+    def fit(self, net, penalty=None, max_iter=60, tol=1e-7, report=None):
+        """Least squares from net's parameters on; returns the fitted Network.
+
+        ``report(iteration, squares)`` is called after each iteration if ``is_slow(net)``; the fit ends if it is True.
+        """
+
+        def watch(iteration, squares):
+            if self.cancelled is not None and self.cancelled.is_set():
+                raise Cancelled
+            return report is not None and report(iteration, squares)
+
         if self.cancelled is not None and self.cancelled.is_set():
             raise Cancelled
         penalty = np.zeros(len(net.theta)) if penalty is None else penalty
-        if (self.n + net.n_free / 3) * float(net.n_free) ** 2 > MAX_NORMAL_EQUATIONS:
-            return self._fit_lbfgs(net, penalty, max_iter, tol)
-        theta, squares, _, JTJ = solver.minimize(
+        if self._is_large(net):
+            return self._fit_lbfgs(net, penalty, max_iter, tol, watch)
+        theta, squares, n_iter, JTJ = solver.minimize(
             self.X, self.y, self.weight, *self._geometry(), net.sign, net.theta, net.lower, net.upper, penalty,
-            max_iter, tol,
+            max_iter, tol, watch,
         )  # fmt: skip
-        return replace(net, theta=theta, squares=squares, JTJ=JTJ)
+        return replace(net, theta=theta, squares=squares, JTJ=JTJ, n_iter=n_iter)
 
-    def _fit_lbfgs(self, net, penalty, max_iter, tol):
+    def _fit_lbfgs(self, net, penalty, max_iter, tol, watch=lambda iteration, squares: False):
         free = np.flatnonzero(net.lower < net.upper)
         theta = np.clip(net.theta, net.lower, net.upper)
         # Unit curvature of the linear model: slopes in units of the features' spread.
@@ -235,12 +252,14 @@ class Objective:
             value += 0.5 * float(penalty @ theta**2)
             return value, (gradient[free] + penalty[free] * theta[free]) * unit
 
-        last = np.inf
+        last, count = np.inf, 0
 
         def stop(intermediate_result):
             # Not ftol: L-BFGS-B takes that relative to max(loss, 1), and the loss of a law is far below 1.
-            nonlocal last
-            if last - intermediate_result.fun <= 1e-2 * tol * intermediate_result.fun:
+            nonlocal last, count
+            count += 1
+            asked = watch(count, 2.0 * intermediate_result.fun)
+            if asked or last - intermediate_result.fun <= 1e-2 * tol * intermediate_result.fun:
                 raise StopIteration
             last = intermediate_result.fun
 
@@ -251,7 +270,7 @@ class Objective:
         )
         theta[free] = np.clip(found.x * unit, net.lower[free], net.upper[free])
         squares = 2.0 * found.fun - float(penalty @ theta**2)
-        return replace(net, theta=theta, squares=squares, JTJ=None)
+        return replace(net, theta=theta, squares=squares, JTJ=None, n_iter=count)
 
     def curvature(self, net):
         """J'J of all parameters at the net, or None where it would take minutes or gigabytes."""

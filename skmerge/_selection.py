@@ -8,6 +8,7 @@ nodes cross-validation decides.
 import numpy as np
 
 from skmerge._objective import MAX_EXPONENT, Network
+from skmerge._progress import SILENCE, refine, rms
 
 # Residuals below this are rounding; relative to the variance of y.
 ROUNDING = 1e-14
@@ -21,6 +22,10 @@ MAX_FEATURES = 25  # that a law is searched in; a committee takes all
 RECOMBINED = 1000  # rows at which nets are compared
 SEARCH_ROWS = 2000  # candidates are ranked on no more rows than these
 RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
+
+
+def _nodes(count):
+    return f"{count} node" if count == 1 else f"{count} nodes"
 
 
 def criterion(objective, net):
@@ -42,17 +47,17 @@ class LawSearch:
         None chooses.
     penalty : float
     simplify : bool
-    progress : callable(str)
+    task : Task of _progress, of which the search's own are subtasks.
     """
 
-    def __init__(self, objective, sign, rng, n_nodes=None, penalty=0.0, simplify=True, progress=lambda text: None):
+    def __init__(self, objective, sign, rng, n_nodes=None, penalty=0.0, simplify=True, task=SILENCE):
         self.objective = objective
         self.sign = sign
         self.rng = rng
         self.n_nodes = n_nodes
         self.penalty = penalty
         self.simplify = simplify
-        self.progress = progress
+        self.task = task
         s = objective.scaling
         low, high = objective.exponent_bounds
         self.left_out = self._screen()
@@ -91,13 +96,13 @@ class LawSearch:
         path = self._grow()
         if self.n_nodes is not None:
             chosen = [path[-1]] + ([self._relaxed(path[-1])] if path[-1].squares > ROUNDING else [])
-            return [self._simplified(net) for net in chosen]
+            return self._all_simplified(chosen)
         order = sorted(range(len(path)), key=lambda h: criterion(objective, path[h]))[:3]
         chosen = [path[h] for h in order]
         # A law that saturates, g(u) with finite C, and blends: the small nets with everything free.
         if path[-1].squares > ROUNDING:
             chosen += [self._relaxed(net) for net in path[1:4]]
-        return [self._simplified(self._thinned(net)) for net in chosen]
+        return self._all_simplified(chosen, thin=True)
 
     def fit(self, net, max_iter=60, tol=1e-7):
         return self.objective.fit(net, self.penalties(net), max_iter, tol)
@@ -115,6 +120,9 @@ class LawSearch:
                 rows[i, -3] = self.penalty
         return penalty
 
+    def _refined(self, parent, name, net, max_iter, tol):
+        return refine(parent, name, self.objective, net, self.penalties(net), max_iter, tol)
+
     # --- growing
 
     def _grow(self):
@@ -123,12 +131,16 @@ class LawSearch:
         path = [beam[0]]
         limit = self.n_nodes or MAX_NODES
         while len(path) <= limit:
-            grown = []
-            for net in beam:
-                for node, lower, upper, sign in self._candidates(net):
-                    grown.append(self.fit(net.with_node(node, lower, upper, sign), max_iter=40, tol=1e-4))
-            if not grown:
+            starts = [net.with_node(*start) for net in beam for start in self._candidates(net)]
+            if not starts:
                 break
+            stage = self.task.begin(f"node {len(path)}", len(starts))
+            grown = []
+            for start in starts:
+                net, stop = self._refined(stage, "candidate", start, max_iter=40, tol=1e-4)
+                grown.append(net)
+                if stop:
+                    break
             grown.sort(key=lambda net: net.squares)
             beam = []
             for net in grown:
@@ -138,7 +150,10 @@ class LawSearch:
                     break
             beam = sorted((self.fit(net, max_iter=100, tol=1e-6) for net in beam), key=lambda net: net.squares)
             path.append(beam[0])
-            self.progress(f"{len(path) - 1} nodes: rms residual {np.sqrt(beam[0].squares):.3g} of std(y)")
+            tried = f"{N_CANDIDATES} drawn, {len(grown)} refined" if len(self.admitted) else f"{len(grown)} refined"
+            stop = stage.end(f"{_nodes(len(path) - 1)}: best {rms(beam[0].squares)}; {tried}", net=beam[0])
+            if stop:
+                break
             if self.n_nodes is None:
                 enough = beam[0].squares < 1e-20
                 crowded = (beam[0].n_free - beam[0].n_nodes) > objective.n
@@ -324,7 +339,20 @@ class LawSearch:
             best, net = values[k], trials[k]
         return net
 
-    def _simplified(self, net):
+    def _all_simplified(self, nets, thin=False):
+        task = self.task.begin("simplification", len(nets))
+        done = []
+        for i, net in enumerate(nets):
+            one = task.begin("net", None)
+            net = self._simplified(self._thinned(net) if thin else net, one)
+            done.append(net)
+            told = f"net {i + 1} of {len(nets)} simplified: {net.n_free} parameters, {rms(net.squares)}"
+            if one.end(told, level=2, net=net):
+                break
+        task.end()
+        return done
+
+    def _simplified(self, net, task=SILENCE):
         """Parameters fixed at zero or at a simple exponent, the least missed first, while the criterion falls."""
         if not self.simplify or self.objective.n == 1:
             return self.fit(net, max_iter=300, tol=1e-12)
@@ -364,10 +392,12 @@ class LawSearch:
                     ratio = covariance[:, k] / max(covariance[k, k], 1e-300) * (unit[k] / unit)
                     moved = theta[free] + ratio * (value - theta[f])
                 theta[free] = np.where(np.isfinite(moved), moved, theta[free])
-                trial = self.fit(net.pinned(f, value, theta), max_iter=30, tol=1e-6)
+                trial, stop = self._refined(task, "trial", net.pinned(f, value, theta), max_iter=30, tol=1e-6)
                 score = criterion(self.objective, trial)
                 if score < best or (not np.isfinite(best) and trial.squares <= 1e-12):
-                    best, net, accepted = score, trial, True
+                    best, net, accepted = score, trial, not stop
+                    break
+                if stop:
                     break
         return self.fit(self._without_empty(net), max_iter=300, tol=1e-12)
 
@@ -406,6 +436,7 @@ def cross_validate(search, nets, folds):
     shows only there.
     """
     objective = search.objective
+    task = search.task.begin("cross-validation", len(folds))
     rng = np.random.default_rng(0)
     drawn = rng.choice(len(search.X), (RECOMBINED, objective.d), p=search.root**2 / (search.root @ search.root))
     recombined = np.take_along_axis(search.X, drawn, axis=0)
@@ -414,11 +445,14 @@ def cross_validate(search, nets, folds):
     total = sum(objective.weight[fold].sum() for fold in folds)
     for f, fold in enumerate(folds):
         rest, part = objective.subset(np.setdiff1d(np.arange(objective.n), fold)), objective.subset(fold)
+        one = task.begin("fold")
         share = objective.weight[fold].sum() / total
         for k, net in enumerate(nets):
             fitted = rest.fit(net, search.penalties(net), max_iter=30, tol=1e-6)
             error[k] += share * part.mean_squares(fitted)
             predictions[k, f] = np.clip(objective.predict(fitted, recombined), -1e150, 1e150)
+        one.end(f"cross-validation: fold {f + 1} of {len(folds)}", level=2)  # a net needs all: no stop is heeded
+    task.end()
     good = error <= 10 * error.min() + ROUNDING
     consensus = np.median(predictions[good], axis=(0, 1))
     distance = ((predictions - consensus) ** 2).mean(axis=(1, 2))

@@ -1,9 +1,12 @@
 """Law or committee: trains every output of the net and keeps the better of the two."""
 
+import threading
+
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
 from skmerge import _committee, _selection
+from skmerge._progress import SILENCE, refine, rms
 
 # A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
 # challenged by a committee, which takes 20 to 50 times as long: formulae with 5 % noise lie below, real tables above.
@@ -27,13 +30,13 @@ class Training:
     sign : "auto" or bool ndarray of shape (n_features,)
     seed : int
     fold_of : ndarray of shape (n_rows,), one permutation of all rows, so that outputs share their folds.
-    step : callable(str), told of each stage.
+    task : Task of _progress, of which the stages are subtasks.
     """
 
-    def __init__(self, net, sign, seed, fold_of, step):
+    def __init__(self, net, sign, seed, fold_of, task):
         self.n_nodes, self.n_estimators = net.n_nodes, net.n_estimators
         self.penalty, self.simplify = net.penalty, net.simplify
-        self.sign, self.seed, self.fold_of, self.step = sign, seed, fold_of, step
+        self.sign, self.seed, self.fold_of, self.task = sign, seed, fold_of, task
         self.parallel = Parallel(n_jobs=effective_n_jobs(net.n_jobs), prefer="threads", return_as="generator")
 
     def folds(self, rows, n_folds):
@@ -50,42 +53,53 @@ class Training:
             Networks, their weights, and squared errors in units of var(y): of new rows, and of that the noise.
         """
         laws = [None] * len(objectives)
+        stop = False
         if self.n_nodes == "auto" or self.n_nodes <= _selection.MAX_NODES:
-            jobs = (
-                delayed(_search_law)(
-                    objective,
-                    self.sign,
-                    np.random.SeedSequence([self.seed, k]),
-                    None if self.n_nodes == "auto" else self.n_nodes,
-                    0.0 if self.penalty == "auto" else float(self.penalty),
-                    self.simplify,
-                    self.folds(rows[k], FOLDS if objective.n > 2 * FOLDS else objective.n),
-                    self.step if self.parallel.n_jobs == 1 else None,
-                )
-                for k, objective in enumerate(objectives)
-            )
+            stage = self.task.begin("laws", len(objectives), ordered=False)
+            jobs = (delayed(self._search_law)(objective, k, rows[k], stage) for k, objective in enumerate(objectives))
             for k, law in enumerate(self.parallel(jobs)):
                 laws[k] = law
-                error = np.sqrt(law[1])
-                self.step(f"output {k}: law of {law[0].n_nodes} nodes, validation error {error:.3g} std(y)")
+            stop = stage.end()
+        wanted = [False if stop else self._wants_committee(*case) for case in zip(objectives, laws, strict=True)]
+        stage = self.task.begin("committees", sum(wanted), ordered=False) if any(wanted) else SILENCE
         results = []
         for k, objective in enumerate(objectives):
             law = laws[k]
-            wanted = law is None
-            varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
-            if self.n_nodes == "auto" and objective.n >= FEW_ROWS and varied:
-                wanted = law[1] > good_enough(law[0].n_free, objective.n)
-            if wanted:
-                committee = self._train_committee(objective, k, rows[k])
+            if wanted[k]:
+                output = stage.begin("output", None, index=k)
+                committee = self._train_committee(objective, k, rows[k], output)
                 # The law's own error flatters it: worse than the committee by that, it need not be searched again.
                 better = law is None or committee[2] < law[1]
-                if better or committee[2] < self._honest_error(objective, k, rows[k], law, committee[2]):
+                if not better:
+                    better = committee[2] < self._honest_error(objective, k, rows[k], law, committee[2], output)
+                chosen = f"committee of {len(committee[0])} nets" if better else "law"
+                output.end(f"{chosen} kept; committee's validation error {np.sqrt(committee[2]):.3g} std(y)")
+                if better:
                     results.append(committee)
                     continue
             results.append(self._law_members(objective, rows[k], law))
+        stage.end()
         return results
 
-    def _honest_error(self, objective, k, rows, law, limit):
+    def _wants_committee(self, objective, law):
+        if law is None:
+            return True
+        varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
+        if self.n_nodes != "auto" or objective.n < FEW_ROWS or not varied:
+            return False
+        return law[1] > good_enough(law[0].n_free, objective.n)
+
+    def _search_law(self, objective, k, rows, stage):
+        output = stage.begin("output", None, index=k)
+        n_nodes = None if self.n_nodes == "auto" else self.n_nodes
+        penalty = 0.0 if self.penalty == "auto" else float(self.penalty)
+        folds = self.folds(rows, FOLDS if objective.n > 2 * FOLDS else objective.n)
+        seeds = np.random.SeedSequence([self.seed, k])
+        law = _search_law(objective, self.sign, seeds, n_nodes, penalty, self.simplify, folds, output)
+        output.end(f"law of {law[0].n_nodes} nodes, validation error {np.sqrt(law[1]):.3g} std(y)", net=law[0])
+        return law
+
+    def _honest_error(self, objective, k, rows, law, limit, output):
         """Squared error of the law, in units of var(y), with the whole search repeated without each fold.
 
         Cross-validation of the one law that all rows chose flatters it: on the qsar_fish table it preferred laws
@@ -93,14 +107,18 @@ class Training:
         """
         total = 0.0
         parts = self.folds(rows, FOLDS)
+        stage = output.begin("search repeated", len(parts), ordered=False, aside=True)
         jobs = (
-            delayed(_repeat_search)(law[2], objective, fold, np.random.SeedSequence([self.seed, k, f]))
+            delayed(_repeat_search)(law[2], objective, fold, np.random.SeedSequence([self.seed, k, f]), stage, f)
             for f, fold in enumerate(parts)
         )
-        for fold, error in zip(parts, self.parallel(jobs), strict=False):
+        for fold, (error, stop) in zip(parts, self.parallel(jobs), strict=False):
             total += objective.weight[fold].sum() * error
+            if stop:
+                total = np.inf  # the committee stands
             if total > limit and self.parallel.n_jobs == 1:
                 break
+        stage.end()
         return total
 
     def _law_members(self, objective, rows, law):
@@ -116,26 +134,41 @@ class Training:
         noise = net.squares / max(1.0 - net.n_free / objective.n, 0.05)
         return members, np.full(len(members), 1.0 / len(members)), error, noise
 
-    def _train_committee(self, objective, k, rows):
+    def _train_committee(self, objective, k, rows, output):
         plan, n_folds = _committee.plan(objective, self.n_estimators, self.n_nodes)
         parts = self.folds(rows, n_folds)
         if len(parts) < n_folds:  # fewer rows than folds
             plan = [(recipe, None if f is None or objective.n == 1 else f % len(parts)) for recipe, f in plan]
 
         def train(i, recipe, f):
+            if stop.is_set() and i >= least:
+                return None
             left_out = None if f is None else parts[f]
             seeds = np.random.SeedSequence([self.seed, k, i])
-            return _committee.train_member(objective, recipe, left_out, seeds, self.penalty)
+            member = stage.begin("member", recipe.rounds + 1, index=i)
+            net, weights = _committee.train_member(objective, recipe, left_out, seeds, self.penalty, member)
+            told = f"{i + 1} of {len(plan)}, {net.n_nodes} nodes, {rms(net.squares)}"
+            if member.end(told, net=net):
+                stop.set()
+            return (recipe, f), net, weights
 
+        stage = output.begin("members", len(plan), ordered=False)
         jobs = (delayed(train)(i, recipe, f) for i, (recipe, f) in enumerate(plan))
-        trained = []
-        for net, weights in self.parallel(jobs):
-            trained.append((net, weights))
-            self.step(f"output {k}: member {len(trained)} of {len(plan)}, {net.n_nodes} nodes")
-        nets = [net for net, _ in trained]
-        keep, share, error, noise = _committee.combine(objective, plan, nets, parts, self.n_estimators == 1)
-        jobs = (delayed(_committee.refit_member)(objective, *trained[i]) for i in keep)
-        return list(self.parallel(jobs)), share, error, noise
+        stop, least = threading.Event(), 2 if self.n_estimators == 1 else 1  # the second tells how good the first is
+        members, nets, weights = zip(*filter(None, self.parallel(jobs)), strict=True)
+        stage.end()
+        keep, share, error, noise = _committee.combine(objective, members, nets, parts, self.n_estimators == 1)
+        stage = output.begin("refits", len(keep), ordered=False)
+
+        def refit(i):
+            task = stage.begin("refit", 1, index=int(i))
+            net, _ = refine(task, "refit", objective, nets[i], weights[i], max_iter=60, tol=1e-5)
+            task.end(f"on all rows, {rms(net.squares)}", level=2)
+            return net
+
+        nets_of_all = list(self.parallel(delayed(refit)(i) for i in keep))
+        stage.end()
+        return nets_of_all, share, error, noise
 
 
 def good_enough(n_free, n):
@@ -145,7 +178,7 @@ def good_enough(n_free, n):
     return GOOD_SHORT_LAW * (1.0 + np.sqrt(2.0 / n) if n_free <= SHORTEST else 1.0)
 
 
-def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progress):
+def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, task):
     """The law of one output: (net, cross-validated squared error in units of var(y), search)."""
     rng = np.random.default_rng(seeds)
     sample = objective
@@ -154,7 +187,7 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progr
         folds = None
     if folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
-    search = _selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, progress or (lambda text: None))
+    search = _selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, task)
     nets = search.run()
     errors = np.full(len(nets), np.inf)  # of a single row nothing is known
     if sample.n > 1:
@@ -162,12 +195,14 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progr
     best = _selection.simplest_of_the_best(nets, errors)
     net = nets[best]
     if sample is not objective:
-        net = objective.fit(net, search.penalties(net), max_iter=50, tol=1e-8)
+        net, _ = refine(task, "fit to all rows", objective, net, search.penalties(net), max_iter=50, tol=1e-8)
     return net, float(errors[best]), search
 
 
-def _repeat_search(search, objective, fold, seeds):
-    """Squared error on the fold of the law that the other rows choose."""
+def _repeat_search(search, objective, fold, seeds, stage, f):
+    """Squared error on the fold of the law that the other rows choose, and whether a callback asks for no more."""
+    task = stage.begin("without fold", None, index=f)
     rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
-    net, *_ = _search_law(rest, search.sign, seeds, search.n_nodes, search.penalty, search.simplify, None, None)
-    return min(objective.subset(fold).mean_squares(net), 1e6)
+    net, *_ = _search_law(rest, search.sign, seeds, search.n_nodes, search.penalty, search.simplify, None, task)
+    error = min(objective.subset(fold).mean_squares(net), 1e6)
+    return error, task.end(f"law of {net.n_nodes} nodes, error on the fold {np.sqrt(error):.3g} std(y)")

@@ -1,9 +1,12 @@
 """The only door for training data: checks, then one canonical order in which repetition and weights are the same."""
 
+import re
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 # What to do about scikit-learn's complaints that do not say it themselves.
@@ -12,6 +15,7 @@ REMEDIES = {
     "contains NaN": "Remove those rows or fill the gaps.",
     "at least 1 dim": "Give one entry per row of X.",
     "could not convert": "It must hold numbers: encode text and categories first, for instance with OneHotEncoder.",
+    "NAType": "Remove those rows or fill the gaps.",
     "string or a real number": "Give one number per entry.",
     "Complex data": "Give the real and imaginary parts as separate columns.",
     "inconsistent numbers": "Give one entry per row of X.",
@@ -19,7 +23,11 @@ REMEDIES = {
     "inhomogeneous": "Give rows of equal length.",
     "setting an array element": "Give rows of equal length, one number per entry.",
     "dim 3": "Give a table of rows and columns.",
+    "to seed": "Give None, a whole number from 0 to 2**32 - 1 or a numpy.random.RandomState.",
+    "Seed must": "Give None, a whole number in that range or a numpy.random.RandomState.",
 }
+# Types of columns that NumPy would turn into numbers of nanoseconds or days without a word.
+TIME = re.compile(r"(date|time|duration|period|interval)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -41,14 +49,53 @@ def naming(argument):
         with np.errstate(over="ignore", invalid="ignore"):
             yield
     except (ValueError, TypeError, OverflowError) as error:
-        text = str(error).split("\n[")[0].rstrip(".")  # without the data themselves
+        text = re.split(r"\n\[|\n\w+ does not accept", str(error))[0].rstrip(".")  # without the data themselves
         remedy = next((f" {remedy}" for words, remedy in REMEDIES.items() if words in text), "")
+        if argument == "sample_weight" and "could not convert" in text:
+            remedy = " Give one non-negative number per row of X."
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{argument}: {text}.{remedy}") from error
 
 
+def plain(argument, value):
+    """The value as scikit-learn's checks read it rightly; raise for what they would misread."""
+    if issparse(value):  # of which one kind is a mapping
+        return value
+    if isinstance(value, (str, bytes, Mapping, Set, Iterator)):
+        found = f"the text {value!r}" if isinstance(value, (str, bytes)) else f"a {type(value).__name__}"
+        give = {"X": "rows and columns", "y": "one value per row of X"}
+        give = give.get(argument, "one non-negative number per row of X (a regression knows no class weights)")
+        raise TypeError(f"{argument} is {found}; give an array, a list or a data frame of {give}.")
+    if hasattr(value, "collect"):
+        raise TypeError(f"{argument} is a {type(value).__name__}, not yet computed; give {argument}.collect().")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        with naming(argument):
+            value = value.astype(float).filled(np.nan)
+    with naming(argument):
+        dtypes = np.asarray(value).dtype if isinstance(value, (list, tuple)) else getattr(value, "dtype", None)
+    dtypes = getattr(value, "dtypes", dtypes)
+    dtypes = list(dtypes) if np.iterable(dtypes) else [dtypes]
+    for j, dtype in enumerate(dtypes):
+        column = f" in column {value.columns[j]!r}" if hasattr(value, "columns") else ""
+        if TIME.match(str(dtype)):
+            raise TypeError(
+                f"{argument} holds times{column} ({dtype}); give numbers of a unit of your choice, for instance days "
+                "since the first."
+            )
+        if getattr(dtype, "names", None):
+            raise TypeError(
+                f"{argument} is a structured array with the fields {list(dtype.names)}; give a table of rows and "
+                "columns, for instance by numpy.lib.recfunctions.structured_to_unstructured."
+            )
+    if argument == "y" and object in dtypes:  # pandas.NA, which is no float: not measured
+        value = np.asarray(value)
+        value = np.where(np.frompyfunc(lambda entry: type(entry).__name__ == "NAType", 1, 1)(value), np.nan, value)
+    return value
+
+
 def check_features(estimator, X, **options):
     """X as finite float64 in C order."""
+    X = plain("X", X)
     names = getattr(X, "columns", None)
     if names is not None and len(set(names)) < len(names):
         raise ValueError(f"X has repeated column names {list(names)}; give each column its own.")
@@ -69,6 +116,7 @@ def check_training_data(estimator, X, y, sample_weight=None):
     if y is None:
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None; give one value per row.")
+    y = plain("y", y)
     with naming("y"):
         y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
         check_consistent_length(X, y)
@@ -96,6 +144,7 @@ def check_weight(sample_weight, n):
     """Weights of n rows, non-negative and not all zero; None is one each."""
     if sample_weight is None:
         return np.ones(n)
+    sample_weight = plain("sample_weight", sample_weight)
     with naming("sample_weight"):
         weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
     if weight.shape != (n,):

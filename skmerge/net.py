@@ -1,6 +1,7 @@
 """MergedNetRegressor: physical laws from a few dozen rows."""
 
 import threading
+from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,6 +17,7 @@ from skmerge._ext import kernel
 from skmerge._formula import Formula
 from skmerge._notation import names_of
 from skmerge._objective import MAX_EXPONENT, Objective, Scaling
+from skmerge._progress import Task, Told
 from skmerge._training import Training
 from skmerge._validation import check_fitted, check_rows, check_training_data, naming
 from skmerge.metrics import observed_r2_score
@@ -67,7 +69,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         Threads over outputs and members; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints each stage of the fit.
+        1 prints each stage of the fit, 2 also each restart and slow iterations. Scikit-learn's callbacks
+        (``set_callbacks``) are told of both; a stop that one asks for ends the level of the task it was told of.
 
     Attributes
     ----------
@@ -165,9 +168,20 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             If X is incomplete or infinite, y infinite or an output never measured, or a parameter out of range.
         """
         self._check_parameters()
-        context = self._init_callback_context(task_name="fit", max_subtasks=None)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata={"sample_weight": sample_weight})
+        context = self._init_callback_context(task_name="fit", max_subtasks=2)
+        before = dict(vars(self))
+        try:
+            return self._fit(X, y, sample_weight, context)
+        except BaseException:  # a refit that fails or is interrupted leaves the old model whole
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X, y, sample_weight, context):
+        data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        context.call_on_fit_task_begin(estimator=self, **data)
         table, n_outputs = check_training_data(self, X, y, sample_weight)
+        self.x_min_, self.x_max_ = table.X.min(axis=0), table.X.max(axis=0)
         d = self.n_features_in_
         if self.n_nodes != "auto" and self.n_nodes * (d + 3) > MAX_GIVEN:
             raise ValueError(
@@ -181,7 +195,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             scaling = scaling.without(offset_column)
         target = table.y - self._offset(table.X, table.y.shape[1])
         bounds, sign = self._exponent_bounds(d), self._sign_mask(d)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        with naming("random_state"):
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         cancelled = threading.Event()
         blend = "learn" if self.blend == "learn" else float(self.blend)
         objectives, rows = [], []
@@ -195,18 +210,23 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             rows.append(seen)
         # One partition of all rows, so that outputs share their folds.
         fold_of = np.random.default_rng(seed).permutation(len(table.X))
-        progress = _Progress(self, context)
+
+        def attributes(net):
+            model = copy(self)
+            model._store([([net], np.ones(1), net.squares, net.squares)], objectives, scaling, n_outputs, offset_column)
+            return vars(model)
+
+        told = Told(self, data, attributes if len(objectives) == 1 else None)
         try:
             # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
             with threadpool_limits(1, user_api="blas"):
-                results = Training(self, sign, seed, fold_of, progress.step).run(objectives, rows)
+                results = Training(self, sign, seed, fold_of, Task(told, context)).run(objectives, rows)
         except BaseException:
             cancelled.set()  # worker threads stop at their next call
             raise
         self._store(results, objectives, scaling, n_outputs, offset_column)
         self.target_names_in_ = names_of(y)
-        self.x_min_, self.x_max_ = table.X.min(axis=0), table.X.max(axis=0)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y, metadata={"sample_weight": sample_weight})
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **data)
         return self
 
     def _check_parameters(self):
@@ -235,6 +255,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             fail("simplify", self.simplify, "give True or False.")
         if not (self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0)):
             fail("n_jobs", self.n_jobs, "give None, a number of threads, or -1 for all cores.")
+        if not (isinstance(self.verbose, (bool, np.bool_)) or number(self.verbose, Integral, 0)):
+            fail("verbose", self.verbose, "give 0, 1 for stages or 2 for restarts as well.")
 
     def _column(self, feature, name):
         if isinstance(feature, str):
@@ -252,7 +274,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         for feature, bound in (self.exponents or {}).items():
             j = self._column(feature, "exponents")
             pair = bound if isinstance(bound, (tuple, list)) else (bound, bound)
-            if len(pair) != 2 or not all(b is None or (isinstance(b, Real) and np.isfinite(b)) for b in pair):
+            numbers = [b for b in pair if b is not None]
+            if len(pair) != 2 or not all(
+                isinstance(b, Real) and not isinstance(b, bool) and np.isfinite(b) for b in numbers
+            ):
                 raise ValueError(f"exponents[{feature!r}]={bound!r}: give a number or a pair (low, high) of them.")
             low[j] = -MAX_EXPONENT if pair[0] is None else pair[0]
             high[j] = MAX_EXPONENT if pair[1] is None else pair[1]
@@ -527,18 +552,3 @@ def _held(value, *factors):
         for factor in (1.0, *factors):
             value = np.clip(value * factor, -limit, limit)
     return value
-
-
-class _Progress:
-    """Reports a stage to the terminal and to scikit-learn's callbacks."""
-
-    def __init__(self, estimator, context):
-        self.estimator = estimator
-        self.context = context
-
-    def step(self, text):
-        if self.estimator.verbose:
-            print(f"[MergedNetRegressor] {text}", flush=True)
-        task = self.context.subcontext(task_name=text)
-        task.call_on_fit_task_begin(estimator=self.estimator)
-        task.call_on_fit_task_end(estimator=self.estimator)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 # A module imports from lower levels only, so there are no cycles. A new module gets its level here.
 LEVELS = [
     {"_ext"},
-    {"_objective", "_validation", "_notation", "metrics", "activation", "datasets"},
+    {"_objective", "_progress", "_validation", "_notation", "metrics", "activation", "datasets"},
     {"_selection", "_committee", "_uncertainty"},
     {"_training", "_formula"},
     {"net"},

@@ -11,9 +11,11 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 pytest.importorskip("matplotlib")
 sys.path.insert(0, str(EXAMPLES))
+import logarithms  # noqa: E402
+import nodes  # noqa: E402
 import plot_laws  # noqa: E402
-import talk  # noqa: E402
-from own_table import read_table  # noqa: E402
+from common import nrmse  # noqa: E402
+from read_table import read_table  # noqa: E402
 
 ROWS = "\n".join(f"{a},{b},{3 * a * b}" for a, b in ((1, 2), (2, 5), (3, 1), (4, 4), (5, 3), (6, 7)))
 GOOD = "a,b,y\n" + ROWS + "\n"
@@ -60,8 +62,24 @@ def changed(line, cell):
         pytest.param("a,b,y\n", (), "0 rows", id="no rows"),
         pytest.param("a,b,y\n1,2,3\n2,3,4\n", (), "2 rows below the names; at least 5", id="too few rows"),
         pytest.param("y,a,b\n" + ROWS.replace("3,1", "soft,1"), (), "the target must be numeric", id="text target"),
-        pytest.param(changed(3, "iron"), (), "line 3, column 'a' is not a number ('iron'); leave", id="text"),
+        pytest.param(
+            changed(3, "iron"), (), "line 3, column 'a' is not a number ('iron'); correct it or leave", id="text"
+        ),
         pytest.param(changed(3, "1_000"), (), "not a number ('1_000')", id="underscore"),
+        pytest.param(changed(3, "2020-01-31"), (), "not a number ('2020-01-31')", id="date"),
+        pytest.param(changed(3, "31.01.2020"), (), "leave the column out with --drop 'a'", id="date with points"),
+        pytest.param(changed(3, "#DIV/0!"), (), "not a number ('#DIV/0!')", id="error of a spreadsheet"),
+        pytest.param(changed(3, "\u22122"), (), "correct it or leave", id="typographic minus"),
+        pytest.param(changed(3, '"1,000"'), (), "if it parts thousands, delete it", id="thousands"),
+        pytest.param(changed(3, '"1.000,5"'), (), "not a number ('1.000,5')", id="thousands and decimal comma"),
+        pytest.param(changed(5, "9" * 400), (), "too large ('9999999999999999999999999999999999999...')", id="huge"),
+        pytest.param("a,b,y\n1,2,3\n", (), "1 rows below the names; at least 5", id="one row"),
+        pytest.param("sep=;\n" + GOOD.replace(",", ";"), (), "the first line is 'sep=;'; delete it", id="Excel's sep"),
+        pytest.param("# measured in May\n" + GOOD, (), "'# measured in May'; delete it", id="remark"),
+        pytest.param(GOOD.replace("b", "y", 1), (), "'y' occurs more than once", id="target twice"),
+        pytest.param("<html>404</html>", (), "no column 'y'; its columns are <html>", id="html"),
+        pytest.param(b"\x1f\x8b\x08\x00abc", (), "not text", id="compressed"),
+        pytest.param('a,b,y\n"' + "1" * 200_000 + '",2,3\n', (), "field limit", id="endless cell"),
         pytest.param(changed(3, "12 mm"), (), "not a number ('12 mm')", id="unit"),
         pytest.param(changed(4, ""), (), "line 4, column 'a' is missing", id="missing"),
         pytest.param(changed(4, "NA"), (), "is missing ('NA')", id="NA"),
@@ -134,6 +152,14 @@ def test_separators_byte_order_mark_blank_and_crlf_lines(tmp_path, separator, st
     assert line[0] == (3 if start == "\n" else 2)
 
 
+def test_quoted_cells(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in GOOD.split()))
+    names, X, y, _ = read_table(path, "y")
+    assert names == ["a", "b"]
+    np.testing.assert_array_equal(y, 3 * X[:, 0] * X[:, 1])
+
+
 def test_decimal_commas(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("a;b;y\n" + "".join(f"{i},5;1e{i};-{i},25\n" for i in range(6)))
@@ -150,7 +176,7 @@ def parabola(low):
 @pytest.mark.parametrize(("low", "error"), [(0.5, 0.0451), (-1, 0.8165)])
 def test_one_node_fits_one_branch_of_the_parabola_and_both_forms_the_same(low, error):
     x, y = parabola(low)
-    (g, e, condition), (older, e_older, condition_older) = (talk.fit_node(x, y, k) for k in ("saturating", "outside"))
+    (g, e, condition), (older, e_older, condition_older) = (nodes.fit_node(x, y, k) for k in ("saturating", "outside"))
     assert e == pytest.approx(error, abs=1e-4)
     assert e_older == pytest.approx(e, rel=1e-4)
     if low == 0.5:  # over both branches the best curve is a step, whose place is hardly decided
@@ -160,27 +186,27 @@ def test_one_node_fits_one_branch_of_the_parabola_and_both_forms_the_same(low, e
 
 def test_two_nodes_fit_the_whole_parabola():
     x, y = parabola(-1)
-    assert talk.fit_node(x, y, "saturating", 2, starts=10)[1] < 0.01
+    assert nodes.fit_node(x, y, "saturating", 2, starts=10)[1] < 0.01
 
 
 @pytest.mark.parametrize("low", [0, -1])
 def test_two_nodes_multiply_half_sum_and_half_difference(low):
     X = np.random.default_rng(0).uniform(low, 1, (100, 2))
-    net = talk.two_node_product(X)
+    net = nodes.two_node_product(X)
     assert net.A_.shape[2] == 2
     beyond = np.random.default_rng(1).uniform(-3, 3, (50, 2))
-    np.testing.assert_allclose(net.predict(talk.halves(beyond)), beyond[:, 0] * beyond[:, 1], atol=1e-6)
+    np.testing.assert_allclose(net.predict(nodes.halves(beyond)), beyond[:, 0] * beyond[:, 1], atol=1e-6)
     exponents = net.A_[0, 0]
     np.testing.assert_allclose(np.sort(exponents.ravel()), [0, 0, 2, 2], atol=1e-6)
 
 
 def test_logarithms_fail_on_sums_and_signs_only():
-    laws = {law.name: law for law in talk.load_formulae()}
+    laws = {law.name: law for law in logarithms.load_formulae()}
     error = {}
     for name in ("product_pos", "series_resistors", "product"):
         X, y = laws[name].sample(200, random_state=0)
         Z, truth = laws[name].sample(200, random_state=1)
-        error[name] = talk.nrmse(talk.log_log(X, y, Z)[0], truth)
+        error[name] = nrmse(logarithms.log_log(X, y, Z)[0], truth)
     assert error["product_pos"] < 1e-10 < 0.3 < error["series_resistors"] < error["product"]
 
 
@@ -192,5 +218,5 @@ def test_the_orbits_part_finds_keplers_law_and_draws(tmp_path, capsys):
 
 
 def test_the_nodes_part_draws(tmp_path):
-    talk.nodes(tmp_path)
+    nodes.nodes(tmp_path)
     assert (tmp_path / "nodes.png").exists()

@@ -1,10 +1,4 @@
-"""MergedNetRegressor: laws recovered, invariances, uncertainty, priors, progress and interruption."""
-
-import signal
-import subprocess
-import sys
-import textwrap
-import time
+"""MergedNetRegressor: laws recovered, invariances, uncertainty and priors."""
 
 import numpy as np
 import pandas as pd
@@ -314,80 +308,7 @@ def test_parameters_survive_clone():
     assert clone(model.set_params(n_nodes="auto")).n_nodes == "auto"
 
 
-# --- progress
-
-
-class Recorder:
-    """Records the stages of a fit."""
-
-    def __init__(self):
-        self.calls = []
-
-    def setup(self, estimator, context):
-        self.calls.append(("setup", context.task_name))
-
-    def teardown(self, estimator, context):
-        self.calls.append(("teardown", context.task_name))
-
-    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
-        self.calls.append(("begin", context.task_name))
-
-    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
-        self.calls.append(("end", context.task_name))
-
-
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_callbacks(n_jobs):
-    recorder = Recorder()
-    model = MergedNetRegressor(n_nodes=12, n_estimators=3, n_jobs=n_jobs, random_state=0).set_callbacks(recorder)
-    model.fit(X, NOISY)
-    assert recorder.calls[0] == ("setup", "fit") and recorder.calls[-1] == ("teardown", "fit")
-    begun = [name for event, name in recorder.calls if event == "begin"]
-    ended = [name for event, name in recorder.calls if event == "end"]
-    assert sorted(begun) == sorted(ended) and begun[0] == "fit" and ended[-1] == "fit"
-    assert sum("member" in name for name in begun) == 3
-    np.testing.assert_array_equal(model.predict(X), fit(X, NOISY, n_nodes=12, n_estimators=3).predict(X))
-
-
-def test_verbose(capsys):
-    fit(X, NOISY, n_nodes=2)
-    assert capsys.readouterr().out == ""
-    fit(X, NOISY, n_nodes=2, verbose=1)
-    printed = capsys.readouterr().out
-    assert "[MergedNetRegressor] 1 nodes: rms residual" in printed and "validation error" in printed
-
-
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_interrupt_leaves_soon_and_nothing_fitted(n_jobs, tmp_path):
-    script = f"""
-        import numpy as np, signal, sys, time
-        from skmerge import MergedNetRegressor
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        rng = np.random.default_rng(0)
-        model = MergedNetRegressor(n_jobs={n_jobs}, random_state=0)
-        print("fitting", flush=True)
-        try:
-            model.fit(rng.normal(size=(4000, 30)), rng.normal(size=4000))
-        except KeyboardInterrupt:
-            print([name for name in vars(model) if name.endswith("_") and name not in {{"n_features_in_"}}], flush=True)
-        else:
-            print("finished", flush=True)
-    """
-    command = [sys.executable, "-c", textwrap.dedent(script)]
-    # elsewhere, for -c looks in its directory first: in a checkout skmerge is not built
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
-    try:
-        assert process.stdout.readline() == "fitting\n"
-        time.sleep(1.5)
-        process.send_signal(signal.SIGINT)
-        begin = time.monotonic()
-        printed = process.stdout.readline()
-        process.wait(timeout=30)
-        assert time.monotonic() - begin < 10  # a second on an idle machine
-    finally:
-        process.kill()
-        process.stdout.close()
-    assert printed == "[]\n"
+# --- large nets
 
 
 def test_a_law_fitted_by_lbfgs_knows_its_std(monkeypatch):

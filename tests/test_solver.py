@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import reference
@@ -6,8 +8,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import least_squares
 
+from skmerge._committee import random_net
 from skmerge._ext import kernel, solver
-from skmerge._objective import Network, Objective, Scaling
+from skmerge._objective import Cancelled, Network, Objective, Scaling
 
 unhurried = settings(deadline=None, max_examples=40)
 inf = np.inf
@@ -333,3 +336,38 @@ def test_arguments_are_only_read(case):
         assert_array_equal(some, other)
     for name, value in case.items():
         assert_array_equal(value, before[name])
+
+
+# --- watched
+
+
+def large():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 2, (1500, 10))
+    weight = np.full(1500, 1 / 1500)
+    bounds = np.full(10, -30.0), np.full(10, 30.0)
+    objective = Objective(X, rng.normal(size=1500), weight, Scaling.of(X, weight), bounds, cancelled=threading.Event())
+    return objective, random_net(objective, 60, True, rng)
+
+
+def test_slow_iterations_are_watched_and_may_end():
+    objective, net = large()
+    assert objective.is_slow(net) and not objective.is_slow(objective.constant())
+    seen = []
+    whole = objective.fit(net, max_iter=6, tol=0.0, report=lambda *told: seen.append(told))
+    assert [iteration for iteration, _ in seen] == list(range(1, 7)) and whole.n_iter == 6
+    assert seen[-1][1] == pytest.approx(whole.squares)
+    short = objective.fit(net, max_iter=6, tol=0.0, report=lambda iteration, _: iteration == 3)
+    assert short.n_iter == 3 and short.squares == pytest.approx(seen[2][1])
+    np.testing.assert_array_equal(short.theta, objective.fit(net, max_iter=3, tol=0.0).theta)
+
+
+def test_a_cancelled_fit_ends_at_its_next_iteration():
+    objective, net = large()
+
+    def report(iteration, squares):
+        assert iteration == 1
+        objective.cancelled.set()
+
+    with pytest.raises(Cancelled):
+        objective.fit(net, max_iter=6, tol=0.0, report=report)

@@ -212,7 +212,7 @@ BAD_WEIGHT = {
     "all but one zero": ([0, 1, 0], "minimum of 2"),
     "NaN": ([1, nan, 1], "contains NaN"),
     "infinity": ([1, inf, 1], "contains infinity"),
-    "text": (["a", "b", "c"], "encode text"),
+    "text": (["a", "b", "c"], "one non-negative number"),
     "complex": (np.ones(3) + 1j, "Complex"),
 }
 

@@ -7,6 +7,7 @@ which needs that product without x_j. Nothing overflows inside them.
 
 import numpy as np
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport fabs
 from scipy.linalg.cython_blas cimport dgemm, dgemv
 
@@ -384,6 +385,7 @@ def loss_gradient(const double[:, ::1] X, const double[::1] y, const double[::1]
     cdef int[::1] slot = np.arange(p, dtype=np.intc)
     cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), J = np.empty(p * BLOCK), f = np.empty(BLOCK)
     cdef double loss = 0.0
+    cdef Py_ssize_t work = 0
     cdef int n_block = BLOCK, n_slots = <int>p, one = 1
     cdef double unit = 1.0
     if y.shape[0] != data.n or weight.shape[0] != data.n:
@@ -394,6 +396,11 @@ def loss_gradient(const double[:, ::1] X, const double[::1] y, const double[::1]
             start = block_index * BLOCK
             loss += residual_block(&data, &net, &slot[0], start, &scratch[0], &f[0], &J[0])
             dgemv("T", &n_block, &n_slots, &unit, &J[0], &n_block, &f[0], &one, &unit, &gradient[0], &one)
+            work += p + 50
+            if work > 1e5:  # 0.02 s or more since the last look for Ctrl-C
+                work = 0
+                with gil:
+                    PyErr_CheckSignals()
     return 0.5 * loss, np.asarray(gradient)
 
 

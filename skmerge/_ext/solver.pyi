@@ -1,9 +1,12 @@
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 F8 = NDArray[np.float64]
 U1 = NDArray[np.uint8]
 
+def is_slow(n: int, m: int) -> bool: ...
 def minimize(
     X: F8,
     y: F8,
@@ -18,4 +21,5 @@ def minimize(
     penalty: F8,
     max_iter: int = 200,
     tol: float = 1e-9,
+    watch: Callable[[int, float], bool] | None = None,
 ) -> tuple[F8, float, int, F8]: ...

@@ -14,6 +14,18 @@ from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
 
 from skmerge._ext.kernel cimport BLOCK, Data, Net, network, residual_block, scratch_size, table
 
+# Squared parameters times blocks of rows, of which about 0.1 s is made.
+cdef double WATCH_WORK = 3e6
+
+
+cdef double iteration_work(Py_ssize_t n, int m) noexcept nogil:
+    return (m + 50.0) * (m + 50.0) * ((n + BLOCK - 1) // BLOCK) + m / 800.0 * m * m
+
+
+def is_slow(Py_ssize_t n, int m):
+    """Whether an iteration on n rows and m free parameters takes some 0.1 s or more."""
+    return iteration_work(n, m) > WATCH_WORK
+
 
 cdef double normal_equations(const Data *data, const Net *net, const int *slot, int m, double *scratch,
                              double *residual, double *J, double *H, double *gradient, double *work) except -1.0 nogil:
@@ -30,7 +42,7 @@ cdef double normal_equations(const Data *data, const Net *net, const int *slot, 
             dsyrk("U", "T", &m, &rows, &unit, J, &rows, &unit, H, &m)
             dgemv("T", &rows, &m, &unit, J, &rows, residual, &one, &unit, gradient, &one)
         work[0] += (m + 50.0) * (m + 50.0)
-        if work[0] > 3e6:  # about 0.1 s since the last look for Ctrl-C
+        if work[0] > WATCH_WORK:  # since the last look for Ctrl-C
             work[0] = 0.0
             with gil:
                 PyErr_CheckSignals()
@@ -54,11 +66,12 @@ cdef double add_penalty(Py_ssize_t p, const int *slot, int m, const double *thet
 def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
              const double[::1] x_mean, const unsigned char[::1] product, const unsigned char[:, ::1] sign,
              const double[::1] theta0, const double[::1] lower, const double[::1] upper, const double[::1] penalty,
-             int max_iter=200, double tol=1e-9):
+             int max_iter=200, double tol=1e-9, watch=None):
     """Minimise [sum w (f - y)^2 + sum penalty theta^2] / 2 for lower <= theta <= upper.
 
     Parameters with ``lower == upper`` stay fixed. Returns theta, twice the loss without the penalty, the number of
-    iterations, and J'J over all parameters (zero rows where fixed).
+    iterations, and J'J over all parameters (zero rows where fixed). ``watch(iteration, squares)`` is called between
+    iterations whenever some 0.1 s have passed; if it returns True the search ends there.
     """
     cdef Data data = table(X, x_scale, x_mean, product)
     cdef Py_ssize_t p = theta0.shape[0], q, l
@@ -84,6 +97,8 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
     cdef double[::1] g = np.empty(max(m, 1)), g_trial = np.empty(max(m, 1)), scale = np.zeros(max(m, 1))
     cdef int[::1] index = np.empty(max(m, 1), dtype=np.intc), active = np.empty(max(m, 1), dtype=np.intc)
     cdef double squares, squares_trial, loss, loss_trial, mu = 1e-3, nu = 2.0, predicted, gain, biggest, work = 0.0, s
+    cdef double unwatched = 0.0, each = iteration_work(data.n, m)
+    cdef bint watched = watch is not None, stop = False
     for q in range(p):
         if slot[q] >= 0:
             index[slot[q]] = <int>q
@@ -133,6 +148,11 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
                                              &H_trial[0], &g_trial[0], &work)
             loss_trial = squares_trial + add_penalty(p, &slot[0], m, &trial[0], &penalty[0],
                                                      &H_trial[0], &g_trial[0])
+            unwatched += each
+            if watched and unwatched > WATCH_WORK:
+                unwatched = 0.0
+                with gil:
+                    stop = watch(it, min(squares, squares_trial))
             if loss_trial < loss and isfinite(loss_trial):
                 gain = (loss - loss_trial) / predicted if predicted > 0.0 else 0.0
                 small = small + 1 if loss - loss_trial <= tol * loss else 0
@@ -144,10 +164,10 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
                 mu *= max(0.2, 1.0 - s * s * s)
                 mu = max(mu, 1e-15)
                 nu = 2.0
-                if small >= 2:
+                if small >= 2 or stop:
                     break
             else:
-                if fabs(predicted) <= 1e-3 * tol * loss:
+                if fabs(predicted) <= 1e-3 * tol * loss or stop:
                     break
                 mu *= nu
                 nu *= 2.0

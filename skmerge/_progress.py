@@ -1,0 +1,96 @@
+"""What a fit is doing: told to the terminal and, as a tree of tasks, to scikit-learn's callbacks."""
+
+import threading
+
+import numpy as np
+
+
+class Silence:
+    """A task of which nobody is told."""
+
+    def begin(self, name, max_subtasks=0, index=None, ordered=True, aside=False):
+        return self
+
+    def end(self, text=None, level=1, net=None):
+        return False
+
+    def iteration(self, count, squares):
+        return False
+
+
+SILENCE = Silence()
+
+
+class Task:
+    """A task of a fit; ``begin`` starts a subtask of it.
+
+    Parameters
+    ----------
+    told : Told
+    context : sklearn.callback.CallbackContext
+    where : str
+        What the terminal prints before the task's own text.
+    aside : bool
+    """
+
+    def __init__(self, told, context, where="", aside=False):
+        self.told, self.context, self.where, self.aside = told, context, where, aside
+
+    def begin(self, name, max_subtasks=0, index=None, ordered=True, aside=False):
+        """A subtask.
+
+        ``index``: its number among siblings that may run at once; ``ordered``: its own subtasks run in turn;
+        ``aside``: its nets are not what the fit may end with.
+        """
+        with self.told.lock:
+            context = self.context.subcontext(name, index, max_subtasks, ordered)
+            context.call_on_fit_task_begin(estimator=self.told.estimator, **self.told.data)
+        where = f"{self.where}{name} {index}: " if index is not None and max_subtasks != 0 else self.where
+        return Task(self.told, context, where, self.aside or aside)
+
+    def end(self, text=None, level=1, net=None):
+        """End the task: print the text if verbose is that high; whether a callback asks its siblings to stop."""
+        told = self.told
+        with told.lock:
+            if text is not None and told.estimator.verbose >= level:
+                print(f"[{type(told.estimator).__name__}] {self.where}{text}", flush=True)
+            known = net is not None and told.attributes is not None and not self.aside
+            fitted = (lambda: told.attributes(net)) if known else None
+            return self.context.call_on_fit_task_end(
+                estimator=told.estimator, reconstruction_attributes=fitted, **told.data
+            )
+
+    def iteration(self, count, squares):
+        """One iteration of the optimiser: whether a callback asks to end it."""
+        return self.begin("iteration").end(f"iteration {count}: {rms(squares)}", level=2)
+
+
+class Told:
+    """Whom the tasks of one fit are told to. One at a time, whatever threads they run in.
+
+    Parameters
+    ----------
+    estimator : MergedNetRegressor
+    data : dict of X, y and metadata, as scikit-learn's callbacks take them.
+    attributes : callable(Network) or None
+        What the estimator would be with that net, for callbacks that ask for one to evaluate.
+    """
+
+    def __init__(self, estimator, data, attributes=None):
+        self.estimator, self.data, self.attributes = estimator, data, attributes
+        self.lock = threading.RLock()  # a callback may itself fit
+
+
+def rms(squares):
+    return f"rms residual {np.sqrt(max(squares, 0.0)):.3g} of std(y)"
+
+
+def refine(parent, name, objective, net, penalty, max_iter, tol):
+    """``objective.fit`` told as a subtask: the fitted net, and whether a callback asks for no more of them.
+
+    Iterations are subtasks of it where each takes 0.1 s or more; of shorter ones there are thousands a second.
+    """
+    slow = objective.is_slow(net)
+    task = parent.begin(name, max_iter if slow else 0)
+    net = objective.fit(net, penalty, max_iter, tol, task.iteration if slow else None)
+    return net, task.end(f"{name}: {rms(net.squares)} after {net.n_iter} iterations", level=2, net=net)
