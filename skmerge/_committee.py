@@ -116,7 +116,7 @@ def train_member(objective, recipe, fold, seeds, penalty):
         objective = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
     start = objective
     if objective.n > MAX_ROWS:
-        start = objective.subset(np.sort(rng.choice(objective.n, MAX_ROWS, replace=False)))
+        start = objective.subset(np.sort(rng.choice(objective.n, MAX_ROWS, replace=False))).rounded()
     net = random_net(start, recipe.n_nodes, recipe.products, rng)
     group, unit = penalty_groups(start, net)
     n_groups = group.max() + 1

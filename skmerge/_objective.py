@@ -13,6 +13,27 @@ MAX_CURVATURE = 2000  # parameters whose covariance is kept, 32 MB
 # Multiply-adds of one Levenberg-Marquardt iteration, (n_rows + n_parameters / 3) n_parameters^2, above which L-BFGS
 # takes over (0.1 s).
 MAX_NORMAL_EQUATIONS = 2e9
+# Binary digits that a search sees of a number. Other units change the last of 53 digits and with it, once in 10^6
+# numbers, one of 32; what is lost, 1e-10, counts for a law without noise alone.
+DIGITS = 32
+
+
+def rounded(value, spread):
+    """value to DIGITS of itself or of its spread, whichever is finer, so that other units leave the same number."""
+    with np.errstate(under="ignore"):
+        own = np.frexp(value)[1]
+        # 0.37: a spread of exactly a power of two is on no step; 16: a constant column is rounded all the same.
+        size = np.maximum(own - 16, np.minimum(own, np.floor(np.log2(spread) + 0.37) if spread > 0 else own))
+        digits = (DIGITS - size).astype(int)
+        return np.ldexp(np.rint(np.ldexp(value, digits)), -digits)
+
+
+def in_units(x, unit, weight):
+    """One column in its unit, held within the range of float, rounded."""
+    with np.errstate(over="ignore"):
+        z = np.clip(x / unit, -1.7e308, 1.7e308)
+    held = np.clip(z, -1e150, 1e150)
+    return rounded(z, np.sqrt(weight @ (held - weight @ held) ** 2))
 
 
 @dataclass(frozen=True)
@@ -43,14 +64,17 @@ class Scaling:
             share = weight[nonzero].sum()
             zeros[j] = not nonzero.all()
             if share > 0:
-                log = np.log(np.abs(x[nonzero]))
-                center = weight[nonzero] @ log / share
-                x_scale[j] = np.exp(center)
-                spread[j] = weight[nonzero] @ (log - center) ** 2 / share
+                # Whole powers of two apart: the logarithm of 1e30 is 1e-14 off, and its exponential as much.
+                power = np.frexp(np.abs(x).max())[1]
+                log = np.log2(np.ldexp(np.abs(x[nonzero]), -power))
+                x_scale[j] = np.ldexp(np.exp2(weight[nonzero] @ log / share), power)
+            z = in_units(x, x_scale[j], weight)
+            if share > 0:
+                log = np.log(np.abs(z[nonzero]))
+                spread[j] = weight[nonzero] @ (log - weight[nonzero] @ log / share) ** 2 / share
             product[j] = share >= 0.9 - 1e-9 and spread[j] > 1e-20  # 9 of 10 rows may sum to less than 0.9
             signed[j] = product[j] and x.min() < 0 < x.max()
-            with np.errstate(over="ignore"):
-                z = np.clip(x / x_scale[j], -1e150, 1e150)  # so that squares stay within the range of float
+            z = np.clip(z, -1e150, 1e150)  # so that squares stay within the range of float
             x_mean[j] = weight @ z
             slope[j] = weight @ (z - x_mean[j]) ** 2
         return cls(x_scale, x_mean, product, zeros, signed, slope, spread)
@@ -169,6 +193,17 @@ class Objective:
         part.__dict__.update(self.__dict__)
         part.X, part.y = np.ascontiguousarray(self.X[rows]), self.y[rows]
         part.weight = self.weight[rows] / self.weight[rows].sum()
+        return part
+
+    def rounded(self):
+        """The same objective in scaled units, to DIGITS: other units of X and y leave every number as it is."""
+        part = object.__new__(Objective)
+        part.__dict__.update(self.__dict__)
+        part.X = np.empty(self.X.shape)
+        for j, unit in enumerate(self.scaling.x_scale):
+            part.X[:, j] = in_units(self.X[:, j], unit, self.weight)
+        part.y = rounded(self.y, 1.0)
+        part.scaling = replace(self.scaling, x_scale=np.ones(self.d))
         return part
 
     def _geometry(self):

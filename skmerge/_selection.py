@@ -11,6 +11,7 @@ from skmerge._objective import MAX_EXPONENT, Network
 
 # Residuals below this are rounding; relative to the variance of y.
 ROUNDING = 1e-14
+EXHAUSTED = 1e-17  # of a law without noise this is left: the data are rounded to 1e-10
 # Values an exponent is offered: zero, thirds and halves up to 3, then whole numbers.
 SIMPLE = np.unique(np.outer([-1, 1], [0, 1 / 3, 1 / 2, 2 / 3, 1, 3 / 2, 2, 5 / 2, 3, 4, 5, 6]))
 START_EXPONENTS = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
@@ -140,7 +141,7 @@ class LawSearch:
             path.append(beam[0])
             self.progress(f"{len(path) - 1} nodes: rms residual {np.sqrt(beam[0].squares):.3g} of std(y)")
             if self.n_nodes is None:
-                enough = beam[0].squares < 1e-20
+                enough = beam[0].squares < EXHAUSTED
                 crowded = (beam[0].n_free - beam[0].n_nodes) > objective.n
                 patience = 3 if beam[0].n_free < 60 else 2  # nodes that may bring nothing before the search ends
                 stalled = len(path) > patience + 2 and min(criterion(objective, net) for net in path[-patience:]) > min(

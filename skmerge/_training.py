@@ -13,6 +13,7 @@ SHORT = 10  # free parameters
 FEW_ROWS = 20  # below, a committee has nothing to learn from
 FOLDS = 5
 BIG = 20_000  # rows above which a law is searched on SEARCH_ROWS of them and then fitted to all
+EXACT = 1e-12  # squares, in units of var(y), below which the rounding of the data may show in a law
 
 
 class Training:
@@ -46,7 +47,8 @@ class Training:
         results : list of (members, weights, error, noise)
             Networks, their weights, and squared errors in units of var(y): of new rows, and of that the noise.
         """
-        laws = [None] * len(objectives)
+        exact, laws = objectives, [None] * len(objectives)
+        objectives = [objective.rounded() if objective.n <= BIG else objective for objective in exact]
         if self.n_nodes == "auto" or self.n_nodes <= _selection.MAX_NODES:
             jobs = (
                 delayed(_search_law)(
@@ -79,7 +81,7 @@ class Training:
                 if better or committee[2] < self._honest_error(objective, k, rows[k], law, committee[2]):
                     results.append(committee)
                     continue
-            results.append(self._law_members(objective, rows[k], law))
+            results.append(self._law_members(objective, exact[k], rows[k], law))
         return results
 
     def _honest_error(self, objective, k, rows, law, limit):
@@ -100,8 +102,11 @@ class Training:
                 break
         return total
 
-    def _law_members(self, objective, rows, law):
+    def _law_members(self, objective, exact, rows, law):
         net, error, search = law
+        if net.squares < EXACT:
+            net = exact.fit(net, search.penalties(net), max_iter=100, tol=1e-12)
+            objective = exact
         members = [net]
         if self.n_estimators != "auto" and self.n_estimators > 1 and objective.n > 1:
             members = []
@@ -140,7 +145,7 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progr
     rng = np.random.default_rng(seeds)
     sample = objective
     if objective.n > BIG:
-        sample = objective.subset(np.sort(rng.choice(objective.n, _selection.SEARCH_ROWS, replace=False)))
+        sample = objective.subset(np.sort(rng.choice(objective.n, _selection.SEARCH_ROWS, replace=False))).rounded()
         folds = None
     if folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
