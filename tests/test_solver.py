@@ -271,6 +271,34 @@ def test_lbfgs_follows_a_law_below_the_noise():
     assert_allclose(net.nodes[0, :2], [1.5, -1.0], atol=1e-7)
 
 
+# --- threads
+
+
+@pytest.mark.parametrize("n", [kernel.PART, 2 * kernel.PART + 100])
+def test_threads_leave_every_bit_of_a_fit_as_it_is(n):
+    rng = np.random.default_rng(0)
+    X, weight = rng.uniform(0.5, 2, (n, 2)), rng.uniform(0.5, 1.5, n) / n
+    y = 2 * X[:, 0] ** 1.5 / X[:, 1] + 0.1 * rng.normal(size=n)
+    case = dict(
+        X=X, y=y, weight=weight, x_scale=np.ones(2), x_mean=np.zeros(2), product=np.ones(2, np.uint8),
+        sign=np.zeros((1, 2), np.uint8), theta0=np.array([1.0, -0.5, -1.0, 0, 0, 0]),
+        lower=np.array([-30, -30, -inf, 0, 0, -inf]), upper=np.array([30, 30, inf, 0, 0, inf]),
+        penalty=np.full(6, 1e-6),
+    )  # fmt: skip
+    one = solver.minimize(**case)
+    for n_threads in (2, 5):
+        for some, other in zip(one, solver.minimize(**case, n_threads=n_threads), strict=True):
+            assert_array_equal(other, some)
+    theta, squares, _, JTJ = one
+    twin = {name: case[name] for name in ("X", "y", "weight", "x_scale", "x_mean", "product", "sign")}
+    assert_allclose(theta[:3], [1.5, -1, -2], atol=0.05)
+    assert_allclose(squares, 2 * reference.loss(**twin, theta=theta), rtol=1e-10)
+    free = [0, 1, 2, 5]
+    expected, gradient = reference.normal_equations(**twin, theta=theta, penalty=case["penalty"])
+    assert_allclose(JTJ[np.ix_(free, free)], (expected - np.diag(case["penalty"]))[np.ix_(free, free)], rtol=1e-9)
+    assert np.abs(gradient[free]).max() < 1e-4
+
+
 # --- units
 
 

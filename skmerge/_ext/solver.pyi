@@ -18,4 +18,5 @@ def minimize(
     penalty: F8,
     max_iter: int = 200,
     tol: float = 1e-9,
+    n_threads: int = 1,
 ) -> tuple[F8, float, int, F8]: ...

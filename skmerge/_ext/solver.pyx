@@ -12,6 +12,8 @@ from libc.string cimport memcpy, memset
 from scipy.linalg.cython_blas cimport dgemv, dsyrk
 from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
 
+from skmerge._ext.kernel import PART, in_parts
+
 from skmerge._ext.kernel cimport BLOCK, Data, Net, network, residual_block, scratch_size, table
 
 
@@ -37,6 +39,39 @@ cdef double normal_equations(const Data *data, const Net *net, const int *slot, 
     return total
 
 
+def equations_of(const double[:, ::1] X, const double[::1] y, const double[::1] root, const double[::1] x_scale,
+                 const double[::1] x_mean, const unsigned char[::1] product, const double[::1] theta,
+                 const unsigned char[:, ::1] sign, const int[::1] slot, int m):
+    """function(start, stop): sum of squares, J'J and J'r of these rows, at what theta holds when it is called."""
+    def part(Py_ssize_t start, Py_ssize_t stop):
+        cdef Data data = table(X[start:stop], x_scale, x_mean, product)
+        cdef Net net = network(theta, sign, data.d)
+        cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), residual = np.empty(BLOCK)
+        cdef double[::1] J = np.empty(m * BLOCK + 1), H = np.empty(m * m + 1), g = np.empty(m + 1)
+        cdef double squares, work = 0.0
+        data.y, data.root_weight = &y[start], &root[start]
+        with nogil:
+            squares = normal_equations(&data, &net, &slot[0], m, &scratch[0], &residual[0], &J[0], &H[0], &g[0], &work)
+        return squares, np.asarray(H), np.asarray(g)
+
+    return part
+
+
+cdef double sum_of_parts(equations, Py_ssize_t n, int n_threads, int m, double *H, double *gradient) except -1.0:
+    cdef double total = 0.0
+    cdef const double[::1] more_H, more_g
+    cdef Py_ssize_t q
+    memset(H, 0, m * m * sizeof(double))
+    memset(gradient, 0, m * sizeof(double))
+    for squares, more_H, more_g in in_parts(equations, n, n_threads):
+        total += squares
+        for q in range(m * m):
+            H[q] += more_H[q]
+        for q in range(m):
+            gradient[q] += more_g[q]
+    return total
+
+
 cdef double add_penalty(Py_ssize_t p, const int *slot, int m, const double *theta, const double *penalty,
                         double *H, double *gradient) noexcept nogil:
     cdef Py_ssize_t q
@@ -54,7 +89,7 @@ cdef double add_penalty(Py_ssize_t p, const int *slot, int m, const double *thet
 def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
              const double[::1] x_mean, const unsigned char[::1] product, const unsigned char[:, ::1] sign,
              const double[::1] theta0, const double[::1] lower, const double[::1] upper, const double[::1] penalty,
-             int max_iter=200, double tol=1e-9):
+             int max_iter=200, double tol=1e-9, int n_threads=1):
     """Minimise [sum w (f - y)^2 + sum penalty theta^2] / 2 for lower <= theta <= upper.
 
     Parameters with ``lower == upper`` stay fixed. Returns theta, twice the loss without the penalty, the number of
@@ -66,7 +101,7 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
         raise ValueError(f"theta0 has {p} entries, lower {lower.shape[0]}, upper {upper.shape[0]} and penalty "
                          f"{penalty.shape[0]}; they must be equal.")
     cdef double[::1] theta = np.clip(theta0, lower, upper), trial = np.array(theta)
-    cdef Net net = network(theta, sign, data.d), trial_net = network(trial, sign, data.d)
+    cdef Net net = network(trial, sign, data.d)
     cdef int[::1] slot = np.full(p, -1, dtype=np.intc)
     cdef int m = 0, n_active, info, one = 1, it = 0, small = 0
     for q in range(p):
@@ -87,8 +122,14 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
     for q in range(p):
         if slot[q] >= 0:
             index[slot[q]] = <int>q
+    cdef bint parts = data.n > PART
+    equations = equations_of(X, y, root, x_scale, x_mean, product, trial, sign, slot, m) if parts else None
     with nogil:
-        squares = normal_equations(&data, &net, &slot[0], m, &scratch[0], &residual[0], &J[0], &H[0], &g[0], &work)
+        if parts:
+            with gil:
+                squares = sum_of_parts(equations, data.n, n_threads, m, &H[0], &g[0])
+        else:
+            squares = normal_equations(&data, &net, &slot[0], m, &scratch[0], &residual[0], &J[0], &H[0], &g[0], &work)
         loss = squares + add_penalty(p, &slot[0], m, &theta[0], &penalty[0], &H[0], &g[0])
         while it < max_iter and m and mu < 1e16 and loss > 0.0:
             it += 1
@@ -129,8 +170,12 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
                 for l in range(n_active):
                     s += step[l] * (H[active[q] * m + active[l]] if l <= q else H[active[l] * m + active[q]])
                 predicted -= step[q] * (2.0 * g[active[q]] + s)
-            squares_trial = normal_equations(&data, &trial_net, &slot[0], m, &scratch[0], &residual[0], &J[0],
-                                             &H_trial[0], &g_trial[0], &work)
+            if parts:
+                with gil:
+                    squares_trial = sum_of_parts(equations, data.n, n_threads, m, &H_trial[0], &g_trial[0])
+            else:
+                squares_trial = normal_equations(&data, &net, &slot[0], m, &scratch[0], &residual[0], &J[0],
+                                                 &H_trial[0], &g_trial[0], &work)
             loss_trial = squares_trial + add_penalty(p, &slot[0], m, &trial[0], &penalty[0],
                                                      &H_trial[0], &g_trial[0])
             if loss_trial < loss and isfinite(loss_trial):
