@@ -109,7 +109,7 @@ def plan(objective, n_estimators, n_nodes):
     return [(recipes[i % len(recipes)], i // len(recipes) % n_folds) for i in range(n_estimators)], n_folds
 
 
-def train_member(objective, recipe, fold, seeds, penalty):
+def train_member(objective, recipe, fold, seeds, penalty, n_threads=1):
     """One net of the rows outside ``fold`` and its penalties; penalty "auto" (evidence) or a number for all slopes."""
     rng = np.random.default_rng(seeds)
     if fold is not None:
@@ -138,13 +138,13 @@ def train_member(objective, recipe, fold, seeds, penalty):
             update = evidence(start, net, group, unit, strength)
             strength = np.sqrt(strength * update) if round_ < 2 else update
     if start is not objective:
-        net = objective.fit(net, weights(), max_iter=30, tol=1e-4)
+        net = objective.fit(net, weights(), max_iter=30, tol=1e-4, n_threads=n_threads)
     return net, weights()
 
 
-def refit_member(objective, net, weights):
+def refit_member(objective, net, weights, n_threads=1):
     """The net, from where it is, on all rows."""
-    return objective.fit(net, weights, max_iter=60, tol=1e-5)
+    return objective.fit(net, weights, max_iter=60, tol=1e-5, n_threads=n_threads)
 
 
 def evidence(objective, net, group, unit, strength):

@@ -240,20 +240,20 @@ class Objective:
             lower[d + 2] = upper[d + 2] = 0.0 if kind == "product" else 1.0
         return lower, upper
 
-    def fit(self, net, penalty=None, max_iter=60, tol=1e-7):
-        """Least squares from net's parameters on; returns the fitted Network."""
+    def fit(self, net, penalty=None, max_iter=60, tol=1e-7, n_threads=1):
+        """Least squares from net's parameters on; returns the fitted Network, the same for any n_threads."""
         if self.cancelled is not None and self.cancelled.is_set():
             raise Cancelled
         penalty = np.zeros(len(net.theta)) if penalty is None else penalty
         if (self.n + net.n_free / 3) * float(net.n_free) ** 2 > MAX_NORMAL_EQUATIONS:
-            return self._fit_lbfgs(net, penalty, max_iter, tol)
+            return self._fit_lbfgs(net, penalty, max_iter, tol, n_threads)
         theta, squares, _, JTJ = solver.minimize(
             self.X, self.y, self.weight, *self._geometry(), net.sign, net.theta, net.lower, net.upper, penalty,
-            max_iter, tol,
+            max_iter, tol, n_threads,
         )  # fmt: skip
         return replace(net, theta=theta, squares=squares, JTJ=JTJ)
 
-    def _fit_lbfgs(self, net, penalty, max_iter, tol):
+    def _fit_lbfgs(self, net, penalty, max_iter, tol, n_threads=1):
         free = np.flatnonzero(net.lower < net.upper)
         theta = np.clip(net.theta, net.lower, net.upper)
         # Unit curvature of the linear model: slopes in units of the features' spread.
@@ -266,7 +266,9 @@ class Objective:
             if self.cancelled is not None and self.cancelled.is_set():
                 raise Cancelled
             theta[free] = z * unit
-            value, gradient = kernel.loss_gradient(self.X, self.y, self.weight, *self._geometry(), theta, net.sign)
+            value, gradient = kernel.loss_gradient(
+                self.X, self.y, self.weight, *self._geometry(), theta, net.sign, n_threads
+            )
             value += 0.5 * float(penalty @ theta**2)
             return value, (gradient[free] + penalty[free] * theta[free]) * unit
 

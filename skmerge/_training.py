@@ -34,6 +34,10 @@ class Training:
         self.sign, self.seed, self.fold_of, self.step = sign, seed, fold_of, step
         self.parallel = Parallel(n_jobs=effective_n_jobs(net.n_jobs), prefer="threads", return_as="generator")
 
+    def _threads(self, n_tasks):
+        """Threads for each of so many tasks that run at once, where it has rows for them."""
+        return max(1, self.parallel.n_jobs // n_tasks)
+
     def folds(self, rows, n_folds):
         """Folds of an output's rows; fewer than n_folds if there are fewer rows."""
         rank = np.argsort(np.argsort(self.fold_of[rows]))
@@ -60,6 +64,7 @@ class Training:
                     self.simplify,
                     self.folds(rows[k], FOLDS if objective.n > 2 * FOLDS else objective.n),
                     self.step if self.parallel.n_jobs == 1 else None,
+                    self._threads(len(objectives)),
                 )
                 for k, objective in enumerate(objectives)
             )
@@ -127,7 +132,7 @@ class Training:
         def train(i, recipe, f):
             left_out = None if f is None else parts[f]
             seeds = np.random.SeedSequence([self.seed, k, i])
-            return _committee.train_member(objective, recipe, left_out, seeds, self.penalty)
+            return _committee.train_member(objective, recipe, left_out, seeds, self.penalty, self._threads(len(plan)))
 
         jobs = (delayed(train)(i, recipe, f) for i, (recipe, f) in enumerate(plan))
         trained = []
@@ -136,11 +141,12 @@ class Training:
             self.step(f"output {k}: member {len(trained)} of {len(plan)}, {net.n_nodes} nodes")
         nets = [net for net, _ in trained]
         keep, share, error, noise = _committee.combine(objective, plan, nets, parts, self.n_estimators == 1)
-        jobs = (delayed(_committee.refit_member)(objective, *trained[i]) for i in keep)
+        threads = self._threads(len(keep))
+        jobs = (delayed(_committee.refit_member)(objective, *trained[i], threads) for i in keep)
         return list(self.parallel(jobs)), share, error, noise
 
 
-def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progress):
+def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progress, n_threads=1):
     """The law of one output: (net, cross-validated squared error in units of var(y), search)."""
     rng = np.random.default_rng(seeds)
     sample = objective
@@ -157,7 +163,7 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, progr
     best = _selection.simplest_of_the_best(nets, errors)
     net = nets[best]
     if sample is not objective:
-        net = objective.fit(net, search.penalties(net), max_iter=50, tol=1e-8)
+        net = objective.fit(net, search.penalties(net), max_iter=50, tol=1e-8, n_threads=n_threads)
     return net, float(errors[best]), search
 
 

@@ -19,7 +19,7 @@ from skmerge._validation import check_fitted, check_rows, check_training_data, n
 from skmerge.metrics import observed_r2_score
 
 MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
-CHUNK = 16_384  # rows predicted at a time by one thread
+CHUNK = 16_384  # rows whose standard deviations are predicted at a time by one thread
 
 
 class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -331,15 +331,11 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             constant = self.D_[e, k] + self.blend_[e, k].mean() * self.y_mean_[k]
             yield self.estimator_weight_[e, k], np.append(np.hstack(nodes).ravel(), constant), sign[e]
 
-    def _over_rows(self, function, X):
-        """function(rows of X) chunk by chunk, in threads; the chunks do not show in the result."""
-        chunks = [X[start : start + CHUNK] for start in range(0, len(X), CHUNK)]
-        if len(chunks) == 1:
-            return function(X)
+    def _over_chunks(self, function, X):
+        """function(rows of X), two arrays, chunk by chunk in threads; the chunks bound what it needs beside them."""
+        chunks = (X[start : start + CHUNK] for start in range(0, max(len(X), 1), CHUNK))
         done = Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads")(delayed(function)(c) for c in chunks)
-        if isinstance(done[0], tuple):
-            return tuple(np.concatenate(part) for part in zip(*done, strict=True))
-        return np.concatenate(done)
+        return tuple(np.concatenate(part) for part in zip(*done, strict=True))
 
     def _shaped(self, values):
         return values[:, 0] if self._n_outputs is None else values
@@ -373,8 +369,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 "return_std: a single net of so many parameters or rows keeps no covariance; fit with n_estimators=10."
             )
         if not return_std:
-            return self._shaped(self._over_rows(self._predict_rows, X) + self._offset(X, len(self.y_scale_)))
-        mean, std = self._over_rows(self._predict_moments, X)
+            return self._shaped(self._predict_rows(X) + self._offset(X, len(self.y_scale_)))
+        mean, std = self._over_chunks(self._predict_moments, X)
         if return_std == "measurement":
             with np.errstate(over="ignore"):
                 std = _held(np.hypot(std, self.noise_std_))
@@ -389,10 +385,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         return self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
 
     def _predict_rows(self, X):
-        out = np.zeros((len(X), len(self.y_scale_)))
+        out, n_threads = np.zeros((len(X), len(self.y_scale_))), effective_n_jobs(self.n_jobs)
         for k, scale in enumerate(self.y_scale_):
             for weight, theta, sign in self._members(k):
-                out[:, k] += weight * kernel.predict(X, *self._geometry(), theta, sign)
+                out[:, k] += weight * kernel.predict(X, *self._geometry(), theta, sign, n_threads)
             out[:, k] = _held(out[:, k], scale)
         return out
 
@@ -432,10 +428,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             Units of y per unit of x. A callable offset is differentiated by central differences.
         """
         X = self._check_rows(X)
-        out = np.zeros((len(X), len(self.y_scale_), X.shape[1]))
+        out, n_threads = np.zeros((len(X), len(self.y_scale_), X.shape[1])), effective_n_jobs(self.n_jobs)
         for k, scale in enumerate(self.y_scale_):
             for weight, theta, sign in self._members(k):
-                gradient = kernel.input_gradient(X, *self._geometry(), theta, sign)
+                gradient = kernel.input_gradient(X, *self._geometry(), theta, sign, n_threads)
                 with np.errstate(over="ignore"):
                     out[:, k] = _held(out[:, k] + _held(gradient, weight, scale))
         if self.offset_column_ is not None:
