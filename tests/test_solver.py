@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import reference
@@ -269,6 +271,75 @@ def test_lbfgs_follows_a_law_below_the_noise():
     net = objective._fit_lbfgs(start, np.zeros(6), max_iter=500, tol=1e-7)
     assert net.squares < 1e-15
     assert_allclose(net.nodes[0, :2], [1.5, -1.0], atol=1e-7)
+
+
+# --- dense least squares on the Jacobian itself
+
+
+def two_products(X, noise, rng):
+    """Objective of the sum of two products, a start nearby, and the law."""
+    n = len(X)
+
+    def law(X):
+        return 3 * X[:, 0] ** 1.5 / X[:, 1] + 2 * X[:, 0] * X[:, 1] ** 2
+
+    y, weight = law(X) + noise * law(X).std() * rng.normal(size=n), np.full(n, 1 / n)
+    objective = Objective(X, y, weight, Scaling.of(X, weight), (np.full(2, -30.0), np.full(2, 30.0)))
+    net = objective.constant()
+    for A in ([1.2, -0.8], [0.8, 1.7]):
+        lower, upper = objective.node_bounds("product")
+        node = np.array([*A, -2 / objective.y_scale, 0, 0])
+        net = net.with_node(node, lower, upper, np.zeros(2, np.uint8))
+    return objective, net.pinned(len(net.theta) - 1, 0.0), law
+
+
+def dense(objective, net):
+    """scipy's trust region on J, which does not square its condition number."""
+    free, theta = np.flatnonzero(net.lower < net.upper), net.theta.copy()
+
+    def parts(z):
+        theta[free] = z
+        return kernel.jacobian(objective.X, objective.y, objective.weight, *objective._geometry(), theta, net.sign)
+
+    found = least_squares(
+        lambda z: parts(z)[0], net.theta[free], lambda z: parts(z)[1][:, free], (net.lower[free], net.upper[free]),
+        x_scale="jac", ftol=1e-15, xtol=1e-15, gtol=1e-15, max_nfev=2000,
+    )  # fmt: skip
+    theta[free] = found.x
+    condition = np.linalg.cond(found.jac / np.linalg.norm(found.jac, axis=0))
+    return replace(net, theta=theta, squares=2 * found.cost), condition
+
+
+@pytest.mark.parametrize(("width", "condition", "error"), [(1.0, 50, 1e-13), (1e-2, 1e7, 1e-12), (1e-3, 1e10, 1e-6)])
+def test_normal_equations_with_unit_columns_lose_nothing_to_dense_least_squares(width, condition, error):
+    """Not in what they predict: columns that are nearly alike leave parameters open, not the value."""
+    rng = np.random.default_rng(0)
+    X, new = (1 + width * rng.uniform(-0.5, 0.5, (n, 2)) for n in (100, 1000))
+    objective, start, law = two_products(X, 0.0, rng)
+    net = objective.fit(start, max_iter=2000, tol=1e-12)
+    peer, found = dense(objective, start)
+    assert found > condition
+    for fitted in (net, peer):
+        off = objective.predict(fitted, new) * objective.y_scale - law(new)
+        assert np.sqrt(np.mean(off**2)) < error * law(new).std()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_ways_agree_on_new_rows_for_several_nodes(seed):
+    """Each from the same start; where there are several minima, in what they are worth."""
+    rng = np.random.default_rng(seed)
+    X, new = (rng.uniform(0.5, 4, (n, 2)) for n in (100, 1000))
+    objective, start, law = two_products(X, 0.05, rng)
+    errors = []
+    for net in (
+        objective.fit(start, max_iter=2000, tol=1e-12),
+        objective._fit_lbfgs(start, np.zeros(len(start.theta)), max_iter=20000, tol=1e-10),
+        dense(objective, start)[0],
+    ):
+        off = objective.predict(net, new) * objective.y_scale - law(new)
+        errors.append(np.sqrt(np.mean(off**2)) / law(new).std())
+    assert max(errors) < 0.03  # of 5 % noise, five parameters and 100 rows
+    assert_allclose(errors, errors[0], rtol=0.02)
 
 
 # --- threads

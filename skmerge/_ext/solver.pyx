@@ -1,7 +1,9 @@
 """Levenberg-Marquardt with bounds for one output of the blended net, on blocked normal equations.
 
-scipy.optimize.least_squares solves the same problem; at 200 rows and 15 parameters its own work is many times that of
-a whole iteration here, and the search for a law is a thousand such fits.
+scipy.optimize.least_squares solves the same problem on J itself; at 200 rows and 15 parameters its own work is many
+times that of a whole iteration here, and the search for a law is a thousand such fits. J'J squares the condition of J,
+but damping is relative to each column, and each iteration mends what the last one rounded: of two products of nearly
+constant features, conditions 70 to 7e15, both ways predict alike (tests/test_solver.py).
 """
 
 import numpy as np
