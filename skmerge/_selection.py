@@ -279,7 +279,7 @@ class LawSearch:
             left = columns - basis @ (basis.T @ columns)
             size = (left**2).sum(axis=0)
             amplitude = (target * left).sum(axis=0) / size
-            gain = (residual**2).sum() - ((target - amplitude * left) ** 2).sum(axis=0)
+            gain = (residual**2).sum() - (target**2).sum(axis=0) + amplitude**2 * size
             return gain, amplitude / norm, size
 
     def _node(self, kind, A, sign, factor, saturating=False):

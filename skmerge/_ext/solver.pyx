@@ -198,10 +198,9 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
                     break
                 mu *= nu
                 nu *= 2.0
-    JTJ = np.zeros((p, p))
-    free = np.asarray(index)[:m]
-    full = np.asarray(H)[:m * m].reshape(m, m)
-    full = np.tril(full) + np.tril(full, -1).T  # the upper triangle of a column-major matrix
-    full[np.diag_indices(m)] -= np.asarray(penalty)[free]
-    JTJ[np.ix_(free, free)] = full
-    return np.asarray(theta), squares, it, JTJ
+    cdef double[:, ::1] JTJ = np.zeros((p, p))
+    for q in range(m):
+        for l in range(q + 1):  # the upper triangle of a column-major matrix
+            s = H[q * m + l] - (penalty[index[q]] if l == q else 0.0)
+            JTJ[index[q], index[l]] = JTJ[index[l], index[q]] = s
+    return np.asarray(theta), squares, it, np.asarray(JTJ)
