@@ -13,7 +13,7 @@ MAX_CURVATURE = 2000  # parameters whose covariance is kept, 32 MB
 # Multiply-adds of one Levenberg-Marquardt iteration, (n_rows + n_parameters / 3) n_parameters^2, above which L-BFGS
 # takes over (0.1 s).
 MAX_NORMAL_EQUATIONS = 2e9
-# Binary digits that a search sees of a number. Other units change the last of 53 digits and with it, once in 10^6
+# Binary digits that a search sees of a number. Other units change the last of 53 digits and with it, once in 10^5
 # numbers, one of 32; what is lost, 1e-10, counts for a law without noise alone.
 DIGITS = 32
 
