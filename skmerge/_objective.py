@@ -20,12 +20,16 @@ DIGITS = 32
 
 def rounded(value, spread):
     """value to DIGITS of itself or of its spread, whichever is finer, so that other units leave the same number."""
+    # 0.37: a spread of exactly a power of two is on no step; 16: a constant column is rounded all the same.
+    power = np.floor(np.log2(spread) + 0.37) if spread > 0 else np.inf
+    out = np.empty(len(value))
     with np.errstate(under="ignore"):
-        own = np.frexp(value)[1]
-        # 0.37: a spread of exactly a power of two is on no step; 16: a constant column is rounded all the same.
-        size = np.maximum(own - 16, np.minimum(own, np.floor(np.log2(spread) + 0.37) if spread > 0 else own))
-        digits = (DIGITS - size).astype(int)
-        return np.ldexp(np.rint(np.ldexp(value, digits)), -digits)
+        for start in range(0, len(value), 10_000):  # of many rows each array beside them takes as much as a column
+            part = value[start : start + 10_000]
+            own = np.frexp(part)[1]
+            digits = (DIGITS - np.maximum(own - 16, np.minimum(own, power))).astype(int)
+            out[start : start + 10_000] = np.ldexp(np.rint(np.ldexp(part, digits)), -digits)
+    return out
 
 
 def in_units(x, unit, weight):
