@@ -36,6 +36,7 @@ def net_of(n_nodes, blend, X, y, rng):
     net.A_ = rng.normal(0, 0.3, (*shape, X.shape[1]))
     net.B_, net.C_, net.blend_ = rng.normal(size=shape), np.full(shape, 2.0), np.full(shape, blend)
     net.D_, net.estimator_weight_, net.sign_ = np.zeros((1, 1)), np.ones((1, 1)), np.zeros(net.A_.shape, bool)
+    net.covariance_ = net._undetermined = []  # those of the law that was fitted
     return net
 
 

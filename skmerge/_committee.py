@@ -110,14 +110,14 @@ def plan(objective, n_estimators, n_nodes):
     return [(recipes[i % len(recipes)], i // len(recipes) % n_folds) for i in range(n_estimators)], n_folds
 
 
-def train_member(objective, recipe, fold, seeds, penalty, task=SILENCE):
+def train_member(objective, recipe, fold, seeds, penalty, task=SILENCE, n_threads=1):
     """One net of the rows outside ``fold`` and its penalties; penalty "auto" (evidence) or a number for all slopes."""
     rng = np.random.default_rng(seeds)
     if fold is not None:
         objective = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
     start = objective
     if objective.n > MAX_ROWS:
-        start = objective.subset(np.sort(rng.choice(objective.n, MAX_ROWS, replace=False)))
+        start = objective.subset(np.sort(rng.choice(objective.n, MAX_ROWS, replace=False))).rounded()
     net = random_net(start, recipe.n_nodes, recipe.products, rng)
     group, unit = penalty_groups(start, net)
     n_groups = group.max() + 1
@@ -140,7 +140,7 @@ def train_member(objective, recipe, fold, seeds, penalty, task=SILENCE):
             update = evidence(start, net, group, unit, strength)
             strength = np.sqrt(strength * update) if round_ < 2 else update
     if start is not objective:
-        net, _ = refine(task, "fit to all rows", objective, net, weights(), max_iter=30, tol=1e-4)
+        net, _ = refine(task, "fit to all rows", objective, net, weights(), max_iter=30, tol=1e-4, n_threads=n_threads)
     return net, weights()
 
 

@@ -13,6 +13,31 @@ MAX_CURVATURE = 2000  # parameters whose covariance is kept, 32 MB
 # Multiply-adds of one Levenberg-Marquardt iteration, (n_rows + n_parameters / 3) n_parameters^2, above which L-BFGS
 # takes over (0.1 s).
 MAX_NORMAL_EQUATIONS = 2e9
+# Binary digits that a search sees of a number. Other units change the last of 53 digits and with it, once in 10^5
+# numbers, one of 32; what is lost, 1e-10, counts for a law without noise alone.
+DIGITS = 32
+
+
+def rounded(value, spread):
+    """value to DIGITS of itself or of its spread, whichever is finer, so that other units leave the same number."""
+    # 0.37: a spread of exactly a power of two is on no step; 16: a constant column is rounded all the same.
+    power = np.floor(np.log2(spread) + 0.37) if spread > 0 else np.inf
+    out = np.empty(len(value))
+    with np.errstate(under="ignore"):
+        for start in range(0, len(value), 10_000):  # of many rows each array beside them takes as much as a column
+            part = value[start : start + 10_000]
+            own = np.frexp(part)[1]
+            digits = (DIGITS - np.maximum(own - 16, np.minimum(own, power))).astype(int)
+            out[start : start + 10_000] = np.ldexp(np.rint(np.ldexp(part, digits)), -digits)
+    return out
+
+
+def in_units(x, unit, weight):
+    """One column in its unit, held within the range of float, rounded."""
+    with np.errstate(over="ignore"):
+        z = np.clip(x / unit, -1.7e308, 1.7e308)
+    held = np.clip(z, -1e150, 1e150)
+    return rounded(z, np.sqrt(weight @ (held - weight @ held) ** 2))
 
 
 @dataclass(frozen=True)
@@ -43,14 +68,17 @@ class Scaling:
             share = weight[nonzero].sum()
             zeros[j] = not nonzero.all()
             if share > 0:
-                log = np.log(np.abs(x[nonzero]))
-                center = weight[nonzero] @ log / share
-                x_scale[j] = np.exp(center)
-                spread[j] = weight[nonzero] @ (log - center) ** 2 / share
+                # Whole powers of two apart: the logarithm of 1e30 is 1e-14 off, and its exponential as much.
+                power = np.frexp(np.abs(x).max())[1]
+                log = np.log2(np.ldexp(np.abs(x[nonzero]), -power))
+                x_scale[j] = np.ldexp(np.exp2(weight[nonzero] @ log / share), power)
+            z = in_units(x, x_scale[j], weight)
+            if share > 0:
+                log = np.log(np.abs(z[nonzero]))
+                spread[j] = weight[nonzero] @ (log - weight[nonzero] @ log / share) ** 2 / share
             product[j] = share >= 0.9 - 1e-9 and spread[j] > 1e-20  # 9 of 10 rows may sum to less than 0.9
             signed[j] = product[j] and x.min() < 0 < x.max()
-            with np.errstate(over="ignore"):
-                z = np.clip(x / x_scale[j], -1e150, 1e150)  # so that squares stay within the range of float
+            z = np.clip(z, -1e150, 1e150)  # so that squares stay within the range of float
             x_mean[j] = weight @ z
             slope[j] = weight @ (z - x_mean[j]) ** 2
         return cls(x_scale, x_mean, product, zeros, signed, slope, spread)
@@ -172,6 +200,17 @@ class Objective:
         part.weight = self.weight[rows] / self.weight[rows].sum()
         return part
 
+    def rounded(self):
+        """The same objective in scaled units, to DIGITS: other units of X and y leave every number as it is."""
+        part = object.__new__(Objective)
+        part.__dict__.update(self.__dict__)
+        part.X = np.empty(self.X.shape)
+        for j, unit in enumerate(self.scaling.x_scale):
+            part.X[:, j] = in_units(self.X[:, j], unit, self.weight)
+        part.y = rounded(self.y, 1.0)
+        part.scaling = replace(self.scaling, x_scale=np.ones(self.d))
+        return part
+
     def _geometry(self):
         s = self.scaling
         return s.x_scale, s.x_mean, s.product
@@ -213,8 +252,8 @@ class Objective:
     def _is_large(self, net):
         return (self.n + net.n_free / 3) * float(net.n_free) ** 2 > MAX_NORMAL_EQUATIONS
 
-    def fit(self, net, penalty=None, max_iter=60, tol=1e-7, report=None):
-        """Least squares from net's parameters on; returns the fitted Network.
+    def fit(self, net, penalty=None, max_iter=60, tol=1e-7, report=None, n_threads=1):
+        """Least squares from net's parameters on; returns the fitted Network, the same for any n_threads.
 
         ``report(iteration, squares)`` is called after each iteration if ``is_slow(net)``; the fit ends if it is True.
         """
@@ -228,14 +267,14 @@ class Objective:
             raise Cancelled
         penalty = np.zeros(len(net.theta)) if penalty is None else penalty
         if self._is_large(net):
-            return self._fit_lbfgs(net, penalty, max_iter, tol, watch)
+            return self._fit_lbfgs(net, penalty, max_iter, tol, watch, n_threads)
         theta, squares, n_iter, JTJ = solver.minimize(
             self.X, self.y, self.weight, *self._geometry(), net.sign, net.theta, net.lower, net.upper, penalty,
-            max_iter, tol, watch,
+            max_iter, tol, watch, n_threads,
         )  # fmt: skip
         return replace(net, theta=theta, squares=squares, JTJ=JTJ, n_iter=n_iter)
 
-    def _fit_lbfgs(self, net, penalty, max_iter, tol, watch=lambda iteration, squares: False):
+    def _fit_lbfgs(self, net, penalty, max_iter, tol, watch=lambda iteration, squares: False, n_threads=1):
         free = np.flatnonzero(net.lower < net.upper)
         theta = np.clip(net.theta, net.lower, net.upper)
         # Unit curvature of the linear model: slopes in units of the features' spread.
@@ -248,7 +287,9 @@ class Objective:
             if self.cancelled is not None and self.cancelled.is_set():
                 raise Cancelled
             theta[free] = z * unit
-            value, gradient = kernel.loss_gradient(self.X, self.y, self.weight, *self._geometry(), theta, net.sign)
+            value, gradient = kernel.loss_gradient(
+                self.X, self.y, self.weight, *self._geometry(), theta, net.sign, n_threads
+            )
             value += 0.5 * float(penalty @ theta**2)
             return value, (gradient[free] + penalty[free] * theta[free]) * unit
 

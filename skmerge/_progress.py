@@ -85,12 +85,12 @@ def rms(squares):
     return f"rms residual {np.sqrt(max(squares, 0.0)):.3g} of std(y)"
 
 
-def refine(parent, name, objective, net, penalty, max_iter, tol):
+def refine(parent, name, objective, net, penalty, max_iter, tol, n_threads=1):
     """``objective.fit`` told as a subtask: the fitted net, and whether a callback asks for no more of them.
 
     Iterations are subtasks of it where each takes 0.1 s or more; of shorter ones there are thousands a second.
     """
     slow = objective.is_slow(net)
     task = parent.begin(name, max_iter if slow else 0)
-    net = objective.fit(net, penalty, max_iter, tol, task.iteration if slow else None)
+    net = objective.fit(net, penalty, max_iter, tol, task.iteration if slow else None, n_threads)
     return net, task.end(f"{name}: {rms(net.squares)} after {net.n_iter} iterations", level=2, net=net)

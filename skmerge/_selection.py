@@ -12,6 +12,7 @@ from skmerge._progress import SILENCE, refine, rms
 
 # Residuals below this are rounding; relative to the variance of y.
 ROUNDING = 1e-14
+EXHAUSTED = 1e-17  # of a law without noise this is left: the data are rounded to 1e-10
 # Values an exponent is offered: zero, thirds and halves up to 3, then whole numbers.
 SIMPLE = np.unique(np.outer([-1, 1], [0, 1 / 3, 1 / 2, 2 / 3, 1, 3 / 2, 2, 5 / 2, 3, 4, 5, 6]))
 START_EXPONENTS = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
@@ -155,7 +156,7 @@ class LawSearch:
             if stop:
                 break
             if self.n_nodes is None:
-                enough = beam[0].squares < 1e-20
+                enough = beam[0].squares < EXHAUSTED
                 crowded = (beam[0].n_free - beam[0].n_nodes) > objective.n
                 patience = 3 if beam[0].n_free < 60 else 2  # nodes that may bring nothing before the search ends
                 stalled = len(path) > patience + 2 and min(criterion(objective, net) for net in path[-patience:]) > min(
@@ -195,21 +196,25 @@ class LawSearch:
 
     def _products(self, net):
         """Drawn exponents and signs, and the product of each row: (A, sign, columns)."""
-        rng, d, admitted, n_start = self.rng, self.objective.d, self.admitted, len(START_EXPONENTS)
-        A = np.tile(self.prior, (N_CANDIDATES, 1))
+        rng, admitted = self.rng, self.admitted
         may = self.objective.scaling.product > 0
-        old = [net.nodes[i, :d] * may for i in range(net.n_nodes) if net.kind(i) != "sum"]
-        weight = self._relevance(net)
-        for row in A if len(admitted) else ():
-            if old and rng.random() < 0.6:
-                # Laws share factors: change one to three exponents of a node that is there.
-                row[:] = old[rng.integers(len(old))]
-                for j in rng.choice(admitted, rng.integers(1, min(3, len(admitted)) + 1), replace=False):
-                    row[j] += START_EXPONENTS[rng.integers(n_start)] if rng.random() < 0.7 else -row[j]
-            else:
-                size = rng.integers(1, min(len(admitted), 12) + 1)
-                drawn = rng.choice(admitted, size, replace=False, p=weight)
-                row[drawn] = START_EXPONENTS[rng.integers(n_start, size=size)]  # rng.choice is several times as slow
+        A = np.tile(self.prior, (N_CANDIDATES, 1))
+        old = [net.nodes[i, : self.objective.d] * may for i in range(net.n_nodes) if net.kind(i) != "sum"]
+        if len(admitted):
+            # Laws share factors: of a node that is there, one to three exponents change.
+            kept = rng.random((N_CANDIDATES, 1)) < (0.6 if old else 0.0)
+            if old:
+                A = np.where(kept, np.array(old)[rng.integers(len(old), size=N_CANDIDATES)], A)
+            most = np.where(kept, min(3, len(admitted)), min(12, len(admitted)))
+            size = rng.integers(1, most + 1)
+            # The largest of log p + Gumbel numbers are a draw without replacement.
+            key = rng.gumbel(size=(N_CANDIDATES, len(admitted)))
+            key += np.where(kept, 0.0, np.log(self._relevance(net)))
+            drawn = np.argsort(np.argsort(-key, axis=1), axis=1) < size
+            value = START_EXPONENTS[rng.integers(len(START_EXPONENTS), size=key.shape)]
+            now = A[:, admitted]
+            changed = np.where(rng.random(key.shape) < 0.7, now + value, 0.0)
+            A[:, admitted] = np.where(drawn, np.where(kept, changed, value), now)
         low, high = self.objective.exponent_bounds
         A = np.clip(A, np.maximum(low, -8.0), np.maximum(np.minimum(high, 8.0), low))
         A[:, self.objective.scaling.product == 0] = 0.0
@@ -228,8 +233,6 @@ class LawSearch:
 
     def _relevance(self, net):
         # Many features: draw those oftener whose logarithm goes with what is left over.
-        if not len(self.admitted):
-            return None
         left = self.y - self.objective.predict(net, self.X)
         logs = self.log[:, self.admitted]
         logs = logs - logs.mean(axis=0)
@@ -291,7 +294,7 @@ class LawSearch:
             left = columns - basis @ (basis.T @ columns)
             size = (left**2).sum(axis=0)
             amplitude = (target * left).sum(axis=0) / size
-            gain = (residual**2).sum() - ((target - amplitude * left) ** 2).sum(axis=0)
+            gain = (residual**2).sum() - (target**2).sum(axis=0) + amplitude**2 * size
             return gain, amplitude / norm, size
 
     def _node(self, kind, A, sign, factor, saturating=False):
@@ -408,9 +411,10 @@ class LawSearch:
         if f == len(net.theta) - 1:
             values = [0.0] if all(net.kind(i) == "product" for i in range(net.n_nodes)) else []
         elif j < d:
-            values = [0.0]
+            last = self.n_nodes is not None and not np.delete(net.nodes[i, :d], j).any()  # of a node that was asked for
+            values = [] if last else [0.0]
             if net.kind(i) == "product":
-                values += list(SIMPLE[np.argsort(np.abs(SIMPLE - net.theta[f]))[:2]])
+                values += [v for v in SIMPLE[np.argsort(np.abs(SIMPLE - net.theta[f]))[:2]] if v or not last]
         elif j == d:
             values = [0.0] if net.kind(i) == "sum" else []
         else:

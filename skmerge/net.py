@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from skmerge import _uncertainty
 from skmerge._ext import kernel
@@ -23,7 +23,8 @@ from skmerge._validation import check_fitted, check_rows, check_training_data, n
 from skmerge.metrics import observed_r2_score
 
 MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
-CHUNK = 16_384  # rows predicted at a time by one thread
+BLAS = ThreadpoolController()  # made once: looking for libraries takes a tenth of a short fit
+CHUNK = 16_384  # rows whose standard deviations are predicted at a time by one thread
 
 
 class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -66,7 +67,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     simplify : bool, default=True
         Whether parameters of a law are fixed at simple values where the data do not object.
     n_jobs : int or None, default=None
-        Threads over outputs and members; the result does not depend on it.
+        Threads over outputs, members and, of more than 16,384, rows; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 prints each stage of the fit, 2 also each restart and slow iterations. Scikit-learn's callbacks
@@ -219,7 +220,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         told = Told(self, data, attributes if len(objectives) == 1 else None)
         try:
             # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
-            with threadpool_limits(1, user_api="blas"):
+            with BLAS.limit(limits=1, user_api="blas"):
                 results = Training(self, sign, seed, fold_of, Task(told, context)).run(objectives, rows)
         except BaseException:
             cancelled.set()  # worker threads stop at their next call
@@ -367,15 +368,11 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             constant = self.D_[e, k] + self.blend_[e, k].mean() * self.y_mean_[k]
             yield self.estimator_weight_[e, k], np.append(np.hstack(nodes).ravel(), constant), sign[e]
 
-    def _over_rows(self, function, X):
-        """function(rows of X) chunk by chunk, in threads; the chunks do not show in the result."""
-        chunks = [X[start : start + CHUNK] for start in range(0, len(X), CHUNK)]
-        if len(chunks) == 1:
-            return function(X)
+    def _over_chunks(self, function, X):
+        """function(rows of X), two arrays, chunk by chunk in threads; the chunks bound what it needs beside them."""
+        chunks = (X[start : start + CHUNK] for start in range(0, max(len(X), 1), CHUNK))
         done = Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads")(delayed(function)(c) for c in chunks)
-        if isinstance(done[0], tuple):
-            return tuple(np.concatenate(part) for part in zip(*done, strict=True))
-        return np.concatenate(done)
+        return tuple(np.concatenate(part) for part in zip(*done, strict=True))
 
     def _shaped(self, values):
         return values[:, 0] if self._n_outputs is None else values
@@ -412,8 +409,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 "return_std: a single net of so many parameters or rows keeps no covariance; fit with n_estimators=10."
             )
         if not return_std:
-            return self._shaped(self._over_rows(self._predict_rows, X) + self._offset(X, len(self.y_scale_)))
-        mean, std = self._over_rows(self._predict_moments, X)
+            return self._shaped(self._predict_rows(X) + self._offset(X, len(self.y_scale_)))
+        mean, std = self._over_chunks(self._predict_moments, X)
         with np.errstate(over="ignore"):
             std = _held(np.hypot(std, self.form_error_))
             if return_std == "measurement":
@@ -429,10 +426,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         return self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
 
     def _predict_rows(self, X):
-        out = np.zeros((len(X), len(self.y_scale_)))
+        out, n_threads = np.zeros((len(X), len(self.y_scale_))), effective_n_jobs(self.n_jobs)
         for k, scale in enumerate(self.y_scale_):
             for weight, theta, sign in self._members(k):
-                out[:, k] += weight * kernel.predict(X, *self._geometry(), theta, sign)
+                out[:, k] += weight * kernel.predict(X, *self._geometry(), theta, sign, n_threads)
             out[:, k] = _held(out[:, k], scale)
         return out
 
@@ -472,10 +469,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             Units of y per unit of x. A callable offset is differentiated by central differences.
         """
         X = self._check_rows(X)
-        out = np.zeros((len(X), len(self.y_scale_), X.shape[1]))
+        out, n_threads = np.zeros((len(X), len(self.y_scale_), X.shape[1])), effective_n_jobs(self.n_jobs)
         for k, scale in enumerate(self.y_scale_):
             for weight, theta, sign in self._members(k):
-                gradient = kernel.input_gradient(X, *self._geometry(), theta, sign)
+                gradient = kernel.input_gradient(X, *self._geometry(), theta, sign, n_threads)
                 with np.errstate(over="ignore"):
                     out[:, k] = _held(out[:, k] + _held(gradient, weight, scale))
         if self.offset_column_ is not None:

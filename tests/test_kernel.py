@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import reference
@@ -400,6 +402,83 @@ def test_every_row_is_visited_once(n):
     assert_allclose(kernel.loss_gradient(**case)[0], 0.5 * np.sum(X**2), rtol=1e-12)
     assert_allclose(kernel.jacobian(**case)[1][:, 1], -X[:, 0], rtol=1e-13)
     assert_allclose(kernel.input_gradient(**forward(case)), 1.0, rtol=1e-12)
+
+
+PART = kernel.PART
+
+
+@pytest.fixture(scope="module")
+def long_table():
+    """Rows of three parts and a bit."""
+    rng = np.random.default_rng(0)
+    n = 3 * PART + 700
+    return {
+        "X": rng.choice([-1.0, 1.0], (n, 3)) * rng.uniform(0.5, 2, (n, 3)),
+        "y": rng.normal(size=n),
+        "weight": rng.uniform(0, 1, n),
+        "x_scale": np.array([0.5, 1.0, 3.0]),
+        "x_mean": np.array([0.1, -0.4, 0.2]),
+        "product": np.array([1, 1, 0], np.uint8),
+        "theta": np.array([0.7, -1.2, 0.4, 0.9, 0.5, 0.3, 1.5, 0.8, -0.6, -0.5, 0.2, 0.8, 0.1]),
+        "sign": np.array([[1, 0, 0], [0, 1, 1]], np.uint8),
+    }
+
+
+def test_long_tables_equal_the_twin(long_table):
+    value = kernel.predict(**forward(long_table), n_threads=2)
+    assert_allclose(value, reference.net(**forward(long_table)), rtol=1e-11, atol=1e-12)
+    residual, J = kernel.jacobian(**long_table, n_threads=2)
+    assert_allclose(residual, reference.residual(**long_table), rtol=1e-11, atol=1e-12)
+    expected = reference.jacobian(**long_table)
+    assert_allclose(J, expected, rtol=1e-9, atol=1e-11)
+    loss, gradient = kernel.loss_gradient(**long_table, n_threads=2)
+    assert_allclose(loss, reference.loss(**long_table), rtol=1e-12)
+    assert_allclose(gradient, expected.T @ reference.residual(**long_table), rtol=1e-9)
+    slopes = kernel.input_gradient(**forward(long_table), n_threads=2)
+    assert_allclose(slopes, reference.input_gradient(**forward(long_table)), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("n_threads", [0, 2, 3, 8])
+@pytest.mark.parametrize("n", [1, PART - 1, PART, PART + 1, 3 * PART + 700])
+def test_threads_leave_every_bit_as_it_is(long_table, n, n_threads):
+    case = long_table | {name: long_table[name][:n] for name in ("X", "y", "weight")}
+    for function, arguments in (
+        (kernel.predict, forward(case)),
+        (kernel.input_gradient, forward(case)),
+        (kernel.jacobian, case),
+        (kernel.loss_gradient, case),
+    ):
+        one, many = function(**arguments), function(**arguments, n_threads=n_threads)
+        for some, other in zip(one, many, strict=True) if isinstance(one, tuple) else [(one, many)]:
+            assert_array_equal(other, some)
+
+
+def test_parts_cover_the_rows_in_order_and_in_threads():
+    seen, names = [], set()
+    together = threading.Barrier(2, timeout=30)
+
+    def part(start, stop):
+        seen.append((start, stop))
+        names.add(threading.get_ident())
+        together.wait()  # returns only where two parts run at once
+        return start, stop
+
+    found = kernel.in_parts(part, 4 * PART, 2)
+    assert found == [(start, start + PART) for start in range(0, 4 * PART, PART)]
+    assert sorted(seen) == found and len(names) == 2
+
+
+def test_an_error_in_a_thread_is_raised(long_table):
+    def part(start, stop):
+        raise RuntimeError(f"rows from {start}")
+
+    with pytest.raises(RuntimeError, match="rows from 0"):
+        kernel.in_parts(part, 3 * PART, 2)
+    short = long_table["y"][: 2 * PART]
+    with pytest.raises(ValueError, match="must be equal"):
+        kernel.loss_gradient(**long_table | {"y": short}, n_threads=2)
+    with pytest.raises(ValueError, match="columns"):
+        kernel.predict(**forward(long_table) | {"x_mean": np.zeros(2)}, n_threads=2)
 
 
 def test_no_rows_give_no_values():

@@ -66,13 +66,48 @@ def test_three_rows():
 ROUTES = [dict(), dict(n_nodes=2), dict(n_nodes=2, n_estimators=3), dict(n_nodes=12, n_estimators=3)]
 
 
-@pytest.mark.parametrize("parameters", [dict(n_nodes=1), dict(n_nodes=1, n_estimators=3), dict(n_nodes=1, blend=0.0)])
-@pytest.mark.parametrize("units", [(1e-30, 1e30, 1e30), (7.3, 0.11, 1e-30), (1e30, 1e30, 3.7)])
-def test_units_do_not_matter(parameters, units):
-    units = np.array(units)
-    plain = fit(X, NOISY, **parameters).predict(X)
-    scaled = fit(X * units[:2], NOISY * units[2], **parameters).predict(X * units[:2])
-    np.testing.assert_allclose(scaled / units[2], plain, rtol=1e-8, atol=1e-8 * NOISY.std())
+def table_of(law, seed):
+    """60 rows of three features, 5 % noise."""
+    rng = np.random.default_rng(seed)
+    table = rng.uniform(0.5, 4.0, (60, 3))
+    y = law(table)
+    return table, y + 0.05 * y.std() * rng.normal(size=60)
+
+
+UNITS_ROUTES = {
+    "one node": (dict(n_nodes=1), lambda x: x[:, 0] ** 1.5 / x[:, 1]),
+    "two nodes": (dict(n_nodes=2), lambda x: x[:, 0] ** 1.5 / x[:, 1] + x[:, 1] * x[:, 2]),
+    "three nodes": (
+        dict(n_nodes=3),
+        lambda x: x[:, 0] ** 1.5 / x[:, 1] + x[:, 1] * x[:, 2] - 3 * x[:, 0] / (1 + x[:, 2]),
+    ),
+    "blends": (dict(n_nodes=2, blend=0.4), lambda x: x[:, 0] * x[:, 1] + x[:, 2]),
+    "a committee": (dict(n_nodes=12, n_estimators=3), lambda x: np.sin(2 * x[:, 0]) * x[:, 1] + x[:, 2]),
+    "chosen": (dict(), lambda x: x[:, 0] ** 1.5 / x[:, 1] + x[:, 1] * x[:, 2]),
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("route", UNITS_ROUTES)
+def test_units_do_not_matter(route, seed):
+    parameters, law = UNITS_ROUTES[route]
+    table, y = table_of(law, seed)
+    plain = fit(table, y, **parameters)
+    for units in ((3, 3, 3, 3), (1e30, 1e-30, np.pi, 1e30), (1e-30, 7.3, 1e30, np.pi), (0.11, 3, 1e30, 1e-30)):
+        units = np.array(units)
+        scaled = fit(table * units[:3], y * units[3], **parameters)
+        for rows in (table, 2 * table):
+            expected = plain.predict(rows)
+            found = scaled.predict(rows * units[:3]) / units[3]
+            np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8 * y.std())
+        np.testing.assert_array_equal(scaled.sign_, plain.sign_)
+
+
+def test_units_do_not_matter_to_a_committee_that_was_chosen():
+    table, y = table_of(lambda x: np.sin(2 * x[:, 0]) * x[:, 1] + np.cos(3 * x[:, 2]), 0)
+    plain, scaled = fit(table, y), fit(table * [3, 1e30, 0.7], y * 1e-30)
+    assert len(plain.A_) > 1
+    np.testing.assert_allclose(1e30 * scaled.predict(table * [3, 1e30, 0.7]), plain.predict(table), rtol=1e-8)
 
 
 @given(weight=st.lists(st.integers(0, 3), min_size=20, max_size=20).filter(lambda w: sum(map(bool, w)) > 3))

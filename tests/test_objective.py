@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmerge._objective import Network, Objective, Scaling
+from skmerge._objective import Network, Objective, Scaling, rounded
 
 unhurried = settings(deadline=None, max_examples=60)
 inf = np.inf
@@ -114,6 +114,47 @@ def test_without_takes_a_feature_out_of_everything():
     assert less.slope_variance[1] == 0 and less.slope_variance[0] == s.slope_variance[0]
     assert_array_equal(s.product, [1, 1, 1])  # the old one as it was
     assert s.slope_variance[1] > 0
+
+
+@pytest.mark.parametrize("unit", [3, 1e30, 1e-30, np.pi, 1e-250])
+def test_rounding_leaves_the_same_numbers_in_any_units(unit):
+    """Two of 10^5 numbers may fall on the other side of a step; a seed is chosen where none does."""
+    rng = np.random.default_rng(1)
+    columns = (
+        rng.uniform(1, 5, 200),
+        rng.normal(size=200),
+        300 + rng.normal(size=200),
+        np.full(200, 7.1),
+        rng.integers(3, size=200),
+    )
+    X, y = np.column_stack(columns), 50 + rng.normal(size=200)
+    plain, scaled = objective(X, y).rounded(), objective(X * unit, y * unit).rounded()
+    assert_array_equal(scaled.X, plain.X)
+    assert_array_equal(scaled.y, plain.y)
+    for name in ("x_scale", "x_mean", "slope_variance", "log_variance", "product"):
+        assert_array_equal(getattr(scaled.scaling, name), getattr(plain.scaling, name), err_msg=name)
+
+
+@unhurried
+@given(
+    x=hnp.arrays(float, st.integers(1, 30), elements=st.floats(-1e300, 1e300)),
+    spread=st.floats(1e-300, 1e300) | st.just(0.0),
+)
+def test_rounding_keeps_ten_digits_of_a_number_and_of_the_spread(x, spread):
+    found = rounded(x, spread)
+    off = np.abs(found - x)
+    assert (off <= 2.0**-32 * np.abs(x)).all()
+    assert (off <= np.maximum(2.0**-32 * spread if spread else np.inf, 2.0**-48 * np.abs(x))).all()
+    assert_array_equal(rounded(found, spread), found)
+
+
+def test_a_rounded_objective_is_the_same_in_scaled_units():
+    rng = np.random.default_rng(0)
+    o = objective(rng.uniform(1, 5, (40, 2)) * [1e10, 1e-10], 1e20 * rng.normal(size=40))
+    lower, upper = o.node_bounds("product")
+    net = o.constant().with_node(np.array([1.5, -0.5, 0.7, 0, 0]), lower, upper, np.zeros(2, np.uint8))
+    assert_allclose(o.rounded().predict(net), o.predict(net), rtol=1e-8)
+    assert_array_equal(o.rounded().rounded().X, o.rounded().X)
 
 
 # --- network

@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -274,6 +275,103 @@ def test_lbfgs_follows_a_law_below_the_noise():
     assert_allclose(net.nodes[0, :2], [1.5, -1.0], atol=1e-7)
 
 
+# --- dense least squares on the Jacobian itself
+
+
+def two_products(X, noise, rng):
+    """Objective of the sum of two products, a start nearby, and the law."""
+    n = len(X)
+
+    def law(X):
+        return 3 * X[:, 0] ** 1.5 / X[:, 1] + 2 * X[:, 0] * X[:, 1] ** 2
+
+    y, weight = law(X) + noise * law(X).std() * rng.normal(size=n), np.full(n, 1 / n)
+    objective = Objective(X, y, weight, Scaling.of(X, weight), (np.full(2, -30.0), np.full(2, 30.0)))
+    net = objective.constant()
+    for A in ([1.2, -0.8], [0.8, 1.7]):
+        lower, upper = objective.node_bounds("product")
+        node = np.array([*A, -2 / objective.y_scale, 0, 0])
+        net = net.with_node(node, lower, upper, np.zeros(2, np.uint8))
+    return objective, net.pinned(len(net.theta) - 1, 0.0), law
+
+
+def dense(objective, net):
+    """scipy's trust region on J, which does not square its condition number."""
+    free, theta = np.flatnonzero(net.lower < net.upper), net.theta.copy()
+
+    def parts(z):
+        theta[free] = z
+        return kernel.jacobian(objective.X, objective.y, objective.weight, *objective._geometry(), theta, net.sign)
+
+    found = least_squares(
+        lambda z: parts(z)[0], net.theta[free], lambda z: parts(z)[1][:, free], (net.lower[free], net.upper[free]),
+        x_scale="jac", ftol=1e-15, xtol=1e-15, gtol=1e-15, max_nfev=2000,
+    )  # fmt: skip
+    theta[free] = found.x
+    condition = np.linalg.cond(found.jac / np.linalg.norm(found.jac, axis=0))
+    return replace(net, theta=theta, squares=2 * found.cost), condition
+
+
+@pytest.mark.parametrize(("width", "condition", "error"), [(1.0, 50, 1e-13), (1e-2, 1e7, 1e-12), (1e-3, 1e10, 1e-6)])
+def test_normal_equations_with_unit_columns_lose_nothing_to_dense_least_squares(width, condition, error):
+    """Not in what they predict: columns that are nearly alike leave parameters open, not the value."""
+    rng = np.random.default_rng(0)
+    X, new = (1 + width * rng.uniform(-0.5, 0.5, (n, 2)) for n in (100, 1000))
+    objective, start, law = two_products(X, 0.0, rng)
+    net = objective.fit(start, max_iter=2000, tol=1e-12)
+    peer, found = dense(objective, start)
+    assert found > condition
+    for fitted in (net, peer):
+        off = objective.predict(fitted, new) * objective.y_scale - law(new)
+        assert np.sqrt(np.mean(off**2)) < error * law(new).std()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_ways_agree_on_new_rows_for_several_nodes(seed):
+    """Each from the same start; where there are several minima, in what they are worth."""
+    rng = np.random.default_rng(seed)
+    X, new = (rng.uniform(0.5, 4, (n, 2)) for n in (100, 1000))
+    objective, start, law = two_products(X, 0.05, rng)
+    errors = []
+    for net in (
+        objective.fit(start, max_iter=2000, tol=1e-12),
+        objective._fit_lbfgs(start, np.zeros(len(start.theta)), max_iter=20000, tol=1e-10),
+        dense(objective, start)[0],
+    ):
+        off = objective.predict(net, new) * objective.y_scale - law(new)
+        errors.append(np.sqrt(np.mean(off**2)) / law(new).std())
+    assert max(errors) < 0.03  # of 5 % noise, five parameters and 100 rows
+    assert_allclose(errors, errors[0], rtol=0.02)
+
+
+# --- threads
+
+
+@pytest.mark.parametrize("n", [kernel.PART, 2 * kernel.PART + 100])
+def test_threads_leave_every_bit_of_a_fit_as_it_is(n):
+    rng = np.random.default_rng(0)
+    X, weight = rng.uniform(0.5, 2, (n, 2)), rng.uniform(0.5, 1.5, n) / n
+    y = 2 * X[:, 0] ** 1.5 / X[:, 1] + 0.1 * rng.normal(size=n)
+    case = dict(
+        X=X, y=y, weight=weight, x_scale=np.ones(2), x_mean=np.zeros(2), product=np.ones(2, np.uint8),
+        sign=np.zeros((1, 2), np.uint8), theta0=np.array([1.0, -0.5, -1.0, 0, 0, 0]),
+        lower=np.array([-30, -30, -inf, 0, 0, -inf]), upper=np.array([30, 30, inf, 0, 0, inf]),
+        penalty=np.full(6, 1e-6),
+    )  # fmt: skip
+    one = solver.minimize(**case)
+    for n_threads in (2, 5):
+        for some, other in zip(one, solver.minimize(**case, n_threads=n_threads), strict=True):
+            assert_array_equal(other, some)
+    theta, squares, _, JTJ = one
+    twin = {name: case[name] for name in ("X", "y", "weight", "x_scale", "x_mean", "product", "sign")}
+    assert_allclose(theta[:3], [1.5, -1, -2], atol=0.05)
+    assert_allclose(squares, 2 * reference.loss(**twin, theta=theta), rtol=1e-10)
+    free = [0, 1, 2, 5]
+    expected, gradient = reference.normal_equations(**twin, theta=theta, penalty=case["penalty"])
+    assert_allclose(JTJ[np.ix_(free, free)], (expected - np.diag(case["penalty"]))[np.ix_(free, free)], rtol=1e-9)
+    assert np.abs(gradient[free]).max() < 1e-4
+
+
 # --- units
 
 
@@ -341,33 +439,35 @@ def test_arguments_are_only_read(case):
 # --- watched
 
 
-def large():
+def large(n=1500, n_nodes=60):
     rng = np.random.default_rng(0)
-    X = rng.uniform(1, 2, (1500, 10))
-    weight = np.full(1500, 1 / 1500)
+    X = rng.uniform(1, 2, (n, 10))
+    weight = np.full(n, 1 / n)
     bounds = np.full(10, -30.0), np.full(10, 30.0)
-    objective = Objective(X, rng.normal(size=1500), weight, Scaling.of(X, weight), bounds, cancelled=threading.Event())
-    return objective, random_net(objective, 60, True, rng)
+    objective = Objective(X, rng.normal(size=n), weight, Scaling.of(X, weight), bounds, cancelled=threading.Event())
+    return objective, random_net(objective, n_nodes, True, rng)
 
 
-def test_slow_iterations_are_watched_and_may_end():
-    objective, net = large()
+@pytest.mark.parametrize(("n", "n_nodes", "n_threads"), [(1500, 60, 1), (2 * kernel.PART + 100, 14, 2)])
+def test_slow_iterations_are_watched_and_may_end(n, n_nodes, n_threads):
+    objective, net = large(n, n_nodes)
     assert objective.is_slow(net) and not objective.is_slow(objective.constant())
     seen = []
-    whole = objective.fit(net, max_iter=6, tol=0.0, report=lambda *told: seen.append(told))
+    whole = objective.fit(net, max_iter=6, tol=0.0, report=lambda *told: seen.append(told), n_threads=n_threads)
     assert [iteration for iteration, _ in seen] == list(range(1, 7)) and whole.n_iter == 6
     assert seen[-1][1] == pytest.approx(whole.squares)
-    short = objective.fit(net, max_iter=6, tol=0.0, report=lambda iteration, _: iteration == 3)
+    short = objective.fit(net, max_iter=6, tol=0.0, report=lambda iteration, _: iteration == 3, n_threads=n_threads)
     assert short.n_iter == 3 and short.squares == pytest.approx(seen[2][1])
     np.testing.assert_array_equal(short.theta, objective.fit(net, max_iter=3, tol=0.0).theta)
 
 
-def test_a_cancelled_fit_ends_at_its_next_iteration():
-    objective, net = large()
+@pytest.mark.parametrize(("n", "n_nodes", "n_threads"), [(1500, 60, 1), (2 * kernel.PART + 100, 14, 2)])
+def test_a_cancelled_fit_ends_at_its_next_iteration(n, n_nodes, n_threads):
+    objective, net = large(n, n_nodes)
 
     def report(iteration, squares):
         assert iteration == 1
         objective.cancelled.set()
 
     with pytest.raises(Cancelled):
-        objective.fit(net, max_iter=6, tol=0.0, report=report)
+        objective.fit(net, max_iter=6, tol=0.0, report=report, n_threads=n_threads)

@@ -5,6 +5,8 @@ Limits: |x_j / x_scale_j| is held in [2.2e-308, 1.7e308] under the logarithm, th
 which needs that product without x_j. Nothing overflows inside them.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -312,6 +314,19 @@ cdef double residual_block(const Data *data, const Net *net, const int *slot, Py
 
 # --- the whole table
 
+PART = 64 * BLOCK  # rows that a thread takes at a time: a millisecond and more, a thread costs a tenth of one
+
+
+def in_parts(function, Py_ssize_t n, int n_threads):
+    """[function(start, stop)] over n rows by PART, in threads; neither the parts nor their order depends on these."""
+    starts = range(0, max(n, 1), PART)
+    stops = [min(start + PART, n) for start in starts]
+    if n_threads <= 1 or len(starts) == 1:
+        return list(map(function, starts, stops))
+    with ThreadPoolExecutor(min(n_threads, len(starts))) as pool:
+        return list(pool.map(function, starts, stops))
+
+
 cdef Data table(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
                 const unsigned char[::1] product) except *:
     cdef Data data
@@ -335,52 +350,92 @@ cdef Net network(const double[::1] theta, const unsigned char[:, ::1] sign, Py_s
     return net
 
 
+cdef void check_length(Py_ssize_t n, const double[::1] y, const double[::1] weight) except *:
+    if y.shape[0] != n or weight.shape[0] != n:
+        raise ValueError(f"X has {n} rows, y {y.shape[0]} and weight {weight.shape[0]}; they must be equal.")
+
+
 def predict(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
-            const unsigned char[::1] product, const double[::1] theta, const unsigned char[:, ::1] sign):
+            const unsigned char[::1] product, const double[::1] theta, const unsigned char[:, ::1] sign,
+            int n_threads=1):
     """f(x) of every row, scaled units, shape (n,)."""
+    cdef double[::1] out = np.empty((X.shape[0] + BLOCK - 1) // BLOCK * BLOCK)  # whole blocks
+
+    def part(Py_ssize_t start, Py_ssize_t stop):
+        predict_part(X[start:stop], x_scale, x_mean, product, theta, sign, out[start:])
+
+    in_parts(part, X.shape[0], n_threads)
+    return np.asarray(out)[:X.shape[0]]
+
+
+cdef predict_part(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
+                  const unsigned char[::1] product, const double[::1] theta, const unsigned char[:, ::1] sign,
+                  double[::1] out):
     cdef Data data = table(X, x_scale, x_mean, product)
     cdef Net net = network(theta, sign, data.d)
-    cdef double[::1] out = np.empty((data.n + BLOCK - 1) // BLOCK * BLOCK)  # whole blocks
     cdef double[::1] scratch = np.zeros(scratch_size(data.d, net.h))
     cdef Py_ssize_t start, block_index
     with nogil:
         for block_index in range((data.n + BLOCK - 1) // BLOCK):
             start = block_index * BLOCK
             predict_block(&data, &net, start, &scratch[0], &out[start])
-    return np.asarray(out)[:X.shape[0]]
 
 
 def jacobian(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
              const double[::1] x_mean, const unsigned char[::1] product, const double[::1] theta,
-             const unsigned char[:, ::1] sign):
+             const unsigned char[:, ::1] sign, int n_threads=1):
     """Residuals sqrt(w) (f - y), shape (n,), and their derivatives with respect to theta, shape (n, n_parameters)."""
+    cdef double[::1] root = np.sqrt(weight), residual = np.empty(X.shape[0])
+    cdef double[:, ::1] J = np.empty((X.shape[0], theta.shape[0]))
+    check_length(X.shape[0], y, weight)
+
+    def part(Py_ssize_t start, Py_ssize_t stop):
+        jacobian_part(X[start:stop], y[start:stop], root[start:stop], x_scale, x_mean, product, theta, sign,
+                      residual[start:stop], J[start:stop])
+
+    in_parts(part, X.shape[0], n_threads)
+    return np.asarray(residual), np.asarray(J)
+
+
+cdef jacobian_part(const double[:, ::1] X, const double[::1] y, const double[::1] root, const double[::1] x_scale,
+                   const double[::1] x_mean, const unsigned char[::1] product, const double[::1] theta,
+                   const unsigned char[:, ::1] sign, double[::1] residual, double[:, ::1] J):
     cdef Data data = table(X, x_scale, x_mean, product)
     cdef Net net = network(theta, sign, data.d)
-    cdef double[::1] root = np.sqrt(weight)
-    cdef Py_ssize_t p = theta.shape[0], start, block_index, rows
+    cdef Py_ssize_t p = theta.shape[0], start, block_index, q, r
     cdef int[::1] slot = np.arange(p, dtype=np.intc)
     cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), block = np.empty(p * BLOCK), f = np.empty(BLOCK)
-    if y.shape[0] != data.n or weight.shape[0] != data.n:
-        raise ValueError(f"X has {data.n} rows, y {y.shape[0]} and weight {weight.shape[0]}; they must be equal.")
     data.y, data.root_weight = &y[0], &root[0]
-    residual, J = np.empty(data.n), np.empty((data.n, p))
-    for block_index in range((data.n + BLOCK - 1) // BLOCK):
-        start = block_index * BLOCK
-        with nogil:
+    with nogil:
+        for block_index in range((data.n + BLOCK - 1) // BLOCK):
+            start = block_index * BLOCK
             residual_block(&data, &net, &slot[0], start, &scratch[0], &f[0], &block[0])
-        rows = min(BLOCK, data.n - start)
-        residual[start:start + rows] = f[:rows]
-        J[start:start + rows] = np.asarray(block).reshape(p, BLOCK)[:, :rows].T
-    return residual, J
+            for r in range(min(BLOCK, data.n - start)):
+                residual[start + r] = f[r]
+                for q in range(p):
+                    J[start + r, q] = block[q * BLOCK + r]
 
 
 def loss_gradient(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
                   const double[::1] x_mean, const unsigned char[::1] product, const double[::1] theta,
-                  const unsigned char[:, ::1] sign):
+                  const unsigned char[:, ::1] sign, int n_threads=1):
     """sum w (f - y)^2 / 2 and its derivative with respect to theta, shape (n_parameters,)."""
+    cdef double[::1] root = np.sqrt(weight)
+    check_length(X.shape[0], y, weight)
+
+    def part(Py_ssize_t start, Py_ssize_t stop):
+        return loss_gradient_part(X[start:stop], y[start:stop], root[start:stop], x_scale, x_mean, product, theta, sign)
+
+    losses, gradients = zip(*in_parts(part, X.shape[0], n_threads), strict=True)
+    return sum(losses), sum(gradients)
+
+
+cdef loss_gradient_part(const double[:, ::1] X, const double[::1] y, const double[::1] root,
+                        const double[::1] x_scale, const double[::1] x_mean, const unsigned char[::1] product,
+                        const double[::1] theta, const unsigned char[:, ::1] sign):
     cdef Data data = table(X, x_scale, x_mean, product)
     cdef Net net = network(theta, sign, data.d)
-    cdef double[::1] root = np.sqrt(weight), gradient = np.zeros(theta.shape[0])
+    cdef double[::1] gradient = np.zeros(theta.shape[0])
     cdef Py_ssize_t p = theta.shape[0], start, block_index
     cdef int[::1] slot = np.arange(p, dtype=np.intc)
     cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), J = np.empty(p * BLOCK), f = np.empty(BLOCK)
@@ -388,8 +443,6 @@ def loss_gradient(const double[:, ::1] X, const double[::1] y, const double[::1]
     cdef Py_ssize_t work = 0
     cdef int n_block = BLOCK, n_slots = <int>p, one = 1
     cdef double unit = 1.0
-    if y.shape[0] != data.n or weight.shape[0] != data.n:
-        raise ValueError(f"X has {data.n} rows, y {y.shape[0]} and weight {weight.shape[0]}; they must be equal.")
     data.y, data.root_weight = &y[0], &root[0]
     with nogil:
         for block_index in range((data.n + BLOCK - 1) // BLOCK):
@@ -405,12 +458,24 @@ def loss_gradient(const double[:, ::1] X, const double[::1] y, const double[::1]
 
 
 def input_gradient(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
-                   const unsigned char[::1] product, const double[::1] theta, const unsigned char[:, ::1] sign):
+                   const unsigned char[::1] product, const double[::1] theta, const unsigned char[:, ::1] sign,
+                   int n_threads=1):
     """df/dx_j of every row, scaled y per raw x, shape (n, d)."""
+    cdef double[:, ::1] out = np.zeros((X.shape[0], X.shape[1]))
+
+    def part(Py_ssize_t start, Py_ssize_t stop):
+        input_gradient_part(X[start:stop], x_scale, x_mean, product, theta, sign, out[start:stop])
+
+    in_parts(part, X.shape[0], n_threads)
+    return np.asarray(out)
+
+
+cdef input_gradient_part(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
+                         const unsigned char[::1] product, const double[::1] theta, const unsigned char[:, ::1] sign,
+                         double[:, ::1] out):
     cdef Data data = table(X, x_scale, x_mean, product)
     cdef Net net = network(theta, sign, data.d)
     cdef Py_ssize_t d = data.d, i, j, l, r, start, block_index, rows
-    cdef double[:, ::1] out = np.zeros((data.n, d))
     cdef double[::1] scratch = np.zeros(scratch_size(d, 0))
     cdef double *x = &scratch[0]
     cdef double *logx = x + d * BLOCK
@@ -449,4 +514,3 @@ def input_gradient(const double[:, ::1] X, const double[::1] x_scale, const doub
                                 s *= (1.0 if u > 0 else 0.0) - (1.0 if u < 0 else 0.0)
                         v = node[d] * skmerge_exp(max(-EXPONENT_LIMIT, min(EXPONENT_LIMIT, e - logx[j * BLOCK + r])))
                         out[start + r, j] -= q * s * node[j] * v / data.x_scale[j]
-    return np.asarray(out)

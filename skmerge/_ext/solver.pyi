@@ -22,4 +22,5 @@ def minimize(
     max_iter: int = 200,
     tol: float = 1e-9,
     watch: Callable[[int, float], bool] | None = None,
+    n_threads: int = 1,
 ) -> tuple[F8, float, int, F8]: ...
