@@ -137,10 +137,10 @@ class Training:
     def _law_members(self, objective, exact, rows, law):
         net, error, search = law
         if net.squares < NO_NOISE:
-            net = objective.fit(net, search.penalties(net), max_iter=2000, tol=1e-12)
+            net = objective.fit(net, search.penalties(net, last=True), max_iter=2000, tol=1e-12)
         if net.squares < EXACT:
             objective = exact
-            net = objective.fit(net, search.penalties(net), max_iter=100, tol=1e-12)
+            net = objective.fit(net, search.penalties(net, last=True), max_iter=100, tol=1e-12)
         members = [net]
         if self.n_estimators != "auto" and self.n_estimators > 1 and objective.n > 1:
             members = []

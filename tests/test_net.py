@@ -401,3 +401,13 @@ def test_std_knows_the_error_of_the_form():
         honest.append(within(model, new, truth, std))
         narrow.append(within(model, new, truth, np.sqrt(np.maximum(std**2 - model.form_error_**2, 0))))
     assert 0.55 < np.mean(honest) < 0.85 and np.mean(narrow) < np.mean(honest) - 0.08
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_repeated_column_does_not_hide_a_law(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(1, 4, (40, 2))
+    X = np.column_stack([X, 2 * X[:, 0]])
+    y = 2 * X[:, 0] + 3 * X[:, 1] + 0.01 * rng.normal(size=40)
+    net = MergedNetRegressor(random_state=seed).fit(X, y)
+    assert len(net.A_) == 1 and net.validation_error_[0] < 0.03
