@@ -1,7 +1,8 @@
 """skmerge: learn from sparse data; merge simulations, physical laws and experiments."""
 
 from skmerge.activation import activation, activation_derivatives
+from skmerge.forest import GradientForestRegressor
 from skmerge.net import MergedNetRegressor
 
-__all__ = ["MergedNetRegressor", "activation", "activation_derivatives"]
+__all__ = ["GradientForestRegressor", "MergedNetRegressor", "activation", "activation_derivatives"]
 __version__ = "0.1.0"

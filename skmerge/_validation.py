@@ -9,6 +9,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from skmerge._ext.growing import NODE
+
 # What to do about scikit-learn's complaints that do not say it themselves.
 REMEDIES = {
     "infinity": "Remove those rows or put finite numbers.",
@@ -40,6 +42,22 @@ class Table:
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class SlopeData:
+    """A table with slopes: ``dydx`` (n, m, d) or None, ``direction`` (n, d) and ``slope`` (n, m) or None.
+
+    ``row`` (n_given,): which row of the table a given row became, -1 if its weight is zero; ``n_outputs`` None for a
+    one-dimensional y.
+    """
+
+    table: Table
+    dydx: np.ndarray | None
+    direction: np.ndarray | None
+    slope: np.ndarray | None
+    row: np.ndarray
+    n_outputs: int | None
 
 
 @contextmanager
@@ -113,6 +131,15 @@ def check_training_data(estimator, X, y, sample_weight=None):
         None when y was one-dimensional.
     """
     X = check_features(estimator, X, ensure_min_samples=2)
+    y, n_outputs = check_targets(estimator, X, y)
+    weight = check_weight(sample_weight, len(X))
+    table = canonical(X, y, weight)
+    check_enough(table, X, weight)
+    return table, n_outputs
+
+
+def check_targets(estimator, X, y):
+    """y as float64 of shape (n, m), and its number of outputs, None when it was one-dimensional."""
     if y is None:
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None; give one value per row.")
@@ -122,10 +149,11 @@ def check_training_data(estimator, X, y, sample_weight=None):
         check_consistent_length(X, y)
     if y.ndim > 2 or (y.ndim == 2 and not y.shape[1]):
         raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}.")
-    n_outputs = None if y.ndim == 1 else y.shape[1]
-    y = y.reshape(len(X), -1)
-    weight = check_weight(sample_weight, len(X))
-    table = canonical(X, y, weight)
+    return y.reshape(len(X), -1), None if y.ndim == 1 else y.shape[1]
+
+
+def check_enough(table, X, weight):
+    """Raise if an output was never measured, or the weights leave one row."""
     unmeasured = np.flatnonzero(np.isnan(table.y).all(axis=0))
     if len(unmeasured):
         raise ValueError(
@@ -137,7 +165,54 @@ def check_training_data(estimator, X, y, sample_weight=None):
             "sample_weight: found 1 sample with a positive weight while a minimum of 2 is required; weights below "
             "1e-308 of the greatest count as zero."
         )
-    return table, n_outputs
+
+
+def check_slope_data(estimator, X, y, dydx=None, direction=None, slope=None, sample_weight=None):
+    """Validate X (NaN allowed), y, slopes and weights; merge identical rows and sort.
+
+    Returns
+    -------
+    data : SlopeData
+    """
+    X = check_features(estimator, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
+    y, n_outputs = check_targets(estimator, X, y)
+    (n, d), m = X.shape, y.shape[1]
+    parts = [y]
+    if dydx is not None:
+        dydx = check_slopes("dydx", dydx)
+        if dydx.shape not in ([(n, d), (n, m, d)] if m == 1 else [(n, m, d)]):
+            shapes = f"({n}, {d}) or ({n}, 1, {d})" if m == 1 else f"({n}, {m}, {d})"
+            raise ValueError(f"dydx must have shape {shapes}, one slope per feature; got {dydx.shape}.")
+        parts.append(dydx.reshape(n, m * d))
+    if (direction is None) != (slope is None):
+        given, missing = ("slope", "direction") if direction is None else ("direction", "slope")
+        raise ValueError(f"{given} is given without {missing}; a slope along a direction needs both.")
+    if direction is not None:
+        direction, slope = check_slopes("direction", direction), check_slopes("slope", slope)
+        if direction.shape != (n, d):
+            raise ValueError(f"direction must have shape ({n}, {d}), one per row of X; got {direction.shape}.")
+        if slope.shape not in ([(n,), (n, 1)] if m == 1 else [(n, m)]):
+            raise ValueError(f"slope must have the shape of y, {(n, m) if m > 1 else (n,)}; got {slope.shape}.")
+        slope = np.where(np.isnan(direction).any(axis=1)[:, None], np.nan, slope.reshape(n, m))
+        parts += [np.where(np.isnan(slope).all(axis=1)[:, None], 0.0, direction), slope]
+    weight = check_weight(sample_weight, n)
+    table, row = canonical(X, np.hstack(parts), weight, with_rows=True)
+    ends = np.cumsum([part.shape[1] for part in parts])
+    columns = iter(np.split(table.y, ends[:-1], axis=1)[1:])
+    dydx = None if dydx is None else next(columns).reshape(-1, m, d)
+    direction, slope = (None, None) if direction is None else (next(columns), next(columns))
+    table = Table(table.X, np.ascontiguousarray(table.y[:, :m]), table.weight)
+    check_enough(table, X, weight)
+    return SlopeData(table, dydx, direction, slope, row, n_outputs)
+
+
+def check_slopes(name, value):
+    """An array of finite numbers or NaN."""
+    value = plain(name, value)
+    with naming(name):
+        return check_array(
+            value, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name=name
+        )
 
 
 def check_weight(sample_weight, n):
@@ -157,9 +232,14 @@ def check_weight(sample_weight, n):
     return np.ldexp(weight, -np.frexp(weight.max())[1])
 
 
-def canonical(X, y, weight):
-    """Merge identical rows of (X, y), adding their weights; drop zero weights; sort. Depends on no row's position."""
+def canonical(X, y, weight, with_rows=False):
+    """Merge identical rows of (X, y), adding their weights; drop zero weights; sort. Depends on no row's position.
+
+    ``with_rows``: return also which row of the table each given row became, -1 for those of zero weight.
+    """
     keep = weight > 0
+    kept = np.flatnonzero(keep) if with_rows else None
+    n_given = len(X)
     if not keep.all():
         X, y, weight = X[keep], y[keep], weight[keep]
     # Rank by one column after the other until every row is alone; measured y first, it repeats least.
@@ -175,13 +255,28 @@ def canonical(X, y, weight):
     first = np.full(n_keys, len(X))
     np.minimum.at(first, key, np.arange(len(X)))
     total = np.bincount(key, weights=weight, minlength=n_keys)
+    row = None
+    if with_rows:
+        row = np.full(n_given, -1)
+        row[kept] = key
     del keep, weight, rank, key  # of many rows each takes as much as a column of X
-    return Table(np.ascontiguousarray(X[first]), y[first], total / total.sum())
+    table = Table(np.ascontiguousarray(X[first]), y[first], total / total.sum())
+    return (table, row) if with_rows else table
 
 
-def check_rows(estimator, X):
-    """X for prediction: finite float64 in C order with the fitted columns."""
-    return check_features(estimator, X, reset=False)
+def check_rows(estimator, X, allow_nan=False):
+    """X for prediction: finite float64 in C order with the fitted columns; NaN on request."""
+    if (
+        type(X) is np.ndarray
+        and X.dtype == np.float64
+        and X.flags.c_contiguous
+        and X.shape[1:] == (estimator.n_features_in_,)
+        and len(X)
+        and not hasattr(estimator, "feature_names_in_")
+        and not (np.isinf(X) if allow_nan else ~np.isfinite(X)).any()
+    ):
+        return X  # what the checks below would say, which take ten times as long as a row's prediction
+    return check_features(estimator, X, reset=False, ensure_all_finite="allow-nan" if allow_nan else True)
 
 
 POSITIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
@@ -229,3 +324,59 @@ def check_fitted(model):
         for c in covariance
     ):
         raise ValueError("covariance_ is not what a fit leaves; fit the model again.")
+
+
+# Arrays of each kind of member of a forest: their types and numbers of axes.
+GROUPS = {
+    "nodes_": (NODE, 1),
+    "tree_start_": (np.dtype(np.intp), 1),
+    "leaves_": (np.dtype(float), 2),
+    "rate_": (np.dtype(float), 1),
+    "member_start_": (np.dtype(np.intp), 1),
+    "member_weight_": (np.dtype(float), 2),
+}
+
+
+def check_forest(model):
+    """Raise ValueError or AttributeError if an array of a forest is not what a fit leaves.
+
+    Takes no longer for more trees: what is in the arrays is checked where it is read.
+    """
+
+    def damaged(name, expected):
+        raise ValueError(f"{name} is not {expected}; the forest is damaged, fit it again.")
+
+    def holds(array, shape, dtype=np.float64):
+        return isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == shape
+
+    d, m = model.n_features_in_, 1 if model._n_outputs is None else model._n_outputs
+    for name, shape in (("y_shift_", (m,)), ("y_unit_", (m,)), ("std_scale_", (2, m)), ("x_min_", (d,)),
+                        ("x_max_", (d,))):  # fmt: skip
+        if not holds(getattr(model, name), shape):
+            damaged(name, f"float64 of shape {shape}")
+    k = len(model.coordinate_) if np.ndim(model.coordinate_) == 1 else -1
+    if k < 0 or not holds(model.coordinate_, (k,), np.intc):
+        damaged("coordinate_", "a vector of int32")
+    for name in ("x_shift_", "x_unit_"):
+        array = getattr(model, name)
+        if not holds(array, (k,)) or not np.isfinite(array).all():
+            damaged(name, f"{k} finite numbers of float64")
+    lists = [model.n_coordinates_, model.n_squared_, *(getattr(model, name) for name in GROUPS)]
+    lengths = {len(group) if isinstance(group, list) else -1 for group in lists}
+    if len(lengths) > 1 or min(lengths) < 1:
+        damaged(", ".join(GROUPS), "lists as long as n_coordinates_ and n_squared_")
+    for n_coordinates, n_squared in zip(model.n_coordinates_, model.n_squared_, strict=True):
+        if type(n_coordinates) is not int or not 0 <= n_coordinates <= k:
+            damaged("n_coordinates_", f"a list of integers from 0 to {k}")
+        if type(n_squared) is not int or not 0 <= n_squared <= n_coordinates:
+            damaged("n_squared_", "a list of integers up to those of n_coordinates_")
+    for name, (dtype, ndim) in GROUPS.items():
+        for array in getattr(model, name):
+            right = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == ndim
+            if not right or not array.flags.c_contiguous:
+                damaged(name, f"a list of contiguous {ndim}-D arrays of {dtype}")
+    for nodes, trees, leaves, rate, members, weight in zip(*lists[2:], strict=True):
+        if len(trees) != len(rate) + 1 or trees[0] != 0 or trees[-1] != len(nodes) or not len(leaves):
+            damaged("tree_start_", "the roots of as many trees as rate_ has, and the end of nodes_")
+        if weight.shape != (len(members) - 1, m) or members[0] != 0 or members[-1] != len(rate):
+            damaged("member_start_", "the first trees of as many members as member_weight_ has, and the end of rate_")

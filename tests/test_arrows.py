@@ -12,9 +12,10 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 LEVELS = [
     {"_ext"},
     {"_objective", "_progress", "_validation", "_notation", "metrics", "activation", "datasets"},
-    {"_selection", "_committee", "_uncertainty"},
-    {"_training", "_formula"},
-    {"net"},
+    {"_selection", "_committee", "_uncertainty", "_tree"},
+    {"_training", "_formula", "_grower"},
+    {"net", "_mixture"},
+    {"forest"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
@@ -66,7 +67,7 @@ def inside(path):
 
 def test_sources_are_found():
     names = {path.name for path in SOURCES}
-    assert {"net.py", "_objective.py", "kernel.pyx", "kernel.pxd", "kernel.pyi"} <= names
+    assert {"net.py", "forest.py", "_objective.py", "kernel.pyx", "kernel.pxd", "kernel.pyi"} <= names
 
 
 def test_every_module_has_a_level():

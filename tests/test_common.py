@@ -2,7 +2,7 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmerge import MergedNetRegressor
+from skmerge import GradientForestRegressor, MergedNetRegressor
 
 ESTIMATORS = [
     MergedNetRegressor(),
@@ -12,6 +12,12 @@ ESTIMATORS = [
     MergedNetRegressor(n_nodes=1),
     MergedNetRegressor(sign=[0], n_nodes=2),
     MergedNetRegressor(n_nodes=12, n_estimators=3),
+    GradientForestRegressor(n_estimators=20),
+    GradientForestRegressor(n_estimators=5, order=0),
+    GradientForestRegressor(n_estimators=5, order=1),
+    GradientForestRegressor(n_estimators=5, order=2),
+    GradientForestRegressor(n_estimators=10, bootstrap=False),
+    GradientForestRegressor(n_estimators=1, order=2, bootstrap=False, extrapolate="linear"),
 ]
 
 

@@ -8,7 +8,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_valid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler
 
-from skmerge import MergedNetRegressor
+from skmerge import GradientForestRegressor, MergedNetRegressor
 
 RNG = np.random.default_rng(1)
 X = RNG.uniform(0.5, 4.0, (40, 2))
@@ -69,3 +69,44 @@ def test_output_container_does_not_matter(container):
     predicted = make_pipeline(scaler, MergedNetRegressor(random_state=0)).fit(X, PRODUCT).predict(X)
     assert type(predicted) is np.ndarray
     np.testing.assert_allclose(predicted, PRODUCT, rtol=1e-8)
+
+
+# --- slopes on their way to the forest
+
+DYDX = np.column_stack([3 * np.sqrt(X[:, 0]) / X[:, 1], -2 * X[:, 0] ** 1.5 / X[:, 1] ** 2])
+DIRECTION = RNG.normal(size=X.shape)
+SLOPES = {
+    "dydx": {"dydx": DYDX},
+    "along": {"direction": DIRECTION, "slope": (DIRECTION * DYDX).sum(axis=1)},
+    "weight": {"sample_weight": RNG.integers(1, 4, len(X)).astype(float)},
+    "all": {"dydx": DYDX, "direction": DIRECTION, "slope": (DIRECTION * DYDX).sum(axis=1), "sample_weight": X[:, 0]},
+}
+
+
+def asking(given):
+    forest = GradientForestRegressor(4, order=1, random_state=0)
+    forest.set_fit_request(**dict.fromkeys(given, True))
+    return forest.set_score_request(sample_weight=True) if "sample_weight" in given else forest
+
+
+@pytest.mark.parametrize("kind", SLOPES)
+def test_slopes_are_routed(kind):
+    given = SLOPES[kind]
+    direct = GradientForestRegressor(4, order=1, random_state=0).fit(X, PRODUCT, **given)
+    without = GradientForestRegressor(4, order=1, random_state=0).fit(X, PRODUCT)
+    assert not np.array_equal(direct.predict(X), without.predict(X))
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(FunctionTransformer(), asking(given)).fit(X, PRODUCT, **given)
+        np.testing.assert_array_equal(pipeline.predict(X), direct.predict(X))
+        with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError):
+            make_pipeline(FunctionTransformer(), GradientForestRegressor()).fit(X, PRODUCT, **given)
+        search = GridSearchCV(pipeline, {"gradientforestregressor__order": [0, 1]}, cv=3).fit(X, PRODUCT, **given)
+        assert search.best_params_ == {"gradientforestregressor__order": 1}
+        np.testing.assert_array_equal(search.predict(X), direct.predict(X))
+        found = cross_validate(asking(given), X, PRODUCT, cv=4, params=given, return_estimator=True)
+    for fold, estimator in enumerate(found["estimator"]):
+        rest = np.arange(40) // 10 != fold
+        own = GradientForestRegressor(4, order=1, random_state=0).fit(
+            X[rest], PRODUCT[rest], **{name: value[rest] for name, value in given.items()}
+        )
+        np.testing.assert_array_equal(estimator.predict(X), own.predict(X))

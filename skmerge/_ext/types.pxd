@@ -5,3 +5,13 @@ cdef extern from "simd.h" nogil:
     ctypedef void clones "SKMERGE_CLONES void"
     double skmerge_exp(double x) noexcept
     double skmerge_log(double x) noexcept
+
+
+cdef packed struct Node:
+    # A node of a tree, as stored. A row goes to `child` if its value is at most `threshold`, else to the node after it.
+    double threshold
+    int child           # of a leaf: its row among the leaves
+    int feature         # -1: a leaf
+    int n_samples       # distinct rows
+    int missing_left    # where a row without a value goes
+    double gain

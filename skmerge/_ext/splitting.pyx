@@ -1,0 +1,369 @@
+"""Search for the best split of a node.
+
+What the node's model leaves over, channel by channel (values, and slopes in units of the values), is summed into at
+most 256 bins (32 for lines) of each feature's codes between the least and the greatest present, and no more bins than
+rows (or 8), so that small nodes are split almost exactly and cost no more than their rows. A side of a split is scored
+by the squares that a constant, or a straight line in the feature split on, takes away from it:
+
+    (sum w r)^2 / W + (sum w x r - X sum w r / W)^2 / ((sum w x^2 - X^2 / W) (1 + ridge / n)),   W = sum w, X = sum w x
+
+The line is what a leaf that is a plane can still follow: without it a parabola is cut where its values part, not where
+its slope turns.
+"""
+
+import numpy as np
+
+from libc.string cimport memset
+
+from skmerge._ext.types cimport clones
+
+
+cdef Py_ssize_t histogram_size(int n_features, int c) noexcept nogil:
+    return <Py_ssize_t>n_features * ((MAX_BINS + 1) * (3 + c) + 2) + 4 * (4 + 2 * c)
+
+
+cdef inline double side(const double *s, int c, int linear, double ridge) noexcept nogil:
+    # s: n, w, x, xx, then r of every channel, then x r of every channel.
+    cdef double total = 0.0, inverse = 1.0 / s[1], spread, cross
+    cdef int k
+    for k in range(c):
+        total += s[4 + k] * s[4 + k]
+    total *= inverse
+    if linear:
+        spread = s[3] - s[2] * s[2] * inverse
+        if spread > 1e-12 * s[3]:
+            spread += ridge * spread / s[0]
+            for k in range(c):
+                cross = s[4 + c + k] - s[2] * s[4 + k] * inverse
+                total += cross * cross / spread
+    return total
+
+
+cdef clones code_ranges(const unsigned short *codes, const int *rows, Py_ssize_t n, int d, unsigned short *low,
+                        unsigned short *high) noexcept nogil:
+    # Least and greatest code of every feature among the rows; high < low where all are unknown.
+    cdef Py_ssize_t i
+    cdef const unsigned short *row
+    cdef unsigned short code, known
+    cdef int f
+    for f in range(d):
+        low[f], high[f] = MISSING, 0
+    for i in range(n):
+        row = codes + <Py_ssize_t>rows[i] * d
+        for f in range(d):
+            code = row[f]
+            known = code if code != MISSING else 0
+            low[f] = code if code < low[f] else low[f]
+            high[f] = known if known > high[f] else high[f]
+
+
+cdef clones fill_single(const Table *table, const int *rows, Py_ssize_t n, const int *features, int n_features,
+                        double factor, const double *centre, int linear, const int *low, const float *scale,
+                        int most, int *slot, double *histogram) noexcept nogil:
+    # One channel: rows, weights, what is left over and positions, four numbers a bin, added at once.
+    cdef Py_ssize_t i, row
+    cdef const unsigned short *codes
+    cdef const double *x
+    cdef double w, value
+    cdef double add[4]
+    cdef double *bin
+    cdef int f, k, code, d = table.d
+    add[0], add[3] = 1.0, 0.0
+    for i in range(n):
+        row = rows[i]
+        codes = table.codes + row * d
+        w = table.weight[row]
+        value = table.rest[row]
+        add[1] = w
+        add[2] = w * factor * value if value == value else 0.0
+        if n_features == d:
+            for f in range(d):
+                code = codes[f]
+                slot[f] = <int>(<float>(code - low[f]) * scale[f]) if code != MISSING else most
+        else:
+            for f in range(n_features):
+                code = codes[features[f]]
+                slot[f] = <int>(<float>(code - low[f]) * scale[f]) if code != MISSING else most
+        if linear:
+            x = table.X + row * d
+            for f in range(n_features):
+                bin = histogram + 4 * (<Py_ssize_t>f * (most + 1) + slot[f])
+                value = x[features[f]]
+                add[3] = w * (value - centre[features[f]]) if value == value else 0.0
+                for k in range(4):
+                    bin[k] += add[k]
+        else:
+            for f in range(n_features):
+                bin = histogram + 4 * (<Py_ssize_t>f * (most + 1) + slot[f])
+                for k in range(4):
+                    bin[k] += add[k]
+
+
+cdef inline int bin_of(int code, int low, float scale) noexcept nogil:
+    # Integer division would take as long as all else that is done for a row.
+    return <int>(<float>(code - low) * scale)
+
+
+cdef inline float bin_scale(int low, int high, int most) noexcept nogil:
+    cdef int span = high - low + 1
+    return 1.0 if span <= most else <float>most / <float>span
+
+
+cdef void fill(const Table *table, const int *rows, Py_ssize_t n, const int *features, int n_features,
+               const double *factor, const double *centre, int linear, const int *low, const float *scale, int most,
+               double *histogram) noexcept nogil:
+    # Any number of channels.
+    cdef Py_ssize_t i, row
+    cdef const unsigned short *codes
+    cdef const double *x
+    cdef const double *rest
+    cdef double *bin
+    cdef double w, value
+    cdef int f, j, k, b, code, c = table.c, d = table.d, stride = 3 + c
+    for i in range(n):
+        row = rows[i]
+        codes = table.codes + row * d
+        x = table.X + row * d
+        rest = table.rest + row * c
+        w = table.weight[row]
+        for f in range(n_features):
+            j = features[f]
+            code = codes[j]
+            b = bin_of(code, low[f], scale[f]) if code != MISSING else most
+            bin = histogram + (<Py_ssize_t>f * (most + 1) + b) * stride
+            bin[0] += 1.0
+            bin[1] += w
+            for k in range(c):
+                value = rest[k]
+                if value == value:
+                    bin[2 + k] += w * factor[k] * value
+            if linear and code != MISSING:
+                bin[2 + c] += w * (x[j] - centre[j])
+
+
+cdef void find_split(const Table *table, const int *rows, Py_ssize_t n, const int *features, int n_features,
+                     const double *factor, const double *centre, int linear, double ridge, Py_ssize_t min_leaf,
+                     unsigned short *low, unsigned short *high, double *histogram, Split *best) noexcept nogil:
+    # low, high: scratch (d,); histogram: scratch of histogram_size doubles.
+    cdef int d = table.d, c = table.c, stride = 3 + c, size = 4 + 2 * c, n_bins, f, j, b, missing, code, way
+    cdef Py_ssize_t i
+    cdef double *bins
+    cdef double *lost
+    cdef double *total = histogram + <Py_ssize_t>n_features * (MAX_BINS + 1) * stride
+    cdef float *scale = <float *>(total + 4 * size)  # (n_features,), bins per code
+    cdef int *lows = <int *>(scale + n_features)
+    cdef int *slot = lows + n_features
+    cdef double W = 0.0, R = 0.0, value
+    cdef int most = MAX_BINS if not linear else MAX_BINS // 8
+    best.gain, best.feature = 0.0, -1
+    if n < 2 * min_leaf or n < 2:
+        return
+    if n == 2 and c == 1 and not linear:
+        split_pair(table, rows, features, n_features, factor[0], best)
+        return
+    code_ranges(table.codes, rows, n, d, low, high)
+    most = <int>max(8, min(most, n))
+    memset(histogram, 0, <Py_ssize_t>n_features * (most + 1) * stride * sizeof(double))
+    for f in range(n_features):
+        lows[f] = low[features[f]]
+        scale[f] = bin_scale(low[features[f]], high[features[f]], most)
+    if c == 1:
+        fill_single(table, rows, n, features, n_features, factor[0], centre, linear, lows, scale, most, slot, histogram)
+    else:
+        fill(table, rows, n, features, n_features, factor, centre, linear, lows, scale, most, histogram)
+    for f in range(n_features):
+        j = features[f]
+        bins = histogram + <Py_ssize_t>f * (most + 1) * stride
+        lost = bins + most * stride
+        missing = lost[0] > 0
+        if high[j] < low[j] or (high[j] == low[j] and not missing):
+            continue
+        n_bins = min(<int>high[j] - low[j] + 1, most)
+        if c == 1 and not missing:
+            if linear:
+                scan_line(bins, n_bins, n, ridge, min_leaf, j, best)
+            else:
+                if W == 0.0:
+                    for i in range(n):
+                        value = table.rest[rows[i]]
+                        W += table.weight[rows[i]]
+                        R += table.weight[rows[i]] * factor[0] * value if value == value else 0.0
+                scan_constant(bins, n_bins, n, min_leaf, W, R, j, best)
+            continue
+        for way in range(1 + missing):  # 0: unknown values go right
+            scan(bins, n_bins, lost, missing, way, c, linear, ridge, min_leaf, j, best, total)
+    if best.feature < 0:
+        return
+    # From the bin to codes: the greatest on the left and the least on the right.
+    j, b = best.feature, best.code
+    scale[0] = bin_scale(low[j], high[j], most)
+    best.code, best.next_code = -1, MISSING
+    for i in range(n):
+        code = table.codes[<Py_ssize_t>rows[i] * d + j]
+        if code == MISSING:
+            continue
+        if bin_of(code, low[j], scale[0]) <= b:
+            if code > best.code:
+                best.code = code
+        elif code < best.next_code:
+            best.next_code = code
+
+
+cdef void split_pair(const Table *table, const int *rows, const int *features, int n_features, double factor,
+                     Split *best) noexcept nogil:
+    # Two rows, a third of all nodes of a full-grown tree: any feature that tells them apart takes away the same.
+    cdef const unsigned short *a = table.codes + <Py_ssize_t>rows[0] * table.d
+    cdef const unsigned short *b = table.codes + <Py_ssize_t>rows[1] * table.d
+    cdef double w = table.weight[rows[0]], v = table.weight[rows[1]], step = table.rest[rows[0]] - table.rest[rows[1]]
+    cdef int f, j
+    if not step * step > 0:  # equal, or not measured
+        return
+    for f in range(n_features):
+        j = features[f]
+        if a[j] != b[j]:
+            best.gain = factor * factor * step * step * w * v / (w + v)
+            best.feature, best.code, best.next_code = j, min(a[j], b[j]), max(a[j], b[j])
+            best.missing_left = best.next_code != MISSING
+            return
+
+
+cdef void scan_constant(const double *bins, int n_bins, Py_ssize_t n, Py_ssize_t min_leaf, double W, double R,
+                        int feature, Split *best) noexcept nogil:
+    # One channel, no line, nothing unknown: what forests do most. W, R: sums over the node.
+    cdef int b, at = -1
+    cdef const double *bin
+    cdef double count = 0.0, w = 0.0, r = 0.0, other, over, under, best_over = 0.0, best_under = 1.0, gain, left = 0.0
+    for b in range(n_bins - 1):
+        bin = bins + 4 * b
+        count += bin[0]  # an empty bin is no better than the one before it; to ask would cost more
+        w += bin[1]
+        r += bin[2]
+        if count < min_leaf:
+            continue
+        if n - count < min_leaf:
+            break
+        other = W - w
+        over = r * r * other + (R - r) * (R - r) * w
+        under = w * other
+        if over * best_under > best_over * under:  # a division would wait
+            best_over, best_under, at, left = over, under, b, count
+    if at >= 0:
+        gain = best_over / best_under - R * R / W
+        if gain > best.gain * (1.0 + 1e-12):
+            best.gain, best.feature, best.code = gain, feature, at
+            best.missing_left = 2 * left >= n
+
+
+cdef void scan_line(const double *bins, int n_bins, Py_ssize_t n, double ridge, Py_ssize_t min_leaf, int feature,
+                    Split *best) noexcept nogil:
+    # One channel, a line on either side, nothing unknown.
+    cdef int b
+    cdef const double *bin
+    cdef double total[6]
+    cdef double left[6]
+    cdef double right[6]
+    cdef double gain, before
+    memset(total, 0, sizeof(total))
+    memset(left, 0, sizeof(left))
+    for b in range(n_bins):
+        bin = bins + 4 * b
+        if bin[0] > 0:
+            add(total, bin, 1, 1)
+    before = side(total, 1, 1, ridge)
+    for b in range(n_bins - 1):
+        bin = bins + 4 * b
+        if bin[0] == 0:
+            continue
+        add(left, bin, 1, 1)
+        if left[0] < min_leaf:
+            continue
+        if n - left[0] < min_leaf:
+            break
+        right[0], right[1], right[2] = total[0] - left[0], total[1] - left[1], total[2] - left[2]
+        right[3], right[4], right[5] = total[3] - left[3], total[4] - left[4], total[5] - left[5]
+        gain = side(left, 1, 1, ridge) + side(right, 1, 1, ridge) - before
+        if gain > best.gain * (1.0 + 1e-12):
+            best.gain, best.feature, best.code = gain, feature, b
+            best.missing_left = 2 * left[0] >= n
+
+
+cdef void scan(const double *bins, int n_bins, const double *lost, int missing, int way, int c, int linear,
+               double ridge, Py_ssize_t min_leaf, int feature, Split *best, double *total) noexcept nogil:
+    # Any number of channels; rows whose value is unknown go left if way, else right.
+    cdef int b, k, stride = 3 + c, size = 4 + 2 * c, last = n_bins - 1
+    cdef const double *bin
+    cdef double *left = total + size
+    cdef double *right = left + size
+    cdef double gain, before
+    memset(total, 0, 2 * size * sizeof(double))
+    for b in range(n_bins):
+        bin = bins + b * stride
+        if bin[0] > 0:
+            add(total, bin, c, linear)
+    total[0] += lost[0]
+    total[1] += lost[1]
+    for k in range(c):
+        total[4 + k] += lost[2 + k]
+    before = side(total, c, linear, ridge)
+    if way:
+        left[0], left[1] = lost[0], lost[1]
+        for k in range(c):
+            left[4 + k] = lost[2 + k]
+    elif missing:
+        last = n_bins  # all that is known against all that is not
+    for b in range(last):
+        bin = bins + b * stride
+        if bin[0] == 0:
+            continue
+        add(left, bin, c, linear)
+        if left[0] < min_leaf:
+            continue
+        if total[0] - left[0] < min_leaf:
+            break
+        for k in range(size):
+            right[k] = total[k] - left[k]
+        gain = side(left, c, linear, ridge) + side(right, c, linear, ridge) - before
+        if gain > best.gain * (1.0 + 1e-12):
+            best.gain, best.feature, best.code = gain, feature, b
+            best.missing_left = way if missing else 2 * left[0] >= total[0]
+
+
+cdef inline void add(double *s, const double *bin, int c, int linear) noexcept nogil:
+    cdef int k
+    cdef double mean
+    s[0] += bin[0]
+    s[1] += bin[1]
+    for k in range(c):
+        s[4 + k] += bin[2 + k]
+    if linear:
+        mean = bin[2 + c] / bin[1]
+        s[2] += bin[2 + c]
+        s[3] += bin[2 + c] * mean
+        for k in range(c):
+            s[4 + c + k] += mean * bin[2 + k]
+
+
+def best_split(const double[:, ::1] X, const unsigned short[:, ::1] codes, const double[::1] weight,
+               double[:, ::1] rest, const double[::1] factor, const double[::1] centre, bint linear=False,
+               double ridge=0.0, Py_ssize_t min_leaf=1):
+    """Split of all rows: (gain, feature, code, next code, whether missing goes left, rows on the left) or None."""
+    cdef Py_ssize_t n = X.shape[0]
+    cdef int d = X.shape[1], c = rest.shape[1]
+    if not n or not d or not c:
+        raise ValueError("X and rest must have at least one row and one column.")
+    if (codes.shape[0] != n or codes.shape[1] != d or weight.shape[0] != n or rest.shape[0] != n
+            or factor.shape[0] != c or centre.shape[0] != d):
+        raise ValueError("X, codes, weight, rest, factor and centre do not fit together.")
+    cdef Table table = Table(n, d, c, &X[0, 0], &codes[0, 0], &weight[0], &rest[0, 0])
+    cdef int[::1] rows = np.arange(n, dtype=np.intc), features = np.arange(d, dtype=np.intc)
+    cdef unsigned short[::1] low = np.empty(d, np.uint16), high = np.empty(d, np.uint16)
+    cdef double[::1] histogram = np.empty(histogram_size(d, c))
+    cdef Split split
+    with nogil:
+        find_split(&table, &rows[0], n, &features[0], d, &factor[0], &centre[0], linear, ridge, min_leaf, &low[0],
+                   &high[0], &histogram[0], &split)
+    if split.feature < 0:
+        return None
+    code = np.asarray(codes)[:, split.feature]
+    n_left = np.count_nonzero(np.where(code == MISSING, bool(split.missing_left), code <= split.code))
+    return split.gain, split.feature, split.code, split.next_code, bool(split.missing_left), n_left

@@ -1,0 +1,302 @@
+"""What a fitted forest answers: leaves, values and slopes. Every index read from its arrays is checked on the way."""
+
+import numpy as np
+
+from libc.math cimport fmax, fmin
+
+from skmerge._ext.leaf cimport evaluate, evaluate_slope, n_terms
+from skmerge._ext.types cimport Node
+
+cdef struct Forest:
+    const Node *nodes
+    const Py_ssize_t *start     # (n_trees + 1,), the root of every tree, and the end
+    Py_ssize_t n_trees
+    const double *leaves        # (n_leaves, width)
+    Py_ssize_t n_leaves, width
+    int d, m, k, q, p
+    const int *active           # (k,)
+    const double *shift
+    const double *unit
+    int clip
+
+cdef enum:
+    BLOCK = 256  # rows for which a tree stays in the cache
+    TOGETHER = 64  # walks side by side
+    FEW = 8  # rows below which trees, not rows, are walked side by side
+
+
+cdef int walk(const Forest *forest, int n, const double **x, const int *end, int *at) noexcept nogil:
+    # From n <= TOGETHER roots to the leaf nodes that the rows x fall into, side by side: a single walk waits for memory
+    # at every step. Returns whether one found an index that leads nowhere. ``end``: of each walk's tree. Children come
+    # after their parents, so that it ends.
+    cdef Py_ssize_t child
+    cdef int r, i, going = 1
+    cdef const Node *node
+    cdef double value
+    while going:
+        going = 0
+        for r in range(n):
+            i = at[r]
+            node = forest.nodes + i
+            if node.feature < 0:
+                continue
+            child = node.child
+            if node.feature >= forest.d or child <= i or child + 1 >= end[r]:
+                return 1
+            value = x[r][node.feature]
+            child += not value <= node.threshold
+            if value != value and node.missing_left:
+                child -= 1
+            at[r] = <int>child
+            going = 1
+    for r in range(n):
+        child = forest.nodes[at[r]].child
+        if child < 0 or child >= forest.n_leaves:
+            return 1
+    return 0
+
+
+cdef int walk_rows(const Forest *forest, Py_ssize_t tree, const double *x, int n, int *at) noexcept nogil:
+    # n rows down one tree.
+    cdef const double *rows[TOGETHER]
+    cdef int ends[TOGETHER]
+    cdef int r
+    for r in range(n):
+        rows[r] = x + <Py_ssize_t>r * forest.d
+        at[r] = <int>forest.start[tree]
+        ends[r] = <int>forest.start[tree + 1]
+    return walk(forest, n, rows, ends, at)
+
+
+cdef int walk_trees(const Forest *forest, Py_ssize_t first, int n, const double *x, int *at) noexcept nogil:
+    # One row down n trees.
+    cdef const double *rows[TOGETHER]
+    cdef int ends[TOGETHER]
+    cdef int r
+    for r in range(n):
+        rows[r] = x
+        at[r] = <int>forest.start[first + r]
+        ends[r] = <int>forest.start[first + r + 1]
+    return walk(forest, n, rows, ends, at)
+
+
+cdef inline void coordinates(const Forest *forest, const double *x, double *t) noexcept nogil:
+    cdef int i
+    cdef double value
+    for i in range(forest.k):
+        value = x[forest.active[i]]
+        t[i] = (value - forest.shift[i]) * forest.unit[i] if value == value else 0.0
+
+
+cdef inline void deviations(const Forest *forest, const double *leaf, const double *t, double *z) noexcept nogil:
+    cdef int i, k = forest.k
+    if forest.clip:
+        for i in range(k):
+            z[i] = fmin(fmax(t[i], leaf[k + i]), leaf[2 * k + i]) - leaf[i]
+    else:
+        for i in range(k):
+            z[i] = t[i] - leaf[i]
+
+
+cdef inline double leaf_value(const Forest *forest, const double *coef, const double *z) noexcept nogil:
+    cdef double value = evaluate(coef, z, forest.k, forest.q)
+    if forest.clip:
+        if value < coef[forest.p]:  # NaN, of a damaged leaf, stays
+            value = coef[forest.p]
+        elif value > coef[forest.p + 1]:
+            value = coef[forest.p + 1]
+    return value
+
+
+cdef inline void add_leaf(const Forest *forest, int node, const double *t, double rate, double *z,
+                          double *out) noexcept nogil:
+    cdef const double *leaf = forest.leaves + forest.nodes[node].child * forest.width
+    cdef int o, k = forest.k
+    if k:
+        deviations(forest, leaf, t, z)
+        for o in range(forest.m):
+            out[o] += rate * leaf_value(forest, leaf + 3 * k + o * (forest.p + 2), z)
+    else:
+        for o in range(forest.m):
+            out[o] += rate * leaf[o]
+
+
+cdef inline void add_member(const double *weight, int m, double *part, double *total, double *squares) noexcept nogil:
+    # A member's sum of trees into the forest's sums; part is 0 afterwards.
+    cdef int o
+    for o in range(m):
+        total[o] += weight[o] * part[o]
+        if squares != NULL:
+            squares[o] += weight[o] * part[o] * part[o]
+        part[o] = 0.0
+
+
+cdef Forest view(const Node[::1] nodes, const Py_ssize_t[::1] start, const double[:, ::1] leaves, Py_ssize_t d, int m,
+                 const int[::1] active, const double[::1] shift, const double[::1] unit, int n_square,
+                 bint clip) except *:
+    cdef Forest forest
+    cdef Py_ssize_t tree, i
+    forest.n_trees = start.shape[0] - 1
+    forest.k, forest.q, forest.d, forest.m = active.shape[0], n_square, d, m
+    if n_square < 0 or n_square > forest.k or shift.shape[0] != forest.k or unit.shape[0] != forest.k or m < 1:
+        raise ValueError("the forest's coordinates do not fit together; it is damaged, fit it again.")
+    forest.p = n_terms(forest.k, n_square)
+    forest.width = m if forest.k == 0 else 3 * forest.k + m * (forest.p + 2)
+    if leaves.shape[1] != forest.width or not leaves.shape[0] or forest.n_trees < 1:
+        raise ValueError(f"leaves_ has {leaves.shape[1]} columns where {forest.width} are expected; the forest is "
+                         "damaged, fit it again.")
+    for tree in range(forest.n_trees):
+        if start[tree] < 0 or start[tree + 1] <= start[tree] or start[tree + 1] > nodes.shape[0]:
+            raise ValueError("tree_start_ points outside nodes_; the forest is damaged, fit it again.")
+    for i in range(forest.k):
+        if not 0 <= active[i] < d:
+            raise ValueError("coordinate_ names features that do not exist; the forest is damaged, fit it again.")
+    forest.nodes, forest.start, forest.leaves, forest.n_leaves = &nodes[0], &start[0], &leaves[0, 0], leaves.shape[0]
+    forest.active = &active[0] if forest.k else NULL
+    forest.shift = &shift[0] if forest.k else NULL
+    forest.unit = &unit[0] if forest.k else NULL
+    forest.clip = clip
+    return forest
+
+
+def damaged():
+    raise ValueError("nodes_ has an index that no fit leaves; the forest is damaged, fit it again.")
+
+
+cdef int check_members(const double[::1] rate, const Py_ssize_t[::1] start, const double[:, ::1] weight,
+                       Py_ssize_t n_trees, int m) except -1:
+    cdef Py_ssize_t e
+    if (rate.shape[0] != n_trees or start.shape[0] != weight.shape[0] + 1 or weight.shape[1] != m or start[0] != 0
+            or start[start.shape[0] - 1] != n_trees):
+        raise ValueError("rate_, member_start_ and member_weight_ do not fit together; the forest is damaged, fit it "
+                         "again.")
+    for e in range(weight.shape[0]):
+        if start[e + 1] < start[e]:
+            raise ValueError("member_start_ must not decrease; the forest is damaged, fit it again.")
+    return 0
+
+
+def apply(const double[:, ::1] X, nodes, start, leaves, int m, active, shift, unit, int n_square):
+    """Leaf node of every row in every tree, (n, n_trees), counted from the tree's root."""
+    cdef Forest forest = view(nodes, start, leaves, X.shape[1], m, active, shift, unit, n_square, False)
+    out_array = np.empty((X.shape[0], forest.n_trees), np.intp)
+    cdef Py_ssize_t[:, ::1] out = out_array
+    cdef Py_ssize_t r, tree, n = X.shape[0], bad = 0
+    cdef int leaf[TOGETHER]
+    cdef int i, together
+    with nogil:
+        for tree in range(forest.n_trees):
+            r = 0
+            while r < n:
+                together = <int>min(n - r, <Py_ssize_t>TOGETHER)
+                bad += walk_rows(&forest, tree, &X[r, 0], together, leaf)
+                for i in range(together):
+                    out[r + i, tree] = leaf[i] - forest.start[tree]
+                r += together
+    if bad:
+        damaged()
+    return out_array
+
+
+def moments(const double[:, ::1] X, nodes, start, leaves, int m, active, shift, unit, int n_square, bint clip,
+            const double[::1] rate, const Py_ssize_t[::1] member_start, const double[:, ::1] member_weight,
+            bint squares):
+    """Weighted sum over the members and, on request, of their squares: (n, m) and (n, m) or None.
+
+    Member e is the sum of its trees, ``member_start[e]`` to ``member_start[e + 1]``, each times its ``rate``; its
+    weight may differ between outputs.
+    """
+    cdef Forest forest = view(nodes, start, leaves, X.shape[1], m, active, shift, unit, n_square, clip)
+    cdef Py_ssize_t n = X.shape[0], r, b, tree, member, first, last, n_members = member_start.shape[0] - 1, bad = 0
+    cdef int at[TOGETHER]
+    cdef int i, together, k = forest.k
+    check_members(rate, member_start, member_weight, forest.n_trees, m)
+    sums, square_sums = np.zeros((n, m)), np.zeros((n, m)) if squares else None
+    cdef double[:, ::1] total = sums, total_squares = square_sums if squares else sums
+    cdef double[:, ::1] t = np.empty((min(n, <Py_ssize_t>BLOCK) + 1, k + 1))
+    cdef double[:, ::1] part = np.zeros((min(n, <Py_ssize_t>BLOCK) + 1, m))
+    cdef double[::1] z = np.empty(k + 1)
+    with nogil:
+        for b in range((n + BLOCK - 1) // BLOCK):
+            first = b * BLOCK
+            last = min(first + BLOCK, n)
+            for r in range(first, last):
+                coordinates(&forest, &X[r, 0], &t[r - first, 0])
+            for r in range(first, last if n < FEW else first):
+                member, tree = 0, 0
+                while tree < forest.n_trees:
+                    together = <int>min(forest.n_trees - tree, <Py_ssize_t>TOGETHER)
+                    if walk_trees(&forest, tree, together, &X[r, 0], at):
+                        bad += 1
+                        break
+                    for i in range(together):
+                        while tree >= member_start[member + 1]:
+                            member += 1
+                        add_leaf(&forest, at[i], &t[r - first, 0], rate[tree], &z[0], &part[0, 0])
+                        tree += 1
+                        if tree == member_start[member + 1]:
+                            add_member(&member_weight[member, 0], m, &part[0, 0], &total[r, 0],
+                                       &total_squares[r, 0] if squares else NULL)
+            for member in range(n_members if n >= FEW else 0):
+                for tree in range(member_start[member], member_start[member + 1]):
+                    r = first
+                    while r < last and not bad:
+                        together = <int>min(last - r, <Py_ssize_t>TOGETHER)
+                        if walk_rows(&forest, tree, &X[r, 0], together, at):
+                            bad += 1
+                            break
+                        for i in range(together):
+                            add_leaf(&forest, at[i], &t[r - first, 0], rate[tree], &z[0], &part[r - first, 0])
+                            r += 1
+                for r in range(first, last):
+                    add_member(&member_weight[member, 0], m, &part[r - first, 0], &total[r, 0],
+                               &total_squares[r, 0] if squares else NULL)
+    if bad:
+        damaged()
+    return sums, square_sums
+
+
+def gradient(const double[:, ::1] X, nodes, start, leaves, int m, active, shift, unit, int n_square, bint clip,
+             const double[::1] rate, const Py_ssize_t[::1] member_start, const double[:, ::1] member_weight,
+             bint exact):
+    """Weighted sum of the members' slopes, (n, m, d), per unit of X; ``exact``: 0 where the leaf clips."""
+    cdef Forest forest = view(nodes, start, leaves, X.shape[1], m, active, shift, unit, n_square, clip)
+    cdef Py_ssize_t n = X.shape[0], r, tree, member, bad = 0
+    cdef int i, o, j, k = forest.k, step = forest.p + 2
+    check_members(rate, member_start, member_weight, forest.n_trees, m)
+    sums = np.zeros((n, m, X.shape[1]))
+    cdef double[:, :, ::1] total = sums
+    cdef double[::1] t = np.empty(k + 1), z = np.empty(k + 1)
+    cdef const double *leaf
+    cdef const double *coef
+    cdef double value
+    if k == 0:
+        return sums
+    with nogil:
+        for r in range(n):
+            coordinates(&forest, &X[r, 0], &t[0])
+            member = 0
+            for tree in range(forest.n_trees):
+                while tree >= member_start[member + 1]:
+                    member += 1
+                if walk_rows(&forest, tree, &X[r, 0], 1, &i):
+                    bad += 1
+                    continue
+                leaf = forest.leaves + forest.nodes[i].child * forest.width
+                deviations(&forest, leaf, &t[0], &z[0])
+                for o in range(m):
+                    coef = leaf + 3 * k + o * step
+                    if clip and exact:
+                        value = evaluate(coef, &z[0], k, forest.q)
+                        if value < coef[forest.p] or value > coef[forest.p + 1]:
+                            continue
+                    for j in range(k):
+                        if clip and exact and (t[j] < leaf[k + j] or t[j] > leaf[2 * k + j]):
+                            continue
+                        if X[r, forest.active[j]] != X[r, forest.active[j]]:
+                            continue
+                        value = rate[tree] * member_weight[member, o] * forest.unit[j]
+                        total[r, o, forest.active[j]] += value * evaluate_slope(coef, &z[0], j, k, forest.q)
+    if bad:
+        damaged()
+    return sums

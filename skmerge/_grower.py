@@ -1,0 +1,190 @@
+"""Grows the members of a forest: prepares the table once, then tree after tree on a share of its rows."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from skmerge._ext import growing
+from skmerge._tree import Trees
+
+MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
+PARTS = 5  # a member that draws "part" of the rows leaves out one of so many
+UNKNOWN = 65_535  # code of NaN
+MAX_LINEAR = 30  # coordinates of a leaf's plane: of more features, those that follow y most
+MAX_SQUARED = 10  # of them, those with second-order terms: 66 terms
+ENDLESS = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the trees of a member grow.
+
+    ``n_stages`` trees follow each other, each fitted to what a share ``rate`` of the ones before leaves over. ``rows``
+    are drawn with replacement ("bootstrap"), all of them ("all"), or all but one of five parts ("part").
+    """
+
+    order: int
+    criterion: str
+    min_samples_leaf: int
+    rows: str = "bootstrap"
+    max_features: float = 1.0
+    max_depth: int = ENDLESS
+    max_leaf_nodes: int = ENDLESS
+    n_stages: int = 1
+    rate: float = 1.0
+    ridge: float = 1e-6
+    min_gain: float = 0.0
+
+    def coordinates(self, k):
+        """Of k possible coordinates how many a leaf has, and how many with second-order terms."""
+        return (k if self.order else 0), (min(k, MAX_SQUARED) if self.order == 2 else 0)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every tree of a forest grows on; y and slopes in units of y's spread, coordinates in those of X's.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), NaN where unknown
+    codes : uint16 ndarray of shape (n, d), rank of a value among its feature's
+    lower, upper : ndarray of shape (n_values,), least and greatest value of each code, feature after feature
+    place : ndarray of shape (d + 1,), where the values of a feature begin
+    y : ndarray of shape (n, m), NaN where not measured
+    slopes : ndarray of shape (n, m, s), per unit of the coordinates, or along ``direction`` (the last), NaN if unknown
+    direction : ndarray of shape (n, k) or None
+    axis : int32 ndarray, the coordinate of each slope but that along a direction
+    active, shift, unit : ndarray of shape (k,), features that are coordinates, ``(x - shift) unit``
+    weight : ndarray of shape (n,), summing to one
+    cancelled : int32 ndarray of shape (1,), set to stop
+    """
+
+    X: np.ndarray
+    codes: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    place: np.ndarray
+    y: np.ndarray
+    slopes: np.ndarray
+    direction: np.ndarray | None
+    axis: np.ndarray
+    active: np.ndarray
+    shift: np.ndarray
+    unit: np.ndarray
+    weight: np.ndarray
+    cancelled: np.ndarray = field(default_factory=lambda: np.zeros(1, np.intc))
+
+    def rows_of(self, recipe, member, rng, seed):
+        """Weights of the rows a member grows on, 0 for those it does not see.
+
+        They depend on the distinct rows and their normalised weights only, so that a weight of two is a repeated row.
+        """
+        n = len(self.weight)
+        if recipe.rows == "bootstrap":
+            return rng.multinomial(n, self.weight / self.weight.sum()).astype(float)
+        weight = self.weight * n
+        if recipe.rows == "part" and n > 1:
+            # Every five members leave out every row once; another five part the rows anew.
+            order = np.random.default_rng([seed, member // PARTS]).permutation(n)
+            weight[order[member % PARTS :: PARTS]] = 0.0
+        return weight
+
+    def grow(self, recipe, member, seed, kind):
+        """Grow a member, number ``member`` of its ``kind``.
+
+        Returns
+        -------
+        trees : Trees
+        out : ndarray of rows it has not seen
+        values : ndarray of shape (len(out), m), its prediction there
+        """
+        rng = np.random.default_rng([seed, kind, member])
+        weight = self.rows_of(recipe, member, rng, seed)
+        out = np.flatnonzero(weight == 0)
+        k, n_squared = recipe.coordinates(len(self.active))
+        m = self.y.shape[1]
+        slopes = self.slopes if k else self.slopes[:, :, :0]
+        rest = np.concatenate([self.y, slopes.reshape(len(self.y), -1)], axis=1)
+        coordinates = self.active[:k], self.shift[:k], self.unit[:k]
+        trees = []
+        for stage in range(recipe.n_stages):
+            target = np.ascontiguousarray(rest[:, :m])
+            nodes, leaves = growing.grow(
+                self.X, self.codes, self.lower, self.upper, self.place, weight, target, rest.copy(),
+                self.direction if slopes.shape[2] > len(self.axis) else None,
+                self.axis[: slopes.shape[2]], *coordinates, n_squared, recipe.criterion != "value", recipe.ridge,
+                recipe.min_gain, recipe.min_samples_leaf, recipe.max_depth, recipe.max_leaf_nodes,
+                recipe.max_leaf_nodes < ENDLESS, max(1, round(recipe.max_features * self.X.shape[1])),
+                int(rng.integers(2**63)), self.cancelled, recipe.criterion == "slope",
+            )  # fmt: skip
+            tree = Trees.single(nodes, leaves, m, *coordinates, n_squared, recipe.rate)
+            trees.append(tree)
+            if stage + 1 < recipe.n_stages:
+                rest = self._left_over(rest, tree, slopes.shape[2])
+        trees = Trees.one_member(trees)
+        return trees, out, trees.sums(self.X[out]) if len(out) else np.empty((0, m))
+
+    def _left_over(self, rest, tree, s):
+        """rest, values and slopes, without what a tree says, for every row."""
+        m = self.y.shape[1]
+        rest = rest.copy()
+        rest[:, :m] -= tree.sums(self.X)
+        if s:
+            slope = tree.slopes(self.X, exact=False)[:, :, self.active] / self.unit
+            known = [slope[:, :, self.axis]]
+            if s > len(self.axis):
+                known.append(np.einsum("nmk,nk->nm", slope, self.direction)[:, :, None])
+            rest[:, m:] -= np.concatenate(known, axis=2).reshape(len(rest), -1)
+        return rest
+
+
+def encode(X):
+    """Codes of every column of X, with the least and greatest value of each code.
+
+    Returns
+    -------
+    codes : uint16 ndarray of X's shape
+    lower, upper, place : see Ground
+    """
+    n, d = X.shape
+    codes = np.empty((n, d), np.uint16)
+    lower, upper, place = [], [], np.zeros(d + 1, np.intp)
+    for j in range(d):
+        seen = ~np.isnan(X[:, j])
+        values, code = np.unique(X[seen, j], return_inverse=True)
+        first = last = slice(None)
+        if len(values) > MAX_CODES:
+            group = np.arange(len(values)) * MAX_CODES // len(values)
+            begins = np.r_[True, group[1:] > group[:-1]]
+            code, first, last = group[code], begins, np.r_[begins[1:], True]
+        codes[:, j] = UNKNOWN
+        codes[seen, j] = code
+        lower.append(values[first])
+        upper.append(values[last])
+        place[j + 1] = place[j] + len(lower[-1])
+    return codes, np.concatenate(lower), np.concatenate(upper), place
+
+
+def location_and_spread(x, weight):
+    """Weighted mean and standard deviation of what is known in each column; a spread of 0 becomes 1."""
+    size = np.maximum(np.nanmax(np.abs(x), axis=0, initial=0.0), np.finfo(float).tiny)  # squares of 1e200 overflow
+    z = x / size
+    known = ~np.isnan(z)
+    share = np.where(known, weight[:, None], 0.0)
+    total = share.sum(axis=0)
+    share /= np.where(total > 0, total, 1.0)
+    mean = (share * np.where(known, z, 0.0)).sum(axis=0)
+    spread = np.sqrt((share * np.where(known, z - mean, 0.0) ** 2).sum(axis=0))
+    return mean * size, np.where(spread > 1e-13, np.maximum(spread * size, 1e-300), 1.0)
+
+
+def choose_coordinates(X, y, weight):
+    """The features that a leaf's plane may use, the most telling first if there are too many."""
+    d = X.shape[1]
+    if d <= MAX_SQUARED:
+        return np.arange(d, dtype=np.intc)
+    (x_mean, x_spread), (y_mean, y_spread) = location_and_spread(X, weight), location_and_spread(y, weight)
+    z, v = np.nan_to_num((X - x_mean) / x_spread), np.nan_to_num((y - y_mean) / y_spread)
+    score = np.abs(np.einsum("n,nd,nm->dm", weight, z, v)).max(axis=1)
+    return np.argsort(-score.round(9), kind="stable")[:MAX_LINEAR].astype(np.intc)
+

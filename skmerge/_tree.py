@@ -1,0 +1,104 @@
+"""The trees of a forest as plain arrays, all that a fitted forest stores."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skmerge._ext import traversal
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Members, each the sum of its trees times their rates.
+
+    Parameters
+    ----------
+    nodes : structured ndarray of NODE; the nodes of a tree follow each other, children after their parents. A row goes
+        to ``child`` if its value of ``feature`` is at most ``threshold``, else to the node after it; an unknown value
+        goes to ``child`` if ``missing_left``. A leaf has feature -1 and in ``child`` its row of ``leaves``.
+    start : intp ndarray of shape (n_trees + 1,), the root of every tree, and the end
+    leaves : ndarray of shape (n_leaves, width), see below
+    m : int, outputs
+    active, shift, unit : ndarray of shape (k,), the features that are coordinates of the leaves, (x - shift) unit
+    n_squared : int, how many of them have second-order terms
+    rate : ndarray of shape (n_trees,)
+    member_start : intp ndarray of shape (n_members + 1,), the first tree of every member, and the end
+
+    A leaf without coordinates (order 0) holds its m values. Otherwise: its centre, then the low and the high end of its
+    box (k each), then for each output the terms of its polynomial (see ``_ext.leaf``) and its least and greatest value.
+    """
+
+    nodes: np.ndarray
+    start: np.ndarray
+    leaves: np.ndarray
+    m: int
+    active: np.ndarray
+    shift: np.ndarray
+    unit: np.ndarray
+    n_squared: int
+    rate: np.ndarray
+    member_start: np.ndarray
+
+    @classmethod
+    def single(cls, nodes, leaves, m, active, shift, unit, n_squared, rate):
+        start = np.array([0, len(nodes)], np.intp)
+        return cls(nodes, start, leaves, m, active, shift, unit, n_squared, np.array([rate]), np.array([0, 1], np.intp))
+
+    @classmethod
+    def join(cls, parts):
+        """The members of all parts, which share their coordinates."""
+        first = parts[0]
+        nodes = np.concatenate([part.nodes for part in parts])
+        starts, members = [np.zeros(1, np.intp)], [np.zeros(1, np.intp)]
+        n_nodes = n_leaves = n_trees = 0
+        for part in parts:
+            mine = nodes[n_nodes : n_nodes + len(part.nodes)]
+            mine["child"] += np.where(mine["feature"] < 0, n_leaves, n_nodes).astype(np.int32)
+            starts.append(part.start[1:] + n_nodes)
+            members.append(part.member_start[1:] + n_trees)
+            n_nodes, n_leaves = n_nodes + len(part.nodes), n_leaves + len(part.leaves)
+            n_trees += len(part.rate)
+        if max(n_nodes, n_leaves) >= 2**31:
+            raise ValueError("the forest has more than 2^31 nodes; raise min_samples_leaf or give fewer estimators.")
+        return cls(
+            nodes, np.concatenate(starts), np.concatenate([part.leaves for part in parts]), first.m, first.active,
+            first.shift, first.unit, first.n_squared, np.concatenate([part.rate for part in parts]),
+            np.concatenate(members),
+        )  # fmt: skip
+
+    @classmethod
+    def one_member(cls, parts):
+        """All trees of the parts as a single member."""
+        joined = cls.join(parts)
+        member_start = np.array([0, len(joined.rate)], np.intp)
+        return cls(*[getattr(joined, name) for name in cls.__dataclass_fields__][:-1], member_start)
+
+    @property
+    def n_members(self):
+        return len(self.member_start) - 1
+
+    def _forest(self):
+        return self.nodes, self.start, self.leaves, self.m, self.active, self.shift, self.unit, self.n_squared
+
+    def _weight(self, weight):
+        return np.ones((self.n_members, self.m)) if weight is None else weight
+
+    def apply(self, X):
+        """Leaf node of every row in every tree, (n, n_trees)."""
+        return traversal.apply(X, *self._forest())
+
+    def sums(self, X, weight=None, clip=True):
+        """Weighted sum of the members, (n, m)."""
+        return self.moments(X, weight, clip, squares=False)[0]
+
+    def moments(self, X, weight=None, clip=True, squares=True):
+        """Weighted sum of the members and of their squares, (n, m) each."""
+        return traversal.moments(
+            X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), squares
+        )
+
+    def slopes(self, X, weight=None, clip=True, exact=True):
+        """Weighted sum of the members' slopes, (n, m, d), per unit of X."""
+        return traversal.gradient(
+            X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), exact
+        )

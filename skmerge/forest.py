@@ -1,0 +1,551 @@
+"""GradientForestRegressor: a forest whose splits and leaves use slopes."""
+
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from scipy.optimize import nnls
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from skmerge import _mixture
+from skmerge._grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
+from skmerge._tree import Trees
+from skmerge._validation import check_forest, check_rows, check_slope_data, naming
+from skmerge.metrics import observed_r2_score
+
+JUDGES = 10**9  # numbers of the members that only judge the others begin here
+CHUNK = 4096  # rows predicted at a time by one thread
+
+
+class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """A forest whose splits and leaves use slopes, known or estimated: no staircase.
+
+    A leaf holds a mean (order 0), a plane (order 1) or a quadratic (order 2),
+
+    ``f(x) = a + b.(x - c) + (x - c)' H (x - c) / 2``
+
+    that of its parent plus a correction by regularised least squares to what the parent leaves over. Known slopes
+    dy/dx are equations of that least squares like the values, and take part in the search for the best split. Between
+    and beyond the training rows a leaf is evaluated at x clipped to the box of its own rows, widened by half its width
+    to either side, and its output clipped to their range of y, widened by its width: no prediction explodes.
+
+    Parameters
+    ----------
+    n_estimators : int, default=100
+        Number of members.
+    order : {"auto", 0, 1, 2}, default="auto"
+        Highest order of a leaf; a leaf whose distinct rows do not support it corrects its parent by less. "auto" mixes
+        forests of different orders, single trees and short sequences of small ones, weighted by their predictions of
+        the rows they have not seen.
+    criterion : {"auto", "value", "plane", "slope"}, default="auto"
+        What a split is to explain of what the node's leaf leaves over: values by a constant on each side, values by a
+        straight line on each side, or values and known slopes by straight lines. "auto" is "value" for order 0,
+        otherwise "slope" where slopes are known and "plane" where not.
+    max_depth, max_leaf_nodes : int or None, default=None
+        None does not limit them (in "auto", short sequences keep their 64 leaves).
+    min_samples_leaf : "auto" or int, default="auto"
+        Distinct rows in a leaf; "auto" is 1, 5 or 10 for order 0, 1 or 2.
+    max_features : "auto", int or float in (0, 1], default="auto"
+        Features tried at a split; "auto" is all of them, or what measured best in a mixture.
+    bootstrap : bool, default=True
+        Whether each tree draws its rows with replacement; without, errors and weights come from 5-fold
+        cross-validation.
+    extrapolate : {"clip", "linear"}, default="clip"
+        "linear" lets a leaf's polynomial run on.
+    n_jobs : int or None, default=None
+        Threads over members and rows; the result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+    warm_start : bool, default=False
+        Whether a second fit with more estimators keeps the members of the first.
+    verbose : int, default=0
+        1 prints progress.
+
+    Attributes
+    ----------
+    nodes_ : list of structured ndarray, one for each kind of member
+        The nodes of all its trees, tree t being ``nodes_[g][tree_start_[g][t]:tree_start_[g][t + 1]]``.
+    tree_start_, leaves_, rate_, member_start_ : list of ndarray
+        Where trees begin, what their leaves hold, what share of a tree counts, where members begin.
+    member_weight_ : list of ndarray of shape (n_members, n_outputs)
+    coordinate_, x_shift_, x_unit_ : ndarray
+        Features that leaves use, as ``(x - x_shift_) * x_unit_``.
+    oob_prediction_ : ndarray of the shape of y
+        Of each training row by the members that have not seen it; NaN where there is none.
+    oob_score_ : float
+        R2 of these.
+    noise_std_ : ndarray of shape (n_outputs,)
+        Out-of-bag error that the spread of the members does not explain.
+    std_scale_ : ndarray of shape (2, n_outputs)
+        What calibrates the standard deviation: factors of noise and spread.
+    feature_importances_ : ndarray of shape (n_features,)
+        Share of the squares taken away by splits on a feature.
+    n_features_in_, feature_names_in_ : as in scikit-learn
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmerge import GradientForestRegressor
+    >>> X = np.linspace(0, 3, 20)[:, None]
+    >>> forest = GradientForestRegressor(order=2, random_state=0).fit(X, X[:, 0] ** 2, dydx=2 * X)
+    >>> forest.predict([[1.25]]).round(3)
+    array([1.562])
+    """
+
+    def __init__(
+        self,
+        n_estimators=100,
+        *,
+        order="auto",
+        criterion="auto",
+        max_depth=None,
+        max_leaf_nodes=None,
+        min_samples_leaf="auto",
+        max_features="auto",
+        bootstrap=True,
+        extrapolate="clip",
+        n_jobs=None,
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+    ):
+        self.n_estimators = n_estimators
+        self.order = order
+        self.criterion = criterion
+        self.max_depth = max_depth
+        self.max_leaf_nodes = max_leaf_nodes
+        self.min_samples_leaf = min_samples_leaf
+        self.max_features = max_features
+        self.bootstrap = bootstrap
+        self.extrapolate = extrapolate
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # --- fitting
+
+    @with_callbacks
+    def fit(self, X, y, dydx=None, direction=None, slope=None, sample_weight=None):
+        """Grow the forest.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where unknown: such a row goes to the better side of a split.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            NaN where an output was not measured.
+        dydx : array-like of shape (n_samples, n_features) or (n_samples, n_outputs, n_features), default=None
+            Slopes, in units of y per unit of X as given here (a scaler in front does not rescale them); NaN where
+            unknown. An order of 0 has no use for them.
+        direction : array-like of shape (n_samples, n_features), default=None
+            A direction per row along which the slope is known; need not have length one.
+        slope : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            ``direction . dy/dx``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of two is exactly a repeated row.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        before = vars(self).copy()
+        try:
+            return self._fit(X, y, dydx, direction, slope, sample_weight)
+        except BaseException:  # a refit that fails or is interrupted leaves the old forest whole
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X, y, dydx, direction, slope, sample_weight):
+        context = self._init_callback_context(task_name="fit", max_subtasks=1)
+        metadata = {"dydx": dydx, "direction": direction, "slope": slope, "sample_weight": sample_weight}
+        told = {"X": X, "y": y, "metadata": metadata}
+        context.call_on_fit_task_begin(estimator=self, **told)
+        data = check_slope_data(self, X, y, dydx, direction, slope, sample_weight)
+        self._n_outputs = data.n_outputs
+        ground, units = self._ground(data)
+        pairs = _mixture.recipes(
+            self.order, self.criterion, ground.slopes.shape[2] > 0, self.n_estimators, self.bootstrap, self._given()
+        )
+        warm = self._warm(ground, units, pairs)
+        vars(self).update(units)
+        if not warm:
+            with naming("random_state"):
+                self._seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        groups, self._unseen = self._grow(ground, pairs, warm, context, told)
+        self._store(data, ground, groups)
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **told)
+        return self
+
+    def _warm(self, ground, units, pairs):
+        """Members that a warm start keeps, group by group; none if there is nothing to keep."""
+        if not self.warm_start or not hasattr(self, "_unseen"):
+            return None
+        shape = self._unseen[0].shape
+        same = all(np.array_equal(array, getattr(self, name)) for name, array in units.items())
+        groups = list(self._groups()) if same else []
+        if (
+            shape != (len(pairs), 2, *ground.y.shape)
+            or len(groups) != len(pairs)
+            or any(
+                (len(trees.active), trees.n_squared) != recipe.coordinates(len(ground.active))
+                for (trees, _), (recipe, _) in zip(groups, pairs, strict=True)
+            )
+        ):
+            raise ValueError(
+                "warm_start=True keeps the members of the last fit, which needs the same training data, order and "
+                "bootstrap; set warm_start=False to start anew."
+            )
+        for (trees, _), (_, wanted) in zip(groups, pairs, strict=True):
+            if trees.n_members > wanted:
+                raise ValueError(
+                    f"n_estimators={self.n_estimators} is less than what the last fit has; with warm_start=True it "
+                    "may only grow."
+                )
+        return [trees for trees, _ in groups]
+
+    def _check_parameters(self):
+        def fail(name, remedy):
+            raise ValueError(f"{name}={getattr(self, name)!r} is not possible: {remedy}")
+
+        def whole(value, low):
+            return isinstance(value, Integral) and not isinstance(value, bool) and value >= low
+
+        for name, words in (
+            ("order", ("auto", 0, 1, 2)),
+            ("criterion", ("auto", "value", "plane", "slope")),
+            ("extrapolate", ("clip", "linear")),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, (bool, np.ndarray)) or value not in words:
+                fail(name, f"give one of {words}.")
+        if not whole(self.n_estimators, 1):
+            fail("n_estimators", "give an integer of at least 1.")
+        for name, low in (("max_depth", 1), ("max_leaf_nodes", 2)):
+            if getattr(self, name) is not None and not whole(getattr(self, name), low):
+                fail(name, f"give None or an integer of at least {low}.")
+        if self.min_samples_leaf != "auto" and not whole(self.min_samples_leaf, 1):
+            fail("min_samples_leaf", 'give "auto" or an integer of at least 1.')
+        share = isinstance(self.max_features, Real) and not isinstance(self.max_features, (bool, Integral))
+        if not (
+            (isinstance(self.max_features, str) and self.max_features == "auto")
+            or whole(self.max_features, 1)
+            or (share and 0 < self.max_features <= 1)
+        ):
+            fail("max_features", 'give "auto", an integer of at least 1 or a share in (0, 1].')
+        for name in ("bootstrap", "warm_start"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                fail(name, "give True or False.")
+        if not (self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0)):
+            fail("n_jobs", "give None, a number of threads, or -1 for all cores.")
+        if not whole(self.verbose, 0) and not isinstance(self.verbose, (bool, np.bool_)):
+            fail("verbose", "give an integer of at least 0.")
+
+    def _given(self):
+        given = {}
+        for name, automatic in (("max_depth", None), ("max_leaf_nodes", None), ("min_samples_leaf", "auto")):
+            if getattr(self, name) != automatic:
+                given[name] = min(int(getattr(self, name)), ENDLESS)
+        if self.max_features != "auto":
+            share = self.max_features
+            if isinstance(share, Integral):
+                share = min(share, self.n_features_in_) / self.n_features_in_
+            given["max_features"] = float(share)
+        return given
+
+    def _ground(self, data):
+        """What the trees grow on, y and slopes in units of the spreads and features as codes; these units."""
+        table = data.table
+        y_shift, y_unit = location_and_spread(table.y, table.weight)
+        active = choose_coordinates(table.X, table.y, table.weight)
+        x_shift, spread = location_and_spread(table.X[:, active], table.weight)
+        unit = 1.0 / spread
+        y = (table.y - y_shift) / y_unit
+        slopes, axis = np.empty((*y.shape, 0)), np.empty(0, np.intc)
+        with np.errstate(over="ignore"):
+            if data.dydx is not None:
+                known = data.dydx[:, :, active] / unit / y_unit[:, None]
+                axis = np.flatnonzero(~np.isnan(known).all(axis=(0, 1))).astype(np.intc)
+                slopes = known[:, :, axis]
+            direction = None
+            if data.direction is not None and not np.isnan(data.slope).all():
+                direction = data.direction[:, active] / spread
+                # To length one; where it leaves the coordinates its slope is not theirs.
+                length = np.sqrt((direction**2).sum(axis=1, keepdims=True))
+                elsewhere = np.delete(data.direction, active, axis=1).any(axis=1, keepdims=True)
+                usable = (length > 0) & ~elsewhere
+                direction = np.ascontiguousarray(np.where(usable, direction / np.where(length > 0, length, 1.0), 0.0))
+                along = np.where(usable, data.slope / y_unit / np.where(length > 0, length, 1.0), np.nan)
+                slopes = np.concatenate([slopes, along[:, :, None]], axis=2)
+        codes, lower, upper, place = encode(table.X)
+        return Ground(
+            table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight
+        ), {"y_shift_": y_shift, "y_unit_": y_unit, "coordinate_": active, "x_shift_": x_shift, "x_unit_": unit}
+
+    def _grow(self, ground, pairs, warm, context, told):
+        """Grow what is not there yet.
+
+        Returns
+        -------
+        groups : list of Trees, one for each recipe
+        unseen : sums, over the members that have not seen a row, of their predictions and of the squares of these,
+            (n_recipes, 2, n, m), and how many such members there are, (n_recipes, n)
+        """
+        n, m = ground.y.shape
+        groups = [[] for _ in pairs] if warm is None else [[trees] for trees in warm]
+        sums, count = np.zeros((len(pairs), 2, n, m)), np.zeros((len(pairs), n))
+        if warm is not None:
+            sums, count = self._unseen[0].copy(), self._unseen[1].copy()
+        jobs = []
+        for g, (recipe, wanted) in enumerate(pairs):
+            mine = [(g, recipe, e) for e in range(warm[g].n_members if warm else 0, wanted)]
+            if recipe.rows == "all" and not warm:
+                # Trees that have seen every row cannot be judged: others, soon forgotten, each miss one part.
+                mine += [(g, replace(recipe, rows="part"), JUDGES + e) for e in range(PARTS)]
+            jobs += [((i + 0.5) / len(mine), *job) for i, job in enumerate(mine)]
+        jobs = [job[1:] for job in sorted(jobs, key=lambda job: job[:2])]  # in turn: a stop leaves some of each kind
+        task = context.subcontext(task_name="members", max_subtasks=len(jobs))
+        task.call_on_fit_task_begin(estimator=self, **told)
+        parallel = Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads", return_as="generator")
+        try:
+            with threadpool_limits(1, user_api="blas"):
+                grown = parallel(delayed(ground.grow)(recipe, e, self._seed, g) for g, recipe, e in jobs)
+                for i, ((g, _, e), (trees, out, values)) in enumerate(zip(jobs, grown, strict=True)):
+                    if e < JUDGES:
+                        groups[g].append(trees)
+                    sums[g, 0, out] += values
+                    sums[g, 1, out] += values**2
+                    count[g, out] += 1
+                    if self._told(task, told, i + 1, len(jobs)) and all(groups):
+                        ground.cancelled[0] = 1
+                        with warnings.catch_warnings():  # of members that were grown in vain
+                            warnings.simplefilter("ignore", UserWarning)
+                            grown.close()
+                        break
+        finally:
+            ground.cancelled[0] = 1  # threads that a stop or an error left behind end at their next node
+        task.call_on_fit_task_end(estimator=self, **told)
+        return [Trees.join(group) for group in groups], (sums, count)
+
+    def _told(self, context, told, done, of):
+        """Tell the terminal and the callbacks; whether one of them asks to stop."""
+        if self.verbose and (self.verbose > 1 or 10 * done // of > 10 * (done - 1) // of):
+            print(f"[GradientForestRegressor] {done} of {of} members", flush=True)
+        task = context.subcontext(task_name="member")
+        task.call_on_fit_task_begin(estimator=self, **told)
+        return task.call_on_fit_task_end(estimator=self, **told)
+
+    def _store(self, data, ground, groups):
+        (sums, squares), count = self._unseen[0].transpose(1, 0, 2, 3), self._unseen[1]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = sums / count[:, :, None]
+        weight = _mixture.weights(mean, ground.y, ground.weight)
+        self.member_weight_ = [
+            np.repeat(weight[None, g] / trees.n_members, trees.n_members, axis=0) for g, trees in enumerate(groups)
+        ]
+        self.nodes_ = [trees.nodes for trees in groups]
+        self.tree_start_ = [trees.start for trees in groups]
+        self.leaves_ = [trees.leaves for trees in groups]
+        self.rate_ = [trees.rate for trees in groups]
+        self.member_start_ = [trees.member_start for trees in groups]
+        self.n_squared_ = [trees.n_squared for trees in groups]
+        self.n_coordinates_ = [len(trees.active) for trees in groups]
+        self.x_min_ = np.nanmin(ground.X, axis=0, initial=np.inf)
+        self.x_max_ = np.nanmax(ground.X, axis=0, initial=-np.inf)
+        gain = np.zeros(self.n_features_in_)
+        for trees in groups:
+            inner = trees.nodes["feature"] >= 0
+            gain += np.bincount(trees.nodes["feature"][inner], trees.nodes["gain"][inner], minlength=len(gain))
+        self.feature_importances_ = gain / gain.sum() if gain.sum() > 0 else gain
+        self._judge(data, ground, mean, squares, count, weight)
+
+    def _judge(self, data, ground, mean, squares, count, weight):
+        """Out-of-bag prediction and score, and the calibration of the standard deviation."""
+        prediction = np.einsum("gnm,gm->nm", mean, weight)
+        total = weight.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            square = np.einsum("gnm,gm->nm", squares / count[:, :, None], weight)
+            spread = np.sqrt(np.maximum(square * total - prediction**2, 0.0))
+            # A row is judged by the few members that have not seen it; all together scatter less.
+            few = count[:, :, None]
+            scatter = np.maximum(squares / few - mean**2, 0.0) * few / (few - 1.0)
+            n_members = np.array([len(part) for part in self.member_weight_])[:, None, None]
+            excess = np.einsum("gnm,gm->nm", scatter * (1.0 / few - 1.0 / n_members), weight**2)
+        m = prediction.shape[1]
+        self.noise_std_, self.std_scale_ = np.zeros(m), np.zeros((2, m))
+        for k in range(m):
+            known = ~np.isnan(prediction[:, k]) & ~np.isnan(ground.y[:, k])
+            if known.sum() < 2:  # nothing to judge by: as uncertain as y spreads
+                self.std_scale_[0, k] = 1.0
+                continue
+            error = np.abs(prediction[known, k] - ground.y[known, k])
+            if error.any():
+                surplus = np.where(np.isfinite(excess), excess, 0.0)[known, k]
+                error *= np.sqrt(np.clip(1.0 - surplus.mean() / np.mean(error**2), 0.25, 1.0))
+            self.std_scale_[:, k] = calibrate(error, spread[known, k], ground.weight[known])
+        self.noise_std_ = self.std_scale_[0] * self.y_unit_
+        values = prediction * self.y_unit_ + self.y_shift_
+        self.oob_score_ = np.nan
+        known = ~np.isnan(values).any(axis=1) & ~np.isnan(data.table.y).all(axis=1)
+        if known.sum() > 1:
+            self.oob_score_ = observed_r2_score(data.table.y[known], values[known], sample_weight=ground.weight[known])
+        rows = np.full((len(data.row), m), np.nan)
+        rows[data.row >= 0] = values[data.row[data.row >= 0]]
+        self.oob_prediction_ = rows[:, 0] if self._n_outputs is None else rows
+
+    # --- using the fitted forest
+
+    def _groups(self):
+        """(trees, member weights) of every kind of member."""
+        m = len(self.y_shift_)
+        for g, nodes in enumerate(self.nodes_):
+            k = self.n_coordinates_[g]
+            trees = Trees(
+                nodes, self.tree_start_[g], self.leaves_[g], m, self.coordinate_[:k], self.x_shift_[:k],
+                self.x_unit_[:k], self.n_squared_[g], self.rate_[g], self.member_start_[g],
+            )  # fmt: skip
+            yield trees, self.member_weight_[g]
+
+    def _check_rows(self, X):
+        check_is_fitted(self, "nodes_")
+        check_forest(self)
+        return check_rows(self, X, allow_nan=True)
+
+    def _over_rows(self, function, X):
+        chunks = [X[start : start + CHUNK] for start in range(0, len(X), CHUNK)]
+        if len(chunks) == 1:
+            return function(X)
+        done = Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads")(delayed(function)(c) for c in chunks)
+        return np.concatenate(done, axis=-2)
+
+    def predict(self, X, return_std=False):
+        """Predict the target and, on request, how sure it is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        return_std : bool, default=False
+            Standard deviation of a new measurement: out-of-bag error and spread of the members, calibrated so that
+            90 % of the out-of-bag errors lie within 1.645 of them.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        std : ndarray of the same shape
+            Only with ``return_std``.
+        """
+        X = self._check_rows(X)
+        clip = self.extrapolate == "clip"
+        if not return_std:
+
+            def values(rows):
+                return sum(trees.sums(rows, weight, clip) for trees, weight in self._groups())
+
+            return self._shaped(self._over_rows(values, X) * self.y_unit_ + self.y_shift_)
+
+        def both(rows):
+            parts = [trees.moments(rows, weight, clip) for trees, weight in self._groups()]
+            return np.stack([sum(part[0] for part in parts), sum(part[1] for part in parts)])
+
+        mean, square = self._over_rows(both, X)
+        total = sum(weight.sum(axis=0) for _, weight in self._groups())
+        spread2 = np.maximum(square * total - mean**2, 0.0)
+        std = np.sqrt(self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * spread2) * self.y_unit_
+        return self._shaped(mean * self.y_unit_ + self.y_shift_), self._shaped(std)
+
+    def _shaped(self, values):
+        if np.isnan(values).any():
+            raise ValueError(
+                "the prediction is NaN: leaves_, rate_ or member_weight_ are damaged, fit the forest again; or rows of "
+                'X lie so far outside that polynomials overflow, which extrapolate="clip" prevents.'
+            )
+        return values[:, 0] if self._n_outputs is None else values
+
+    def predict_gradient(self, X, *, smooth=False):
+        """Derivative of the prediction with respect to the features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        smooth : bool, default=False
+            False: the exact derivative of what ``predict`` returns, 0 where a leaf clips (and wherever all leaves are
+            of order 0). True: the slopes of the leaves' polynomials, clipped or not.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
+            Units of y per unit of X.
+        """
+        X = self._check_rows(X)
+        clip = self.extrapolate == "clip"
+        total = sum(trees.slopes(X, weight, clip, not smooth) for trees, weight in self._groups())
+        return self._shaped(total * self.y_unit_[:, None])
+
+    def apply(self, X):
+        """The leaf of every tree that each row falls into.
+
+        Returns
+        -------
+        leaves : ndarray of shape (n_samples, n_trees), node numbers counted from each tree's root.
+        """
+        X = self._check_rows(X)
+        return np.concatenate([trees.apply(X) for trees, _ in self._groups()], axis=1)
+
+    def applicability(self, X):
+        """How far each row lies outside what was trained.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        distance : ndarray of shape (n_samples,)
+            0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
+            its size if it did not vary). Unknown values count as inside.
+        """
+        X = self._check_rows(X)
+        low, high, X = self.x_min_ / 4, self.x_max_ / 4, X / 4  # differences stay within the range of float
+        width = np.where(high > low, high - low, np.maximum(np.abs(high), np.finfo(float).tiny))
+        with np.errstate(over="ignore", invalid="ignore"):
+            excess = np.maximum(low - X, X - high) / width
+        return np.fmax(excess, 0.0).max(axis=1)
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
+        return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
+
+
+def calibrate(error, spread, weight):
+    """Factors of noise and spread, std^2 = noise^2 + factor^2 spread^2, with 90 % of the errors within 1.645 std."""
+    # Squared errors against squared spread, by least squares on what is not extreme.
+    error2, spread2 = error**2, spread**2
+    cap = np.quantile(error2, 0.99)
+    error2 = np.minimum(error2, cap)
+    mean_spread = np.average(spread2, weights=weight)
+    if mean_spread > 0:
+        root = np.sqrt(weight) / (spread2 + mean_spread)  # errors of squares grow with them
+        (noise2, factor2), _ = nnls(np.stack([root, root * spread2], axis=1), root * error2)
+    else:
+        noise2, factor2 = np.average(error2, weights=weight), 0.0
+    # Where all members agree they may all be wrong.
+    noise2 = max(noise2, 0.01 * np.average(error2, weights=weight))
+    std = np.sqrt(noise2 + factor2 * spread2)
+    ratio = np.where(std > 0, error / np.where(std > 0, std, 1.0), 0.0)
+    order = np.argsort(ratio, kind="stable")
+    reached = np.cumsum(weight[order]) / weight.sum()
+    at = ratio[order][min(np.searchsorted(reached, 0.9), len(order) - 1)]
+    return np.sqrt([noise2, factor2]) * at / 1.645

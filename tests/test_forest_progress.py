@@ -1,0 +1,136 @@
+"""Progress of a growing forest on the terminal and in scikit-learn's callbacks; stops that they ask for; Ctrl-C."""
+
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.callback import ProgressBar
+
+from skmerge import GradientForestRegressor
+
+RNG = np.random.default_rng(4)
+X = RNG.normal(size=(60, 3))
+Y = X[:, 0] ** 2 + X[:, 1]
+
+
+class Recorder:
+    """Records the tasks of a fit and asks to stop after so many members."""
+
+    def __init__(self, stop_after=None):
+        self.calls, self.stop_after, self.ended = [], stop_after, 0
+
+    def setup(self, estimator, context):
+        self.calls.append(("setup", context.task_name))
+
+    def teardown(self, estimator, context):
+        self.calls.append(("teardown", context.task_name))
+
+    def on_fit_task_begin(self, estimator, context):
+        self.calls.append(("begin", context.task_name))
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        self.calls.append(("end", context.task_name))
+        if fitted_estimator is not None:
+            self.fitted = fitted_estimator
+        self.ended += context.task_name == "member"
+        return self.ended == self.stop_after
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_members_are_tasks(n_jobs):
+    recorder = Recorder()
+    model = GradientForestRegressor(20, random_state=0, n_jobs=n_jobs).set_callbacks(recorder).fit(X, Y)
+    assert recorder.calls[:3] == [("setup", "fit"), ("begin", "fit"), ("begin", "members")]
+    assert recorder.calls[-3:] == [("end", "members"), ("end", "fit"), ("teardown", "fit")]
+    assert Counter(recorder.calls)["end", "member"] == Counter(recorder.calls)["begin", "member"] == 20
+    expected = GradientForestRegressor(20, random_state=0).fit(X, Y).predict(X)
+    np.testing.assert_array_equal(model.predict(X), expected)
+    np.testing.assert_array_equal(recorder.fitted.predict(X), expected)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("parameters", [dict(order=1), dict(), dict(order=1, bootstrap=False), dict(bootstrap=False)])
+def test_a_stop_leaves_a_valid_forest(parameters, n_jobs):
+    recorder = Recorder(stop_after=8)
+    model = GradientForestRegressor(200, random_state=0, n_jobs=n_jobs, **parameters)
+    model.set_callbacks(recorder).fit(X, Y)
+    assert recorder.ended < 30  # enough for one of each kind
+    assert 1 <= sum(len(weight) for weight in model.member_weight_) <= recorder.ended
+    predicted, std = model.predict(X, return_std=True)
+    assert np.corrcoef(predicted, Y)[0, 1] > 0.5 and (std > 0).all()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_progress_bar(n_jobs, capsys):
+    pytest.importorskip("rich")
+    GradientForestRegressor(20, n_jobs=n_jobs).set_callbacks(ProgressBar()).fit(X, Y)
+    printed = capsys.readouterr().out
+    assert "GradientForestRegressor - members" in printed and "100%" in printed
+
+
+def test_verbose(capsys):
+    silent = GradientForestRegressor(30, random_state=0).fit(X, Y)
+    assert capsys.readouterr().out == ""
+    model = GradientForestRegressor(30, random_state=0, verbose=1).fit(X, Y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10 and lines[-1] == "[GradientForestRegressor] 30 of 30 members"
+    assert all(re.fullmatch(r"\[GradientForestRegressor\] \d+ of 30 members", line) for line in lines)
+    GradientForestRegressor(30, random_state=0, verbose=2).fit(X, Y)
+    assert len(capsys.readouterr().out.splitlines()) == 30
+    np.testing.assert_array_equal(model.predict(X), silent.predict(X))
+
+
+# --- Ctrl-C
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("parameters", ["order=0", "order='auto'"])
+def test_interrupt_leaves_within_a_second_and_the_old_forest_whole(parameters, n_jobs, tmp_path):
+    script = f"""
+        import numpy as np, signal
+        from skmerge import GradientForestRegressor
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(100_000, 20))
+        y = X[:, 0] * X[:, 1] + rng.normal(size=len(X))
+        fresh = GradientForestRegressor(n_jobs={n_jobs}, random_state=0, {parameters})
+        old = GradientForestRegressor(5, random_state=0, {parameters}).fit(X[:50, :2], y[:50])
+        before, predicted = set(vars(old)), old.predict(X[:50, :2])
+        old.set_params(n_jobs={n_jobs}, n_estimators=100)
+        for model in (fresh, old):
+            print("fitting", flush=True)
+            try:
+                model.fit(X, y)
+            except KeyboardInterrupt:
+                print("interrupted", flush=True)
+            else:
+                print("finished", flush=True)
+        print([name for name in vars(fresh) if name.endswith("_")])
+        print(set(vars(old)) == before and np.array_equal(old.predict(X[:50, :2]), predicted), flush=True)
+    """
+    # elsewhere, for -c looks in its directory first: in a checkout skmerge is not built
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    try:
+        for _ in range(2):
+            assert process.stdout.readline() == "fitting\n"
+            time.sleep(1.5)
+            process.send_signal(signal.SIGINT)
+            begin = time.monotonic()
+            assert process.stdout.readline() == "interrupted\n"
+            # at most a second alone; a second more where other processes take the cores
+            print("left after", time.monotonic() - begin)
+            assert time.monotonic() - begin < 2
+        assert process.stdout.readline() == "[]\n"
+        assert process.stdout.readline() == "True\n"
+        process.wait(timeout=5)
+    finally:
+        process.kill()
+        process.stdout.close()
