@@ -365,7 +365,8 @@ class _Writer:
         if self.long:
             nodes = self.net.A_.shape[2]
             nets = "one net" if len(self.laws) == 1 else f"weighted mean of {len(self.laws)} nets"
-            return f"{nets} of up to {nodes} nodes (too long to read; the expression is in .python)"
+            size = f"up to {nodes} nodes" if nodes > 1 else "1 node"
+            return f"{nets} of {size} (too long to read; the expression is in .python)"
         parts = [self._offset_shown(str, written)] if self.offset else []
         parts += [self._term_text(t, term) for t, term in enumerate(self.terms)]
         parts += [f"{self._printed(key)} {self._shown(key[1])}" for key in self._slopes()]

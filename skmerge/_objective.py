@@ -208,6 +208,8 @@ class Objective:
         for j, unit in enumerate(self.scaling.x_scale):
             part.X[:, j] = in_units(self.X[:, j], unit, self.weight)
         part.y = rounded(self.y, 1.0)
+        size, power = np.frexp(self.weight)  # weights times a constant are then the same weights, not almost
+        part.weight = np.ldexp(np.rint(np.ldexp(size, DIGITS)), power - DIGITS)
         part.scaling = replace(self.scaling, x_scale=np.ones(self.d))
         return part
 

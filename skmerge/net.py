@@ -23,6 +23,7 @@ from skmerge._validation import check_fitted, check_rows, check_training_data, n
 from skmerge.metrics import observed_r2_score
 
 MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
+MAX_ESTIMATORS = 1000
 BLAS = ThreadpoolController()  # made once: looking for libraries takes a tenth of a short fit
 CHUNK = 16_384  # rows whose standard deviations are predicted at a time by one thread
 
@@ -58,7 +59,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         the evidence, feature by feature, in a committee.
     exponents : dict or None, default=None
         Prior knowledge: ``{feature: exponent}`` fixes, ``{feature: (low, high)}`` bounds the exponent of a feature
-        in every product; None leaves a bound open.
+        in every product; None leaves a bound open. All are within 30.
     offset : callable, feature or None, default=None
         A known law: a function of X (n_samples, n_features) that returns (n_samples,) or (n_samples, n_outputs), or
         the column of X that holds its prediction. The net learns what it leaves over.
@@ -246,8 +247,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             fail("blend", self.blend, 'give "learn" or a number between 0 and 1.')
         if not (word(self.penalty, "auto") or number(self.penalty, Real, 0, np.finfo(float).max)):
             fail("penalty", self.penalty, 'give "auto" or a finite number of at least 0.')
-        if not (word(self.n_estimators, "auto") or number(self.n_estimators, Integral, 1)):
-            fail("n_estimators", self.n_estimators, 'give "auto" or an integer of at least 1.')
+        if not (word(self.n_estimators, "auto") or number(self.n_estimators, Integral, 1, MAX_ESTIMATORS)):
+            fail("n_estimators", self.n_estimators, f'give "auto" or an integer from 1 to {MAX_ESTIMATORS}.')
         if not (word(self.sign, "auto", "all", "none") or isinstance(self.sign, (list, tuple, set, np.ndarray))):
             fail("sign", self.sign, 'give "auto", "all", "none" or a list of features.')
         if not (self.exponents is None or isinstance(self.exponents, dict)):

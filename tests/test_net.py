@@ -411,3 +411,28 @@ def test_a_repeated_column_does_not_hide_a_law(seed):
     y = 2 * X[:, 0] + 3 * X[:, 1] + 0.01 * rng.normal(size=40)
     net = MergedNetRegressor(random_state=seed).fit(X, y)
     assert len(net.A_) == 1 and net.validation_error_[0] < 0.03
+
+
+@pytest.mark.parametrize("seed", range(3, 8))
+def test_a_noisy_line_beside_an_irrelevant_column_is_a_law(seed):
+    rng = np.random.default_rng(seed)
+    a = rng.uniform(1, 5, 40)
+    X = np.column_stack([a, rng.uniform(1, 5, 40)])
+    net = MergedNetRegressor(random_state=0).fit(X, 3 * a + 0.3 * rng.normal(size=40))
+    assert len(net.A_) == 1 and np.abs(net.A_).max() < 10
+    beyond = net.predict([[10.0, 3.0]])[0]
+    assert abs(beyond - 30) < 2
+
+
+def test_weights_times_a_constant_are_the_same_weights():
+    rng = np.random.default_rng(0)
+    X, w = rng.uniform(1, 4, (40, 2)), rng.uniform(0.5, 2, 40)
+    y = np.sin(X[:, 0]) * X[:, 1] + 0.1 * rng.normal(size=40)
+    nets = [MergedNetRegressor(n_nodes=2, random_state=0).fit(X, y, c * w) for c in (1.0, 0.3, 1e7, 1 / 3)]
+    for net in nets[1:]:
+        np.testing.assert_allclose(net.predict(X), nets[0].predict(X), rtol=1e-7, atol=1e-7)
+
+
+def test_more_estimators_than_memory_are_refused():
+    with pytest.raises(ValueError, match=r"n_estimators=1000000000 is not possible: .* 1 to 1000"):
+        MergedNetRegressor(n_estimators=10**9).fit([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0])
