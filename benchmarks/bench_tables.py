@@ -24,11 +24,16 @@ PEERS = {
 }
 
 
-def measure(path, fold, models):
-    """[(table, model, R2, seconds to fit)] of one fold; R2 is at least -1."""
+def kept(path, fold):
+    """X, y and the rows of a fold to train on and to test on."""
     table = np.genfromtxt(path, delimiter=",", skip_header=1)
     X, y = table[:, :-1], table[:, -1]
-    train, test = list(KFold(5, shuffle=True, random_state=0).split(X))[fold]
+    return X, y, *list(KFold(5, shuffle=True, random_state=0).split(X))[fold]
+
+
+def measure(path, fold, models):
+    """[(table, model, R2, seconds to fit)] of one fold; R2 is at least -1."""
+    X, y, train, test = kept(path, fold)
     results = []
     for name, make in models.items():
         start = perf_counter()
@@ -58,6 +63,11 @@ def figures(directory, peers=None, procs=1):
     tables = [path.stem for path in paths]
     if peers:
         results += read_peers(peers, tables)
+    return compare("tables", OURS, results, tables, ("<=", 4.0) if peers else None)
+
+
+def compare(section, ours, results, tables, target):
+    """Mean rank over the tables and the R2 of each, from lines (table, model, R2, seconds to fit) of every fold."""
     r2 = {}
     for table, model, value, _ in results:
         r2.setdefault(model, {}).setdefault(table, []).append(value)
@@ -65,13 +75,12 @@ def figures(directory, peers=None, procs=1):
     r2 = {model: [np.mean(r2[model][table]) for table in tables] for model in names}
     ranks = rankdata(-np.array([r2[name] for name in names]), axis=0).mean(axis=1)
     order = sorted(zip(ranks, names, strict=True))
-    beside = ", ".join(f"{name} {rank:.1f}" for rank, name in order if name != OURS)
-    own_rank = dict((name, rank) for rank, name in order)[OURS]
-    target = ("<=", 4.0) if peers else None
-    out = [Figure("tables", f"mean rank of {len(names)} models on {len(tables)} tables", own_rank, target, beside)]
+    beside = ", ".join(f"{name} {rank:.1f}" for rank, name in order if name != ours)
+    own_rank = dict((name, rank) for rank, name in order)[ours]
+    out = [Figure(section, f"mean rank of {len(names)} models on {len(tables)} tables", own_rank, target, beside)]
     for i, table in enumerate(tables):
-        best = max((name for name in names if name != OURS), key=lambda name: r2[name][i])
-        seconds = np.median([s for t, model, _, s in results if t == table and model == OURS])
+        best = max((name for name in names if name != ours), key=lambda name: r2[name][i])
+        seconds = np.median([s for t, model, _, s in results if t == table and model == ours])
         beside = f"{best} {r2[best][i]:.4f}; {seconds:.1f} s a fit"
-        out.append(Figure("tables", f"{table}: mean 5-fold R2", r2[OURS][i], None, beside))
+        out.append(Figure(section, f"{table}: mean 5-fold R2", r2[ours][i], None, beside))
     return out

@@ -30,10 +30,10 @@ class Figure:
             relation, limit = self.target
             wanted = f"{relation} {limit:g}"
             met = "yes" if COMPARE[relation](self.value, limit) else "NO"
-        return f"{self.section:11} {self.what:66} {self.value:10.4g} {wanted:>10} {met:>4}  {self.beside}"
+        return f"{self.section:13} {self.what:66} {self.value:10.4g} {wanted:>10} {met:>4}  {self.beside}"
 
 
-HEADER = f"{'section':11} {'figure':66} {'value':>10} {'target':>10} {'met':>4}  beside it"
+HEADER = f"{'section':13} {'figure':66} {'value':>10} {'target':>10} {'met':>4}  beside it"
 
 
 def nrmse(y, prediction):

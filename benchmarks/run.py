@@ -18,7 +18,10 @@ import time  # noqa: E402
 
 from figures import HEADER  # noqa: E402
 
-SECTIONS = "activation", "speed", "memory", "orthogonal", "formulae", "tables"
+SECTIONS = (
+    *("activation", "speed", "memory", "orthogonal", "formulae", "tables"),
+    *("forest_slopes", "forest_values", "forest_tables", "forest_speed"),
+)
 
 
 def main():
@@ -28,22 +31,25 @@ def main():
     parser.add_argument("--tables", metavar="DIRECTORY", help="CSV files, the last column of each the target")
     parser.add_argument("--peers-tables", metavar="FILE.csv", help="what other models score on them")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
-    parser.add_argument("--procs", type=int, default=1, help="processes for formulae and tables")
+    parser.add_argument("--procs", type=int, default=1, help="processes for formulae, tables and errors of forests")
     arguments = parser.parse_args()
     given = {
         "formulae": (arguments.formulae, arguments.peers_formulae, arguments.procs),
         "tables": (arguments.tables, arguments.peers_tables, arguments.procs),
+        "forest_tables": (arguments.tables, arguments.peers_tables, arguments.procs),
+        "forest_slopes": (arguments.procs,),
+        "forest_values": (arguments.procs,),
     }
-    if "tables" in arguments.only and not arguments.tables:
-        print("tables: left out, no --tables DIRECTORY given")
     print(HEADER)
     for section in arguments.only:
-        if section == "tables" and not arguments.tables:
+        if section.endswith("tables") and not arguments.tables:
+            print(f"{section}: left out, no --tables DIRECTORY given")
             continue
         start = time.perf_counter()
-        for figure in importlib.import_module(f"bench_{section}").figures(*given.get(section, ())):
+        module, _, part = section.partition("_")
+        for figure in getattr(importlib.import_module(f"bench_{module}"), part or "figures")(*given.get(section, ())):
             print(figure, flush=True)
-        print(f"{section:11} took {time.perf_counter() - start:.0f} s", flush=True)
+        print(f"{section:13} took {time.perf_counter() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
