@@ -1,4 +1,4 @@
-"""The examples: tables of the user's own, good and bad, and the talk's single nodes."""
+"""The examples: tables of the user's own, good and bad, the talk's single nodes, and its forest."""
 
 import os
 import subprocess
@@ -13,9 +13,13 @@ pytest.importorskip("matplotlib")
 sys.path.insert(0, str(EXAMPLES))
 import logarithms  # noqa: E402
 import nodes  # noqa: E402
+import partition  # noqa: E402
+import plot_forest_gradients  # noqa: E402
 import plot_laws  # noqa: E402
 from common import nrmse  # noqa: E402
 from read_table import read_table  # noqa: E402
+
+from skmerge import GradientForestRegressor  # noqa: E402
 
 ROWS = "\n".join(f"{a},{b},{3 * a * b}" for a, b in ((1, 2), (2, 5), (3, 1), (4, 4), (5, 3), (6, 7)))
 GOOD = "a,b,y\n" + ROWS + "\n"
@@ -220,3 +224,28 @@ def test_the_orbits_part_finds_keplers_law_and_draws(tmp_path, capsys):
 def test_the_nodes_part_draws(tmp_path):
     nodes.nodes(tmp_path)
     assert (tmp_path / "nodes.png").exists()
+
+
+def test_the_forest_follows_the_parabola_and_draws(tmp_path, capsys):
+    plot_forest_gradients.main(["--out", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert "squared error          cuts at 2.5, squares left over 8.7 of 49" in out
+    assert "a line on either side  cuts at 1.5, squares left over 0.0 of 49" in out
+    names = "random forest", "slopes estimated", "slopes known", "means", "planes", "quadratics"
+    lines = [next(line for line in out.splitlines() if name in line) for name in names]
+    stairs, estimated, known, *by_order = (float(line.split()[-1].rstrip("%")) for line in lines)
+    assert known < 0.1 < estimated < stairs / 2
+    assert by_order[0] > 2 * by_order[1] > 4 * by_order[2]
+    for name in ("parabola", "partition"):
+        assert 10_000 < (tmp_path / f"forest_{name}.png").stat().st_size < 300_000
+
+
+def test_the_leaves_that_are_drawn_fill_the_square(tmp_path):
+    X = np.random.default_rng(0).uniform(size=(100, 2))
+    tree = GradientForestRegressor(1, order=0, max_leaf_nodes=9, random_state=0).fit(X, X[:, 0] * X[:, 1])
+    boxes = np.array(partition.leaves(tree.nodes_[0]))
+    assert len(boxes) == 9
+    assert np.prod(boxes[:, 1] - boxes[:, 0], axis=1).sum() == pytest.approx(1)
+    inside = ((X[:, None] > boxes[:, 0]) & (X[:, None] <= boxes[:, 1])).all(axis=2)
+    assert (inside.sum(axis=1) == 1).all()
+    assert len(np.unique(np.column_stack([inside.argmax(axis=1), tree.apply(X)[:, 0]]), axis=0)) == 9
