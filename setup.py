@@ -29,5 +29,6 @@ setup(
             "initializedcheck": DEBUG,
             "freethreading_compatible": True,
         },
-    )
+    ),
+    options={"build_ext": {"parallel": True}},
 )

@@ -167,15 +167,21 @@ def encode(X):
 
 def location_and_spread(x, weight):
     """Weighted mean and standard deviation of what is known in each column; a spread of 0 becomes 1."""
-    size = np.maximum(np.nanmax(np.abs(x), axis=0, initial=0.0), np.finfo(float).tiny)  # squares of 1e200 overflow
-    z = x / size
-    known = ~np.isnan(z)
-    share = np.where(known, weight[:, None], 0.0)
-    total = share.sum(axis=0)
-    share /= np.where(total > 0, total, 1.0)
-    mean = (share * np.where(known, z, 0.0)).sum(axis=0)
-    spread = np.sqrt((share * np.where(known, z - mean, 0.0) ** 2).sum(axis=0))
-    return mean * size, np.where(spread > 1e-13, np.maximum(spread * size, 1e-300), 1.0)
+    mean, spread = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    for j in range(x.shape[1]):  # one by one: of a million rows, each temporary of all would be as large as X
+        known = ~np.isnan(x[:, j])
+        z, share = x[known, j], weight[known]
+        if not len(z):
+            continue
+        size = max(np.abs(z).max(), np.finfo(float).tiny)  # squares of 1e200 overflow
+        z /= size
+        share = share / share.sum()
+        centre = (share * z).sum()
+        mean[j] = centre * size
+        width = np.sqrt((share * (z - centre) ** 2).sum())
+        if width > 1e-13:
+            spread[j] = max(width * size, 1e-300)
+    return mean, spread
 
 
 def choose_coordinates(X, y, weight):

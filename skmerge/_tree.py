@@ -46,24 +46,29 @@ class Trees:
 
     @classmethod
     def join(cls, parts):
-        """The members of all parts, which share their coordinates."""
+        """The members of all parts, which share their coordinates. The list is emptied: a forest is not held twice."""
         first = parts[0]
-        nodes = np.concatenate([part.nodes for part in parts])
-        starts, members = [np.zeros(1, np.intp)], [np.zeros(1, np.intp)]
-        n_nodes = n_leaves = n_trees = 0
-        for part in parts:
-            mine = nodes[n_nodes : n_nodes + len(part.nodes)]
-            mine["child"] += np.where(mine["feature"] < 0, n_leaves, n_nodes).astype(np.int32)
-            starts.append(part.start[1:] + n_nodes)
-            members.append(part.member_start[1:] + n_trees)
-            n_nodes, n_leaves = n_nodes + len(part.nodes), n_leaves + len(part.leaves)
-            n_trees += len(part.rate)
+        n_nodes, n_leaves = (sum(len(getattr(part, name)) for part in parts) for name in ("nodes", "leaves"))
         if max(n_nodes, n_leaves) >= 2**31:
             raise ValueError("the forest has more than 2^31 nodes; raise min_samples_leaf or give fewer estimators.")
+        nodes, leaves = np.empty(n_nodes, first.nodes.dtype), np.empty((n_leaves, first.leaves.shape[1]))
+        starts, members, rates = [np.zeros(1, np.intp)], [np.zeros(1, np.intp)], []
+        n_nodes = n_leaves = n_trees = 0
+        parts.reverse()
+        while parts:
+            part = parts.pop()
+            mine = nodes[n_nodes : n_nodes + len(part.nodes)]
+            mine[:] = part.nodes
+            mine["child"] += np.where(mine["feature"] < 0, n_leaves, n_nodes).astype(np.int32)
+            leaves[n_leaves : n_leaves + len(part.leaves)] = part.leaves
+            starts.append(part.start[1:] + n_nodes)
+            members.append(part.member_start[1:] + n_trees)
+            rates.append(part.rate)
+            n_nodes, n_leaves = n_nodes + len(part.nodes), n_leaves + len(part.leaves)
+            n_trees += len(part.rate)
         return cls(
-            nodes, np.concatenate(starts), np.concatenate([part.leaves for part in parts]), first.m, first.active,
-            first.shift, first.unit, first.n_squared, np.concatenate([part.rate for part in parts]),
-            np.concatenate(members),
+            nodes, np.concatenate(starts), leaves, first.m, first.active, first.shift, first.unit, first.n_squared,
+            np.concatenate(rates), np.concatenate(members),
         )  # fmt: skip
 
     @classmethod

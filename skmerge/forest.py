@@ -20,7 +20,7 @@ from skmerge._validation import check_forest, check_rows, check_slope_data, nami
 from skmerge.metrics import observed_r2_score
 
 JUDGES = 10**9  # numbers of the members that only judge the others begin here
-CHUNK = 4096  # rows predicted at a time by one thread
+CHUNK, MIN_CHUNK = 16384, 512  # rows predicted at a time by one thread, at most and, while there are more, at least
 
 
 class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -367,8 +367,9 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         self.x_max_ = np.nanmax(ground.X, axis=0, initial=-np.inf)
         gain = np.zeros(self.n_features_in_)
         for trees in groups:
-            inner = trees.nodes["feature"] >= 0
-            gain += np.bincount(trees.nodes["feature"][inner], trees.nodes["gain"][inner], minlength=len(gain))
+            for nodes in np.split(trees.nodes, trees.start[1:-1]):
+                inner = nodes[nodes["feature"] >= 0]
+                gain += np.bincount(inner["feature"], inner["gain"], minlength=len(gain))
         self.feature_importances_ = gain / gain.sum() if gain.sum() > 0 else gain
         self._judge(data, ground, mean, squares, count, weight)
 
@@ -425,10 +426,12 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         return check_rows(self, X, allow_nan=True)
 
     def _over_rows(self, function, X):
-        chunks = [X[start : start + CHUNK] for start in range(0, len(X), CHUNK)]
+        n_jobs = effective_n_jobs(self.n_jobs)
+        size = min(CHUNK, max(-(-len(X) // n_jobs), MIN_CHUNK))
+        chunks = [X[start : start + size] for start in range(0, len(X), size)]
         if len(chunks) == 1:
             return function(X)
-        done = Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads")(delayed(function)(c) for c in chunks)
+        done = Parallel(n_jobs=n_jobs, prefer="threads")(delayed(function)(chunk) for chunk in chunks)
         return np.concatenate(done, axis=-2)
 
     def predict(self, X, return_std=False):

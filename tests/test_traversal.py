@@ -66,7 +66,7 @@ def singles(members):
 @given(forests(), st.booleans())
 def test_forest(case, clip):
     members, X, weight = case
-    joined = Trees.join(members)
+    joined = Trees.join(list(members))
     X_few = X[:5]
     values = np.zeros((len(members), len(X_few), joined.m))
     slopes = np.zeros((len(members), len(X_few), joined.m, X.shape[1]))
@@ -92,7 +92,7 @@ def test_forest(case, clip):
 @given(forests())
 def test_no_row_changes_another(case):
     members, X, weight = case
-    joined = Trees.join(members)
+    joined = Trees.join(list(members))
     for method in (joined.sums, joined.slopes):
         assert_array_equal(method(X, weight)[-1:], method(X[-1:].copy(), weight))
 

@@ -20,7 +20,7 @@ cdef struct Forest:
     int clip
 
 cdef enum:
-    BLOCK = 256  # rows for which a tree stays in the cache
+    BLOCK = 16384  # rows that walk a tree before the next is fetched: of 256, a forest of 40 MB took 1.8 times as long
     TOGETHER = 64  # walks side by side
     FEW = 8  # rows below which trees, not rows, are walked side by side
 
