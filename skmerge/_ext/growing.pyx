@@ -481,12 +481,10 @@ def grow(const double[:, ::1] X, const unsigned short[:, ::1] codes, const doubl
             for i in range(entry.start, entry.end):
                 code = codes[rows[i], f]
                 goes_left = entry.split.missing_left if code == MISSING else <int>(code <= entry.split.code)
-                if goes_left:
-                    rows[at] = rows[i]
-                    at += 1
-                else:
-                    other[spare] = rows[i]
-                    spare += 1
+                other[spare] = rows[i]  # to both, for which way is not to be guessed
+                rows[at] = rows[i]
+                at += goes_left
+                spare += 1 - goes_left
             memcpy(&rows[at], &other[0], spare * sizeof(int))
             bounds[0], bounds[1], bounds[2] = entry.start, at, entry.end
             if entry.split.next_code == MISSING:  # all that is known goes left

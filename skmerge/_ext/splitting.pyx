@@ -17,9 +17,13 @@ from libc.string cimport memset
 
 from skmerge._ext.types cimport clones
 
+cdef enum:
+    LANES = 32  # features scanned side by side
+    PADDED = 4  # bins of so many features, or a multiple, so that none is left over
+
 
 cdef Py_ssize_t histogram_size(int n_features, int c) noexcept nogil:
-    return <Py_ssize_t>n_features * ((MAX_BINS + 1) * (3 + c) + 2) + 4 * (4 + 2 * c)
+    return <Py_ssize_t>(n_features + PADDED) * ((MAX_BINS + 1) * (3 + c) + 2) + 4 * (4 + 2 * c)
 
 
 cdef inline double side(const double *s, int c, int linear, double ridge) noexcept nogil:
@@ -59,8 +63,9 @@ cdef clones code_ranges(const unsigned short *codes, const int *rows, Py_ssize_t
 
 cdef clones fill_single(const Table *table, const int *rows, Py_ssize_t n, const int *features, int n_features,
                         double factor, const double *centre, int linear, const int *low, const float *scale,
-                        int most, int *slot, double *histogram) noexcept nogil:
-    # One channel: rows, weights, what is left over and positions, four numbers a bin, added at once.
+                        int most, int *slot, double *histogram, double *sums) noexcept nogil:
+    # One channel: rows, weights, what is left over and positions, four numbers a bin, added at once. sums: weight and
+    # what is left over of all rows.
     cdef Py_ssize_t i, row
     cdef const unsigned short *codes
     cdef const double *x
@@ -69,6 +74,7 @@ cdef clones fill_single(const Table *table, const int *rows, Py_ssize_t n, const
     cdef double *bin
     cdef int f, k, code, d = table.d
     add[0], add[3] = 1.0, 0.0
+    sums[0] = sums[1] = 0.0
     for i in range(n):
         row = rows[i]
         codes = table.codes + row * d
@@ -76,6 +82,8 @@ cdef clones fill_single(const Table *table, const int *rows, Py_ssize_t n, const
         value = table.rest[row]
         add[1] = w
         add[2] = w * factor * value if value == value else 0.0
+        sums[0] += w
+        sums[1] += add[2]
         if n_features == d:
             for f in range(d):
                 code = codes[f]
@@ -149,11 +157,14 @@ cdef void find_split(const Table *table, const int *rows, Py_ssize_t n, const in
     cdef Py_ssize_t i
     cdef double *bins
     cdef double *lost
-    cdef double *total = histogram + <Py_ssize_t>n_features * (MAX_BINS + 1) * stride
+    cdef int padded = (n_features + PADDED - 1) // PADDED * PADDED, first
+    cdef double *total = histogram + <Py_ssize_t>padded * (MAX_BINS + 1) * stride
+    cdef double found[4 * LANES]
     cdef float *scale = <float *>(total + 4 * size)  # (n_features,), bins per code
     cdef int *lows = <int *>(scale + n_features)
     cdef int *slot = lows + n_features
-    cdef double W = 0.0, R = 0.0, value
+    cdef double sums[2]
+    cdef double gain
     cdef int most = MAX_BINS if not linear else MAX_BINS // 8
     best.gain, best.feature = 0.0, -1
     if n < 2 * min_leaf or n < 2:
@@ -162,17 +173,22 @@ cdef void find_split(const Table *table, const int *rows, Py_ssize_t n, const in
         split_pair(table, rows, features, n_features, factor[0], best)
         return
     code_ranges(table.codes, rows, n, d, low, high)
-    most = <int>max(8, min(most, n))
-    memset(histogram, 0, <Py_ssize_t>n_features * (most + 1) * stride * sizeof(double))
+    most = <int>max(4, min(most, n))
+    memset(histogram, 0, <Py_ssize_t>padded * (most + 1) * stride * sizeof(double))
     for f in range(n_features):
         lows[f] = low[features[f]]
         scale[f] = bin_scale(low[features[f]], high[features[f]], most)
     if c == 1:
-        fill_single(table, rows, n, features, n_features, factor[0], centre, linear, lows, scale, most, slot, histogram)
+        fill_single(table, rows, n, features, n_features, factor[0], centre, linear, lows, scale, most, slot, histogram,
+                    sums)
     else:
         fill(table, rows, n, features, n_features, factor, centre, linear, lows, scale, most, histogram)
     for f in range(n_features):
         j = features[f]
+        first = f % LANES
+        if c == 1 and not linear and first == 0:
+            scan_constants(histogram + <Py_ssize_t>f * (most + 1) * stride, (most + 1) * stride,
+                           min(padded - f, <int>LANES), most, n, min_leaf, sums[0], sums[1], found)
         bins = histogram + <Py_ssize_t>f * (most + 1) * stride
         lost = bins + most * stride
         missing = lost[0] > 0
@@ -182,13 +198,11 @@ cdef void find_split(const Table *table, const int *rows, Py_ssize_t n, const in
         if c == 1 and not missing:
             if linear:
                 scan_line(bins, n_bins, n, ridge, min_leaf, j, best)
-            else:
-                if W == 0.0:
-                    for i in range(n):
-                        value = table.rest[rows[i]]
-                        W += table.weight[rows[i]]
-                        R += table.weight[rows[i]] * factor[0] * value if value == value else 0.0
-                scan_constant(bins, n_bins, n, min_leaf, W, R, j, best)
+            elif found[2 * LANES + first] >= 0:
+                gain = found[first] / found[LANES + first] - sums[1] * sums[1] / sums[0]
+                if gain > best.gain * (1.0 + 1e-12):
+                    best.gain, best.feature, best.code = gain, j, <int>found[2 * LANES + first]
+                    best.missing_left = 2 * found[3 * LANES + first] >= n
             continue
         for way in range(1 + missing):  # 0: unknown values go right
             scan(bins, n_bins, lost, missing, way, c, linear, ridge, min_leaf, j, best, total)
@@ -197,16 +211,13 @@ cdef void find_split(const Table *table, const int *rows, Py_ssize_t n, const in
     # From the bin to codes: the greatest on the left and the least on the right.
     j, b = best.feature, best.code
     scale[0] = bin_scale(low[j], high[j], most)
-    best.code, best.next_code = -1, MISSING
+    first, missing = -1, MISSING
     for i in range(n):
         code = table.codes[<Py_ssize_t>rows[i] * d + j]
-        if code == MISSING:
-            continue
-        if bin_of(code, low[j], scale[0]) <= b:
-            if code > best.code:
-                best.code = code
-        elif code < best.next_code:
-            best.next_code = code
+        n_bins = bin_of(code, low[j], scale[0])
+        first = code if code > first and n_bins <= b and code != MISSING else first
+        missing = code if code < missing and n_bins > b else missing
+    best.code, best.next_code = first, missing
 
 
 cdef void split_pair(const Table *table, const int *rows, const int *features, int n_features, double factor,
@@ -227,31 +238,36 @@ cdef void split_pair(const Table *table, const int *rows, const int *features, i
             return
 
 
-cdef void scan_constant(const double *bins, int n_bins, Py_ssize_t n, Py_ssize_t min_leaf, double W, double R,
-                        int feature, Split *best) noexcept nogil:
-    # One channel, no line, nothing unknown: what forests do most. W, R: sums over the node.
-    cdef int b, at = -1
+cdef clones scan_constants(const double *bins, Py_ssize_t step, int lanes, int n_bins, Py_ssize_t n,
+                           Py_ssize_t min_leaf, double W, double R, double *best) noexcept nogil:
+    # One channel, no line: what forests do most, for some features at once. W, R: sums over the node. A feature's bins
+    # follow each other after ``step`` numbers. best (4, LANES): score as a quotient, its bin (-1: none) and its rows.
+    cdef int b, f
     cdef const double *bin
-    cdef double count = 0.0, w = 0.0, r = 0.0, other, over, under, best_over = 0.0, best_under = 1.0, gain, left = 0.0
+    cdef double other, over, under
+    cdef double count[LANES]
+    cdef double w[LANES]
+    cdef double r[LANES]
+    cdef double *best_over = best
+    cdef double *best_under = best + LANES
+    cdef double *at = best + 2 * LANES
+    cdef double *left = best + 3 * LANES
+    cdef double least = min_leaf, most = n - min_leaf
+    for f in range(LANES):
+        count[f] = w[f] = r[f] = best_over[f] = left[f] = 0.0
+        best_under[f], at[f] = 1.0, -1.0
     for b in range(n_bins - 1):
-        bin = bins + 4 * b
-        count += bin[0]  # an empty bin is no better than the one before it; to ask would cost more
-        w += bin[1]
-        r += bin[2]
-        if count < min_leaf:
-            continue
-        if n - count < min_leaf:
-            break
-        other = W - w
-        over = r * r * other + (R - r) * (R - r) * w
-        under = w * other
-        if over * best_under > best_over * under:  # a division would wait
-            best_over, best_under, at, left = over, under, b, count
-    if at >= 0:
-        gain = best_over / best_under - R * R / W
-        if gain > best.gain * (1.0 + 1e-12):
-            best.gain, best.feature, best.code = gain, feature, at
-            best.missing_left = 2 * left >= n
+        for f in range(lanes):
+            bin = bins + f * step + 4 * b
+            count[f] += bin[0]  # an empty bin is no better than the one before it; to ask would cost more
+            w[f] += bin[1]
+            r[f] += bin[2]
+            other = W - w[f]
+            over = r[f] * r[f] * other + (R - r[f]) * (R - r[f]) * w[f]
+            under = w[f] * other
+            # A division would wait.
+            if (count[f] >= least) & (count[f] <= most) & (over * best_under[f] > best_over[f] * under):
+                best_over[f], best_under[f], at[f], left[f] = over, under, b, count[f]
 
 
 cdef void scan_line(const double *bins, int n_bins, Py_ssize_t n, double ridge, Py_ssize_t min_leaf, int feature,
