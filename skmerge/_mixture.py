@@ -10,7 +10,8 @@ from skmerge._grower import ENDLESS, PARTS, Recipe
 SHORT_STEPS = {"rows": "part", "max_features": 0.5, "max_leaf_nodes": 64}
 VALUES = (
     (Recipe(0, "value", 1, max_features=0.5), 0.4),
-    (Recipe(2, "plane", 10, ridge=1.0), 0.4),
+    (Recipe(2, "plane", 10, ridge=1.0), 0.35),
+    (Recipe(2, "plane", 10), 0.05),
     (Recipe(0, "value", 3, n_stages=60, rate=0.15, **SHORT_STEPS), 0.1),
     (Recipe(1, "plane", 5, n_stages=40, rate=0.12, ridge=5.0, **SHORT_STEPS), 0.1),
 )

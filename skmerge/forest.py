@@ -38,7 +38,7 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
     Parameters
     ----------
     n_estimators : int, default=100
-        Number of members.
+        Number of members; "auto" grows at least one of each of its kinds.
     order : {"auto", 0, 1, 2}, default="auto"
         Highest order of a leaf; a leaf whose distinct rows do not support it corrects its parent by less. "auto" mixes
         forests of different orders, single trees and short sequences of small ones, weighted by their predictions of
@@ -323,13 +323,15 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         try:
             with threadpool_limits(1, user_api="blas"):
                 grown = parallel(delayed(ground.grow)(recipe, e, self._seed, g) for g, recipe, e in jobs)
+                stop = False
                 for i, ((g, _, e), (trees, out, values)) in enumerate(zip(jobs, grown, strict=True)):
                     if e < JUDGES:
                         groups[g].append(trees)
                     sums[g, 0, out] += values
                     sums[g, 1, out] += values**2
                     count[g, out] += 1
-                    if self._told(task, told, i + 1, len(jobs)) and all(groups):
+                    stop |= bool(self._told(task, told, i + 1, len(jobs)))
+                    if stop and all(groups):
                         ground.cancelled[0] = 1
                         with warnings.catch_warnings():  # of members that were grown in vain
                             warnings.simplefilter("ignore", UserWarning)

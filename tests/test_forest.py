@@ -83,7 +83,8 @@ def test_a_direction_along_an_axis_is_a_column_of_slopes(order):
     direction[:, 1] = 1.0
     column = forest(order=order).fit(X, Y, dydx)
     along = forest(order=order).fit(X, Y, direction=direction, slope=DYDX[:, 1])
-    assert rmse(column) < 0.97 * rmse(forest(order=order).fit(X, Y))
+    # "auto" finds the quadratic in the values, to 0.2 %
+    assert rmse(column) < (0.03 if order == "auto" else 0.97 * rmse(forest(order=order).fit(X, Y)))
     assert_allclose(along.predict(NEW), column.predict(NEW), rtol=1e-6, atol=1e-8)
 
 
@@ -218,11 +219,11 @@ def test_warm_start_equals_cold(kind):
 
 def test_more_estimators_never_mean_fewer_members_of_a_kind():
     for slopes in (False, True):
-        before = [0] * 4
+        before = [0] * len(recipes("auto", "auto", slopes, 1, True, {}))
         for n in range(1, 300):
             counts = [count for _, count in recipes("auto", "auto", slopes, n, True, {})]
             assert all(now >= then for now, then in zip(counts, before, strict=True))
-            assert sum(counts) <= max(n, 4)
+            assert sum(counts) <= max(n, len(counts))
             before = counts
 
 
