@@ -103,7 +103,7 @@ class _Term:
     used: list  # features
     signs: list  # features whose sign multiplies it
     saturates: bool
-    node: int
+    nodes: list  # that it stands for
 
 
 class _Writer:
@@ -126,6 +126,7 @@ class _Writer:
         self.long = len(self.laws) > 1 or n_terms > LONG or len(self.laws[0][2]) > MANY
         if not self.long:
             _, self.terms, self.values = self.laws[0]
+            self._merge()
             self.shown = dict(self.values)
             # what is left of a constant by rounding
             scale = (abs(net.D_[self.members[0], k]) + abs(net.y_mean_[k]) + 1.0) * y / self.y
@@ -177,7 +178,7 @@ class _Writer:
                 constant = constant + a * (B - A @ net.x_mean_)
             elif a.real > 0 and used:
                 t = len(terms)
-                terms.append(_Term(False, used, [], True, i))
+                terms.append(_Term(False, used, [], True, [i]))
                 values[t, "factor"] = a
                 values |= {(t, j): A[j] / ratio[j] * y for j in used}
                 values[t, "shift"], values[t, "plateau"] = y * (B - A @ net.x_mean_), y / curvature
@@ -190,7 +191,7 @@ class _Writer:
                     constant = constant - (1 - a) * level
                     continue
                 t = len(terms)
-                terms.append(_Term(True, used, signs, curvature.real > 0, i))
+                terms.append(_Term(True, used, signs, curvature.real > 0, [i]))
                 log_unit = sum((A[j] * np.log(ratio[j]) for j in used), 0.0)
                 values[t, "factor"] = -(1 - a) * y * B * np.exp(-log_unit)
                 values |= {(t, j): A[j] for j in used}
@@ -199,13 +200,13 @@ class _Writer:
         values["constant",] = constant * y
         return terms, values
 
-    def _evaluate(self, values, X):
+    def _evaluate(self, values, X, terms=None):
         """The printed formula without its offset, at X in printed units."""
         f = np.full(len(X), values["constant",])
         for key, value in values.items():
             if key[0] == "linear":
                 f = f + value * X[:, key[1]]
-        for t, term in enumerate(self.terms):
+        for t, term in enumerate(self.terms if terms is None else terms):
             if term.product:
                 u, lead = values[t, "factor"], 1.0
                 for j in term.used:
@@ -218,6 +219,82 @@ class _Writer:
                     u = u + values[t, j] * X[:, j]
             f = f + (lead * u / (1.0 + np.abs(u) / values[t, "plateau"]) if term.saturates else u)
         return f
+
+    def _merge(self):
+        """Join products of the same powers and leave powers of about 0 out, as far as the text can still be right."""
+        samples = self._samples()
+        X, ends = np.concatenate(samples), np.cumsum([len(sample) for sample in samples])
+        y, mean = self.net.y_scale_[self.k] / self.y, self.net.y_mean_[self.k]
+        terms, values = self.laws[0][1:]
+        with np.errstate(all="ignore"):
+            exact = self._evaluate(values, X)
+            size = np.hypot(y, exact - mean * y)
+
+        def error(values):
+            """Of the printed numbers, the root mean square distance from the prediction; see TOLERANCE."""
+            with np.errstate(all="ignore"):
+                square = ((self._evaluate(values, X) - exact) / size) ** 2
+                worst = np.sqrt(max(part.mean() for part in np.split(square, ends[:-1])))
+            return worst if np.isfinite(worst) else np.inf
+
+        def attempt(plan):
+            before = self.plan, self.terms, self.values
+            self.plan = plan
+            with np.errstate(all="ignore"):
+                self.terms, self.values = self._as_merged(terms, values)
+            # half of what the rounding of all numbers may cost
+            if not error(self.values) <= TOLERANCE / 2:
+                self.plan, self.terms, self.values = before
+
+        self.plan, self.error_of_text = [([t], term.used) for t, term in enumerate(terms)], error
+        for t, term in enumerate(terms):
+            for j in term.used:
+                if term.product and abs(values[t, j]) < 0.005:
+                    attempt([(group, [i for i in used if i != j]) if group == [t] else (group, used)
+                             for group, used in self.plan])  # fmt: skip
+        for t, term in enumerate(terms):
+            for first, used in self.plan:
+                if t in first:
+                    break
+                if (
+                    ([t], used) in self.plan
+                    and term.product
+                    and terms[first[0]].product
+                    and not (term.saturates or terms[first[0]].saturates)
+                    and term.signs == terms[first[0]].signs
+                    and all(abs(values[t, j] - values[first[0], j]) < 0.005 for j in used)
+                ):
+                    rest = [(group, kept) for group, kept in self.plan if group not in (first, [t])]
+                    attempt(sorted([([*first, t], used), *rest]))
+                    break
+
+    def _as_merged(self, terms, values):
+        """The terms and numbers that are printed, of those of the nodes: see ``plan``, (terms, powers) of each.
+
+        The joint exponent is the mean by the factors: right to first order, and so are its derivatives.
+        """
+        ratio = self.net.x_scale_ / self.x
+        merged, printed = [], {key: value for key, value in values.items() if key[0] in ("linear", "constant")}
+        for group, used in self.plan:
+            term = terms[group[0]]
+            t, nodes = len(merged), [node for g in group for node in terms[g].nodes]
+            own = {key[1]: value for key, value in values.items() if key[0] == group[0]}
+            if term.product:
+                factors = {
+                    g: values[g, "factor"]
+                    * np.exp(sum((values[g, j] * np.log(ratio[j]) for j in terms[g].used if j not in used), 0.0))
+                    for g in group
+                }
+                own["factor"] = sum(factors.values())
+                own = {key: value for key, value in own.items() if not isinstance(key, int) or key in used}
+                if len(group) > 1:
+                    own |= {j: sum(f * values[g, j] for g, f in factors.items()) / own["factor"] for j in used}
+            if term.product and not used and not term.signs and not term.saturates:
+                printed["constant",] = printed["constant",] + own["factor"]
+                continue
+            merged.append(_Term(term.product, used, term.signs, term.saturates, nodes))
+            printed |= {(t, key): value for key, value in own.items()}
+        return merged, printed
 
     def _samples(self):
         """Points at which the text is compared with the prediction, a list of arrays in printed units.
@@ -247,22 +324,16 @@ class _Writer:
 
     def _digits(self):
         """How many digits beyond the usual each number needs for the text to be within TOLERANCE of the prediction."""
-        samples = self._samples()
-        X, ends = np.concatenate(samples), np.cumsum([len(sample) for sample in samples])
-        y, mean = self.net.y_scale_[self.k] / self.y, self.net.y_mean_[self.k]
+        error = self.error_of_text
         with np.errstate(all="ignore"):
-            exact = self._evaluate(self.values, X)
-            size = np.hypot(y, exact - mean * y)
-
-            def error(values):
-                square = ((self._evaluate(values, X) - exact) / size) ** 2
-                worst = np.sqrt(max(part.mean() for part in np.split(square, ends[:-1])))
-                return worst if np.isfinite(worst) else np.inf
 
             def rounded(key):
                 return float(self._format(key, self.values[key], digits[key]))
 
             digits = dict.fromkeys(self.values, 0)
+            for key, value in self.values.items():  # an exponent that is not zero is not written as zero
+                while self._is_exponent(key) and value and not rounded(key) and digits[key] < MOST_DIGITS:
+                    digits[key] += 1
             printed = {key: rounded(key) for key in digits}
             alone = {key: error(self.values | {key: printed[key]}) for key in digits}
             while error(printed) > TOLERANCE:
@@ -275,9 +346,11 @@ class _Writer:
                 alone[key] = error(self.values | {key: printed[key]})
         return digits
 
+    def _is_exponent(self, key):
+        return key[0] != "linear" and isinstance(key[-1], int) and self.terms[key[0]].product
+
     def _format(self, key, value, digits):
-        exponent = key[0] != "linear" and isinstance(key[-1], int) and self.terms[key[0]].product
-        if exponent and digits < MOST_DIGITS:
+        if self._is_exponent(key) and digits < MOST_DIGITS:
             text = f"{value:.{2 + digits}f}"
             return text if float(text) else text.removeprefix("-")
         return written(value, digits)
@@ -298,7 +371,7 @@ class _Writer:
             step = 1e-20 * (abs(theta[q]) or 1.0)
             moved = theta.astype(complex)
             moved[q] += 1j * step
-            _, values = self._law(moved, net.sign_[e, k])
+            _, values = self._as_merged(*self._law(moved, net.sign_[e, k]))
             gradient[:, q] = [np.imag(values[key]) / step for key in keys]
         self.error = {}
         reach = np.sqrt((null**2).sum(axis=0))
@@ -322,7 +395,7 @@ class _Writer:
             return ""
         t, j = key[0], key[-1]
         if isinstance(j, int):
-            nodes = self._linear_nodes(j) if t == "linear" else [self.terms[t].node]
+            nodes = self._linear_nodes(j) if t == "linear" else self.terms[t].nodes
             of_nodes = self.standing[nodes, j]
             words = {
                 _uncertainty.SHARED: "(undetermined)",

@@ -416,7 +416,7 @@ class LawSearch:
                     break
                 if stop:
                     break
-        return self.fit(self._without_empty(net), max_iter=300, tol=1e-12)
+        return self.fit(self._joined(self._without_empty(net)), max_iter=300, tol=1e-12)
 
     def _simple_values(self, net, f):
         d = self.objective.d
@@ -443,6 +443,23 @@ class LawSearch:
                 constant_free = net.lower[-1] < net.upper[-1]
                 if constant_free:
                     net = net.without_node(i)
+        return net
+
+    def _joined(self, net):
+        """Products that simple exponents have made the same are one; the tie breaker favours many small ones."""
+        d = self.objective.d
+        for i in reversed(range(net.n_nodes if self.n_nodes is None else 0)):
+            for other in range(i):
+                pair, ceiling = net.nodes[[other, i]], net.bound("upper")[[other, i]]
+                if (
+                    not ceiling[:, d + 1 :].any()  # neither blends nor saturates
+                    and np.array_equal(pair[0, :d], pair[1, :d])
+                    and np.array_equal(net.sign[other], net.sign[i])
+                ):
+                    factor = pair[:, d].sum()
+                    net = net.without_node(i)
+                    net.nodes[other, d] = factor
+                    break
         return net
 
 

@@ -284,6 +284,38 @@ def test_digits_are_added_only_where_needed():
     assert re.fullmatch(r"y = 1\.00 x0 \+ 123456(\.0+)?", text)
 
 
+@pytest.mark.parametrize("power", [2, -1])
+def test_equal_products_are_one_term(power):
+    x = X[:, :1]
+    model = fit(np.hstack([x, x]), x[:, 0] ** power)
+    assert re.fullmatch(r"y = 1\.00 x0(\^-0.50)? x1(\^-0.50)?", str(model.formula()))
+    assert "^" in str(model.formula()) or power == 2
+    two = fit(X, 3 * X[:, 0] * X[:, 1], n_nodes=2, blend=0.0)
+    two.A_[:], two.B_[:], two.C_[:], two.D_[:], two.sign_[:] = [[1.0, 1.001]], [[-1.0, -3.0]], np.inf, 0.0, False
+    for standard_errors in (False, True):
+        text = str(two.formula(standard_errors=standard_errors))
+        assert text.count("x0") == 1
+        printed, prediction = evaluate_text(text, X), two.predict(X)
+        np.testing.assert_allclose(printed, prediction, rtol=0.01)
+    np.testing.assert_allclose(evaluate(two.formula(), X), prediction, rtol=1e-12)
+
+
+def test_no_power_is_written_as_zero():
+    model = fit(X, X[:, 0] * X[:, 1] ** 2, n_nodes=1, blend=0.0, simplify=False)
+    assert np.isinf(model.C_).all()
+    for exponent, factor in ((0.003, 1.0), (-0.004, 1000.0), (0.0, 5.0)):
+        model.A_[..., 1], model.B_[:] = exponent, -factor
+        model.D_[:] = -factor if factor > 5 else 0.0  # takes most of a large factor back
+        model.A_[..., 0] = 0.0 if factor > 5 else 1.0
+        text = str(model.formula())
+        assert not re.search(r"\^-?0\.0*(?!\d)", text)
+        assert ("x1" in text) == (factor > 5)
+        scale = np.hypot(model.y_scale_[0], model.predict(X) - model.y_mean_[0])
+        assert np.sqrt(np.mean(((evaluate_text(text, X) - model.predict(X)) / scale) ** 2)) < 0.02
+    model.A_[..., :], model.D_[:] = 0.002, 7.0  # nothing of the product is left
+    assert re.fullmatch(r"y = [\d.]+", str(model.formula()))
+
+
 # --- standard errors
 
 
