@@ -5,6 +5,8 @@ n being the number of distinct rows (weights say how exact they are, not how man
 nodes cross-validation decides.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from skmerge._objective import MAX_EXPONENT, Network
@@ -416,7 +418,53 @@ class LawSearch:
                     break
                 if stop:
                     break
+        net = self._without_undecided(net)
         return self.fit(self._joined(self._without_empty(net)), max_iter=300, tol=1e-12)
+
+    def _without_undecided(self, net):
+        """Simple exponents become zero, the least missed first, unless they gain as much as a free one has to.
+
+        A value that the data do not tell from its neighbours is drawn from many, and is no simpler than a free one: of
+        lines in 40 rows beside a column within 1 % of 1, two in three had it with an exponent up to 6.
+        """
+        d, (low, high) = self.objective.d, self.objective.exponent_bounds
+        may = (low < high) & (low <= 0) & (high >= 0)
+        while np.isfinite(criterion(self.objective, net)):
+            fixed = net.bound("lower")[:, :d] == net.bound("upper")[:, :d]
+            product = np.array([[net.kind(i) == "product"] for i in range(net.n_nodes)], bool).reshape(-1, 1)
+            simple = fixed & product & may & (net.nodes[:, :d] != 0)
+            if self.n_nodes is not None:  # a node that was asked for keeps its last
+                simple &= np.count_nonzero(net.nodes[:, :d], axis=1)[:, None] > 1
+            rows, columns = np.nonzero(simple)
+            candidates = rows * (d + 3) + columns
+            worth = self._worth(net, candidates) * self.objective.n
+            n, p = self.objective.n, net.n_free + 1
+            price = np.log(n) * (p * n / (n - p) - (p - 1) * n / (n - p + 1)) if p < n else np.inf
+            limit = max(60.0, 6 * np.log(n)) * max(net.squares, 1e-16)
+            for f in candidates[np.argsort(worth, kind="stable")][: np.count_nonzero(worth <= limit)]:
+                trial = self.fit(net.pinned(f, 0.0), max_iter=30, tol=1e-6)
+                if criterion(self.objective, trial) < criterion(self.objective, net) + price:
+                    net = trial
+                    break
+            else:
+                break
+        return net
+
+    def _worth(self, net, fixed):
+        """By how much the squares grow when each of these parameters becomes zero, by the quadratic model."""
+        lower, upper = net.lower.copy(), net.upper.copy()
+        free = np.flatnonzero(lower < upper)
+        lower[fixed], upper[fixed] = -np.inf, np.inf
+        H = self.objective.curvature(replace(net, lower=lower, upper=upper, JTJ=None)) if len(fixed) else None
+        if H is None or not np.isfinite(H).all():
+            return np.full(len(fixed), np.inf)
+        unit = np.sqrt(np.diag(H)) + 1e-150
+        cosines = np.clip(H / unit[:, None] / unit, -1.0, 1.0)
+        inverse = np.linalg.pinv(cosines[np.ix_(free, free)], rcond=1e-12, hermitian=True)
+        beside = cosines[np.ix_(fixed, free)]
+        left = np.maximum(1.0 - np.einsum("fp,pq,fq->f", beside, inverse, beside), 0.0)
+        with np.errstate(over="ignore"):
+            return (net.theta[fixed] * unit[fixed]) ** 2 * left
 
     def _simple_values(self, net, f):
         d = self.objective.d

@@ -436,3 +436,15 @@ def test_weights_times_a_constant_are_the_same_weights():
 def test_more_estimators_than_memory_are_refused():
     with pytest.raises(ValueError, match=r"n_estimators=1000000000 is not possible: .* 1 to 1000"):
         MergedNetRegressor(n_estimators=10**9).fit([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("width", [1e-3, 1e-2])
+def test_a_nearly_constant_column_has_no_exponent(width):
+    # Any exponent does as well as another: to fix one of them is no simplification.
+    for seed in (1, 2, 3):
+        rng = np.random.default_rng(seed)
+        X = np.column_stack([rng.uniform(1, 5, 40), rng.uniform(1, 1 + width, 40)])
+        net = MergedNetRegressor(random_state=0).fit(X, 3 * X[:, 0] + 0.3 * rng.normal(size=40))
+        assert not net.A_[..., 1].any()
+    strong = MergedNetRegressor(random_state=0).fit(X, X[:, 0] * X[:, 1] ** 2)  # where it does matter it is found
+    assert str(strong.formula()) == "y = 1.00 x0 x1^2.00"
