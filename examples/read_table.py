@@ -95,6 +95,13 @@ def read_table(path, target, drop=(), decimal="."):
         raise TableError(f"{path} has no column beside the target {target!r}; there is nothing to predict it from.")
     if len(rows) < MIN_ROWS:
         raise TableError(f"{path} has {len(rows)} rows below the names; at least {MIN_ROWS} are needed.")
+    kept = [names.index(name) for name in [target, *features]]
+    first, second = ([is_number(cells[at].replace(",", ".")) for at in kept] for _, cells in rows[:2])
+    units = [rows[0][1][at] for at in kept]
+    if not any(first) and any(second) and any(unit.lower() not in MISSING for unit in units):
+        raise TableError(
+            f"{path}, line {rows[0][0]}, holds no number ({', '.join(units)[:60]}); if it names the units, delete it."
+        )
     columns = {}
     for name in [target, *features]:
         remedy = (

@@ -12,6 +12,7 @@ from skmerge._notation import (
     given_names,
     joined,
     latex_name,
+    latex_note,
     latex_number,
     latex_power,
     offset_name,
@@ -40,7 +41,7 @@ class Formula:
         the text would otherwise be off the prediction by over 2 % of hypot(std(y), distance from the mean of y),
         root mean square over the box of the training data: 1 % of std(y) of rows like those.
     latex : str
-        The same numbers, without their standard errors.
+        The same, for a mathematical display.
     python : str or list of str
         Expression of ``python_names`` and ``np`` that evaluates to the prediction; one for each output.
     python_names : dict of str to str
@@ -74,7 +75,10 @@ class Formula:
         if target_names is None:
             target_names = getattr(net, "target_names_in_", None)
             if target_names is None:
-                target_names = ["y"] if m == 1 else [f"y{k}" for k in range(m)]
+                word = "y"
+                while any(name == word or (m > 1 and name.startswith(word)) for name in names):
+                    word = "target" if word == "y" else f"{word}_"
+                target_names = [word] if m == 1 else [f"{word}{k}" for k in range(m)]
         elif isinstance(target_names, str):
             target_names = [target_names]
         targets = given_names(target_names, "target_names", m, f"{m} names, one for each column of y")
@@ -142,17 +146,18 @@ class _Writer:
             self.offset = f"{offset_name(net)}(X)"
 
     def unit(self, number):
-        return "" if self.raw else f"/{number(self.y)}"
+        return "" if self.y == 1.0 else f"/{number(self.y)}"
 
     def _shown(self, j, name=str, number=None):
         """Feature j, over its unit where the formula has units."""
-        if self.raw:
-            return name(self.names[j])
+        if self.x[j] == 1.0:
+            plain = name(self.names[j])
+            return f"({plain})" if name is str and not plain.isidentifier() else plain
         return f"({name(self.names[j])}/{(number or written)(self.x[j])})"
 
     def _offset_shown(self, name, number):
         shown = name(self.offset)
-        return shown if self.raw else f"{shown}/{number(self.y)}"
+        return shown if self.y == 1.0 else f"{shown}/{number(self.y)}"
 
     # --- numbers
 
@@ -475,7 +480,7 @@ class _Writer:
             return name
         whole = exponent == round(exponent)
         if whole and (round(exponent) % 2 == 1) == (j in signs):
-            return name if name.isidentifier() or not self.raw else f"({name})"
+            return name
         return f"sign({self.names[j]}) |{name}|" if j in signs else f"|{name}|"
 
     # --- LaTeX
@@ -493,7 +498,7 @@ class _Writer:
         return joined(parts)
 
     def _latex(self, key):
-        return latex_power(self._format(key, self.shown[key], self.digits[key]))
+        return latex_power(self._format(key, self.shown[key], self.digits[key])) + latex_note(self._note(key))
 
     def _latex_feature(self, j):
         return self._shown(j, latex_name, latex_number)
@@ -509,12 +514,14 @@ class _Writer:
         for j in term.used:
             exponent, feature = self.values[t, j], self._latex_feature(j)
             nearest = Fraction(float(exponent)).limit_denominator(3)
-            shown = str(nearest) if abs(exponent - nearest) < 1e-9 else self._latex((t, j))
+            shown = self._latex((t, j))
+            if abs(exponent - nearest) < 1e-9:
+                shown = f"{nearest}{latex_note(self._note((t, j)))}"
             plain = self.net.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
             if not plain and j in term.signs:
                 factors.append(rf"\operatorname{{sign}}({latex_name(self.names[j])})")
             base = feature if plain else rf"\left|{feature}\right|"
-            factors.append(base if exponent == 1 else f"{{{base}}}^{{{shown}}}")
+            factors.append(base if exponent == 1 and not self.errors else f"{{{base}}}^{{{shown}}}")
         factors += [rf"\operatorname{{sign}}({latex_name(self.names[j])})" for j in term.signs if j not in term.used]
         product = r"\,".join(factors)
         return rf"g\!\left({product};\,{plateau}\right)" if term.saturates else product

@@ -80,8 +80,16 @@ def latex_number(value):
 def latex_power(text):
     if "e" in text:
         mantissa, power = text.split("e")
-        return rf"{mantissa} \cdot 10^{{{int(power)}}}"
+        lead = "" if float(mantissa) == 1 and "." not in mantissa else rf"{mantissa} \cdot "
+        return rf"{lead}10^{{{int(power)}}}"
     return text
+
+
+def latex_note(note):
+    """A standard error or a word behind a number."""
+    if note.startswith("(±"):
+        return rf"\,(\pm {latex_power(note[2:-1])})"
+    return rf"\,\text{{{note}}}" if note else ""
 
 
 def latex_name(name):

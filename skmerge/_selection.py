@@ -118,7 +118,9 @@ class LawSearch:
         # A law that saturates, g(u) with finite C, and blends: the small nets with everything free.
         if path[-1].squares > ROUNDING:
             chosen += [self._relaxed(net) for net in path[1:4]]
-        return self._all_simplified(chosen, thin=True)
+        found = self._all_simplified(chosen, thin=True)
+        # As many parameters as rows fit any rows: cross-validation, which starts from there, cannot tell.
+        return [net for net in found if np.isfinite(criterion(objective, net))] or found
 
     def fit(self, net, max_iter=60, tol=1e-7):
         return self.objective.fit(net, self.penalties(net), max_iter, tol)

@@ -24,6 +24,7 @@ REMEDIES = {
     "minimum of": "Give more of them.",
     "inhomogeneous": "Give rows of equal length.",
     "setting an array element": "Give rows of equal length, one number per entry.",
+    "too large to convert": "Give numbers below 1e308, in a larger unit.",
     "dim 3": "Give a table of rows and columns.",
     "to seed": "Give None, a whole number from 0 to 2**32 - 1 or a numpy.random.RandomState.",
     "Seed must": "Give None, a whole number in that range or a numpy.random.RandomState.",
@@ -71,6 +72,8 @@ def naming(argument):
         remedy = next((f" {remedy}" for words, remedy in REMEDIES.items() if words in text), "")
         if argument == "sample_weight" and "could not convert" in text:
             remedy = " Give one non-negative number per row of X."
+        if argument == "offset" and "could not convert" in text:
+            remedy = " It must give one number per row of X."
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{argument}: {text}.{remedy}") from error
 
@@ -113,6 +116,8 @@ def plain(argument, value):
 
 def check_features(estimator, X, **options):
     """X as finite float64 in C order."""
+    if X is None:
+        raise ValueError("X is None; give a table of rows and columns.")
     X = plain("X", X)
     names = getattr(X, "columns", None)
     if names is not None and len(set(names)) < len(names):

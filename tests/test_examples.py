@@ -51,6 +51,8 @@ def changed(line, cell):
         pytest.param('a,b,y\n1,"2,3\n4,5,6\n', (), "quotation mark", id="open quote"),
         pytest.param('a,b,y\n1,"2"3,4\n', (), "quotation mark", id="stray quote"),
         pytest.param('"a,b,y\n' + ROWS, (), "quotation mark", id="open quote in the names"),
+        pytest.param("a,b,y\nm,kg,s\n" + ROWS, (), "line 2, holds no number", id="units"),
+        pytest.param("a,b,y\nm,-,s\n" + ROWS, (), "if it names the units, delete it", id="units, one without"),
         pytest.param("a,,y\n" + ROWS, (), "column 2 has no name", id="nameless"),
         pytest.param(ROWS, (), "first line holds numbers", id="no names"),
         pytest.param("a,a,y\n" + ROWS, (), "'a' occurs more than once", id="duplicate"),

@@ -122,6 +122,33 @@ def test_names_of_y(copy):
     assert str(fit(X, frame.set_axis([0, 1], axis=1)).formula()).startswith("y0 = ")
 
 
+def test_names_that_are_no_words_stand_in_brackets():
+    model = fit(X, 2 * X[:, 0] ** 1.5 * X[:, 1])
+    assert str(model.formula(["T (K)", "100%"])) == "y = 2.00 (T (K))^1.50 (100%)"
+    assert str(model.formula(["y", "b"])) == "target = 2.00 y^1.50 b"
+    assert str(model.formula(["y", "b"], target_names="y")) == "y = 2.00 y^1.50 b"
+    two = fit(X, np.column_stack([X[:, 0], X[:, 1]]))
+    assert str(two.formula(["y1", "b"])).startswith("target0 = ")
+
+
+def test_a_unit_of_one_is_not_written():
+    model = fit(X * [1e-200, 1], (X[:, 0] * X[:, 1]) ** 2)
+    assert "/1.00)" not in str(model.formula()) and "(x0/1e-200)^2.00 x1^2.00" in str(model.formula())
+    assert "10^{-200}" in model.formula().latex and r"1 \cdot" not in model.formula().latex
+
+
+def test_latex_carries_standard_errors():
+    y = 2 * X[:, 0] ** 1.5 / X[:, 1] + 0.01 * np.random.default_rng(0).normal(size=40)
+    latex = fit(X, y).formula(["a", "M"], standard_errors=True).latex
+    assert_sane_latex(latex)
+    assert latex.startswith(r"y = 2.00\,(\pm 0.0") and r"{a}^{3/2\,\text{(fixed)}}" in latex
+    assert "pm" not in fit(X, y).formula().latex
+
+
+def test_two_rows_print_a_constant():
+    assert str(fit([[1.0, 5.0], [2.0, 3.0]], [3.0, 7.0]).formula()) == "y = 5.00"
+
+
 def test_errors():
     model = fit(X, X[:, 0] * X[:, 1])
     for names in (["a"], ["a", "a"], ["a", "b", "c"]):

@@ -170,7 +170,7 @@ BAD_X = {
     "ragged": ([[1], [2, 3], [3, 4]], "X.*inhomogeneous"),
     "sparse": (sp.csr_array(X3), "X.*toarray"),
     "dict": ({"a": 1}, "X.*dict"),
-    "None alone": (None, "X.*array"),
+    "None alone": (None, "X is None"),
 }
 
 
