@@ -403,7 +403,7 @@ class LawSearch:
                 ]
             limit = max(60.0, 6 * np.log(self.objective.n)) * max(net.squares, 1e-16)
             for cost, f, value in sorted(options):
-                if cost * self.objective.n > limit and np.isfinite(best):
+                if cost > limit / self.objective.n and np.isfinite(best):
                     break
                 tried.add((f, value))
                 # where the others go when this one moves, by the quadratic model
