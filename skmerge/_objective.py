@@ -200,6 +200,14 @@ class Objective:
         part.weight = self.weight[rows] / self.weight[rows].sum()
         return part
 
+    def regular(self, features):
+        """The same objective without negative exponents of these features, where positive ones are allowed."""
+        part = object.__new__(Objective)
+        part.__dict__.update(self.__dict__)
+        low, high = self.exponent_bounds
+        part.exponent_bounds = np.where(features & (high > 0), np.maximum(low, 0.0), low), high
+        return part
+
     def rounded(self):
         """The same objective in scaled units, to DIGITS: other units of X and y leave every number as it is."""
         part = object.__new__(Objective)

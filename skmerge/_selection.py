@@ -549,3 +549,22 @@ def simplest_of_the_best(nets, errors):
     errors = np.asarray(errors)
     good = np.flatnonzero(errors <= 1.02 * errors.min() + ROUNDING)
     return int(min(good, key=lambda k: (nets[k].n_free, errors[k])))
+
+
+def near_zero(X):
+    """Features of which new rows may lie anywhere between zero and the smallest measured size, as bool (d,).
+
+    Those whose smallest size is at most six steps from zero, a step being the mean distance of the sqrt(n) smallest.
+    """
+    near = np.zeros(X.shape[1], bool)
+    for j in range(X.shape[1]):
+        size = np.unique(np.abs(X[:, j]))
+        k = min(int(np.sqrt(len(X))), len(size) - 1)
+        near[j] = k > 0 and size[0] <= 6 * (size[k] - size[0]) / k
+    return near
+
+
+def has_pole(net, near):
+    """Whether a node without a plateau has a negative exponent of such a feature."""
+    product = np.array([net.kind(i) != "sum" for i in range(net.n_nodes)], bool)
+    return bool((net.nodes[product & (net.nodes[:, -2] == 0)][:, :-3][:, near] < 0).any())

@@ -21,6 +21,9 @@ SHORTEST = 4
 FEW_ROWS = 20  # below, a committee has nothing to learn from
 FOLDS = 5
 BIG = 20_000  # rows above which a law is searched on SEARCH_ROWS of them and then fitted to all
+# A law with a pole at zero, in a feature of which new rows may come as near to it as they like, must be this many times
+# as good as one without that is no longer. Feynman II.11.28 in 200 rows: 7e-6 std(y), 0.012 without.
+POLE_GAIN = 2.0
 # Squares, in units of var(y), below which a law has no noise to speak of and is fitted on to the last digit (of twelve
 # such nets three gain, one a factor of six), and below which the rounding of the data may show in it.
 NO_NOISE = 1e-6
@@ -215,19 +218,28 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, task,
         folds = None
     if folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
-    search = _selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, task)
+    net, error, search = _best_law(_selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, task), folds)
+    near = _selection.near_zero(sample.X)
+    if sample.n > 1 and _selection.has_pole(net, near):
+        other = _selection.LawSearch(sample.regular(near), sign, rng, n_nodes, penalty, simplify, task)
+        regular = _best_law(other, folds)
+        if regular[1] <= POLE_GAIN * error and regular[0].n_free <= net.n_free:
+            net, error, search = regular
+    if sample is not objective:
+        net, _ = refine(task, "fit to all rows", objective, net, search.penalties(net), 50, 1e-8, n_threads)
+    return net, error, search
+
+
+def _best_law(search, folds):
     nets = search.run()
     errors = np.full(len(nets), np.inf)  # of a single row nothing is known
-    if sample.n > 1:
+    if search.objective.n > 1:
         errors = _selection.cross_validate(search, nets, folds)
         wild = np.array([_has_wild_exponent(net) for net in nets])
         if not wild.all():  # where the user asks for nothing else
             errors[wild] = np.inf
     best = _selection.simplest_of_the_best(nets, errors)
-    net = nets[best]
-    if sample is not objective:
-        net, _ = refine(task, "fit to all rows", objective, net, search.penalties(net), 50, 1e-8, n_threads)
-    return net, float(errors[best]), search
+    return nets[best], float(errors[best]), search
 
 
 def _has_wild_exponent(net):

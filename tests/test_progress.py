@@ -85,7 +85,8 @@ def test_tasks_are_a_tree_and_do_not_matter(route, n_jobs):
 
 def test_stages_restarts_and_rounds_are_tasks():
     recorder = Recorder()
-    fit(recorder)
+    # a law that a committee challenges without beating it outright
+    fit(recorder, y=X[:, 0] * X[:, 1] + 0.3 * np.random.default_rng(0).normal(size=len(X)))
     names = recorder.names()
     assert names["node 1"] == names["node 2"] and names["candidate"] > 20 and names["trial"] > 20
     assert names["member"] == 20 and names["round of the evidence"] > 100 and names["without fold"] > 0
