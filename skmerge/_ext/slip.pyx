@@ -41,6 +41,7 @@ cdef struct Grain:
 
 cdef struct Frame:
     # What follows from the orientation.
+    double n[3]  # the axis, in the lattice
     double N[5]  # deviator of axis x axis, in the lattice
     double P[5][SYSTEMS]
     double d[5]
@@ -105,12 +106,15 @@ cdef clones normal_matrix(int k, const double *P, const double *slope, double h,
     cdef int a, i, j
     cdef double[SYSTEMS] scaled
     cdef double[4] part
+    cdef const double *row
     for i in range(k):
+        row = P + i * SYSTEMS
         for a in range(SYSTEMS):
-            scaled[a] = h * slope[a] * P[i * SYSTEMS + a]
+            scaled[a] = h * slope[a] * row[a]
         for j in range(i + 1):
+            row = P + j * SYSTEMS
             for a in range(4):
-                part[a] = scaled[a] * P[j * SYSTEMS + a] + scaled[a + 4] * P[j * SYSTEMS + a + 4] + scaled[a + 8] * P[j * SYSTEMS + a + 8]
+                part[a] = scaled[a] * row[a] + scaled[a + 4] * row[a + 4] + scaled[a + 8] * row[a + 8]
             J[5 * i + j] = (part[0] + part[1]) + (part[2] + part[3]) + (1.0 if i == j else 0.0)
 
 
@@ -132,9 +136,11 @@ cdef inline void take_away(int k, const double *P, const double *rate, double *o
     # out -= P' rate
     cdef int a, i
     cdef double[4] part
+    cdef const double *row
     for i in range(k):
+        row = P + i * SYSTEMS
         for a in range(4):
-            part[a] = P[i * SYSTEMS + a] * rate[a] + P[i * SYSTEMS + a + 4] * rate[a + 4] + P[i * SYSTEMS + a + 8] * rate[a + 8]
+            part[a] = row[a] * rate[a] + row[a + 4] * rate[a + 4] + row[a + 8] * rate[a + 8]
         out[i] -= (part[0] + part[1]) + (part[2] + part[3])
 
 
@@ -175,6 +181,7 @@ cdef void set_frame(const Law *law, const double *q, double sign, Frame *frame) 
     n0 = (1.0 - s * (y * y + z * z)) * a[0] + s * (x * y + z * w) * a[1] + s * (x * z - y * w) * a[2]
     n1 = s * (x * y - z * w) * a[0] + (1.0 - s * (x * x + z * z)) * a[1] + s * (y * z + x * w) * a[2]
     n2 = s * (x * z + y * w) * a[0] + s * (y * z - x * w) * a[1] + (1.0 - s * (x * x + y * y)) * a[2]
+    frame.n[0], frame.n[1], frame.n[2] = n0, n1, n2
     frame.N[0] = (n0 * n0 - n1 * n1) * sqrt(0.5)
     frame.N[1] = (2.0 * n2 * n2 - n0 * n0 - n1 * n1) / sqrt(6.0)
     frame.N[2] = sqrt(2.0) * n1 * n2
@@ -216,9 +223,47 @@ cdef void matrix_of(const double *v, double *M) noexcept nogil:
     M[1] = M[3] = v[4] * sqrt(0.5)
 
 
+cdef void fibre_spin(const Law *law, const Frame *frame, double u, double du, const double *slip_spin,
+                     const double *flow, double *w) noexcept nogil:
+    # Spin of the lattice w where material lines along the axis stay along it: D n x n more than by slip alone, D being
+    # the whole rate of strain. Its elastic part takes the spin itself, which matters to 1e-3 of it: two rounds.
+    cdef const double *n = frame.n
+    cdef const double *N = frame.N
+    cdef double[3] m
+    cdef double[5] dN
+    cdef double[5] rate
+    cdef double[9] D
+    cdef double stress = frame.root_E * u, stress_rate, softening, c
+    cdef int i, _round
+    memset(dN, 0, sizeof(dN))
+    for _round in range(2):
+        softening = 0.0  # half the rate of 1 / E
+        for i in range(5):
+            softening += N[i] * dN[i] / (law.root_c[i] * law.root_c[i])
+        stress_rate = frame.root_E * du - frame.root_E * frame.root_E * stress * softening
+        for i in range(5):
+            c = law.root_c[i] * law.root_c[i]
+            rate[i] = flow[i] + (stress_rate * N[i] + stress * dN[i]) / c
+        matrix_of(rate, D)
+        for i in range(3):
+            m[i] = D[3 * i] * n[0] + D[3 * i + 1] * n[1] + D[3 * i + 2] * n[2]
+        w[0] = slip_spin[0] + m[1] * n[2] - m[2] * n[1]
+        w[1] = slip_spin[1] + m[2] * n[0] - m[0] * n[2]
+        w[2] = slip_spin[2] + m[0] * n[1] - m[1] * n[0]
+        m[0] = n[1] * w[2] - n[2] * w[1]
+        m[1] = n[2] * w[0] - n[0] * w[2]
+        m[2] = n[0] * w[1] - n[1] * w[0]
+        dN[0] = (n[0] * m[0] - n[1] * m[1]) * sqrt(2.0)
+        dN[1] = (2.0 * n[2] * m[2] - n[0] * m[0] - n[1] * m[1]) * 2.0 / sqrt(6.0)
+        dN[2] = sqrt(2.0) * (n[1] * m[2] + n[2] * m[1])
+        dN[3] = sqrt(2.0) * (n[0] * m[2] + n[2] * m[0])
+        dN[4] = sqrt(2.0) * (n[0] * m[1] + n[1] * m[0])
+
+
 cdef void slow_rates(const Law *law, const Frame *frame, const double *u, const double *f, const double *q,
                      Rates *rates) noexcept nogil:
-    # Of forest stress and orientation, from the slip.
+    # Of forest stress and orientation, from the slip and the rate of u.
+    cdef double[3] v
     cdef double[3] w
     cdef double[5] strain
     cdef double[5] flow
@@ -226,26 +271,43 @@ cdef void slow_rates(const Law *law, const Frame *frame, const double *u, const 
     cdef double[9] D
     cdef int i
     storage(law, f, rates.slip, rates.f)
-    memset(w, 0, sizeof(w))
-    take_away(3, &law.spin[0][0], rates.slip, w)
-    # Plastic spin of the strained lattice: skew part of 2 strain x flow, which is 1e-3 of the slip.
+    memset(v, 0, sizeof(v))
     memset(flow, 0, sizeof(flow))
+    take_away(3, &law.spin[0][0], rates.slip, v)
     take_away(5, &law.schmid[0][0], rates.slip, flow)
     for i in range(5):
+        flow[i] = -flow[i]
         if law.k == 5:
             strain[i] = u[i] / law.root_c[i]
         else:
             strain[i] = u[0] * frame.root_E * frame.N[i] / (law.root_c[i] * law.root_c[i])
+    # Plastic spin of the strained lattice: strain x flow - flow x strain, 1e-3 of the slip.
     matrix_of(strain, E)
     matrix_of(flow, D)
-    # take_away left minus the spin in w, minus the flow in D
-    w[0] = -w[0] + (E[6] * D[1] + E[7] * D[4] + E[8] * D[7]) - (D[6] * E[1] + D[7] * E[4] + D[8] * E[7])
-    w[1] = -w[1] + (E[0] * D[2] + E[1] * D[5] + E[2] * D[8]) - (D[0] * E[2] + D[1] * E[5] + D[2] * E[8])
-    w[2] = -w[2] + (E[3] * D[0] + E[4] * D[3] + E[5] * D[6]) - (D[3] * E[0] + D[4] * E[3] + D[5] * E[6])
+    v[0] = -v[0] - (E[6] * D[1] + E[7] * D[4] + E[8] * D[7]) + (D[6] * E[1] + D[7] * E[4] + D[8] * E[7])
+    v[1] = -v[1] - (E[0] * D[2] + E[1] * D[5] + E[2] * D[8]) + (D[0] * E[2] + D[1] * E[5] + D[2] * E[8])
+    v[2] = -v[2] - (E[3] * D[0] + E[4] * D[3] + E[5] * D[6]) + (D[3] * E[0] + D[4] * E[3] + D[5] * E[6])
+    if law.k == 5:
+        memcpy(w, v, sizeof(w))
+    else:
+        fibre_spin(law, frame, u[0], rates.u[0], v, flow, w)
     rates.q[0] = 0.5 * (q[3] * w[0] + q[1] * w[2] - q[2] * w[1])
     rates.q[1] = 0.5 * (q[3] * w[1] + q[2] * w[0] - q[0] * w[2])
     rates.q[2] = 0.5 * (q[3] * w[2] + q[0] * w[1] - q[1] * w[0])
     rates.q[3] = -0.5 * (q[0] * w[0] + q[1] * w[1] + q[2] * w[2])
+
+
+cdef void linearise(const Law *law, const Frame *frame, const double *f, const double *r, double h, const double *u,
+                    const double *tau, double *rate, double *rest, double *J) noexcept nogil:
+    # rest = r + h (d - P' rate) - u and J = -d rest / du, for tau = P u.
+    cdef double[SYSTEMS] slope
+    cdef int i
+    slip(tau, f, law.tau0, law.n, law.slip_rate, rate, slope)
+    normal_matrix(law.k, &frame.P[0][0], slope, h, J)
+    memcpy(rest, frame.d, sizeof(frame.d))
+    take_away(law.k, &frame.P[0][0], rate, rest)
+    for i in range(law.k):
+        rest[i] = h * rest[i] + r[i] - u[i]
 
 
 cdef int solve(const Law *law, const Frame *frame, const double *f, const double *r, double h, double *u, double *rate,
@@ -274,14 +336,8 @@ cdef int solve(const Law *law, const Frame *frame, const double *f, const double
             u[i] *= limit / most
         resolve(k, &frame.P[0][0], u, tau)
     for iteration in range(1, MOST_ITERATIONS + 1):
-        slip(tau, f, law.tau0, law.n, law.slip_rate, rate, slope)
-        normal_matrix(k, &frame.P[0][0], slope, h, J)
+        linearise(law, frame, f, r, h, u, tau, rate, step, J)
         factorise(k, J)
-        for i in range(k):
-            step[i] = frame.d[i]
-        take_away(k, &frame.P[0][0], rate, step)
-        for i in range(k):
-            step[i] = h * step[i] + r[i] - u[i]
         substitute(k, J, step)
         resolve(k, &frame.P[0][0], step, change)
         cut, size = 1.0, 0.0
@@ -394,7 +450,7 @@ cdef Law law_of(const double[:, ::1] schmid, const double[:, ::1] spin, const do
     if not (schmid.shape[0] == 5 and schmid.shape[1] == SYSTEMS and spin.shape[0] == 3 and spin.shape[1] == SYSTEMS
             and interaction.shape[0] == SYSTEMS and interaction.shape[1] == SYSTEMS and stiffness.shape[0] == 3
             and flow.shape[0] == 5 and axis.shape[0] == 3):
-        raise ValueError("the arrays of the law have other shapes than (5, 12), (3, 12), (12, 12), (3,), (5,) and (3,).")
+        raise ValueError("the arrays of the law must be (5, 12), (3, 12), (12, 12), (3,), (5,) and (3,).")
     for i in range(5):
         for a in range(SYSTEMS):
             law.schmid[i][a] = schmid[i, a]
@@ -410,6 +466,27 @@ cdef Law law_of(const double[:, ::1] schmid, const double[:, ::1] spin, const do
     law.n, law.slip_rate, law.tau0, law.storage, law.recovery = flow[0], flow[1], flow[2], flow[3], flow[4]
     law.k = 5 if taylor else 1
     return law
+
+
+def stage(const double[:, ::1] schmid, const double[:, ::1] spin, const double[:, ::1] interaction,
+          const double[::1] stiffness, const double[::1] flow, const double[::1] axis, bint taylor,
+          const double[::1] quaternion, const double[::1] forest, const double[::1] r, double h, double sign,
+          const double[::1] u):
+    """What is left of the implicit equation u = r + h du/de at u, and its derivative, (k, k), lower triangle."""
+    cdef Law law = law_of(schmid, spin, interaction, stiffness, flow, axis, taylor)
+    cdef Frame frame
+    cdef double[SYSTEMS] tau
+    cdef double[SYSTEMS] rate
+    cdef double[5] rest
+    cdef double[25] J
+    if not (quaternion.shape[0] == 4 and forest.shape[0] == SYSTEMS and r.shape[0] == law.k and u.shape[0] == law.k):
+        raise ValueError("quaternion, forest, r and u do not go together.")
+    constant_frame(&law, &frame)
+    set_frame(&law, &quaternion[0], sign, &frame)
+    resolve(law.k, &frame.P[0][0], &u[0], tau)
+    memset(J, 0, sizeof(J))
+    linearise(&law, &frame, &forest[0], &r[0], h, &u[0], tau, rate, rest, J)
+    return ([rest[i] for i in range(law.k)], [[-J[5 * i + j] for j in range(law.k)] for i in range(law.k)])
 
 
 def integrate(const double[:, ::1] schmid, const double[:, ::1] spin, const double[:, ::1] interaction,
