@@ -197,7 +197,7 @@ def simulate(
     axis="z",
     strain_rate=1e-3,
     rho0=1e12,
-    tol=1e-6,
+    tol=3e-5,
     max_substeps=10_000,
     n_jobs=None,
     verbose=0,
@@ -224,7 +224,7 @@ def simulate(
         Size of the true strain rate, 1/s.
     rho0 : float or array-like of shape (n_crystals,) or (n_crystals, 12), default=1e12
         Density of dislocations on every slip system at the start, 1/m^2.
-    tol : float, default=1e-6
+    tol : float, default=3e-5
         Error allowed for one step of the integration, relative to the slip resistance, and in rad.
     max_substeps : int, default=10_000
         Steps of the integration to one recorded step, beyond which it counts as not converged.
@@ -269,7 +269,7 @@ def simulate(
     >>> state.shape
     (1, 51, 5)
     >>> float(state[0, -1, 0].round(1))  # MPa
-    182.2
+    128.6
     """
     if crystal is None:
         crystal = Crystal()

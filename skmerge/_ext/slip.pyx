@@ -417,14 +417,15 @@ cdef double attempt(const Law *law, Grain *grain, double sign, double h, Frame *
         part = 0.0
         for s in range(STAGES):
             part += (IMPLICIT[STAGES - 1][s] - EMBEDDED[s]) * rates[s].f[a]
-        error = fmax(error, fmax(fabs(tau[a]), fabs(h * part)) / (law.tau0 + grain.f[a]))
+        part = fmax(fabs(h * part), fabs(at.f[a] - grain.f[a]))  # the stress is that of the last stage
+        error = fmax(error, fmax(fabs(tau[a]), part) / (law.tau0 + grain.f[a]))
         grain.f[a] = fmax(grain.f[a], 0.0)
     weight = 0.0
     for i in range(4):
         part = 0.0
         for s in range(STAGES):
             part += (IMPLICIT[STAGES - 1][s] - EMBEDDED[s]) * rates[s].q[i]
-        error = fmax(error, 2.0 * fabs(h * part))
+        error = fmax(error, 2.0 * fmax(fabs(h * part), fabs(at.q[i] - grain.q[i])))
         weight += grain.q[i] * grain.q[i]
     for i in range(4):
         grain.q[i] /= sqrt(weight)
