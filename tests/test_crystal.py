@@ -299,6 +299,9 @@ def test_extreme_laws_converge_or_say_so(loading):
     with pytest.warns(ConvergenceWarning, match="strain"):
         hopeless = simulate(random_angles(2), [0, 3.0], loading=loading, max_substeps=2)
     assert np.isnan(hopeless[:, 1]).all() and np.isfinite(hopeless[:, 0]).all()
+    # so steep that numbers overflow: said, not silently NaN
+    with pytest.warns(ConvergenceWarning, match="2 of 2 crystals did not converge"):
+        simulate(random_angles(2), [0, 0.05], crystal=replace(COPPER, rate_exponent=1e6), loading=loading)
 
 
 @pytest.mark.parametrize(

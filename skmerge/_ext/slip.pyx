@@ -351,8 +351,9 @@ cdef int solve(const Law *law, const Frame *frame, const double *f, const double
             u[i] += cut * step[i]
         for a in range(SYSTEMS):
             tau[a] += cut * change[a]
-        if not isfinite(size):
-            return 0
+        for i in range(k):
+            if not isfinite(u[i]):
+                return 0
         # The error squares: after a change of 1e-6 / n the slip is exact to 1e-12.
         if cut == 1.0 and law.n * size < 1e-6:
             slip(tau, f, law.tau0, law.n, law.slip_rate, rate, slope)
@@ -429,7 +430,9 @@ cdef double attempt(const Law *law, Grain *grain, double sign, double h, Frame *
         weight += grain.q[i] * grain.q[i]
     for i in range(4):
         grain.q[i] /= sqrt(weight)
-    return error if isfinite(error) else 1e300
+    for a in range(SYSTEMS):  # fmax passes over NaN
+        weight += grain.f[a] + fabs(tau[a])
+    return error if isfinite(error) and isfinite(weight) else 1e300
 
 
 cdef double stress_of(const Law *law, const Grain *grain, Frame *frame) noexcept nogil:
