@@ -1,9 +1,11 @@
 """All benchmarks: one table of figures, each a ratio to a named peer or a score, against its target.
 
     python benchmarks/run.py [--formulae FILE.json] [--peers-formulae FILE.csv]
-                             [--tables DIRECTORY] [--peers-tables FILE.csv] [--only SECTION ...] [--procs 2]
+                             [--tables DIRECTORY] [--peers-tables FILE.csv] [--plasticity DIRECTORY]
+                             [--only SECTION ...] [--procs 2]
 
-Without --formulae only the talk's formulae are learned; without --tables that section is left out. Times are compared
+Without --formulae only the talk's formulae are learned; without --tables that section is left out, without --plasticity
+the comparison of the crystal plasticity with trajectories of another solver. Times are compared
 within this run and on one thread: leave the machine to it.
 """
 
@@ -20,7 +22,7 @@ from figures import HEADER  # noqa: E402
 
 SECTIONS = (
     *("activation", "speed", "memory", "orthogonal", "formulae", "tables"),
-    *("forest_slopes", "forest_values", "forest_tables", "forest_speed"),
+    *("forest_slopes", "forest_values", "forest_tables", "forest_speed", "crystal"),
 )
 
 
@@ -30,6 +32,7 @@ def main():
     parser.add_argument("--peers-formulae", metavar="FILE.csv", help="what other models score on them")
     parser.add_argument("--tables", metavar="DIRECTORY", help="CSV files, the last column of each the target")
     parser.add_argument("--peers-tables", metavar="FILE.csv", help="what other models score on them")
+    parser.add_argument("--plasticity", metavar="DIRECTORY", help="neml_uniaxial_km.npz and neml_taylor_km.npz")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--procs", type=int, default=1, help="processes for formulae, tables and errors of forests")
     arguments = parser.parse_args()
@@ -39,6 +42,7 @@ def main():
         "forest_tables": (arguments.tables, arguments.peers_tables, arguments.procs),
         "forest_slopes": (arguments.procs,),
         "forest_values": (arguments.procs,),
+        "crystal": (arguments.plasticity,),
     }
     print(HEADER)
     for section in arguments.only:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 LEVELS = [
     {"_ext"},
     {"_objective", "_progress", "_validation", "_notation", "metrics", "activation", "datasets"},
-    {"_selection", "_committee", "_uncertainty", "_tree"},
+    {"_selection", "_committee", "_uncertainty", "_tree", "crystal"},
     {"_training", "_formula", "_grower"},
     {"net", "_mixture"},
     {"forest"},

@@ -1,0 +1,577 @@
+"""Crystal plasticity of FCC single crystals along a strain path: implicit, adaptive, a crystal at a time.
+
+The stress is held in energy coordinates u, in which both loadings are the same equation (doc/crystal.md):
+
+    du/de = d - P' rate(P u, g),    tau = P u
+
+with one coordinate in uniaxial stress and five, the deviator in the lattice's own basis, under a full constraint; e is
+the length of the strain path. Stress is implicit; forest stress f = a G b sqrt(rho) of every system and orientation,
+which are not stiff, are explicit stages of the same Runge-Kutta method.
+"""
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport NAN, ceil, fabs, fmax, fmin, isfinite, pow, sqrt
+from libc.string cimport memcpy, memset
+
+from skmerge._ext.types cimport clones, skmerge_exp, skmerge_log
+
+cdef enum:
+    SYSTEMS = 12
+    STAGES = 4
+    MOST_ITERATIONS = 30
+    WATCH = 2000  # sub-steps, some 10 ms, between two looks for Ctrl-C
+
+cdef struct Law:
+    double schmid[5][SYSTEMS]  # deviatoric basis x systems
+    double spin[3][SYSTEMS]  # rotation of the lattice by one unit of slip
+    double interaction[SYSTEMS][SYSTEMS]
+    double root_c[5]  # square roots of the elastic constants in that basis
+    double hydrostatic  # 3 (C11 + 2 C12)
+    double n
+    double slip_rate  # gdot0 per unit of strain rate
+    double tau0
+    double storage, recovery  # df = (storage - recovery f) of slip
+    double axis[3]
+    int k  # coordinates of stress: 1 uniaxial, 5 Taylor
+
+cdef struct Grain:
+    double u[5]
+    double f[SYSTEMS]  # forest stress, a G b sqrt(rho)
+    double q[4]  # crystal to sample: x, y, z, w
+
+cdef struct Frame:
+    # What follows from the orientation.
+    double n[3]  # the axis, in the lattice
+    double N[5]  # deviator of axis x axis, in the lattice
+    double P[5][SYSTEMS]
+    double d[5]
+    double root_E
+
+cdef struct Rates:
+    double slip[SYSTEMS]
+    double u[5]
+    double f[SYSTEMS]
+    double q[4]
+
+# ARK3(2)4L[2]SA of C. A. Kennedy and M. H. Carpenter, Appl. Numer. Math. 44, 139 (2003): implicit and explicit parts,
+# weights (the last implicit stage) and the difference to those of the embedded method.
+cdef double DIAGONAL = 1767732205903.0 / 4055673282236.0
+cdef double[4][4] IMPLICIT = [
+    [0.0, 0.0, 0.0, 0.0],
+    [1767732205903.0 / 4055673282236.0, 1767732205903.0 / 4055673282236.0, 0.0, 0.0],
+    [2746238789719.0 / 10658868560708.0, -640167445237.0 / 6845629431997.0, 1767732205903.0 / 4055673282236.0, 0.0],
+    [1471266399579.0 / 7840856788654.0, -4482444167858.0 / 7529745528177.0, 11266239266428.0 / 11593286722821.0,
+     1767732205903.0 / 4055673282236.0],
+]
+cdef double[4][4] EXPLICIT = [
+    [0.0, 0.0, 0.0, 0.0],
+    [1767732205903.0 / 2027836641118.0, 0.0, 0.0, 0.0],
+    [5535828885825.0 / 10492691773637.0, 788022342437.0 / 10882634858940.0, 0.0, 0.0],
+    [6485989280629.0 / 16251701735622.0, -4246266847089.0 / 9704473918619.0, 10755448449292.0 / 10357097424841.0, 0.0],
+]
+cdef double[4] EMBEDDED = [
+    2756255671327.0 / 12835298489170.0, -10771552573575.0 / 22201958757719.0, 9247589265047.0 / 10645013368117.0,
+    2193209047091.0 / 5459859503100.0,
+]
+
+
+cdef clones slip(const double *tau, const double *f, double tau0, double n, double slip_rate,
+                 double *rate, double *slope) noexcept nogil:
+    # Slip per unit of strain path and its derivative by tau.
+    cdef int a
+    cdef double g, ratio, power
+    for a in range(SYSTEMS):
+        g = tau0 + f[a]
+        ratio = fabs(tau[a]) / g
+        ratio = ratio if ratio > 1e-300 else 1e-300
+        power = (n - 1.0) * skmerge_log(ratio)
+        power = power if power > -690.0 else -690.0
+        power = power if power < 690.0 else 690.0
+        power = slip_rate * skmerge_exp(power) / g
+        rate[a] = power * tau[a]
+        slope[a] = n * power
+
+
+cdef clones resolve(int k, const double *P, const double *u, double *tau) noexcept nogil:
+    cdef int a, i
+    for a in range(SYSTEMS):
+        tau[a] = 0.0
+    for i in range(k):
+        for a in range(SYSTEMS):
+            tau[a] += P[i * SYSTEMS + a] * u[i]
+
+
+cdef clones normal_matrix(int k, const double *P, const double *slope, double h, double *J) noexcept nogil:
+    # J = 1 + h P' diag(slope) P, lower triangle of (5, 5).
+    cdef int a, i, j
+    cdef double[SYSTEMS] scaled
+    cdef double[4] part
+    cdef const double *row
+    for i in range(k):
+        row = P + i * SYSTEMS
+        for a in range(SYSTEMS):
+            scaled[a] = h * slope[a] * row[a]
+        for j in range(i + 1):
+            row = P + j * SYSTEMS
+            for a in range(4):
+                part[a] = scaled[a] * row[a] + scaled[a + 4] * row[a + 4] + scaled[a + 8] * row[a + 8]
+            J[5 * i + j] = (part[0] + part[1]) + (part[2] + part[3]) + (1.0 if i == j else 0.0)
+
+
+cdef clones storage(const Law *law, const double *f, const double *rate, double *df) noexcept nogil:
+    # df_a = (storage - recovery f_a) sum_b q_ab |rate_b|; q is symmetric.
+    cdef int a, b
+    cdef double size
+    for a in range(SYSTEMS):
+        df[a] = 0.0
+    for b in range(SYSTEMS):
+        size = fabs(rate[b])
+        for a in range(SYSTEMS):
+            df[a] += law.interaction[b][a] * size
+    for a in range(SYSTEMS):
+        df[a] *= law.storage - law.recovery * f[a]
+
+
+cdef inline void take_away(int k, const double *P, const double *rate, double *out) noexcept nogil:
+    # out -= P' rate
+    cdef int a, i
+    cdef double[4] part
+    cdef const double *row
+    for i in range(k):
+        row = P + i * SYSTEMS
+        for a in range(4):
+            part[a] = row[a] * rate[a] + row[a + 4] * rate[a + 4] + row[a + 8] * rate[a + 8]
+        out[i] -= (part[0] + part[1]) + (part[2] + part[3])
+
+
+cdef inline void factorise(int k, double *J) noexcept nogil:
+    # Cholesky, in place; the diagonal holds reciprocals.
+    cdef int i, j, l
+    cdef double s
+    for i in range(k):
+        for j in range(i):
+            s = J[5 * i + j]
+            for l in range(j):
+                s -= J[5 * i + l] * J[5 * j + l]
+            J[5 * i + j] = s * J[6 * j]
+        s = J[6 * i]
+        for l in range(i):
+            s -= J[5 * i + l] * J[5 * i + l]
+        J[6 * i] = 1.0 / sqrt(s)
+
+
+cdef inline void substitute(int k, const double *J, double *x) noexcept nogil:
+    cdef int i, l
+    for i in range(k):
+        for l in range(i):
+            x[i] -= J[5 * i + l] * x[l]
+        x[i] *= J[6 * i]
+    for i in range(k - 1, -1, -1):
+        for l in range(i + 1, k):
+            x[i] -= J[5 * l + i] * x[l]
+        x[i] *= J[6 * i]
+
+
+cdef void set_frame(const Law *law, const double *q, double sign, Frame *frame) noexcept nogil:
+    cdef double x = q[0], y = q[1], z = q[2], w = q[3]
+    cdef double s = 2.0 / (x * x + y * y + z * z + w * w)  # stages leave length one
+    cdef const double *a = law.axis
+    cdef double n0, n1, n2, compliance
+    cdef int i, b
+    n0 = (1.0 - s * (y * y + z * z)) * a[0] + s * (x * y + z * w) * a[1] + s * (x * z - y * w) * a[2]
+    n1 = s * (x * y - z * w) * a[0] + (1.0 - s * (x * x + z * z)) * a[1] + s * (y * z + x * w) * a[2]
+    n2 = s * (x * z + y * w) * a[0] + s * (y * z - x * w) * a[1] + (1.0 - s * (x * x + y * y)) * a[2]
+    frame.n[0], frame.n[1], frame.n[2] = n0, n1, n2
+    frame.N[0] = (n0 * n0 - n1 * n1) * sqrt(0.5)
+    frame.N[1] = (2.0 * n2 * n2 - n0 * n0 - n1 * n1) / sqrt(6.0)
+    frame.N[2] = sqrt(2.0) * n1 * n2
+    frame.N[3] = sqrt(2.0) * n0 * n2
+    frame.N[4] = sqrt(2.0) * n0 * n1
+    if law.k == 5:
+        for i in range(5):
+            frame.d[i] = sign * 1.5 * law.root_c[i] * frame.N[i]
+        return
+    compliance = 1.0 / law.hydrostatic
+    for i in range(5):
+        compliance += frame.N[i] * frame.N[i] / (law.root_c[i] * law.root_c[i])
+    frame.root_E = 1.0 / sqrt(compliance)
+    frame.d[0] = sign * frame.root_E
+    for b in range(SYSTEMS):
+        frame.P[0][b] = frame.root_E * (
+            frame.N[0] * law.schmid[0][b] + frame.N[1] * law.schmid[1][b] + frame.N[2] * law.schmid[2][b]
+            + frame.N[3] * law.schmid[3][b] + frame.N[4] * law.schmid[4][b]
+        )
+
+
+cdef void constant_frame(const Law *law, Frame *frame) noexcept nogil:
+    # What of a frame does not follow from the orientation.
+    cdef int i, b
+    memset(frame, 0, sizeof(Frame))
+    if law.k == 5:
+        for i in range(5):
+            for b in range(SYSTEMS):
+                frame.P[i][b] = law.root_c[i] * law.schmid[i][b]
+
+
+cdef void matrix_of(const double *v, double *M) noexcept nogil:
+    # Deviatoric basis to a symmetric matrix.
+    M[0] = v[0] * sqrt(0.5) - v[1] / sqrt(6.0)
+    M[4] = -v[0] * sqrt(0.5) - v[1] / sqrt(6.0)
+    M[8] = 2.0 * v[1] / sqrt(6.0)
+    M[5] = M[7] = v[2] * sqrt(0.5)
+    M[2] = M[6] = v[3] * sqrt(0.5)
+    M[1] = M[3] = v[4] * sqrt(0.5)
+
+
+cdef void fibre_spin(const Law *law, const Frame *frame, double u, double du, const double *slip_spin,
+                     const double *flow, double *w) noexcept nogil:
+    # Spin of the lattice w where material lines along the axis stay along it: D n x n more than by slip alone, D being
+    # the whole rate of strain. Its elastic part takes the spin itself, which matters to 1e-3 of it: two rounds.
+    cdef const double *n = frame.n
+    cdef const double *N = frame.N
+    cdef double[3] m
+    cdef double[5] dN
+    cdef double[5] rate
+    cdef double[9] D
+    cdef double stress = frame.root_E * u, stress_rate, softening, c
+    cdef int i, _round
+    memset(dN, 0, sizeof(dN))
+    for _round in range(2):
+        softening = 0.0  # half the rate of 1 / E
+        for i in range(5):
+            softening += N[i] * dN[i] / (law.root_c[i] * law.root_c[i])
+        stress_rate = frame.root_E * du - frame.root_E * frame.root_E * stress * softening
+        for i in range(5):
+            c = law.root_c[i] * law.root_c[i]
+            rate[i] = flow[i] + (stress_rate * N[i] + stress * dN[i]) / c
+        matrix_of(rate, D)
+        for i in range(3):
+            m[i] = D[3 * i] * n[0] + D[3 * i + 1] * n[1] + D[3 * i + 2] * n[2]
+        w[0] = slip_spin[0] + m[1] * n[2] - m[2] * n[1]
+        w[1] = slip_spin[1] + m[2] * n[0] - m[0] * n[2]
+        w[2] = slip_spin[2] + m[0] * n[1] - m[1] * n[0]
+        m[0] = n[1] * w[2] - n[2] * w[1]
+        m[1] = n[2] * w[0] - n[0] * w[2]
+        m[2] = n[0] * w[1] - n[1] * w[0]
+        dN[0] = (n[0] * m[0] - n[1] * m[1]) * sqrt(2.0)
+        dN[1] = (2.0 * n[2] * m[2] - n[0] * m[0] - n[1] * m[1]) * 2.0 / sqrt(6.0)
+        dN[2] = sqrt(2.0) * (n[1] * m[2] + n[2] * m[1])
+        dN[3] = sqrt(2.0) * (n[0] * m[2] + n[2] * m[0])
+        dN[4] = sqrt(2.0) * (n[0] * m[1] + n[1] * m[0])
+
+
+cdef void slow_rates(const Law *law, const Frame *frame, const double *u, const double *f, const double *q,
+                     Rates *rates) noexcept nogil:
+    # Of forest stress and orientation, from the slip and the rate of u.
+    cdef double[3] v
+    cdef double[3] w
+    cdef double[5] strain
+    cdef double[5] flow
+    cdef double[9] E
+    cdef double[9] D
+    cdef int i
+    storage(law, f, rates.slip, rates.f)
+    memset(v, 0, sizeof(v))
+    memset(flow, 0, sizeof(flow))
+    take_away(3, &law.spin[0][0], rates.slip, v)
+    take_away(5, &law.schmid[0][0], rates.slip, flow)
+    for i in range(5):
+        flow[i] = -flow[i]
+        if law.k == 5:
+            strain[i] = u[i] / law.root_c[i]
+        else:
+            strain[i] = u[0] * frame.root_E * frame.N[i] / (law.root_c[i] * law.root_c[i])
+    # Plastic spin of the strained lattice: strain x flow - flow x strain, 1e-3 of the slip.
+    matrix_of(strain, E)
+    matrix_of(flow, D)
+    v[0] = -v[0] - (E[6] * D[1] + E[7] * D[4] + E[8] * D[7]) + (D[6] * E[1] + D[7] * E[4] + D[8] * E[7])
+    v[1] = -v[1] - (E[0] * D[2] + E[1] * D[5] + E[2] * D[8]) + (D[0] * E[2] + D[1] * E[5] + D[2] * E[8])
+    v[2] = -v[2] - (E[3] * D[0] + E[4] * D[3] + E[5] * D[6]) + (D[3] * E[0] + D[4] * E[3] + D[5] * E[6])
+    if law.k == 5:
+        memcpy(w, v, sizeof(w))
+    else:
+        fibre_spin(law, frame, u[0], rates.u[0], v, flow, w)
+    rates.q[0] = 0.5 * (q[3] * w[0] + q[1] * w[2] - q[2] * w[1])
+    rates.q[1] = 0.5 * (q[3] * w[1] + q[2] * w[0] - q[0] * w[2])
+    rates.q[2] = 0.5 * (q[3] * w[2] + q[0] * w[1] - q[1] * w[0])
+    rates.q[3] = -0.5 * (q[0] * w[0] + q[1] * w[1] + q[2] * w[2])
+
+
+cdef void linearise(const Law *law, const Frame *frame, const double *f, const double *r, double h, const double *u,
+                    const double *tau, double *rate, double *rest, double *J) noexcept nogil:
+    # rest = r + h (d - P' rate) - u and J = -d rest / du, for tau = P u.
+    cdef double[SYSTEMS] slope
+    cdef int i
+    slip(tau, f, law.tau0, law.n, law.slip_rate, rate, slope)
+    normal_matrix(law.k, &frame.P[0][0], slope, h, J)
+    memcpy(rest, frame.d, sizeof(frame.d))
+    take_away(law.k, &frame.P[0][0], rate, rest)
+    for i in range(law.k):
+        rest[i] = h * rest[i] + r[i] - u[i]
+
+
+cdef int solve(const Law *law, const Frame *frame, const double *f, const double *r, double h, double *u, double *rate,
+               double *J) noexcept nogil:
+    # u = r + h (d - P' rate(P u)) by Newton's method from u on; the number of iterations, 0 if it does not converge.
+    # The root is the minimum of a strictly convex function, where h sum tau rate <= |b|^2 / 4 with b = r + h d: no
+    # tau / g is beyond a bound there, and steps that would lead beyond it, from where power laws come back by 1 / n at
+    # a time only, are cut short.
+    cdef double[SYSTEMS] tau
+    cdef double[SYSTEMS] change
+    cdef double[SYSTEMS] slope
+    cdef double[5] step
+    cdef double squares = 0.0, g = law.tau0 + f[0], limit, most, size, cut
+    cdef int i, a, k = law.k, iteration
+    for a in range(1, SYSTEMS):
+        g = fmin(g, law.tau0 + f[a])
+    for i in range(k):
+        squares += (r[i] + h * frame.d[i]) * (r[i] + h * frame.d[i])
+    limit = 1.01 * pow(squares / (4.0 * h * law.slip_rate * g), 1.0 / (law.n + 1.0)) + 1e-100
+    resolve(k, &frame.P[0][0], u, tau)
+    most = 0.0
+    for a in range(SYSTEMS):
+        most = fmax(most, fabs(tau[a]) / (law.tau0 + f[a]))
+    if most > limit:
+        for i in range(k):
+            u[i] *= limit / most
+        resolve(k, &frame.P[0][0], u, tau)
+    for iteration in range(1, MOST_ITERATIONS + 1):
+        linearise(law, frame, f, r, h, u, tau, rate, step, J)
+        factorise(k, J)
+        substitute(k, J, step)
+        resolve(k, &frame.P[0][0], step, change)
+        cut, size = 1.0, 0.0
+        for a in range(SYSTEMS):
+            g = law.tau0 + f[a]
+            size = fmax(size, fabs(change[a]) / g)
+            most = fmax(limit * g, 1.05 * fabs(tau[a]))  # one that is at the bound still moves
+            if fabs(tau[a] + change[a]) > most:
+                cut = fmin(cut, ((most if change[a] > 0.0 else -most) - tau[a]) / change[a])
+        for i in range(k):
+            u[i] += cut * step[i]
+        for a in range(SYSTEMS):
+            tau[a] += cut * change[a]
+        for i in range(k):
+            if not isfinite(u[i]):
+                return 0
+        # The error squares: after a change of 1e-6 / n the slip is exact to 1e-12.
+        if cut == 1.0 and law.n * size < 1e-6:
+            slip(tau, f, law.tau0, law.n, law.slip_rate, rate, slope)
+            return iteration
+    return 0
+
+
+cdef double attempt(const Law *law, Grain *grain, double sign, double h, Frame *frame) noexcept nogil:
+    # One step of length h; the error relative to slip resistance and one radian, infinite if Newton fails. The grain is
+    # what it becomes.
+    cdef Rates[STAGES] rates
+    cdef Grain start = grain[0], at
+    cdef double[5] r
+    cdef double[5] e
+    cdef double[25] J
+    cdef double[SYSTEMS] tau
+    cdef double[SYSTEMS] slope
+    cdef double error = 0.0, weight, part
+    cdef int i, j, s, a, k = law.k
+    set_frame(law, start.q, sign, frame)
+    resolve(k, &frame.P[0][0], start.u, tau)
+    slip(tau, start.f, law.tau0, law.n, law.slip_rate, rates[0].slip, slope)
+    memcpy(rates[0].u, frame.d, sizeof(frame.d))
+    take_away(k, &frame.P[0][0], rates[0].slip, rates[0].u)
+    slow_rates(law, frame, start.u, start.f, start.q, &rates[0])
+    at = start
+    for s in range(1, STAGES):
+        memcpy(r, start.u, sizeof(r))
+        memcpy(at.f, start.f, sizeof(at.f))
+        memcpy(at.q, start.q, sizeof(at.q))
+        for j in range(s):
+            weight = h * IMPLICIT[s][j]
+            for i in range(k):
+                r[i] += weight * rates[j].u[i]
+            weight = h * EXPLICIT[s][j]
+            for a in range(SYSTEMS):
+                at.f[a] += weight * rates[j].f[a]
+            for i in range(4):
+                at.q[i] += weight * rates[j].q[i]
+        for a in range(SYSTEMS):
+            at.f[a] = fmax(at.f[a], 0.0)
+        set_frame(law, at.q, sign, frame)
+        if not solve(law, frame, at.f, r, h * DIAGONAL, at.u, rates[s].slip, J):
+            return 1e300
+        for i in range(k):
+            rates[s].u[i] = (at.u[i] - r[i]) / (h * DIAGONAL)
+        slow_rates(law, frame, at.u, at.f, at.q, &rates[s])
+    memcpy(grain.u, at.u, sizeof(at.u))
+    memset(e, 0, sizeof(e))
+    for s in range(STAGES):
+        weight = h * (IMPLICIT[STAGES - 1][s] - EMBEDDED[s])
+        for i in range(k):
+            e[i] += weight * rates[s].u[i]
+        weight = h * IMPLICIT[STAGES - 1][s]
+        for a in range(SYSTEMS):
+            grain.f[a] += weight * rates[s].f[a]
+        for i in range(4):
+            grain.q[i] += weight * rates[s].q[i]
+    substitute(k, J, e)  # what is stiff in the error decays at once
+    resolve(k, &frame.P[0][0], e, tau)
+    for a in range(SYSTEMS):
+        part = 0.0
+        for s in range(STAGES):
+            part += (IMPLICIT[STAGES - 1][s] - EMBEDDED[s]) * rates[s].f[a]
+        part = fmax(fabs(h * part), fabs(at.f[a] - grain.f[a]))  # the stress is that of the last stage
+        error = fmax(error, fmax(fabs(tau[a]), part) / (law.tau0 + grain.f[a]))
+        grain.f[a] = fmax(grain.f[a], 0.0)
+    weight = 0.0
+    for i in range(4):
+        part = 0.0
+        for s in range(STAGES):
+            part += (IMPLICIT[STAGES - 1][s] - EMBEDDED[s]) * rates[s].q[i]
+        error = fmax(error, 2.0 * fmax(fabs(h * part), fabs(at.q[i] - grain.q[i])))
+        weight += grain.q[i] * grain.q[i]
+    for i in range(4):
+        grain.q[i] /= sqrt(weight)
+    for a in range(SYSTEMS):  # fmax passes over NaN
+        weight += grain.f[a] + fabs(tau[a])
+    return error if isfinite(error) and isfinite(weight) else 1e300
+
+
+cdef double stress_of(const Law *law, const Grain *grain, Frame *frame) noexcept nogil:
+    # Along the axis; of a constrained grain less the mean across it.
+    cdef double s = 0.0
+    cdef int i
+    set_frame(law, grain.q, 1.0, frame)
+    if law.k == 1:
+        return frame.root_E * grain.u[0]
+    for i in range(5):
+        s += 1.5 * frame.N[i] * law.root_c[i] * grain.u[i]
+    return s
+
+
+cdef Law law_of(const double[:, ::1] schmid, const double[:, ::1] spin, const double[:, ::1] interaction,
+                const double[::1] stiffness, const double[::1] flow, const double[::1] axis, bint taylor) except *:
+    cdef Law law
+    cdef int a, b, i
+    if not (schmid.shape[0] == 5 and schmid.shape[1] == SYSTEMS and spin.shape[0] == 3 and spin.shape[1] == SYSTEMS
+            and interaction.shape[0] == SYSTEMS and interaction.shape[1] == SYSTEMS and stiffness.shape[0] == 3
+            and flow.shape[0] == 5 and axis.shape[0] == 3):
+        raise ValueError("the arrays of the law must be (5, 12), (3, 12), (12, 12), (3,), (5,) and (3,).")
+    for i in range(5):
+        for a in range(SYSTEMS):
+            law.schmid[i][a] = schmid[i, a]
+        law.root_c[i] = sqrt(stiffness[0] if i < 2 else stiffness[1])
+    for i in range(3):
+        for a in range(SYSTEMS):
+            law.spin[i][a] = spin[i, a]
+        law.axis[i] = axis[i]
+    for a in range(SYSTEMS):
+        for b in range(SYSTEMS):
+            law.interaction[b][a] = interaction[a, b]
+    law.hydrostatic = stiffness[2]
+    law.n, law.slip_rate, law.tau0, law.storage, law.recovery = flow[0], flow[1], flow[2], flow[3], flow[4]
+    law.k = 5 if taylor else 1
+    return law
+
+
+def stage(const double[:, ::1] schmid, const double[:, ::1] spin, const double[:, ::1] interaction,
+          const double[::1] stiffness, const double[::1] flow, const double[::1] axis, bint taylor,
+          const double[::1] quaternion, const double[::1] forest, const double[::1] r, double h, double sign,
+          const double[::1] u):
+    """What is left of the implicit equation u = r + h du/de at u, and its derivative, (k, k), lower triangle."""
+    cdef Law law = law_of(schmid, spin, interaction, stiffness, flow, axis, taylor)
+    cdef Frame frame
+    cdef double[SYSTEMS] tau
+    cdef double[SYSTEMS] rate
+    cdef double[5] rest
+    cdef double[25] J
+    if not (quaternion.shape[0] == 4 and forest.shape[0] == SYSTEMS and r.shape[0] == law.k and u.shape[0] == law.k):
+        raise ValueError("quaternion, forest, r and u do not go together.")
+    constant_frame(&law, &frame)
+    set_frame(&law, &quaternion[0], sign, &frame)
+    resolve(law.k, &frame.P[0][0], &u[0], tau)
+    memset(J, 0, sizeof(J))
+    linearise(&law, &frame, &forest[0], &r[0], h, &u[0], tau, rate, rest, J)
+    return ([rest[i] for i in range(law.k)], [[-J[5 * i + j] for j in range(law.k)] for i in range(law.k)])
+
+
+def integrate(const double[:, ::1] schmid, const double[:, ::1] spin, const double[:, ::1] interaction,
+              const double[::1] stiffness, const double[::1] flow, const double[::1] axis, bint taylor,
+              const double[:, ::1] quaternion, const double[:, ::1] forest, const double[:, ::1] strain, double tol,
+              int max_substeps, const int[::1] cancelled, double[:, ::1] stress, double[:, ::1] forest_squares,
+              double[:, :, ::1] orientation, double[::1] failed, long long[::1] substeps):
+    """Carry crystals along their strain paths, without load at the start of each.
+
+    Parameters
+    ----------
+    schmid, spin, interaction : (5, 12), (3, 12), (12, 12)
+        Deviatoric basis x systems; half of direction x normal; how slip b stores on system a.
+    stiffness : (3,), C11 - C12, 2 C44, 3 (C11 + 2 C12)
+    flow : (5,), n, gdot0 / strain rate, tau0, storage and recovery of forest stress per slip
+    axis : (3,), of length one, in the sample.
+    quaternion, forest, strain : (n, 4) crystal to sample, scalar last; (n, 12); (n, n_steps) or (1, n_steps)
+    tol, max_substeps : error of a sub-step; sub-steps to one recorded step.
+    cancelled : (1,), not 0 to stop.
+    stress, forest_squares, orientation : (n, n_steps), (n, n_steps), (n, n_steps, 4); written.
+        forest_squares is the mean square of forest stress over the systems.
+    failed, substeps : (n,); written.
+        Strain at which a crystal did not converge, NaN if it did everywhere; sub-steps taken, failed ones included.
+    """
+    cdef Law law = law_of(schmid, spin, interaction, stiffness, flow, axis, taylor)
+    cdef Py_ssize_t n = quaternion.shape[0], n_steps = strain.shape[1], r, path, t, i
+    cdef Grain grain, trial
+    cdef Frame frame
+    cdef double length, done, sign, h, next_h, error, squares
+    cdef int taken, watched = 0, failing
+    if not (quaternion.shape[1] == 4 and forest.shape[0] == n and forest.shape[1] == SYSTEMS
+            and strain.shape[0] in (1, n) and n_steps and stress.shape[0] == n and stress.shape[1] == n_steps
+            and forest_squares.shape[0] == n and forest_squares.shape[1] == n_steps and orientation.shape[0] == n
+            and orientation.shape[1] == n_steps and orientation.shape[2] == 4 and failed.shape[0] == n
+            and substeps.shape[0] == n and cancelled.shape[0] == 1):
+        raise ValueError("quaternion, forest, strain and what is written do not go together.")
+    with nogil:
+        constant_frame(&law, &frame)
+        for r in range(n):
+            path = r if strain.shape[0] > 1 else 0
+            memset(&grain, 0, sizeof(Grain))
+            memcpy(grain.q, &quaternion[r, 0], sizeof(grain.q))
+            memcpy(grain.f, &forest[r, 0], sizeof(grain.f))
+            failed[r], substeps[r], failing = NAN, 0, 0
+            next_h = 1e-4
+            for t in range(n_steps):
+                if t and not failing:
+                    length = strain[path, t] - strain[path, t - 1]
+                    sign = 1.0 if length > 0.0 else -1.0
+                    length, done, taken = fabs(length), 0.0, 0
+                    while done < length:
+                        if cancelled[0]:
+                            break
+                        watched += 1
+                        if watched >= WATCH:
+                            watched = 0
+                            with gil:
+                                PyErr_CheckSignals()
+                        taken += 1
+                        # Steps of equal length to the end, that none is left over.
+                        h = (length - done) / ceil((length - done) / next_h)
+                        if taken > max_substeps or not h > 1e-14:
+                            failing = 1
+                            failed[r] = strain[path, t - 1] + sign * done
+                            break
+                        trial = grain
+                        error = attempt(&law, &trial, sign, h, &frame) / tol
+                        if error <= 1.0:
+                            grain = trial
+                            done = done + h if h < length - done else length
+                        next_h = h * (fmin(fmax(0.9 * pow(error + 1e-10, -1.0 / 3.0), 0.2), 4.0) if error < 1e290
+                                      else 0.25)
+                    substeps[r] += taken
+                if cancelled[0]:
+                    break
+                squares = 0.0
+                for i in range(SYSTEMS):
+                    squares += grain.f[i] * grain.f[i]
+                stress[r, t] = NAN if failing else stress_of(&law, &grain, &frame)
+                forest_squares[r, t] = NAN if failing else squares / SYSTEMS
+                for i in range(4):
+                    orientation[r, t, i] = NAN if failing else grain.q[i]
+            if cancelled[0]:
+                break

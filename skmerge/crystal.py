@@ -1,0 +1,489 @@
+"""Crystal plasticity of FCC single crystals: stress, dislocation density and lattice rotation along a strain path."""
+
+import warnings
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from scipy.spatial.transform import Rotation
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_array, check_consistent_length
+
+from skmerge._ext.slip import integrate
+from skmerge._validation import naming
+
+# The 12 systems {111}<110>: unit normals of the planes, three times each, and slip directions.
+NORMALS = np.repeat([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]], 3, axis=0) / np.sqrt(3)
+DIRECTIONS = np.array(
+    [
+        *([0, 1, -1], [1, 0, -1], [1, -1, 0], [0, 1, -1], [1, 0, 1], [1, 1, 0]),
+        *([0, 1, 1], [1, 0, -1], [1, 1, 0], [0, 1, 1], [1, 0, 1], [1, -1, 0]),
+    ]
+) / np.sqrt(2)
+AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
+CHUNK = 4096  # recorded steps, some 50 ms, between two words about progress
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """Constants of an FCC crystal; the defaults are the elasticity of copper and a textbook-sized hardening.
+
+    Parameters
+    ----------
+    C11, C12, C44 : float
+        Elastic constants, GPa.
+    slip_rate : float
+        Slip rate gdot0 at which a resolved shear stress equals the slip resistance, 1/s.
+    rate_exponent : float
+        Exponent n >= 1 of the power law, no unit.
+    tau0 : float
+        Slip resistance without dislocations, MPa; above zero.
+    forest_coefficient : float
+        Coefficient a of Taylor's law, no unit.
+    shear_modulus : float
+        G of Taylor's law, GPa.
+    burgers : float
+        Length of the Burgers vector, nm.
+    k1 : float
+        Storage of dislocations, 1/m.
+    k2 : float
+        Recovery of dislocations, no unit.
+    self_hardening, latent_hardening : float
+        How slip on a system changes the density on the system itself and on each of the others. With both equal all
+        systems hold the same density, and the law is that of one density and the slip of all systems.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a constant is no finite number or not physical.
+
+    Notes
+    -----
+    Slip on system a, with its density rho_a and the interaction q of self (on the diagonal) and latent hardening,
+
+        gdot_a = gdot0 |tau_a / g_a|^n sign(tau_a),   g_a = tau0 + a G b sqrt(rho_a),
+        d rho_a = (k1 sqrt(rho_a) - k2 rho_a) sum_b q_ab |gdot_b| dt,
+
+    is the power law of Hutchinson [1]_, the storage and recovery of Kocks and Mecking [2]_ and the latent hardening of
+    Peirce, Asaro and Needleman [3]_. The density saturates at (k1 / k2)^2.
+
+    References
+    ----------
+    .. [1] J. W. Hutchinson, Proc. R. Soc. Lond. A 348, 101 (1976).
+    .. [2] H. Mecking, U. F. Kocks, Acta Metall. 29, 1865 (1981).
+    .. [3] D. Peirce, R. J. Asaro, A. Needleman, Acta Metall. 30, 1087 (1982).
+
+    Examples
+    --------
+    >>> from skmerge.crystal import Crystal
+    >>> copper = Crystal()
+    >>> round(copper.young_modulus([0, 0, 1]), 2), round(copper.young_modulus([1, 1, 1]), 2)
+    (66.83, 192.1)
+    """
+
+    C11: float = 168.9
+    C12: float = 121.8
+    C44: float = 75.8
+    slip_rate: float = 1e-3
+    rate_exponent: float = 20.0
+    tau0: float = 8.0
+    forest_coefficient: float = 0.3
+    shear_modulus: float = 48.0
+    burgers: float = 0.256
+    k1: float = 1.30208e8
+    k2: float = 4.11755
+    self_hardening: float = 1.0
+    latent_hardening: float = 1.0
+
+    def __post_init__(self):
+        positive = ("C44", "slip_rate", "tau0", "forest_coefficient", "shear_modulus", "burgers")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise TypeError(f"{field.name} must be a number, got {value!r}; its unit is in the documentation.")
+            if not np.isfinite(value):
+                raise ValueError(f"{field.name} must be finite, got {value}.")
+            if value < 0 and field.name != "C12":
+                raise ValueError(f"{field.name} must not be negative, got {value}.")
+            if value == 0 and field.name in positive:
+                raise ValueError(f"{field.name} must be above zero, got {value}.")
+        if not (self.C11 > self.C12 and self.C11 + 2 * self.C12 > 0):
+            raise ValueError(
+                f"C11 = {self.C11} and C12 = {self.C12} are unstable; give C11 > C12 and C11 + 2 C12 > 0, in GPa."
+            )
+        if self.rate_exponent < 1:
+            raise ValueError(f"rate_exponent must be at least 1, got {self.rate_exponent}; metals have 10 and more.")
+        if self.C11 > 5000:
+            warnings.warn(f"C11 = {self.C11} GPa is beyond any crystal; elastic constants are in GPa.", stacklevel=3)
+
+    def resistance(self, rho):
+        """Slip resistance tau0 + a G b sqrt(rho) in MPa at a density rho in 1/m^2; of the shape of rho."""
+        return self.tau0 + self._forest() * np.sqrt(rho)
+
+    def young_modulus(self, direction):
+        """Young's modulus in GPa along a direction [uvw] of the crystal, array-like of shape (3,)."""
+        n = unit_vector("direction", direction)
+        N = deviator(np.outer(n, n))
+        stiffness = np.repeat([self.C11 - self.C12, 2 * self.C44], [2, 3])
+        return float(1 / (np.sum(N**2 / stiffness) + 1 / (3 * (self.C11 + 2 * self.C12))))
+
+    def _forest(self):
+        """a G b in MPa m."""
+        return self.forest_coefficient * self.shear_modulus * 1e3 * self.burgers * 1e-9
+
+    def _arrays(self, strain_rate):
+        """The law as the compiled code takes it: per unit of strain, stresses in MPa."""
+        s, m = DIRECTIONS, NORMALS
+        schmid = (s[:, :, None] * m[:, None, :] + m[:, :, None] * s[:, None, :]) / 2
+        spin = np.cross(s, m).T / 2
+        interaction = np.full((12, 12), float(self.latent_hardening))
+        np.fill_diagonal(interaction, self.self_hardening)
+        stiffness = np.array([self.C11 - self.C12, 2 * self.C44, 3 * (self.C11 + 2 * self.C12)]) * 1e3
+        storage, recovery = self._forest() * self.k1 / 2, self.k2 / 2
+        flow = np.array([self.rate_exponent, self.slip_rate / strain_rate, self.tau0, storage, recovery], float)
+        return deviator(schmid), np.ascontiguousarray(spin), interaction, stiffness, flow
+
+
+def deviator(A):
+    """Symmetric matrices (..., 3, 3) in the orthonormal basis of deviators in which cubic elasticity is diagonal."""
+    root = np.sqrt(2)
+    return np.array(
+        [
+            (A[..., 0, 0] - A[..., 1, 1]) / root,
+            (2 * A[..., 2, 2] - A[..., 0, 0] - A[..., 1, 1]) / np.sqrt(6),
+            *(root * A[..., i, j] for i, j in ((1, 2), (0, 2), (0, 1))),
+        ]
+    )
+
+
+def schmid_factors(orientation, *, axis="z"):
+    """Schmid factors of the 12 slip systems for stress along an axis.
+
+    Parameters
+    ----------
+    orientation : array-like of shape (n_crystals, 3) or scipy.spatial.transform.Rotation
+        Bunge angles phi1, Phi, phi2 in rad, or rotations from crystal to sample.
+    axis : {"x", "y", "z"} or array-like of shape (3,), default="z"
+
+    Returns
+    -------
+    ndarray of shape (n_crystals, 12)
+        Of both signs, in the order of `NORMALS` and `DIRECTIONS`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is no orientation or axis.
+
+    Examples
+    --------
+    >>> from skmerge.crystal import schmid_factors
+    >>> cube = schmid_factors([[0.0, 0.0, 0.0]])
+    >>> int((abs(cube) > 0.4).sum()), float(abs(cube).max().round(4))
+    (8, 0.4082)
+    """
+    rotation = Rotation.from_quat(quaternion_of(check_orientation(orientation)))
+    n = rotation.inv().apply(check_axis(axis))
+    return (n @ NORMALS.T) * (n @ DIRECTIONS.T)
+
+
+def simulate(
+    orientation,
+    strain,
+    *,
+    crystal=None,
+    loading="uniaxial",
+    axis="z",
+    strain_rate=1e-3,
+    rho0=1e12,
+    tol=3e-5,
+    max_substeps=10_000,
+    n_jobs=None,
+    verbose=0,
+):
+    """Deform FCC single crystals along a strain path.
+
+    Crystals begin without load. All share the strain along the axis, as the grains of a wire or of a polycrystal.
+
+    Parameters
+    ----------
+    orientation : array-like of shape (n_crystals, 3) or scipy.spatial.transform.Rotation
+        Bunge angles phi1, Phi, phi2 (intrinsic ZXZ) in rad, or rotations from crystal to sample.
+    strain : array-like of shape (n_steps,) or (n_crystals, n_steps)
+        True strain along the axis at every recorded step, for all crystals or for each; it may turn round. The first
+        entry is where the crystals are without load. An increment of 0 takes no time.
+    crystal : Crystal, default=None
+        Constants; None is ``Crystal()``.
+    loading : {"uniaxial", "taylor"}, default="uniaxial"
+        "uniaxial": no stress but along the axis, and material lines along the axis stay there (grips). "taylor": the
+        whole velocity gradient is given, diag(-1/2, -1/2, 1) for the z axis.
+    axis : {"x", "y", "z"} or array-like of shape (3,), default="z"
+        Of loading, in the sample.
+    strain_rate : float, default=1e-3
+        Size of the true strain rate, 1/s.
+    rho0 : float or array-like of shape (n_crystals,) or (n_crystals, 12), default=1e12
+        Density of dislocations on every slip system at the start, 1/m^2.
+    tol : float, default=3e-5
+        Error allowed for one step of the integration, relative to the slip resistance, and in rad.
+    max_substeps : int, default=10_000
+        Steps of the integration to one recorded step, beyond which it counts as not converged.
+    n_jobs : int or None, default=None
+        Threads over crystals; None is 1, -1 all cores. The result does not depend on it.
+    verbose : int, default=0
+        1 prints progress, ten times at most; 2 oftener.
+
+    Returns
+    -------
+    ndarray of shape (n_crystals, n_steps, 5)
+        sigma in MPa (Cauchy stress along the axis; for "taylor" less the mean of the stresses across it), rho in 1/m^2
+        (mean of the 12 systems), phi1, Phi, phi2 in rad, unwrapped along the path from the given angles on. A crystal
+        that did not converge holds NaN from there on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is malformed; the message says which, what was found and what to do.
+
+    Warns
+    -----
+    sklearn.exceptions.ConvergenceWarning
+        If crystals did not converge: which, and at which strain.
+    UserWarning
+        If angles seem to be in degrees, densities in 1/um^2 or strains in percent.
+
+    Notes
+    -----
+    The mathematics is in the guide (doc/crystal.md). Stress is integrated implicitly, density and orientation by the
+    explicit stages of the same additive Runge-Kutta method of third order [1]_ with adaptive steps.
+
+    References
+    ----------
+    .. [1] C. A. Kennedy, M. H. Carpenter, Appl. Numer. Math. 44, 139 (2003).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmerge.crystal import simulate
+    >>> state = simulate([[0.0, 0.0, 0.0]], np.linspace(0, 0.1, 51))
+    >>> state.shape
+    (1, 51, 5)
+    >>> float(state[0, -1, 0].round(1))  # MPa
+    128.6
+    """
+    if crystal is None:
+        crystal = Crystal()
+    if not isinstance(crystal, Crystal):
+        raise TypeError(f"crystal must be a skmerge.crystal.Crystal, got {type(crystal).__name__}.")
+    if not isinstance(loading, str) or loading not in ("uniaxial", "taylor"):
+        raise ValueError(f"loading must be 'uniaxial' or 'taylor', got {loading!r}.")
+    if not isinstance(strain_rate, Real) or not 0 < strain_rate < np.inf:
+        raise ValueError(f"strain_rate must be above zero and finite (1/s), got {strain_rate!r}; strain has the signs.")
+    if not isinstance(tol, Real) or not 1e-12 <= tol <= 1e-2:
+        raise ValueError(f"tol must be from 1e-12 to 1e-2, got {tol!r}.")
+    for name, value, low in (("max_substeps", max_substeps, 1), ("verbose", verbose, 0)):
+        if not isinstance(value, (Integral, np.bool_)) or value < low:
+            raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
+        raise ValueError(f"n_jobs = {n_jobs!r}; give None, a number of threads, or -1 for all cores.")
+    axis = check_axis(axis)
+    angles = check_orientation(orientation)
+    quaternion, n = quaternion_of(angles), len(angles)
+    path = check_strain(strain, n)
+    forest = crystal._forest() * np.sqrt(check_density(rho0, n))
+    law = (*crystal._arrays(float(strain_rate)), axis, loading == "taylor")
+
+    n_steps = path.shape[1]
+    state, failed = np.empty((n, n_steps, 5)), np.empty(n)
+    cancelled = np.zeros(1, np.int32)
+    size = max(1, CHUNK // n_steps)
+
+    def run(start):
+        part = slice(start, start + size)
+        paths = path[part] if len(path) > 1 else path
+        count = len(quaternion[part])
+        stress, squares = np.empty((count, n_steps)), np.empty((count, n_steps))
+        lattice, substeps = np.empty((count, n_steps, 4)), np.empty(count, np.int64)
+        integrate(
+            *law, quaternion[part], forest[part], paths, tol, min(int(max_substeps), 2**31 - 1), cancelled,
+            stress, squares, lattice, failed[part], substeps,
+        )  # fmt: skip
+        state[part, :, 0], state[part, :, 2:] = stress, unwrapped_angles(lattice, angles[part])
+        state[part, :, 1] = squares / crystal._forest() ** 2
+        return start + count
+
+    starts = range(0, n, size)
+    parallel = Parallel(n_jobs=effective_n_jobs(n_jobs), prefer="threads", return_as="generator")
+    done = 0
+    try:
+        for last in parallel(delayed(run)(start) for start in starts):
+            if verbose and (verbose > 1 or 10 * last // n > 10 * done // n):
+                print(f"[simulate] {last} of {n} crystals", flush=True)
+            done = last
+    finally:
+        cancelled[0] = 1  # threads that Ctrl-C or an error left behind end at their next step
+    lost = np.flatnonzero(~np.isnan(failed))
+    if len(lost):
+        which = ", ".join(f"crystal {i} at strain {failed[i]:.6g}" for i in lost[:5])
+        more = f" and {len(lost) - 5} others" if len(lost) > 5 else ""
+        warnings.warn(
+            f"{len(lost)} of {n} crystals did not converge: {which}{more}. Their states are NaN from there on, the "
+            "others are complete; record more strains in between, or raise max_substeps.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return state
+
+
+def mean_stress(state, *, volume=None):
+    """Stress of an aggregate whose grains share the strain: a wire of "uniaxial" grains, or a Taylor polycrystal.
+
+    Parameters
+    ----------
+    state : array-like of shape (n_crystals, n_steps, n_variables)
+        As from `simulate`; its first column is averaged. Crystals that did not converge are left out.
+    volume : array-like of shape (n_crystals,), default=None
+        Volumes of the grains, in any unit; None is the same for all.
+
+    Returns
+    -------
+    ndarray of shape (n_steps,)
+        In the unit of the first column.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not go together, no crystal is complete, or a volume is negative.
+    """
+    with naming("state"):
+        state = check_array(state, dtype=float, allow_nd=True, ensure_2d=False, ensure_all_finite="allow-nan")
+    if state.ndim != 3:
+        raise ValueError(f"state must have shape (n_crystals, n_steps, n_variables), got {state.shape}.")
+    volume = np.ones(len(state)) if volume is None else volume
+    with naming("volume"):
+        volume = check_array(volume, dtype=float, ensure_2d=False, input_name="volume")
+        check_consistent_length(state, volume)
+    if volume.ndim != 1 or (volume < 0).any():
+        raise ValueError(f"volume must be one non-negative number per crystal, got shape {volume.shape}.")
+    sigma = state[:, :, 0]
+    whole = ~np.isnan(sigma).any(axis=1)
+    volume = np.where(whole, volume, 0.0)
+    if not volume.any():
+        raise ValueError("state has no complete crystal with a volume above zero; there is nothing to average.")
+    return volume[whole] @ sigma[whole] / volume.sum()
+
+
+def check_orientation(orientation):
+    """Bunge angles (n, 3), the given ones where Phi lies in [0, pi]."""
+    if isinstance(orientation, Rotation):
+        return angles_of(np.atleast_2d(orientation.as_quat()))
+    with naming("orientation"):
+        given = check_array(orientation, dtype=float, ensure_2d=False, allow_nd=True, input_name="orientation")
+    if given.ndim != 2 or given.shape[1] != 3:
+        raise ValueError(
+            f"orientation must have shape (n_crystals, 3), Bunge angles phi1, Phi, phi2 in rad; got {given.shape}."
+        )
+    if np.abs(given).max() > 4 * np.pi:
+        warnings.warn(
+            f"orientation holds angles up to {np.abs(given).max():.4g} rad, which looks like degrees; give rad, for "
+            "instance by numpy.deg2rad.",
+            stacklevel=3,
+        )
+    usual = (given[:, 1] >= 0) & (given[:, 1] <= np.pi)
+    return np.where(usual[:, None], given, angles_of(quaternion_of(given)))
+
+
+def check_strain(strain, n):
+    """Strain paths, (1, n_steps) or (n, n_steps)."""
+    with naming("strain"):
+        path = check_array(strain, dtype=float, ensure_2d=False, allow_nd=True, input_name="strain")
+    if path.ndim == 2 and len(path) == n:
+        path = np.ascontiguousarray(path)
+    elif path.ndim == 1:
+        path = np.ascontiguousarray(path[None])
+    else:
+        raise ValueError(f"strain must have shape (n_steps,), or ({n}, n_steps) for {n} crystals; got {path.shape}.")
+    if np.abs(path).max() > 5:
+        warnings.warn(
+            f"strain reaches {np.abs(path).max():.4g}, which looks like percent; true strain 0.1 is 10 percent.",
+            stacklevel=3,
+        )
+    return path
+
+
+def check_density(rho0, n):
+    """Density on every system, (n, 12)."""
+    with naming("rho0"):
+        rho = check_array(np.atleast_1d(rho0), dtype=float, ensure_2d=False, allow_nd=True, input_name="rho0")
+    if rho.shape not in ((1,), (n,), (n, 12)):
+        raise ValueError(f"rho0 must be one number or have shape ({n},) or ({n}, 12); got {rho.shape}.")
+    if (rho < 0).any():
+        raise ValueError(f"rho0 must not be negative; the smallest entry is {rho.min():g}.")
+    if 0 < rho.max() < 1e7:
+        warnings.warn(
+            f"rho0 is {rho.max():g} 1/m^2 at most, which looks like 1/um^2; give 1/m^2, which is 1e12 times that.",
+            stacklevel=3,
+        )
+    return np.array(np.broadcast_to(rho if rho.ndim == 2 else rho[:, None], (n, 12)))
+
+
+def check_axis(axis):
+    """A unit vector of the sample."""
+    if isinstance(axis, str):
+        if axis not in AXES:
+            raise ValueError(f"axis must be 'x', 'y', 'z' or a vector of three numbers, got {axis!r}.")
+        return np.array(AXES[axis])
+    return unit_vector("axis", axis)
+
+
+def unit_vector(name, value):
+    with naming(name):
+        vector = check_array(value, dtype=float, ensure_2d=False, allow_nd=True, input_name=name)
+    if vector.shape != (3,) or not vector.any():
+        raise ValueError(f"{name} must be a vector of three numbers, not all zero; got {np.asarray(value).tolist()}.")
+    vector = vector / np.abs(vector).max()
+    return vector / np.linalg.norm(vector)
+
+
+def quaternion_of(angles):
+    """Quaternions (n, 4), scalar last, of Bunge angles (n, 3)."""
+    half_sum, half_difference = (angles[:, 0] + angles[:, 2]) / 2, (angles[:, 0] - angles[:, 2]) / 2
+    s, c = np.sin(angles[:, 1] / 2), np.cos(angles[:, 1] / 2)
+    parts = [s * np.cos(half_difference), s * np.sin(half_difference), c * np.sin(half_sum), c * np.cos(half_sum)]
+    return np.stack(parts, axis=1)
+
+
+def angles_of(quaternion):
+    """Bunge angles of quaternions (n, 4): phi1 and phi2 in [0, 2 pi), Phi in [0, pi]; phi2 = 0 where Phi is 0 or pi."""
+    x, y, z, w = quaternion.T
+    half_sum, half_difference = np.arctan2(z, w), np.arctan2(y, x)
+    half_difference = np.where(np.hypot(x, y) < 1e-12, half_sum, half_difference)
+    half_sum = np.where(np.hypot(z, w) < 1e-12, half_difference, half_sum)
+    tilt = 2 * np.arctan2(np.hypot(x, y), np.hypot(z, w))
+    turn = 2 * np.pi
+    return np.stack([(half_sum + half_difference) % turn, tilt, (half_sum - half_difference) % turn], axis=1)
+
+
+def unwrapped_angles(quaternion, first):
+    """Bunge angles (n, n_steps, 3) of continuous paths of quaternions (n, n_steps, 4), from the given first ones on.
+
+    Half the sum and half the difference of phi1 and phi2 are the phases of (w, z) and (x, y). Where Phi is 0 or pi one
+    of the two is not determined and stays what it was.
+    """
+    x, y, z, w = np.moveaxis(quaternion, -1, 0)
+    angles = np.empty((*x.shape, 3))
+    angles[..., 1] = 2 * np.arctan2(np.hypot(x, y), np.hypot(z, w))
+    half_sum = continuous(w, z, (first[:, 0] + first[:, 2]) / 2)
+    half_difference = continuous(x, y, (first[:, 0] - first[:, 2]) / 2)
+    angles[..., 0], angles[..., 2] = half_sum + half_difference, half_sum - half_difference
+    angles[:, 0] = first
+    return angles
+
+
+def continuous(x, y, first):
+    """Phase of (x, y) along the second axis without jumps, from the first one on; what it was where it has none."""
+    phase = np.where(np.hypot(x, y) < 1e-12, np.nan, np.arctan2(y, x))
+    phase[:, 0] = first
+    last_known = np.maximum.accumulate(np.where(np.isnan(phase), 0, np.arange(phase.shape[1])), axis=1)
+    whole = np.unwrap(np.take_along_axis(phase, last_known, axis=1), axis=1)
+    return np.where(np.isnan(x), np.nan, whole)
