@@ -427,14 +427,15 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         check_forest(self)
         return check_rows(self, X, allow_nan=True)
 
-    def _over_rows(self, function, X):
+    def _over_rows(self, function, X, axis=0):
+        # A chunk at a time also lets Ctrl-C through.
         n_jobs = effective_n_jobs(self.n_jobs)
         size = min(CHUNK, max(-(-len(X) // n_jobs), MIN_CHUNK))
         chunks = [X[start : start + size] for start in range(0, len(X), size)]
         if len(chunks) == 1:
             return function(X)
         done = Parallel(n_jobs=n_jobs, prefer="threads")(delayed(function)(chunk) for chunk in chunks)
-        return np.concatenate(done, axis=-2)
+        return np.concatenate(done, axis=axis)
 
     def predict(self, X, return_std=False):
         """Predict the target and, on request, how sure it is.
@@ -465,7 +466,7 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
             parts = [trees.moments(rows, weight, clip) for trees, weight in self._groups()]
             return np.stack([sum(part[0] for part in parts), sum(part[1] for part in parts)])
 
-        mean, square = self._over_rows(both, X)
+        mean, square = self._over_rows(both, X, axis=1)
         total = sum(weight.sum(axis=0) for _, weight in self._groups())
         spread2 = np.maximum(square * total - mean**2, 0.0)
         std = np.sqrt(self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * spread2) * self.y_unit_
@@ -496,8 +497,11 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         """
         X = self._check_rows(X)
         clip = self.extrapolate == "clip"
-        total = sum(trees.slopes(X, weight, clip, not smooth) for trees, weight in self._groups())
-        return self._shaped(total * self.y_unit_[:, None])
+
+        def slopes(rows):
+            return sum(trees.slopes(rows, weight, clip, not smooth) for trees, weight in self._groups())
+
+        return self._shaped(self._over_rows(slopes, X) * self.y_unit_[:, None])
 
     def apply(self, X):
         """The leaf of every tree that each row falls into.
@@ -507,7 +511,11 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         leaves : ndarray of shape (n_samples, n_trees), node numbers counted from each tree's root.
         """
         X = self._check_rows(X)
-        return np.concatenate([trees.apply(X) for trees, _ in self._groups()], axis=1)
+
+        def leaves(rows):
+            return np.concatenate([trees.apply(rows) for trees, _ in self._groups()], axis=1)
+
+        return self._over_rows(leaves, X)
 
     def applicability(self, X):
         """How far each row lies outside what was trained.

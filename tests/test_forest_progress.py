@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from sklearn.callback import ProgressBar
 
-from skmerge import GradientForestRegressor
+from skmerge import GradientForestRegressor, forest
+from skmerge._tree import Trees
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(60, 3))
@@ -134,3 +135,27 @@ def test_interrupt_leaves_within_a_second_and_the_old_forest_whole(parameters, n
     finally:
         process.kill()
         process.stdout.close()
+
+
+def test_every_answer_takes_a_chunk_of_rows_at_a_time(monkeypatch):
+    """Compiled code cannot be interrupted: of millions of rows at once, Ctrl-C waited for the last."""
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    model = GradientForestRegressor(4, random_state=0).fit(X, np.column_stack([X[:, 0] ** 2, X[:, 1]]))
+    uses = (model.predict, lambda X: model.predict(X, return_std=True)[1], model.predict_gradient, model.apply)
+    whole = [use(X) for use in uses]
+    monkeypatch.setattr(forest, "CHUNK", 7)
+    monkeypatch.setattr(forest, "MIN_CHUNK", 1)
+    sizes = []
+
+    def counted(method):
+        def count(self, X, *args, **kwargs):
+            sizes.append(len(X))
+            return method(self, X, *args, **kwargs)
+
+        return count
+
+    for name in ("moments", "slopes", "apply"):
+        monkeypatch.setattr(Trees, name, counted(getattr(Trees, name)))
+    for use, expected in zip(uses, whole, strict=True):
+        np.testing.assert_array_equal(use(X), expected)
+    assert max(sizes) == 7
