@@ -473,10 +473,11 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         return self._shaped(mean * self.y_unit_ + self.y_shift_), self._shaped(std)
 
     def _shaped(self, values):
-        if np.isnan(values).any():
+        if not np.isfinite(values).all():
             raise ValueError(
-                "the prediction is NaN: leaves_, rate_ or member_weight_ are damaged, fit the forest again; or rows of "
-                'X lie so far outside that polynomials overflow, which extrapolate="clip" prevents.'
+                "the prediction is not finite: leaves_, rate_, member_weight_ or the units of y are damaged, fit the "
+                "forest again; or rows of X lie so far outside that polynomials overflow, which "
+                'extrapolate="clip" prevents.'
             )
         return values[:, 0] if self._n_outputs is None else values
 
@@ -531,6 +532,8 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
             its size if it did not vary). Unknown values count as inside.
         """
         X = self._check_rows(X)
+        if np.isnan(self.x_min_).any() or np.isnan(self.x_max_).any():
+            raise ValueError("x_min_ or x_max_ is NaN; the forest is damaged, fit it again.")
         low, high, X = self.x_min_ / 4, self.x_max_ / 4, X / 4  # differences stay within the range of float
         width = np.where(high > low, high - low, np.maximum(np.abs(high), np.finfo(float).tiny))
         with np.errstate(over="ignore", invalid="ignore"):

@@ -203,3 +203,20 @@ def test_a_leaf_of_nan_is_refused(name):
     leaves[0].reshape(len(leaves[0]), -1)[:, 3 * k if k else 0] = np.nan
     assert m > 0
     refuses(damaged(name, "leaves_", leaves))
+
+
+@pytest.mark.parametrize("attribute", ["y_shift_", "y_unit_", "std_scale_"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_units_that_are_not_finite_are_refused(attribute, value):
+    refuses(damaged("auto", attribute, np.full_like(getattr(MODELS["auto"], attribute), value)), "std")
+
+
+@pytest.mark.parametrize("attribute", ["x_min_", "x_max_"])
+def test_a_range_of_nan_is_refused(attribute):
+    refuses(damaged("auto", attribute, np.full_like(getattr(MODELS["auto"], attribute), np.nan)), "applicability")
+
+
+def test_an_infinite_weight_is_refused():
+    model = damaged("auto", "member_weight_", [np.full_like(a, np.inf) for a in MODELS["auto"].member_weight_])
+    with pytest.raises(ValueError, match="damaged"):
+        model.predict(np.zeros((2, model.n_features_in_)))
