@@ -84,7 +84,10 @@ def plain(argument, value):
         return value
     if isinstance(value, (str, bytes, Mapping, Set, Iterator)):
         found = f"the text {value!r}" if isinstance(value, (str, bytes)) else f"a {type(value).__name__}"
-        give = {"X": "rows and columns", "y": "one value per row of X"}
+        give = {
+            "X": "rows and columns", "y": "one value per row of X", "dydx": "one slope per row and column of X",
+            "direction": "one direction per row of X", "slope": "one slope per row of X",
+        }  # fmt: skip
         give = give.get(argument, "one non-negative number per row of X (a regression knows no class weights)")
         raise TypeError(f"{argument} is {found}; give an array, a list or a data frame of {give}.")
     if hasattr(value, "collect"):

@@ -230,14 +230,15 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
             ("extrapolate", ("clip", "linear")),
         ):
             value = getattr(self, name)
-            if isinstance(value, (bool, np.ndarray)) or value not in words:
+            if not isinstance(value, (str, Integral)) or isinstance(value, bool) or value not in words:
                 fail(name, f"give one of {words}.")
         if not whole(self.n_estimators, 1):
             fail("n_estimators", "give an integer of at least 1.")
         for name, low in (("max_depth", 1), ("max_leaf_nodes", 2)):
             if getattr(self, name) is not None and not whole(getattr(self, name), low):
                 fail(name, f"give None or an integer of at least {low}.")
-        if self.min_samples_leaf != "auto" and not whole(self.min_samples_leaf, 1):
+        automatic = isinstance(self.min_samples_leaf, str) and self.min_samples_leaf == "auto"
+        if not automatic and not whole(self.min_samples_leaf, 1):
             fail("min_samples_leaf", 'give "auto" or an integer of at least 1.')
         share = isinstance(self.max_features, Real) and not isinstance(self.max_features, (bool, Integral))
         if not (
@@ -404,7 +405,8 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         self.oob_score_ = np.nan
         known = ~np.isnan(values).any(axis=1) & ~np.isnan(data.table.y).all(axis=1)
         if known.sum() > 1:
-            self.oob_score_ = observed_r2_score(data.table.y[known], values[known], sample_weight=ground.weight[known])
+            # In units of y's spread, whose squares do not overflow.
+            self.oob_score_ = observed_r2_score(ground.y[known], prediction[known], sample_weight=ground.weight[known])
         rows = np.full((len(data.row), m), np.nan)
         rows[data.row >= 0] = values[data.row[data.row >= 0]]
         self.oob_prediction_ = rows[:, 0] if self._n_outputs is None else rows

@@ -166,3 +166,22 @@ def test_what_is_given_stays_as_it_was():
     model.predict(given[0]), model.predict_gradient(given[0])
     for array, before in zip(given, [X, Y, DYDX, X, Y, W], strict=True):
         np.testing.assert_array_equal(array, before)
+
+
+@pytest.mark.parametrize("name, value", [("order", 1.0), ("order", [1]), ("min_samples_leaf", np.array([1, 2]))])
+def test_parameters_of_a_wrong_kind_are_named(name, value):
+    with pytest.raises(ValueError, match=f"{name}=.* is not possible"):
+        fit(**{name: value})
+
+
+@pytest.mark.parametrize("name, words", [("dydx", "one slope per row and column"), ("slope", "one slope per row")])
+def test_slopes_that_are_text_are_told_what_to_be(name, words):
+    given = {"dydx": {"dydx": "x"}, "slope": {"direction": X, "slope": "x"}}[name]
+    with pytest.raises(TypeError, match=f"^{name} is the text 'x'.*{words}"):
+        fit(**given)
+
+
+def test_the_score_of_huge_y_does_not_overflow(recwarn):
+    huge = fit(y=Y * 2.0**990, n_estimators=30)
+    assert not recwarn.list
+    np.testing.assert_allclose(huge.oob_score_, fit(n_estimators=30).oob_score_, rtol=1e-12)
