@@ -37,7 +37,7 @@ class Formula:
     Attributes
     ----------
     text : str
-        What ``str`` returns; ``g(u; C)`` is ``C u / (|u| + C)``. Numbers have three significant digits, and more where
+        What ``str`` returns; ``g(u; C)`` is ``C u / (|u| + C)``. Two decimals or three significant digits, more where
         the text would otherwise be off the prediction by over 2 % of hypot(std(y), distance from the mean of y),
         root mean square over the box of the training data: 1 % of std(y) of rows like those.
     latex : str
@@ -242,13 +242,18 @@ class _Writer:
                 worst = np.sqrt(max(part.mean() for part in np.split(square, ends[:-1])))
             return worst if np.isfinite(worst) else np.inf
 
+        # two products that nearly cancel have a joint exponent beyond both
+        low, high = self.net._exponent_bounds(len(self.names))
+
         def attempt(plan):
             before = self.plan, self.terms, self.values
             self.plan = plan
             with np.errstate(all="ignore"):
                 self.terms, self.values = self._as_merged(terms, values)
+            powers = [(key[1], value) for key, value in self.values.items() if self._is_exponent(key)]
+            allowed = all(low[j] - 1e-9 <= value <= high[j] + 1e-9 for j, value in powers)
             # half of what the rounding of all numbers may cost
-            if not error(self.values) <= TOLERANCE / 2:
+            if not (allowed and error(self.values) <= TOLERANCE / 2):
                 self.plan, self.terms, self.values = before
 
         self.plan, self.error_of_text = [([t], term.used) for t, term in enumerate(terms)], error

@@ -402,7 +402,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         std : ndarray of the same shape
             Only with ``return_std``.
         """
-        if return_std not in (False, True, "value", "measurement"):
+        if np.ndim(return_std) or return_std not in (False, True, "value", "measurement"):
             raise ValueError(f'return_std={return_std!r} is not possible: give False, True, "value" or "measurement".')
         X = self._check_rows(X)
         if return_std and len(self.A_) == 1 and not self.covariance_:

@@ -179,6 +179,8 @@ def test_refused_at_predict():
                     method(bad)
     with pytest.raises(ValueError, match="return_std"):
         model.predict(pd.DataFrame(X, columns=["a", "M"]), return_std="std")
+    with pytest.raises(ValueError, match="return_std"):
+        model.predict(pd.DataFrame(X, columns=["a", "M"]), return_std=np.array([True, False]))
 
 
 READ_ONLY = X.copy()

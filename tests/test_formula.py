@@ -491,3 +491,13 @@ def test_given_exponents_say_whether_the_data_object():
     assert "x0^1.00(fixed as given, the data object)" in text({0: 1.0})
     assert "x0^1.50(at its bound)" in text({0: (0.5, 1.5)})
     assert "bound" not in text({0: (0.5, 3.0)}) and "given" not in text({0: (0.5, 3.0)})
+
+
+def test_printed_powers_keep_to_given_bounds():
+    rng = np.random.default_rng(8)  # the true power 0.4 is out of bounds: the net's two products nearly cancel
+    X = np.column_stack([rng.lognormal(0, 0.7, 45), rng.uniform(2, 9, 45)])
+    y = X[:, 0] ** 0.4 * X[:, 1] ** 2
+    y = y + 0.03 * y.std() * rng.normal(size=45)
+    net = MergedNetRegressor(exponents={0: (0.5, 1), 1: 2}, random_state=3).fit(X, y)
+    powers = re.findall(r"a\^([\d.]+)", net.formula(["a", "b"]).text)
+    assert len(powers) > 1 and all(0.5 <= float(power) <= 1 for power in powers)
