@@ -32,6 +32,7 @@ PENALTY = 1e-7  # of second differences, beside mean squares; 1e-6 and 1e-8 are 
 FLOWING = 0.9  # least plastic part of a step that tells of flow
 THIN = 0.05  # of standard deviations of the features, between steps of a trajectory that are used
 PRIOR = 1e-2  # rows that the forest's guess of an unvisited cell counts as
+KNEE = 20.0  # exponent of the knee where no step lies in it; flow stress depends on it by 0.05 % at most
 STIFFER = 10.0  # elastic over the first slope, where a record does not resolve the knee
 
 
@@ -145,10 +146,10 @@ def thinned(steps, rows):
     return rows[np.r_[True, ~same | (np.diff(along) > 0)]]
 
 
-def targets(steps, rows, modulus, exponent):
+def targets(steps, rows, modulus):
     """Flow stress, storage and spin per plastic strain, (n, 5), of flowing steps."""
     plastic = 1.0 - steps.slope[rows] / modulus[rows]
-    flow = steps.sign[rows] * steps.stress[rows] / plastic ** (1.0 / exponent)
+    flow = steps.sign[rows] * steps.stress[rows] / plastic ** (1.0 / KNEE)
     return np.column_stack([flow, steps.storage[rows] / plastic, steps.spin[rows] / plastic[:, None]])
 
 
@@ -259,20 +260,21 @@ def condense(steps, rows, values, modulus_rows, modulus, grid, guess):
     table = np.empty((N_AXIS, N_AXIS, N_DENSITY, 6))
     table[..., :5] = smooth(basis(features, grid), values, weight).reshape(N_AXIS, N_AXIS, N_DENSITY, 5)
     index, features = images(steps.features[modulus_rows])
-    stiffness = smooth(basis(features, grid, density=False), modulus[index][:, None], np.ones(len(index)), density=False)
+    matrix = basis(features, grid, density=False)
+    stiffness = smooth(matrix, modulus[index][:, None], np.ones(len(index)), density=False)
     table[..., 5] = stiffness.reshape(N_AXIS, N_AXIS, 1)
     return table, reached.astype(np.uint8)
 
 
 def knee_exponent(steps, modulus, table, grid):
-    """n of p = x^n, x the stress at the end of a step over the flow stress; 20 where no step is in the knee."""
+    """n of p = x^n, x the stress at the end of a step over the flow stress; KNEE where no step is in it."""
     plastic = 1.0 - steps.slope / modulus
     rows = np.flatnonzero((plastic > 0.05) & (plastic < 0.95) & (steps.sign * steps.stress > 0))
     if len(rows) < 5:
-        return 20.0
+        return KNEE
     flow = basis(steps.features[rows], grid) @ table[..., 0].ravel()
     x = steps.sign[rows] * steps.last_stress[rows] / flow
     usable = (x > 0.3) & (x < 0.995)
     if usable.sum() < 5:
-        return 20.0
+        return KNEE
     return float(np.clip(np.median(np.log(plastic[rows][usable]) / np.log(x[usable])), 3.0, 100.0))

@@ -204,20 +204,24 @@ class PlasticityPropagator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self.fit_trajectories(values[order, 0], values[order, 1:], groups=labels[order])
 
     def _fresh(self):
-        if self.estimator is not None:
-            return clone(self.estimator)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        if self.estimator is not None:
+            estimator = clone(self.estimator)
+            if estimator.get_params().get("random_state", 0) is None:
+                estimator.set_params(random_state=seed)
+            return estimator
         if self.orientation is None:
             return GradientForestRegressor(n_jobs=self.n_jobs, random_state=seed)
         # Leaves of 200 rows: of fewer, one follows a single trajectory and says nothing across it.
         return GradientForestRegressor(10, order=2, min_samples_leaf=200, n_jobs=self.n_jobs, random_state=seed)
 
     def _learn(self, steps, longest=None):
-        if len(np.unique(steps.group)) < 5:
-            raise ValueError(f"{len(np.unique(steps.group))} trajectories tell too little of other orientations; give 5 or more.")
+        n_trajectories = len(np.unique(steps.group))
+        if n_trajectories < 5:
+            raise ValueError(f"{n_trajectories} trajectories tell too little of other orientations; give 5 or more.")
         best, stiff, resolved = _flow.elastic_slopes(steps)
         if not (stiff > 0).all():
-            raise ValueError("state has a trajectory whose stress never rises with strain; check its columns and signs.")
+            raise ValueError("state has a trajectory whose stress never rises with strain; check columns and signs.")
         if not resolved and longest is None:
             warnings.warn(
                 "the first strain step of the trajectories already holds the knee from elastic to plastic: the elastic "
@@ -226,19 +230,14 @@ class PlasticityPropagator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
         if longest is not None:  # states with rates: each is its own trajectory
             stiff = np.full(len(stiff), steps.slope.max())
-        self._say(f"{len(steps.slope)} steps of {len(np.unique(steps.group))} trajectories")
+        self._say(f"{len(steps.slope)} steps of {n_trajectories} trajectories")
         modulus = stiff[np.searchsorted(steps.group[best], steps.group)]
         grid = _flow.grid_of(steps.features[:, 2])
-        exponent, parts = 20.0, {}
-        for last in (False, True):  # the exponent of the knee needs a table, which hardly depends on it
-            for sign in np.unique(steps.sign):
-                parts[sign] = self._part(steps, sign, best, stiff, modulus, exponent, grid, parts.get(sign))
-            if not last and resolved:
-                table = parts[max(parts)][0]
-                exponent = _flow.knee_exponent(steps, modulus, table, grid)
-                self._say(f"exponent of the knee {exponent:.1f}")
-            elif not last:
-                break
+        parts = {sign: self._part(steps, sign, best, stiff, modulus, grid) for sign in np.unique(steps.sign)}
+        exponent = _flow.KNEE
+        if resolved:
+            exponent = _flow.knee_exponent(steps, modulus, parts[max(parts)][0], grid)
+            self._say(f"exponent of the knee {exponent:.1f}")
         self.exponent_, self.grid_ = exponent, grid
         self.table_ = np.stack([parts[sign][0] for sign in sorted(parts)])
         self.reached_ = np.stack([parts[sign][1] for sign in sorted(parts)])
@@ -249,7 +248,7 @@ class PlasticityPropagator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.longest_step_ = float(steps.length.max()) if longest is None else longest
         return self
 
-    def _part(self, steps, sign, best, stiff, modulus, exponent, grid, before):
+    def _part(self, steps, sign, best, stiff, modulus, grid):
         """Table, reached cells and estimator of one direction of straining."""
         plastic = 1.0 - steps.slope / modulus
         rows = np.flatnonzero((steps.sign == sign) & (plastic > _flow.FLOWING) & (sign * steps.stress > 0))
@@ -259,23 +258,22 @@ class PlasticityPropagator(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 "needed. Give longer or more trajectories."
             )
         rows = _flow.thinned(steps, rows)
-        values = _flow.targets(steps, rows, modulus, exponent)
-        if before is None:
+        values = _flow.targets(steps, rows, modulus)
+        unit, scale = np.sqrt(np.mean(values**2, axis=0)), np.array([1.0, 1.0, grid[5]])
+        unit[unit == 0] = 1.0
+        slopes = {}
+        if self.estimator is None:
             direction, slope = _flow.path_slopes(steps, rows, values)
-            estimator, unit = self._fresh(), np.sqrt(np.mean(values**2, axis=0))
-            scale = np.array([1.0, 1.0, grid[5]])
-            slopes = {} if self.estimator is not None else {"direction": direction / scale, "slope": slope / unit}
-            estimator.fit(steps.features[rows] / scale, values / unit, **slopes)
-            self._say(f"{type(estimator).__name__} fitted on {len(rows)} flowing steps")
-        else:
-            estimator, scale, unit = before[2:]
+            slopes = {"direction": direction / scale, "slope": slope / unit}
+        estimator = self._fresh().fit(steps.features[rows] / scale, values / unit, **slopes)
+        self._say(f"{type(estimator).__name__} fitted on {len(rows)} flowing steps")
 
         def guess(features):
             return estimator.predict(features / scale) * unit
 
         if self.estimator is not None:
             values = guess(steps.features[rows])
-        return *_flow.condense(steps, rows, values, best, stiff, grid, guess), estimator, scale, unit
+        return *_flow.condense(steps, rows, values, best, stiff, grid, guess), estimator
 
     # --- using what was learned
 
@@ -344,7 +342,7 @@ class PlasticityPropagator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if out is None:
             out = np.empty(shape)
         elif not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != float or not out.flags.c_contiguous:
-            raise ValueError(f"out must be a float64 array of shape {shape} in C order, got {getattr(out, 'shape', out)!r}.")
+            raise ValueError(f"out must be a float64 array of shape {shape} in C order, got {np.shape(out)}.")
         self.flags_ = np.zeros(n, np.uint8)
         if self.orientation is None:
             self._step_rates(state0, strain, out)
@@ -432,7 +430,7 @@ class PlasticityPropagator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self, "estimator_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         if self.orientation is None:
-            return np.where(((X < self._box[0]) | (X > self._box[1])).any(axis=1), 1.0, 0.0)
+            return np.where((np.clip(X, *self._box) != X).any(axis=1), 1.0, 0.0)
         self._check_states(X, "X")
         state = np.concatenate([X[:, :2], quaternion_of(X[:, 2:5])], axis=1)
         flags = np.zeros(len(X), np.uint8)
@@ -460,7 +458,9 @@ class PlasticityPropagator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ValueError(f"{name} must have five columns (stress, density, phi1, Phi, phi2), got {state.shape[1]}.")
         density = state[:, 1]
         if (density <= 0).any():
-            raise ValueError(f"{name} holds a density of {density.min():g}; the second column must be above zero, in 1/m^2.")
+            raise ValueError(
+                f"{name} holds a density of {density.min():g}; the second column must be above zero, in 1/m^2."
+            )
         if density.max() < 1e7:
             warnings.warn(
                 f"{name} holds densities of {density.max():g} at most, which looks like 1/um^2; give 1/m^2, 1e12 times "
@@ -482,8 +482,8 @@ class PlasticityPropagator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if groups is None:
             if state.ndim != 3 or strain.shape != state.shape[1:2]:
                 raise ValueError(
-                    "state must have shape (n_trajectories, n_steps, n_variables) and strain (n_steps,), or give groups; got "
-                    f"{state.shape} and {strain.shape}."
+                    "state must have shape (n_trajectories, n_steps, n_variables) and strain (n_steps,), or give "
+                    f"groups; got {state.shape} and {strain.shape}."
                 )
             group = np.repeat(np.arange(len(state)), state.shape[1])
             strain = np.tile(strain, len(state))
@@ -504,7 +504,7 @@ class PlasticityPropagator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         repeated = np.flatnonzero((group[1:] == group[:-1]) & (strain[1:] == strain[:-1]))
         if len(repeated):
             raise ValueError(
-                f"strain repeats {strain[repeated[0]]:g} from one record to the next of a trajectory; leave one of them out."
+                f"strain repeats {strain[repeated[0]]:g} from one record to the next of a trajectory; leave one out."
             )
         if self.orientation is not None:
             self._check_states(state, "state")

@@ -115,15 +115,15 @@ cdef inline double relative_stress(double before, double S, double H, double n) 
     # x of S x + H sgn(x) |x|^n = before + H: both sides are odd, the left is convex where x > 0, so that Newton's
     # method converges from above.
     cdef double b = fabs(before + H), x, power, change
-    cdef int i
+    cdef int _i
     x = b / S
-    if x > 1.0:
-        x = fmin(x, pow(b / H, 1.0 / n)) if H > 0 else x
-    for i in range(60):
+    if x > 1.0 and H > 0:
+        x = fmin(x, pow(b / H, 1.0 / n))
+    for _i in range(60):
         power = H * pow(x, n - 1.0)
         change = (S * x + power * x - b) / (S + n * power)
         x -= change
-        if fabs(change) <= 1e-14 * x:
+        if fabs(change) <= 1e-9 * x:  # the next one would be 1e-17
             break
     return x if before + H >= 0 else -x
 
@@ -191,24 +191,22 @@ cdef int one_step(const Table *m, const double *state, double d_eps, int heun, d
     return flags
 
 
-cdef int step(const Table *m, const double *state, double d_eps, double *out) noexcept nogil:
-    # A step, of several parts if it is longer than any trained one or ``tol`` asks for them.
+cdef int step(const Table *m, const double *state, double d_eps, double pieces, double tol, double *out) noexcept nogil:
+    # A step in so many pieces, or more if ``tol`` asks for them.
     cdef double now[STATE]
     cdef double whole[STATE]
     cdef double half[STATE]
     cdef double done = 0.0, part = 1.0, error, turned
     cdef int i, flags = 0, deep = 0
-    cdef double pieces = ceil(fabs(d_eps) / m.longest - 1e-6)
     if pieces > 1.0:
-        flags |= LONG
-        part = 1.0 / fmin(pieces, 1e4)
-    elif m.tol <= 0.0:
+        part = 1.0 / pieces
+    elif tol <= 0.0:
         return one_step(m, state, d_eps, m.heun, out)
     for i in range(STATE):
         now[i] = state[i]
     while done < 1.0 - 1e-9:
         part = fmin(part, 1.0 - done)
-        if m.tol > 0.0:
+        if tol > 0.0:
             one_step(m, now, part * d_eps, 1, whole)
             one_step(m, now, 0.5 * part * d_eps, 1, half)
             flags |= one_step(m, half, 0.5 * part * d_eps, 1, half)
@@ -216,11 +214,11 @@ cdef int step(const Table *m, const double *state, double d_eps, double *out) no
             error = fmax(error, fabs(half[1] - whole[1]) / half[1])
             turned = fabs(half[2] * whole[2] + half[3] * whole[3] + half[4] * whole[4] + half[5] * whole[5])
             error = fmax(error, sqrt(fmax(1.0 - turned, 0.0)))
-            if error > m.tol and deep < DEEPEST:
+            if error > tol and deep < DEEPEST:
                 deep += 1
                 part *= 0.5
                 continue
-            if error < 0.1 * m.tol and deep > 0:
+            if error < 0.1 * tol and deep > 0:
                 deep -= 1
                 part *= 2.0
                 done += 0.5 * part
@@ -238,21 +236,27 @@ cdef int step(const Table *m, const double *state, double d_eps, double *out) no
     return flags
 
 
+cdef inline double pieces_of(const Table *m, double d_eps) noexcept nogil:
+    return fmin(ceil(fabs(d_eps) / m.longest - 1e-6), 1e4)
+
+
 cdef int step_with_tangent(const void *model, const double *state, double d_eps, double *out,
                            double *tangent) noexcept nogil:
     # What a finite-element program calls: new state, d sigma / d eps by a central difference; returns flags.
     cdef const Table *m = <const Table *>model
     cdef double more[STATE]
     cdef double less[STATE]
-    cdef double delta = 1e-4 * fmax(fabs(d_eps), 1e-6)
-    cdef int flags = step(m, state, d_eps, out)
+    cdef double delta = 1e-4 * fmax(fabs(d_eps), 1e-6), pieces = pieces_of(m, d_eps)
+    cdef int flags = step(m, state, d_eps, pieces, m.tol, out) | (LONG if pieces > 1.0 else 0)
     if tangent != NULL:
+        # In pieces that do not depend on d_eps: an adaptive choice would jump.
+        pieces = pieces if m.tol <= 0.0 else fmax(pieces, 8.0)
         if d_eps == 0.0:  # one-sided, the strain rising
-            step(m, state, delta, more)
+            step(m, state, delta, 1.0, 0.0, more)
             tangent[0] = (more[0] - state[0]) / delta
         else:
-            step(m, state, d_eps + delta, more)
-            step(m, state, d_eps - delta, less)
+            step(m, state, d_eps + delta, pieces, 0.0, more)
+            step(m, state, d_eps - delta, pieces, 0.0, less)
             tangent[0] = (more[0] - less[0]) / (2.0 * delta)
     return flags
 
@@ -301,10 +305,11 @@ cdef class Flow:
             self.model.seen[i] = part[i] >= 0
             self.model.part[i] = part[i] if part[i] >= 0 else -1 - part[i]
             if self.model.part[i] >= table.shape[0]:
-                raise ValueError("part_ names a part that table_ does not have; the propagator is damaged, fit it again.")
+                raise ValueError("part_ names a part that table_ does not have; the propagator is damaged, fit it "
+                                 "again.")
         if not (grid[1] > 0 and grid[3] > 0 and exponent >= 1 and longest > 0):
-            raise ValueError("grid_, exponent_ or longest_step_ hold impossible numbers; the propagator is damaged, fit "
-                             "it again.")
+            raise ValueError("grid_, exponent_ or longest_step_ hold impossible numbers; the propagator is damaged, "
+                             "fit it again.")
         self.arrays = (table, reached)
         self.model.table, self.model.reached = &table[0, 0, 0, 0, 0], &reached[0, 0, 0, 0]
         self.model.n_axis, self.model.n_density = n, k
@@ -345,9 +350,10 @@ cdef class Flow:
         cdef Py_ssize_t n = state.shape[0], n_steps = strain.shape[1], block, start, t, g
         cdef int per_grain = strain.shape[0] > 1, i
         cdef double next_state[STATE]
-        cdef double d_eps
+        cdef double d_eps, pieces
         if (state.shape[1] != STATE or angles.shape[0] != n or angles.shape[1] != 3 or out.shape[0] != n_steps
-                or out.shape[1] != n or out.shape[2] != 5 or flags.shape[0] != n or (per_grain and strain.shape[0] != n)):
+                or out.shape[1] != n or out.shape[2] != 5 or flags.shape[0] != n
+                or (per_grain and strain.shape[0] != n)):
             raise ValueError("state, angles, strain, out and flags do not fit together.")
         with nogil:
             for block in range((n + BLOCK - 1) // BLOCK):
@@ -358,7 +364,9 @@ cdef class Flow:
                     for g in range(start, min(start + <Py_ssize_t>BLOCK, n)):
                         if t > 0:
                             d_eps = strain[g * per_grain, t] - strain[g * per_grain, t - 1]
-                            flags[g] |= step(&self.model, &state[g, 0], d_eps, next_state)
+                            pieces = pieces_of(&self.model, d_eps)
+                            flags[g] |= step(&self.model, &state[g, 0], d_eps, pieces, self.model.tol, next_state)
+                            flags[g] |= LONG if pieces > 1.0 else 0
                             for i in range(STATE):
                                 state[g, i] = next_state[i]
                             write_angles(&state[g, 2], &angles[g, 0])
