@@ -19,7 +19,10 @@ setup(
                 depends=["skmerge/_ext/simd.h"],
                 extra_compile_args=FLAGS,
             )
-            for name in ("activation", "kernel", "solver", "leaf", "splitting", "growing", "traversal", "slip")
+            for name in (
+                *("activation", "kernel", "solver", "leaf", "splitting", "growing", "traversal"),
+                *("slip", "stepping"),
+            )
         ],
         compiler_directives={
             "language_level": 3,

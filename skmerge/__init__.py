@@ -3,6 +3,13 @@
 from skmerge.activation import activation, activation_derivatives
 from skmerge.forest import GradientForestRegressor
 from skmerge.net import MergedNetRegressor
+from skmerge.plasticity import PlasticityPropagator
 
-__all__ = ["GradientForestRegressor", "MergedNetRegressor", "activation", "activation_derivatives"]
+__all__ = [
+    "GradientForestRegressor",
+    "MergedNetRegressor",
+    "PlasticityPropagator",
+    "activation",
+    "activation_derivatives",
+]
 __version__ = "0.1.0"

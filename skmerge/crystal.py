@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skmerge._ext.slip import integrate
+from skmerge._orientation import angles_of, check_axis, quaternion_of, unit_vector, unwrapped_angles
 from skmerge._validation import naming
 
 # The 12 systems {111}<110>: unit normals of the planes, three times each, and slip directions.
@@ -21,7 +22,6 @@ DIRECTIONS = np.array(
         *([0, 1, 1], [1, 0, -1], [1, 1, 0], [0, 1, 1], [1, 0, 1], [1, -1, 0]),
     ]
 ) / np.sqrt(2)
-AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 CHUNK = 4096  # recorded steps, some 50 ms, between two words about progress
 
 
@@ -425,65 +425,3 @@ def check_density(rho0, n):
             stacklevel=3,
         )
     return np.array(np.broadcast_to(rho if rho.ndim == 2 else rho[:, None], (n, 12)))
-
-
-def check_axis(axis):
-    """A unit vector of the sample."""
-    if isinstance(axis, str):
-        if axis not in AXES:
-            raise ValueError(f"axis must be 'x', 'y', 'z' or a vector of three numbers, got {axis!r}.")
-        return np.array(AXES[axis])
-    return unit_vector("axis", axis)
-
-
-def unit_vector(name, value):
-    with naming(name):
-        vector = check_array(value, dtype=float, ensure_2d=False, allow_nd=True, input_name=name)
-    if vector.shape != (3,) or not vector.any():
-        raise ValueError(f"{name} must be a vector of three numbers, not all zero; got {np.asarray(value).tolist()}.")
-    vector = vector / np.abs(vector).max()
-    return vector / np.linalg.norm(vector)
-
-
-def quaternion_of(angles):
-    """Quaternions (n, 4), scalar last, of Bunge angles (n, 3)."""
-    half_sum, half_difference = (angles[:, 0] + angles[:, 2]) / 2, (angles[:, 0] - angles[:, 2]) / 2
-    s, c = np.sin(angles[:, 1] / 2), np.cos(angles[:, 1] / 2)
-    parts = [s * np.cos(half_difference), s * np.sin(half_difference), c * np.sin(half_sum), c * np.cos(half_sum)]
-    return np.stack(parts, axis=1)
-
-
-def angles_of(quaternion):
-    """Bunge angles of quaternions (n, 4): phi1 and phi2 in [0, 2 pi), Phi in [0, pi]; phi2 = 0 where Phi is 0 or pi."""
-    x, y, z, w = quaternion.T
-    half_sum, half_difference = np.arctan2(z, w), np.arctan2(y, x)
-    half_difference = np.where(np.hypot(x, y) < 1e-12, half_sum, half_difference)
-    half_sum = np.where(np.hypot(z, w) < 1e-12, half_difference, half_sum)
-    tilt = 2 * np.arctan2(np.hypot(x, y), np.hypot(z, w))
-    turn = 2 * np.pi
-    return np.stack([(half_sum + half_difference) % turn, tilt, (half_sum - half_difference) % turn], axis=1)
-
-
-def unwrapped_angles(quaternion, first):
-    """Bunge angles (n, n_steps, 3) of continuous paths of quaternions (n, n_steps, 4), from the given first ones on.
-
-    Half the sum and half the difference of phi1 and phi2 are the phases of (w, z) and (x, y). Where Phi is 0 or pi one
-    of the two is not determined and stays what it was.
-    """
-    x, y, z, w = np.moveaxis(quaternion, -1, 0)
-    angles = np.empty((*x.shape, 3))
-    angles[..., 1] = 2 * np.arctan2(np.hypot(x, y), np.hypot(z, w))
-    half_sum = continuous(w, z, (first[:, 0] + first[:, 2]) / 2)
-    half_difference = continuous(x, y, (first[:, 0] - first[:, 2]) / 2)
-    angles[..., 0], angles[..., 2] = half_sum + half_difference, half_sum - half_difference
-    angles[:, 0] = first
-    return angles
-
-
-def continuous(x, y, first):
-    """Phase of (x, y) along the second axis without jumps, from the first one on; what it was where it has none."""
-    phase = np.where(np.hypot(x, y) < 1e-12, np.nan, np.arctan2(y, x))
-    phase[:, 0] = first
-    last_known = np.maximum.accumulate(np.where(np.isnan(phase), 0, np.arange(phase.shape[1])), axis=1)
-    whole = np.unwrap(np.take_along_axis(phase, last_known, axis=1), axis=1)
-    return np.where(np.isnan(x), np.nan, whole)

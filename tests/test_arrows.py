@@ -12,10 +12,11 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 LEVELS = [
     {"_ext"},
     {"_objective", "_progress", "_validation", "_notation", "metrics", "activation", "datasets"},
-    {"_selection", "_committee", "_uncertainty", "_tree", "crystal"},
+    {"_selection", "_committee", "_uncertainty", "_tree", "_orientation"},
     {"_training", "_formula", "_grower"},
-    {"net", "_mixture"},
+    {"net", "_mixture", "crystal", "_flow"},
     {"forest"},
+    {"plasticity"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

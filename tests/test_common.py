@@ -1,8 +1,9 @@
 """scikit-learn's own checks, for the default and for corners; none is expected to fail and none is skipped."""
 
+from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmerge import GradientForestRegressor, MergedNetRegressor
+from skmerge import GradientForestRegressor, MergedNetRegressor, PlasticityPropagator
 
 ESTIMATORS = [
     MergedNetRegressor(),
@@ -18,6 +19,8 @@ ESTIMATORS = [
     GradientForestRegressor(n_estimators=5, order=2),
     GradientForestRegressor(n_estimators=10, bootstrap=False),
     GradientForestRegressor(n_estimators=1, order=2, bootstrap=False, extrapolate="linear"),
+    PlasticityPropagator(GradientForestRegressor(10)),
+    PlasticityPropagator(Ridge(), integrator="euler"),
 ]
 
 

@@ -1,0 +1,374 @@
+"""Steps of crystals along strain by the rates that a table holds.
+
+The table holds coefficients of cubic B-splines on a regular grid of two coordinates of the loading axis, b_1 / b_3 and
+b_2 / b_3 with |a| sorted as b_1 <= b_2 <= b_3 in crystal coordinates, and of u = sqrt(rho): flow stress S, storage
+K = du / d eps_p, rotation W per plastic strain (a vector in the crystal's frame), elastic modulus E. In a strain step
+h = |d eps| of sign d the stress follows from
+
+    d sigma' - d sigma = E h (1 - sgn(x) |x|^n),   d sigma' = S x,
+
+implicitly, because the stress relaxes within 0.1 % of strain; the plastic part of the step, p h with
+p = 1 - (d sigma' - d sigma) / (E h), drives density and rotation.
+"""
+
+from libc.math cimport atan2, ceil, cos, fabs, fmax, fmin, hypot, pow, round, sin, sqrt
+
+from skmerge._ext.types cimport clones
+
+cdef enum:
+    OUT = 6         # S, K, W (3), E
+    STATE = 6       # sigma, rho, quaternion x, y, z, w
+    BLOCK = 64      # grains stepped side by side: what a step writes is contiguous
+    OUTSIDE = 1     # flags: left the states of the training
+    REVERSED = 2    # strained in a direction of which no training trajectory tells
+    LONG = 4        # a step longer than any trained one
+    DEEPEST = 10    # halvings of an adaptive step
+
+cdef double PI = 3.141592653589793
+
+cdef struct Table:
+    const double *table             # (parts, n_axis, n_axis, n_density, OUT)
+    const unsigned char *reached    # (parts, n_axis - 3, n_axis - 3, n_density - 3)
+    Py_ssize_t n_axis, n_density
+    int part[2]                     # of a falling and of a rising strain
+    int seen[2]
+    double low, step, u_low, u_step, u_least, u_most
+    double exponent, longest, tol
+    double axis[3]
+    int heun
+
+
+cdef inline double weights(double t, Py_ssize_t n, double *w, Py_ssize_t *first) noexcept nogil:
+    # Weights of the four B-splines that reach t, in units of the grid; returns t within the grid.
+    cdef Py_ssize_t i
+    cdef double f, g
+    t = fmin(fmax(t, 0.0), n - 3.0)
+    i = <Py_ssize_t>t
+    i = min(i, n - 4)
+    f = t - i
+    g = 1.0 - f
+    w[0] = g * g * g / 6.0
+    w[1] = (3.0 * f * f * f - 6.0 * f * f + 4.0) / 6.0
+    w[2] = (3.0 * g * g * g - 6.0 * g * g + 4.0) / 6.0
+    w[3] = f * f * f / 6.0
+    first[0] = i
+    return t
+
+
+cdef clones rates(const Table *m, const double *q, double u, int rising, double *y, int *flags) noexcept nogil:
+    # y: S, K, W in the crystal's frame, E. Flags a state where no training trajectory came.
+    cdef double a[3]
+    cdef double t[3]
+    cdef double wp[4]
+    cdef double wq[4]
+    cdef double wu[4]
+    cdef double sums[4 * OUT]
+    cdef double reduced[3]
+    cdef int order[3]
+    cdef int i, j, k, parity = 1
+    cdef double w, det
+    cdef Py_ssize_t ip, iq, iu, part = m.part[rising]
+    cdef const double *c
+    # The axis in crystal coordinates: turned by the inverse of q.
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        t[i] = 2.0 * (m.axis[j] * q[k] - m.axis[k] * q[j])
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        a[i] = m.axis[i] + q[3] * t[i] + t[j] * q[k] - t[k] * q[j]
+    order[0], order[1], order[2] = 0, 1, 2
+    for k in range(3):  # two neighbours at a time: 0 and 1, 1 and 2, 0 and 1
+        i = k % 2
+        if fabs(a[order[i]]) > fabs(a[order[i + 1]]):
+            j = order[i]
+            order[i] = order[i + 1]
+            order[i + 1] = j
+            parity = -parity
+    det = parity
+    for i in range(3):
+        if a[i] < 0:
+            det = -det
+    w = 1.0 / fabs(a[order[2]])
+    weights((fabs(a[order[0]]) * w - m.low) / m.step, m.n_axis, wp, &ip)
+    weights((fabs(a[order[1]]) * w - m.low) / m.step, m.n_axis, wq, &iq)
+    weights((u - m.u_low) / m.u_step, m.n_density, wu, &iu)
+    for k in range(4 * OUT):
+        sums[k] = 0.0
+    for i in range(4):
+        for j in range(4):
+            w = wp[i] * wq[j]
+            c = m.table + (((part * m.n_axis + ip + i) * m.n_axis + iq + j) * m.n_density + iu) * OUT
+            for k in range(4 * OUT):
+                sums[k] += w * c[k]
+    for k in range(OUT):
+        y[k] = wu[0] * sums[k] + wu[1] * sums[OUT + k] + wu[2] * sums[2 * OUT + k] + wu[3] * sums[3 * OUT + k]
+    for i in range(3):
+        reduced[i] = y[2 + i]
+    for i in range(3):
+        y[2 + order[i]] = det * reduced[i] if a[order[i]] >= 0 else -det * reduced[i]
+    ip = ((part * (m.n_axis - 3) + ip) * (m.n_axis - 3) + iq) * (m.n_density - 3) + iu
+    if not m.reached[ip] or u < m.u_least or u > m.u_most:
+        flags[0] |= OUTSIDE
+
+
+cdef inline double relative_stress(double before, double S, double H, double n) noexcept nogil:
+    # x of S x + H sgn(x) |x|^n = before + H: both sides are odd, the left is convex where x > 0, so that Newton's
+    # method converges from above.
+    cdef double b = fabs(before + H), x, power, change
+    cdef int _i
+    x = b / S
+    if x > 1.0 and H > 0:
+        x = fmin(x, pow(b / H, 1.0 / n))
+    for _i in range(60):
+        power = H * pow(x, n - 1.0)
+        change = (S * x + power * x - b) / (S + n * power)
+        x -= change
+        if fabs(change) <= 1e-9 * x:  # the next one would be 1e-17
+            break
+    return x if before + H >= 0 else -x
+
+
+cdef inline void turn(const double *q, double wx, double wy, double wz, double *out) noexcept nogil:
+    # q times the rotation by the vector w, in the crystal's frame.
+    cdef double angle = sqrt(wx * wx + wy * wy + wz * wz), s, c, norm
+    if angle < 1e-4:
+        s, c = 0.5 - angle * angle / 48.0, 1.0 - angle * angle / 8.0
+    else:
+        s, c = sin(0.5 * angle) / angle, cos(0.5 * angle)
+    wx, wy, wz = s * wx, s * wy, s * wz
+    out[0], out[1], out[2], out[3] = (
+        q[3] * wx + q[0] * c + q[1] * wz - q[2] * wy,
+        q[3] * wy - q[0] * wz + q[1] * c + q[2] * wx,
+        q[3] * wz + q[0] * wy - q[1] * wx + q[2] * c,
+        q[3] * c - q[0] * wx - q[1] * wy - q[2] * wz,
+    )
+    norm = 1.0 / sqrt(out[0] * out[0] + out[1] * out[1] + out[2] * out[2] + out[3] * out[3])
+    out[0] *= norm
+    out[1] *= norm
+    out[2] *= norm
+    out[3] *= norm
+
+
+cdef inline double plastic_part(const double *state, double d, double h, double S, double E, double n,
+                                double *stress) noexcept nogil:
+    cdef double before = d * state[0], H = E * h
+    stress[0] = S * relative_stress(before, S, H, n)
+    return fmax(1.0 - (stress[0] - before) / H, 0.0)
+
+
+cdef inline double bounded(const Table *m, double u) noexcept nogil:
+    cdef double margin = 0.1 * (m.u_most - m.u_least)
+    return fmin(fmax(u, fmin(fmax(m.u_least - margin, 0.0), m.u_least)), m.u_most + margin)
+
+
+cdef int one_step(const Table *m, const double *state, double d_eps, int heun, double *out) noexcept nogil:
+    # One step; returns flags.
+    cdef double y[OUT]
+    cdef double z[OUT]
+    cdef double q[4]
+    cdef double h = fabs(d_eps), d = 1.0 if d_eps >= 0 else -1.0, u = sqrt(state[1]), p, stress, f
+    cdef int i, flags, rising = d_eps >= 0
+    if h == 0.0:
+        for i in range(STATE):
+            out[i] = state[i]
+        return 0
+    flags = 0 if m.seen[rising] else REVERSED
+    rates(m, state + 2, u, rising, y, &flags)
+    p = plastic_part(state, d, h, y[0], y[5], m.exponent, &stress)
+    if heun:
+        f = d * h * p
+        turn(state + 2, f * y[2], f * y[3], f * y[4], q)
+        rates(m, q, bounded(m, u + h * p * y[1]), rising, z, &flags)
+        for i in range(1, OUT):
+            z[i] = 0.5 * (y[i] + z[i])
+        p = plastic_part(state, d, h, z[0], z[5], m.exponent, &stress)
+        for i in range(OUT):
+            y[i] = z[i]
+    f = d * h * p
+    turn(state + 2, f * y[2], f * y[3], f * y[4], out + 2)
+    u = bounded(m, u + h * p * y[1])
+    out[0], out[1] = d * stress, u * u
+    return flags
+
+
+cdef int step(const Table *m, const double *state, double d_eps, double pieces, double tol, double *out) noexcept nogil:
+    # A step in so many pieces, or more if ``tol`` asks for them.
+    cdef double now[STATE]
+    cdef double whole[STATE]
+    cdef double half[STATE]
+    cdef double done = 0.0, part = 1.0, error, turned
+    cdef int i, flags = 0, deep = 0
+    if pieces > 1.0:
+        part = 1.0 / pieces
+    elif tol <= 0.0:
+        return one_step(m, state, d_eps, m.heun, out)
+    for i in range(STATE):
+        now[i] = state[i]
+    while done < 1.0 - 1e-9:
+        part = fmin(part, 1.0 - done)
+        if tol > 0.0:
+            one_step(m, now, part * d_eps, 1, whole)
+            one_step(m, now, 0.5 * part * d_eps, 1, half)
+            flags |= one_step(m, half, 0.5 * part * d_eps, 1, half)
+            error = fabs(half[0] - whole[0]) / (fabs(half[0]) + 1e-3 * fabs(whole[0]) + 1e-300)
+            error = fmax(error, fabs(half[1] - whole[1]) / half[1])
+            turned = fabs(half[2] * whole[2] + half[3] * whole[3] + half[4] * whole[4] + half[5] * whole[5])
+            error = fmax(error, sqrt(fmax(1.0 - turned, 0.0)))
+            if error > tol and deep < DEEPEST:
+                deep += 1
+                part *= 0.5
+                continue
+            if error < 0.1 * tol and deep > 0:
+                deep -= 1
+                part *= 2.0
+                done += 0.5 * part
+            else:
+                done += part
+            for i in range(STATE):
+                now[i] = half[i]
+        else:
+            flags |= one_step(m, now, part * d_eps, m.heun, half)
+            for i in range(STATE):
+                now[i] = half[i]
+            done += part
+    for i in range(STATE):
+        out[i] = now[i]
+    return flags
+
+
+cdef inline double pieces_of(const Table *m, double d_eps) noexcept nogil:
+    return fmin(ceil(fabs(d_eps) / m.longest - 1e-6), 1e4)
+
+
+cdef int step_with_tangent(const void *model, const double *state, double d_eps, double *out,
+                           double *tangent) noexcept nogil:
+    # What a finite-element program calls: new state, d sigma / d eps by a central difference; returns flags.
+    cdef const Table *m = <const Table *>model
+    cdef double more[STATE]
+    cdef double less[STATE]
+    cdef double delta = 1e-4 * fmax(fabs(d_eps), 1e-6), pieces = pieces_of(m, d_eps)
+    cdef int flags = step(m, state, d_eps, pieces, m.tol, out) | (LONG if pieces > 1.0 else 0)
+    if tangent != NULL:
+        # In pieces that do not depend on d_eps: an adaptive choice would jump.
+        pieces = pieces if m.tol <= 0.0 else fmax(pieces, 8.0)
+        if d_eps == 0.0:  # one-sided, the strain rising
+            step(m, state, delta, 1.0, 0.0, more)
+            tangent[0] = (more[0] - state[0]) / delta
+        else:
+            step(m, state, d_eps + delta, pieces, 0.0, more)
+            step(m, state, d_eps - delta, pieces, 0.0, less)
+            tangent[0] = (more[0] - less[0]) / (2.0 * delta)
+    return flags
+
+
+cdef inline void write_angles(const double *q, double *angles) noexcept nogil:
+    # Bunge angles of q, continuous with those that ``angles`` holds. Half the sum and half the difference of phi1 and
+    # phi2 are the phases of (w, z) and (x, y); where Phi is 0 or pi one of them is not determined and stays.
+    cdef double s = hypot(q[0], q[1]), c = hypot(q[2], q[3])
+    cdef double half_sum = 0.5 * (angles[0] + angles[2]), half_difference = 0.5 * (angles[0] - angles[2]), new
+    if c > 1e-12:
+        new = atan2(q[2], q[3])
+        half_sum = new + 2.0 * PI * round((half_sum - new) / (2.0 * PI))
+    if s > 1e-12:
+        new = atan2(q[1], q[0])
+        half_difference = new + 2.0 * PI * round((half_difference - new) / (2.0 * PI))
+    angles[0], angles[1], angles[2] = half_sum + half_difference, 2.0 * atan2(s, c), half_sum - half_difference
+
+
+cdef class Flow:
+    """A table, checked, ready to step crystals; keeps its arrays alive.
+
+    Parameters
+    ----------
+    table : (parts, n_axis, n_axis, n_density, 6)
+    reached : uint8 (parts, n_axis - 3, n_axis - 3, n_density - 3), whether training trajectories came there
+    grid : (6,), low and step of the axis, low and step of sqrt(rho), its least and greatest trained value
+    part : int32 (2,), the part for falling and rising strain, -1 - part if it was trained on the other direction only
+    exponent, axis, longest : of the knee, of the loading in the sample, of the trained strain steps
+    heun : two stages, or one
+    tol : relative error of an adaptive step, 0 for fixed steps
+    """
+
+    cdef Table model
+    cdef object arrays
+
+    def __init__(self, const double[:, :, :, :, ::1] table, const unsigned char[:, :, :, ::1] reached,
+                 const double[::1] grid, const int[::1] part, double exponent, const double[::1] axis, double longest,
+                 bint heun, double tol):
+        cdef Py_ssize_t n = table.shape[1], k = table.shape[3], i
+        if (table.shape[2] != n or table.shape[4] != OUT or n < 4 or k < 4 or table.shape[0] < 1
+                or reached.shape[0] != table.shape[0] or reached.shape[1] != n - 3 or reached.shape[2] != n - 3
+                or reached.shape[3] != k - 3 or grid.shape[0] != 6 or part.shape[0] != 2 or axis.shape[0] != 3):
+            raise ValueError("table_, reached_, grid_ and part_ do not fit together; the propagator is damaged, fit it "
+                             "again.")
+        for i in range(2):
+            self.model.seen[i] = part[i] >= 0
+            self.model.part[i] = part[i] if part[i] >= 0 else -1 - part[i]
+            if self.model.part[i] >= table.shape[0]:
+                raise ValueError("part_ names a part that table_ does not have; the propagator is damaged, fit it "
+                                 "again.")
+        if not (grid[1] > 0 and grid[3] > 0 and exponent >= 1 and longest > 0):
+            raise ValueError("grid_, exponent_ or longest_step_ hold impossible numbers; the propagator is damaged, "
+                             "fit it again.")
+        self.arrays = (table, reached)
+        self.model.table, self.model.reached = &table[0, 0, 0, 0, 0], &reached[0, 0, 0, 0]
+        self.model.n_axis, self.model.n_density = n, k
+        self.model.low, self.model.step, self.model.u_low, self.model.u_step = grid[0], grid[1], grid[2], grid[3]
+        self.model.u_least, self.model.u_most = grid[4], grid[5]
+        self.model.exponent, self.model.longest, self.model.tol = exponent, longest, tol
+        self.model.heun = heun
+        for i in range(3):
+            self.model.axis[i] = axis[i]
+
+    @property
+    def address(self):
+        """Address of the model, the first argument of the function."""
+        return <size_t>&self.model
+
+    @property
+    def function(self):
+        """Address of ``int step(const void *model, const double state[6], double d_eps, double new_state[6], double
+        *tangent)``."""
+        return <size_t>&step_with_tangent
+
+    def rates(self, const double[:, ::1] quaternion, const double[::1] root, const int[::1] sign, double[:, ::1] out):
+        """S, K, W, E of states (n, 4) and sqrt(rho) (n,), for strain of that sign (0 falling, 1 rising): out (n, 6)."""
+        cdef Py_ssize_t i
+        cdef int flags
+        for i in range(quaternion.shape[0]):
+            rates(&self.model, &quaternion[i, 0], root[i], sign[i] > 0, &out[i, 0], &flags)
+
+    def step(self, const double[:, ::1] state, const double[::1] d_eps, double[:, ::1] out, double[::1] tangent):
+        """One step of every state (n, 6), as the C function does it."""
+        cdef Py_ssize_t i
+        for i in range(state.shape[0]):
+            step_with_tangent(&self.model, &state[i, 0], d_eps[i], &out[i, 0], &tangent[i])
+
+    def propagate(self, double[:, ::1] state, double[:, ::1] angles, const double[:, ::1] strain, double[:, :, ::1] out,
+                  unsigned char[::1] flags, const int[::1] cancelled):
+        """Step grains (n, 6) in place along strain (1 or n, n_steps); out (n_steps, n, 5) but for its first row."""
+        cdef Py_ssize_t n = state.shape[0], n_steps = strain.shape[1], block, start, t, g
+        cdef int per_grain = strain.shape[0] > 1, i
+        cdef double next_state[STATE]
+        cdef double d_eps, pieces
+        if (state.shape[1] != STATE or angles.shape[0] != n or angles.shape[1] != 3 or out.shape[0] != n_steps
+                or out.shape[1] != n or out.shape[2] != 5 or flags.shape[0] != n
+                or (per_grain and strain.shape[0] != n)):
+            raise ValueError("state, angles, strain, out and flags do not fit together.")
+        with nogil:
+            for block in range((n + BLOCK - 1) // BLOCK):
+                start = block * BLOCK
+                if cancelled[0]:
+                    break
+                for t in range(n_steps):
+                    for g in range(start, min(start + <Py_ssize_t>BLOCK, n)):
+                        if t > 0:
+                            d_eps = strain[g * per_grain, t] - strain[g * per_grain, t - 1]
+                            pieces = pieces_of(&self.model, d_eps)
+                            flags[g] |= step(&self.model, &state[g, 0], d_eps, pieces, self.model.tol, next_state)
+                            flags[g] |= LONG if pieces > 1.0 else 0
+                            for i in range(STATE):
+                                state[g, i] = next_state[i]
+                            write_angles(&state[g, 2], &angles[g, 0])
+                        out[t, g, 0], out[t, g, 1] = state[g, 0], state[g, 1]
+                        out[t, g, 2], out[t, g, 3], out[t, g, 4] = angles[g, 0], angles[g, 1], angles[g, 2]

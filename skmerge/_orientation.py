@@ -1,0 +1,133 @@
+"""Orientations of cubic crystals: Bunge angles, quaternions (scalar last, crystal to sample), axes and symmetry."""
+
+import itertools
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from skmerge._validation import naming
+
+AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
+# The 48 operations of the cubic group: signed permutations of the crystal's axes.
+OPERATIONS = np.array(
+    [
+        np.diag(signs)[list(order)]
+        for order in itertools.permutations(range(3))
+        for signs in itertools.product((1.0, -1.0), repeat=3)
+    ]
+)
+
+
+def check_axis(axis):
+    """A unit vector of the sample."""
+    if isinstance(axis, str):
+        if axis not in AXES:
+            raise ValueError(f"axis must be 'x', 'y', 'z' or a vector of three numbers, got {axis!r}.")
+        return np.array(AXES[axis])
+    return unit_vector("axis", axis)
+
+
+def unit_vector(name, value):
+    with naming(name):
+        vector = check_array(value, dtype=float, ensure_2d=False, allow_nd=True, input_name=name)
+    if vector.shape != (3,) or not vector.any():
+        raise ValueError(f"{name} must be a vector of three numbers, not all zero; got {np.asarray(value).tolist()}.")
+    vector = vector / np.abs(vector).max()
+    return vector / np.linalg.norm(vector)
+
+
+def quaternion_of(angles):
+    """Quaternions (n, 4), scalar last, of Bunge angles (n, 3)."""
+    half_sum, half_difference = (angles[:, 0] + angles[:, 2]) / 2, (angles[:, 0] - angles[:, 2]) / 2
+    s, c = np.sin(angles[:, 1] / 2), np.cos(angles[:, 1] / 2)
+    parts = [s * np.cos(half_difference), s * np.sin(half_difference), c * np.sin(half_sum), c * np.cos(half_sum)]
+    return np.stack(parts, axis=1)
+
+
+def angles_of(quaternion):
+    """Bunge angles of quaternions (n, 4): phi1 and phi2 in [0, 2 pi), Phi in [0, pi]; phi2 = 0 where Phi is 0 or pi."""
+    x, y, z, w = quaternion.T
+    half_sum, half_difference = np.arctan2(z, w), np.arctan2(y, x)
+    half_difference = np.where(np.hypot(x, y) < 1e-12, half_sum, half_difference)
+    half_sum = np.where(np.hypot(z, w) < 1e-12, half_difference, half_sum)
+    tilt = 2 * np.arctan2(np.hypot(x, y), np.hypot(z, w))
+    turn = 2 * np.pi
+    return np.stack([(half_sum + half_difference) % turn, tilt, (half_sum - half_difference) % turn], axis=1)
+
+
+def unwrapped_angles(quaternion, first):
+    """Bunge angles (n, n_steps, 3) of continuous paths of quaternions (n, n_steps, 4), from the given first ones on.
+
+    Half the sum and half the difference of phi1 and phi2 are the phases of (w, z) and (x, y). Where Phi is 0 or pi one
+    of the two is not determined and stays what it was.
+    """
+    x, y, z, w = np.moveaxis(quaternion, -1, 0)
+    angles = np.empty((*x.shape, 3))
+    angles[..., 1] = 2 * np.arctan2(np.hypot(x, y), np.hypot(z, w))
+    half_sum = continuous(w, z, (first[:, 0] + first[:, 2]) / 2)
+    half_difference = continuous(x, y, (first[:, 0] - first[:, 2]) / 2)
+    angles[..., 0], angles[..., 2] = half_sum + half_difference, half_sum - half_difference
+    angles[:, 0] = first
+    return angles
+
+
+def continuous(x, y, first):
+    """Phase of (x, y) along the second axis without jumps, from the first one on; what it was where it has none."""
+    phase = np.where(np.hypot(x, y) < 1e-12, np.nan, np.arctan2(y, x))
+    phase[:, 0] = first
+    last_known = np.maximum.accumulate(np.where(np.isnan(phase), 0, np.arange(phase.shape[1])), axis=1)
+    whole = np.unwrap(np.take_along_axis(phase, last_known, axis=1), axis=1)
+    return np.where(np.isnan(x), np.nan, whole)
+
+
+def product(p, q):
+    """Quaternions of the rotations q, then p."""
+    vector = p[..., 3:] * q[..., :3] + q[..., 3:] * p[..., :3] + np.cross(p[..., :3], q[..., :3])
+    scalar = p[..., 3] * q[..., 3] - (p[..., :3] * q[..., :3]).sum(axis=-1)
+    return np.concatenate([vector, scalar[..., None]], axis=-1)
+
+
+def inverse(q):
+    return q * np.array([-1.0, -1.0, -1.0, 1.0])
+
+
+def turned(q, vector):
+    """Vectors turned by the rotations q."""
+    t = 2.0 * np.cross(q[..., :3], vector)
+    return vector + q[..., 3:] * t + np.cross(q[..., :3], t)
+
+
+def rotation_vector(q):
+    """Axis times angle, in [0, pi], of quaternions."""
+    q = np.where(q[..., 3:] < 0, -q, q)
+    size = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
+    angle = 2.0 * np.arctan2(size, q[..., 3:])
+    return q[..., :3] * np.where(size > 1e-12, angle / np.where(size > 1e-12, size, 1.0), 2.0)
+
+
+def quaternion_from(vector):
+    """Quaternions of rotation vectors (n, 3)."""
+    angle = np.linalg.norm(vector, axis=-1, keepdims=True)
+    return np.concatenate([vector * 0.5 * np.sinc(angle / (2 * np.pi)), np.cos(angle / 2)], axis=-1)
+
+
+def reduced_axis(axis):
+    """Axes (n, 3) of a cubic crystal in one stereographic triangle, 0 <= b1 <= b2 <= b3.
+
+    Returns
+    -------
+    b : ndarray of shape (n, 3)
+    operation : ndarray of shape (n, 3, 3), the signed permutation with ``b = operation @ axis``. A pseudovector of the
+        crystal, as its rate of rotation is, turns with ``det(operation) operation``.
+    """
+    n = len(axis)
+    order = np.argsort(np.abs(axis), axis=1, kind="stable")
+    rows = np.arange(n)[:, None]
+    operation = np.zeros((n, 3, 3))
+    operation[rows, np.arange(3), order] = np.where(axis < 0, -1.0, 1.0)[rows, order]
+    return np.einsum("nij,nj->ni", operation, axis), operation
+
+
+def turn_pseudovector(operation, vector):
+    """det(S) S w, for operations (n, 3, 3) and vectors (n, 3)."""
+    return np.linalg.det(operation)[:, None] * np.einsum("nij,nj->ni", operation, vector)

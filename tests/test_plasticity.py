@@ -1,0 +1,350 @@
+"""PlasticityPropagator: accuracy on crystals it has not seen, symmetry, bounds, flags, bad input, the compiled step."""
+
+import ctypes
+import pickle
+import shutil
+import subprocess
+import sysconfig
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from reference_plasticity import step as slow_step
+from scipy.spatial.transform import Rotation
+from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsRegressor
+
+import skmerge
+from skmerge import PlasticityPropagator, crystal
+from skmerge._orientation import OPERATIONS
+
+KNEE = np.linspace(0, 2e-3, 21)
+STRAIN = np.r_[KNEE, np.linspace(4e-3, 0.06, 29)]
+# Up, down by twice the knee and more, up again.
+REVERSED = np.r_[STRAIN, 0.06 - KNEE[1:], np.linspace(0.056, 0.02, 19), 0.02 + KNEE[1:], np.linspace(0.024, 0.04, 9)]
+N = 60
+
+
+def random_angles(n, seed):
+    return Rotation.random(n, rng=np.random.default_rng(seed)).as_euler("ZXZ")
+
+
+@pytest.fixture(scope="module")
+def old():
+    return crystal.simulate(random_angles(N, 0), STRAIN)
+
+
+@pytest.fixture(scope="module")
+def new():
+    return crystal.simulate(random_angles(15, 1), STRAIN)
+
+
+@pytest.fixture(scope="module")
+def model(old):
+    return fitted(old)
+
+
+@pytest.fixture(scope="module")
+def two_way():
+    state = crystal.simulate(random_angles(N, 0), REVERSED)
+    return PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(REVERSED, state)
+
+
+def fitted(state, **parameters):
+    model = PlasticityPropagator(orientation="bunge", random_state=0, **parameters)
+    return model.fit_trajectories(STRAIN, state)
+
+
+def misorientation(a, b):
+    """Degrees between Bunge angles."""
+    return np.degrees((Rotation.from_euler("ZXZ", a).inv() * Rotation.from_euler("ZXZ", b)).magnitude())
+
+
+def quietly(model, *args, **parameters):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return model.propagate(*args, **parameters)
+
+
+def test_crystals_that_were_not_trained(model, new):
+    """60 training crystals; with 300 and the whole path the errors are ten times smaller (benchmarks)."""
+    out = quietly(model, new[:, 0], STRAIN)
+    assert out.shape == (len(STRAIN), len(new), 5)
+    assert_array_equal(out[0], new[:, 0])
+    assert np.median(np.abs(out[-1, :, 0] / new[:, -1, 0] - 1)) < 0.01
+    assert np.median(np.abs(out[-1, :, 1] / new[:, -1, 1] - 1)) < 0.02
+    turned = misorientation(new[:, 0, 2:], new[:, -1, 2:])
+    assert np.median(misorientation(out[-1, :, 2:], new[:, -1, 2:])) < 0.1 * np.median(turned)
+    # the knee: the elastic step is elastic, the stress after 0.1 % strain is that of flow
+    assert_allclose(out[1, :, 0], new[:, 1, 0], rtol=0.05)
+    assert np.median(np.abs(out[10, :, 0] / new[:, 10, 0] - 1)) < 0.02
+
+
+def test_strain_steps_may_be_halved(model, new):
+    fine = np.sort(np.r_[STRAIN, (STRAIN[1:] + STRAIN[:-1]) / 2])
+    coarse = quietly(model, new[:, 0], STRAIN)[-1]
+    assert_allclose(quietly(model, new[:, 0], fine)[-1, :, 0], coarse[:, 0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("integrator", ["euler", "adaptive"])
+def test_integrators_agree(model, new, integrator):
+    expected = quietly(model, new[:, 0], STRAIN)[-1]
+    out = quietly(fitted_as(model, integrator=integrator), new[:, 0], STRAIN)[-1]
+    assert_allclose(out[:, 0], expected[:, 0], rtol=0.03 if integrator == "euler" else 2e-3)
+
+
+def fitted_as(model, **parameters):
+    return pickle.loads(pickle.dumps(model)).set_params(**parameters)
+
+
+def test_reversals(two_way):
+    assert_array_equal(two_way.part_, [0, 1])
+    start = random_angles(10, 2)
+    truth = crystal.simulate(start, REVERSED)
+    out = quietly(two_way, truth[:, 0], REVERSED)
+    error = np.abs(out[..., 0].T - truth[..., 0]) / truth[..., 0].std()
+    assert np.median(error) < 0.02
+    assert not (two_way.flags_ & 2).any()
+    falling = np.flatnonzero(np.diff(REVERSED) < 0)[-1] + 1
+    assert (out[falling, :, 0] < 0).all()  # in compression
+
+
+def test_a_reversal_that_was_never_trained_warns(model, new):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        out = model.propagate(new[:, 0], np.r_[KNEE, KNEE[::-1][1:]])
+    assert any("15 of 15 grains were strained in a direction" in str(line.message) for line in told)
+    assert (model.flags_ & 2).all() and np.isfinite(out).all()
+
+
+def test_equivalent_starts_have_the_same_stress(model, new):
+    start = new[0, 0]
+    proper = OPERATIONS[np.linalg.det(OPERATIONS) > 0]
+    angles = (Rotation.from_euler("ZXZ", start[2:]) * Rotation.from_matrix(proper)).as_euler("ZXZ")
+    states = np.column_stack([np.full(24, start[0]), np.full(24, start[1]), angles])
+    out = quietly(model, states, STRAIN)
+    assert_allclose(out[:, :, :2], np.broadcast_to(out[:, :1, :2], out[:, :, :2].shape), rtol=1e-9, atol=1e-9)
+
+
+def test_a_start_at_zero_tilt(model):
+    state = np.array([[0.0, 1e12, 0.7, 0.0, 0.4]])
+    truth = crystal.simulate(state[:, 2:], STRAIN)
+    out = quietly(model, state, STRAIN)
+    assert misorientation(out[-1, :, 2:], truth[:, -1, 2:])[0] < 0.3
+    assert np.isfinite(out).all()
+
+
+def test_angles_do_not_jump(model, new):
+    out = quietly(model, new[:, 0], STRAIN)
+    phi = new[:, 0, 3]
+    well = (phi > 0.3) & (phi < 2.8)  # elsewhere phi1 and phi2 turn fast while the crystal hardly does
+    assert np.abs(np.diff(out[:, well, 2:], axis=0)).max() < 0.2
+
+
+def test_a_thousand_steps_stay_in_range(model, new):
+    out = quietly(model, new[:, 0], np.linspace(0, 0.5, 1001))
+    assert np.isfinite(out).all() and (out[..., 1] > 0).all()
+    assert (out[..., 0] >= -1).all() and out[..., 0].max() < 2 * new[..., 0].max()
+    assert (model.flags_ & 1).all()  # the training ended at 0.06
+
+
+def test_one_path_per_grain_memory_map_and_batches(model, new, tmp_path):
+    expected = quietly(model, new[:, 0], STRAIN)
+    paths = np.tile(STRAIN, (len(new), 1))
+    paths[3] *= 0.5
+    own = quietly(model, new[:, 0], paths)
+    assert_array_equal(np.delete(own, 3, axis=1), np.delete(expected, 3, axis=1))
+    assert not np.array_equal(own[:, 3], expected[:, 3])
+    out = np.memmap(tmp_path / "out", float, "w+", shape=expected.shape)
+    assert quietly(model, new[:, 0], STRAIN, out=out) is out
+    assert_array_equal(out, expected)
+    for i in (0, 7):
+        assert_array_equal(quietly(model, new[i : i + 1, 0], STRAIN)[:, 0], expected[:, i])
+    many = np.tile(new[:, 0], (400, 1))
+    two = quietly(fitted_as(model, n_jobs=2), many, STRAIN)
+    assert_array_equal(two, np.tile(expected, (1, 400, 1)))
+
+
+def test_rates_are_those_of_small_steps(model, new):
+    states = quietly(model, new[:, 0], STRAIN)[30]
+    delta = 1e-7
+    after = quietly(fitted_as(model, integrator="euler"), states, np.array([0.0, delta]))[1]
+    rate = model.predict(states)
+    # the stress relaxes at some 1e4 per strain
+    assert_allclose((after - states)[:, 1:] / delta, rate[:, 1:], rtol=0.05, atol=1e-3)
+    assert model.score(states, rate) == pytest.approx(1.0)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    d_eps=st.floats(-2e-3, 2e-3).filter(lambda h: abs(h) > 1e-7),
+    stress=st.floats(-300, 300),
+    density=st.floats(1e12, 1e14),
+    heun=st.booleans(),
+)
+def test_a_step_is_that_of_the_twin(model, seed, d_eps, stress, density, heun):
+    quaternion = Rotation.random(rng=np.random.default_rng(seed)).as_quat()
+    state = np.r_[stress, density, quaternion]
+    flow = fitted_as(model, integrator="heun" if heun else "euler").compiled_step()
+    out, tangent = np.empty((1, 6)), np.empty(1)
+    flow.step(state[None], np.array([d_eps]), out, tangent)
+    expected = slow_step(model.table_[0], model.grid_, [0, 0, 1.0], model.exponent_, state, d_eps, heun)
+    assert_allclose(out[0, :2], expected[:2], rtol=1e-7, atol=1e-6)
+    assert abs(out[0, 2:] @ expected[2:]) > 1 - 1e-12
+
+
+def test_the_compiled_step_from_c(model, new, tmp_path):
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(compiler) is None:
+        pytest.skip("no C compiler at hand")
+    source = tmp_path / "drive.c"
+    source.write_text(
+        '#include "stepping.h"\n'
+        "int drive(skmerge_step step, const void *model, double *state, const double *eps, int n, double *tangent) {\n"
+        "    int flags = 0; double next[6];\n"
+        "    for (int i = 1; i < n; i++) {\n"
+        "        flags |= step(model, state, eps[i] - eps[i - 1], next, tangent);\n"
+        "        for (int k = 0; k < 6; k++) state[k] = next[k];\n"
+        "    }\n"
+        "    return flags;\n"
+        "}\n"
+    )
+    headers = Path(skmerge.__file__).parent / "_ext"
+    library = tmp_path / "drive.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-I", headers, source, "-o", library], check=True)
+    drive = ctypes.CDLL(str(library)).drive
+    flow = model.compiled_step()
+    start = new[2, 0]
+    state = np.r_[start[:2], Rotation.from_euler("ZXZ", start[2:]).as_quat()]
+    tangent = ctypes.c_double()
+    pointer = ctypes.POINTER(ctypes.c_double)
+    drive(
+        ctypes.c_void_p(flow.function),
+        ctypes.c_void_p(flow.address),
+        state.ctypes.data_as(pointer),
+        STRAIN.ctypes.data_as(pointer),
+        len(STRAIN),
+        ctypes.byref(tangent),
+    )
+    expected = quietly(model, new[2:3, 0], STRAIN)[-1, 0]
+    assert_allclose(state[:2], expected[:2], rtol=1e-12)
+    assert misorientation(Rotation.from_quat(state[2:]).as_euler("ZXZ"), expected[2:]) < 1e-6
+    slope = (expected[0] - quietly(model, new[2:3, 0], STRAIN)[-2, 0, 0]) / (STRAIN[-1] - STRAIN[-2])
+    assert tangent.value == pytest.approx(slope, rel=0.1)
+
+
+def test_persistence(model, new, tmp_path):
+    expected = quietly(model, new[:, 0], STRAIN)
+    joblib.dump(model, tmp_path / "model")
+    loaded = joblib.load(tmp_path / "model", mmap_mode="r")
+    assert_array_equal(quietly(loaded, new[:, 0], STRAIN), expected)
+    for name, value in (
+        ("table_", model.table_[:, :3]),
+        ("table_", model.table_[..., :5]),
+        ("reached_", model.reached_[:, :5]),
+        ("grid_", model.grid_[:4]),
+        ("part_", np.array([0, 7], np.int32)),
+        ("grid_", np.zeros(6)),
+        ("exponent_", -1.0),
+    ):
+        damaged = fitted_as(model)
+        setattr(damaged, name, np.ascontiguousarray(value) if name != "exponent_" else value)
+        with pytest.raises(ValueError, match="damaged"):
+            damaged.propagate(new[:, 0], STRAIN)
+
+
+def test_any_estimator(old, new):
+    model = fitted(old, estimator=KNeighborsRegressor(5, weights="distance"))
+    out = quietly(model, new[:, 0], STRAIN)
+    assert np.median(np.abs(out[-1, :, 0] / new[:, -1, 0] - 1)) < 0.1
+
+
+def test_a_table_and_groups_are_the_same(old, model, tmp_path):
+    pd = pytest.importorskip("pandas")
+    columns = ["sigma", "rho", "phi1", "Phi", "phi2"]
+    frames = [pd.DataFrame(s, columns=columns).assign(trajectory=f"c{i:03d}", strain=STRAIN) for i, s in enumerate(old)]
+    table = pd.concat(frames)
+    fresh = PlasticityPropagator(orientation="bunge", random_state=0)
+    assert_array_equal(fresh.fit_table(table).table_, model.table_)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    assert_allclose(fresh.fit_table(tmp_path / "table.csv").table_, model.table_, rtol=1e-9)
+    with pytest.raises(ValueError, match="no column 'sigma'"):
+        fresh.fit_table(table.rename(columns={"sigma": "s"}))
+
+
+def test_a_plain_state():
+    """Without orientation: exponential decay, learned from its records, by any regressor."""
+    strain = np.linspace(0, 1, 21)
+    state = np.exp(-np.multiply.outer([[1.0], [2.0], [0.5]], strain)).transpose(0, 2, 1) * [[[1.0]], [[2.0]], [[3.0]]]
+    state = np.concatenate([state, -state], axis=2)
+    model = PlasticityPropagator(LinearRegression()).fit_trajectories(strain, state[:1])
+    out = model.propagate(state[:1, 0], strain)
+    assert_allclose(out[:, 0], state[0], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (dict(strain=np.r_[0.0, STRAIN[:-1]]), "strain repeats 0"),
+        (dict(strain=STRAIN[:-1]), "state must have shape"),
+        (dict(state=lambda s: s[:, :1], strain=STRAIN[:1]), "one record"),
+        (dict(state=lambda s: np.where(np.arange(5) == 1, -s, s)), "must be above zero, in 1/m"),
+        (dict(state=lambda s: np.where(np.arange(5) == 0, np.nan, s)), "contains NaN"),
+        (dict(state=lambda s: s[:3]), "3 trajectories tell too little"),
+        (dict(state=lambda s: s[:, :, :4]), "five columns"),
+        (dict(state=lambda s: np.where(np.arange(5) == 0, -s, s)), "stress never rises"),
+        (dict(orientation="euler"), "orientation='euler' is not possible"),
+        (dict(integrator="rk4"), "integrator='rk4' is not possible"),
+        (dict(axis="w"), "axis must be"),
+        (dict(groups=np.zeros(3)), "with groups"),
+    ],
+)
+def test_bad_trajectories(old, change, match):
+    parameters = {name: change[name] for name in ("orientation", "integrator", "axis") if name in change}
+    model = PlasticityPropagator(**{"orientation": "bunge", **parameters})
+    state = change.get("state", lambda s: s)(old)
+    with pytest.raises(ValueError, match=match):
+        model.fit_trajectories(change.get("strain", STRAIN), state, groups=change.get("groups"))
+
+
+def test_units_are_looked_at(old):
+    with pytest.warns(UserWarning, match="looks like 1/um"):
+        fitted(old * [1, 1e-12, 1, 1, 1])
+    with pytest.warns(UserWarning, match="looks like degrees"):
+        fitted(old * [1, 1, 180 / np.pi, 180 / np.pi, 180 / np.pi])
+    with pytest.warns(UserWarning, match="elastic slope is unknown"):
+        PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(
+            np.r_[0.0, STRAIN[21:]], old[:, np.r_[0, 21 : len(STRAIN)]]
+        )
+
+
+@pytest.mark.parametrize(
+    ("state", "strain", "match"),
+    [
+        (np.ones((2, 4)), STRAIN, "4 variables"),
+        (np.ones((2, 5)), np.ones((3, 4)), "strain must have shape"),
+        (np.full((2, 5), np.nan), STRAIN, "contains NaN"),
+    ],
+)
+def test_bad_starts(model, state, strain, match):
+    with pytest.raises(ValueError, match=match):
+        model.propagate(state, strain)
+    with pytest.raises(ValueError, match="out must be"):
+        model.propagate(np.ones((1, 5)), STRAIN, out=np.empty((3, 1, 5)))
+
+
+def test_a_step_longer_than_any_trained_is_parted(model, new):
+    out = quietly(model, new[:, 0], np.array([0.0, 0.05]))
+    assert (model.flags_ & 4).all()
+    assert_allclose(out[-1, :, 0], quietly(model, new[:, 0], np.linspace(0, 0.05, 26))[-1, :, 0], rtol=1e-6)
+
+
+def test_applicability(model, old):
+    assert np.mean(model.applicability(old[:, 30])) < 0.05
+    far = old[:, 30] * [1, 1e4, 1, 1, 1]
+    assert (model.applicability(far) == 1).all()
