@@ -184,13 +184,20 @@ def location_and_spread(x, weight):
     return mean, spread
 
 
-def choose_coordinates(X, y, weight):
-    """The features that a leaf's plane may use, the most telling first if there are too many."""
+def choose_coordinates(X, y, weight, dydx=None):
+    """The features that a leaf's plane may use, the most telling first if there are too many.
+
+    A feature tells by its correlation with y, or by what known slopes say that y changes over its spread: of x^2 about
+    0 only the latter.
+    """
     d = X.shape[1]
     if d <= MAX_SQUARED:
         return np.arange(d, dtype=np.intc)
     (x_mean, x_spread), (y_mean, y_spread) = location_and_spread(X, weight), location_and_spread(y, weight)
     z, v = np.nan_to_num((X - x_mean) / x_spread), np.nan_to_num((y - y_mean) / y_spread)
     score = np.abs(np.einsum("n,nd,nm->dm", weight, z, v)).max(axis=1)
+    if dydx is not None:
+        steepness = np.where(np.isnan(dydx), 0.0, dydx * (x_spread / y_spread[:, None]))
+        score = np.maximum(score, np.sqrt(np.einsum("n,nmd->dm", weight, np.minimum(steepness**2, 1e9))).max(axis=1))
     return np.argsort(-score.round(9), kind="stable")[:MAX_LINEAR].astype(np.intc)
 

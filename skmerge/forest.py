@@ -271,7 +271,7 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         """What the trees grow on, y and slopes in units of the spreads and features as codes; these units."""
         table = data.table
         y_shift, y_unit = location_and_spread(table.y, table.weight)
-        active = choose_coordinates(table.X, table.y, table.weight)
+        active = choose_coordinates(table.X, table.y, table.weight, data.dydx)
         x_shift, spread = location_and_spread(table.X[:, active], table.weight)
         unit = 1.0 / spread
         y = (table.y - y_shift) / y_unit

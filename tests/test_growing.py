@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from skmerge._ext import growing
-from skmerge._grower import ENDLESS, encode
+from skmerge._grower import ENDLESS, choose_coordinates, encode
 from skmerge._tree import Trees
 
 NONE = np.empty(0)
@@ -155,3 +155,16 @@ def test_a_cancelled_tree_stops():
                 linear=False, ridge=1e-6, min_leaf=1000, max_depth=99)  # fmt: skip
     with pytest.raises(KeyboardInterrupt):
         grown(case, cancelled=1)
+
+
+def test_known_slopes_choose_the_coordinates():
+    """Of 40 features x0 is uncorrelated with y = x0^2, but y is steep along it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 40))
+    y = X[:, :1] ** 2 + X[:, 1:2]
+    dydx = np.zeros((150, 1, 40))
+    dydx[:, 0, 0], dydx[:, 0, 1] = 2 * X[:, 0], 1.0
+    weight = np.full(150, 1 / 150)
+    assert set(choose_coordinates(X, y, weight, dydx)[:2]) == {0, 1}
+    dydx[::2] = np.nan
+    assert set(choose_coordinates(X, y, weight, dydx)[:2]) == {0, 1}
