@@ -3,6 +3,7 @@
 from skmerge.activation import activation, activation_derivatives
 from skmerge.forest import GradientForestRegressor
 from skmerge.net import MergedNetRegressor
+from skmerge.table import MergedNetImputer
 
-__all__ = ["GradientForestRegressor", "MergedNetRegressor", "activation", "activation_derivatives"]
+__all__ = ["GradientForestRegressor", "MergedNetImputer", "MergedNetRegressor", "activation", "activation_derivatives"]
 __version__ = "0.1.0"

@@ -2,7 +2,7 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmerge import GradientForestRegressor, MergedNetRegressor
+from skmerge import GradientForestRegressor, MergedNetImputer, MergedNetRegressor
 
 ESTIMATORS = [
     MergedNetRegressor(),
@@ -18,6 +18,8 @@ ESTIMATORS = [
     GradientForestRegressor(n_estimators=5, order=2),
     GradientForestRegressor(n_estimators=10, bootstrap=False),
     GradientForestRegressor(n_estimators=1, order=2, bootstrap=False, extrapolate="linear"),
+    MergedNetImputer(n_estimators=3),
+    MergedNetImputer(properties=[0], n_estimators=0, damping=0.5),
 ]
 
 

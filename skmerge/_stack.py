@@ -1,0 +1,104 @@
+"""Second stage of the imputer: forests beside the joint normal distribution, weighted by rows they have not seen."""
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from scipy.optimize import nnls
+
+from skmerge.forest import GradientForestRegressor
+
+N_FOLDS = 5
+WIDEST = 100  # inputs of a forest; beyond, it takes minutes and loses to the kernel
+FEWEST = 40  # measured rows of a property that a forest is grown for
+EQUAL = 20.0  # rows that the prior of equal weights counts for
+
+
+def fit(z, at, inputs, expected, variance, groups, error, n_estimators, seed, n_jobs, told):
+    """Grow the forests of each property and weigh them.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n, width)
+    at : ndarray of the columns of the properties
+    inputs : list of ndarray, the columns each may see
+    expected, variance : ndarray of shape (n, n_properties)
+        Of the joint distribution, of each cell left out.
+    groups : ndarray of shape (n,)
+        Numbers from 0.
+
+    Returns
+    -------
+    forests : list, for each property the pairs of forests of the folds, or an empty list
+    weight, coefficient : ndarray of shape (n_properties, 3)
+    unseen : expected and variance with the forests, of rows left out
+    """
+    fold_of = np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % N_FOLDS
+    tasks = []
+    for p, k in enumerate(at):
+        seen = ~np.isnan(z[:, k])
+        enough = seen.sum() >= FEWEST and len(np.unique(fold_of[seen])) == N_FOLDS
+        if n_estimators and enough and 0 < len(inputs[p]) <= WIDEST:
+            tasks += [(p, fold) for fold in range(N_FOLDS)]
+
+    def grow(p, fold):
+        rows = np.flatnonzero(~np.isnan(z[:, at[p]]) & (fold_of != fold))
+        weight = None if error is None else 1.0 / (0.1 + error[rows, p] ** 2)
+        X, y = z[np.ix_(rows, inputs[p])], z[rows, at[p]]
+        options = {"random_state": (seed + fold) % 2**31, "n_jobs": 1}
+        return [
+            GradientForestRegressor(5 * n_estimators, order=0, **options).fit(X, y, sample_weight=weight),
+            GradientForestRegressor(n_estimators, **options).fit(X, y, sample_weight=weight),
+        ]
+
+    forests = [[] for _ in at]
+    if tasks:
+        told(f"{2 * len(tasks)} forests")
+        grown = Parallel(n_jobs=effective_n_jobs(n_jobs), prefer="threads")(delayed(grow)(*task) for task in tasks)
+        for (p, _), pair in zip(tasks, grown, strict=True):
+            forests[p].append(pair)
+    weight = np.tile([1.0, 0.0, 0.0], (len(at), 1))
+    coefficient = np.tile([1.0, 0.0, 0.0], (len(at), 1))
+    values, spread = expected.copy(), variance.copy()
+    for p, k in enumerate(at):
+        if not forests[p]:
+            continue
+        parts = np.empty((3, len(z)))
+        parts[0] = expected[:, p]
+        for fold, pair in enumerate(forests[p]):
+            rows = np.flatnonzero(fold_of == fold)
+            for part, forest in zip(parts[1:], pair, strict=True):
+                if len(rows):
+                    part[rows] = forest.predict(z[np.ix_(rows, inputs[p])])
+        seen = ~np.isnan(z[:, k])
+        target = z[seen, k]
+        prior = np.sqrt(EQUAL) * np.eye(3)
+        share = nnls(np.vstack([parts[:, seen].T, prior]), np.concatenate([target, prior.sum(axis=1) / 3]))[0]
+        weight[p] = share / share.sum()
+        values[:, p] = weight[p] @ parts
+        basis = _basis(parts, weight[p], variance[:, p])
+        squares = (target - values[seen, p]) ** 2
+        # A few wrong entries must not set the width of all intervals.
+        squares = np.minimum(squares, 9.0 * np.quantile(squares, 0.8))
+        coefficient[p] = nnls(basis[seen], squares)[0]
+        if not coefficient[p].any():
+            coefficient[p] = 0.0, 0.0, max(squares.mean(), 1e-12)
+        spread[:, p] = np.maximum(basis @ coefficient[p], 1e-12)
+    return forests, weight, coefficient, (values, spread)
+
+
+def predict(forests, weight, coefficient, z, at, inputs, expected, variance):
+    """Expected values and variances (n, n_properties) of rows, their own cells not used."""
+    values, spread = expected.copy(), variance.copy()
+    for p in range(len(at)):
+        if forests[p]:
+            X = np.ascontiguousarray(z[:, inputs[p]])
+            members = np.array([[forest.predict(X) for forest in pair] for pair in forests[p]])
+            parts = np.vstack([expected[:, p], members.mean(axis=0)])
+            values[:, p] = weight[p] @ parts
+            spread[:, p] = np.maximum(_basis(parts, weight[p], variance[:, p]) @ coefficient[p], 1e-12)
+    return values, spread
+
+
+def _basis(parts, weight, variance):
+    """What the squared error is made of: the joint variance, the disagreement of the parts, a constant."""
+    apart = weight @ (parts - weight @ parts) ** 2
+    return np.column_stack([variance, apart, np.ones(len(variance))])
