@@ -128,6 +128,46 @@ def compare(table, properties, groups, fold, with_imputers=False):
     return truth, result, std, seconds / (fold.max() + 1)
 
 
+def kinase(directory):
+    """Activities (n, 159), which cells are for testing, bits (n, 1024)."""
+    long = pd.read_csv(Path(directory) / "kinase159_long.csv.gz")
+    compounds, row = np.unique(long.compound_id.astype(str), return_inverse=True)
+    column = np.unique(long.assay_id, return_inverse=True)[1]
+    truth = np.full((len(compounds), column.max() + 1), np.nan)
+    truth[row, column] = long.pic50
+    test = np.zeros(truth.shape, bool)
+    test[row, column] = long.split_realistic == "test"
+    packed = np.load(Path(directory) / "kinase159_morgan2_1024.npz", allow_pickle=True)  # its ids are Python's strings
+    place = {name: i for i, name in enumerate(packed["ids"].astype(str))}
+    bits = np.unpackbits(packed["packed"], axis=1)[[place[name] for name in compounds]]
+    return truth, test, bits.astype(float)
+
+
+def kinase_figures(directory, groups=None):
+    truth, test, bits = kinase(directory)
+    m = truth.shape[1]
+    table = np.hstack([np.where(test, np.nan, truth), bits])
+    start = time.perf_counter()
+    model = MergedNetImputer(list(range(m)), log=(), random_state=0).fit(table, groups=groups)
+    fitted = time.perf_counter() - start
+    std = None
+    for name, shown in (("b: all test cells hidden", table), ("a: other test cells shown", np.hstack([truth, bits]))):
+        guess, std = (array[:, :m] for array in model.predict_entries(shown, return_std=True))
+        each = [r2(truth[test[:, k], k], guess[test[:, k], k]) for k in range(m)]
+        y, p, s = truth[test], guess[test], std[test]
+        sure = np.argsort(s)[: len(s) // 10]
+        yield (
+            f"kinase     {name:26} median R2 {np.median(each):.3f}, pooled {r2(y, p):.3f}, surest tenth "
+            f"{r2(y[sure], p[sure]):.3f}, cover {(np.abs(y - p) < 1.645 * s).mean():.3f}"
+        )
+    alone = test.any(axis=1) & np.isnan(table[:, :m]).all(axis=1)
+    y = truth[alone]
+    hidden = model.predict_entries(table[alone])[:, :m]
+    yield f"kinase     c: whole rows hidden        pooled {r2(y[test[alone]], hidden[test[alone]]):.3f}"
+    seconds = time.perf_counter() - start
+    yield f"kinase     fit {fitted:.0f} s, with all predictions {seconds:.0f} s, {model.n_iter_} iterations"
+
+
 def report(name, truth, result, std, seconds):
     for model, guess in result.items():
         scores = [r2(truth[:, k], guess[:, k]) for k in range(truth.shape[1])]
@@ -152,9 +192,13 @@ def main():
     for name in ("nickel", "mpea", "adrenergic"):
         parser.add_argument(f"--{name}", metavar="FILE", type=Path)
     parser.add_argument("--imputers", action="store_true", help="whole-table imputers among the peers: slow")
+    parser.add_argument("--kinase", metavar="DIRECTORY", type=Path)
     arguments = parser.parse_args()
     for line in figures(arguments.nickel, arguments.mpea, arguments.adrenergic, arguments.imputers):
         print(line, flush=True)
+    if arguments.kinase:
+        for line in kinase_figures(arguments.kinase):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -143,6 +143,11 @@ def fit_joint(
     told : callable(str), default=None
     limit : int
         Rows used, those with the most cells.
+
+    Returns
+    -------
+    joints : list of Joint
+        One of constant means and, where unseen rows are predicted better by it, one whose means follow the descriptors.
     """
     n, m = z.shape
     prior = 0.75 * m + 1.0 if prior is None else prior
@@ -154,8 +159,9 @@ def fit_joint(
     error = None if error is None else error[used]
     inner = z[used], None, error, prior, damping
     landmarks = features[used]
-    best = (_iterate(*inner, start, np.zeros((len(used), m)), max_iter, tol), 0.0, 0.0, None)
-    error_of_best = _left_out_error(z[used], best[0], error)
+    plain = _iterate(*inner, start, np.zeros((len(used), m)), max_iter, tol)
+    found = [(plain, 0.0, 0.0, None)]
+    least = _left_out_error(z[used], plain, error)
     if features.shape[1] and len(used) > 5:
         bits = features.shape[1] > 1 and np.isin(features, (0.0, 1.0)).all()
         if not bits:
@@ -166,24 +172,27 @@ def fit_joint(
             K = kernel(landmarks, landmarks, length)
             for ridge in RIDGES:
                 smoother = _Smoother(K, ridge, groups[used])
-                state = _iterate(inner[0], smoother, *inner[2:], best[0][:2], np.zeros((len(used), m)), 6, tol)
+                state = _iterate(inner[0], smoother, *inner[2:], plain[:2], np.zeros((len(used), m)), 6, tol)
                 now = _left_out_error(z[used], state, error)
                 if told:
                     told(f"length {length:.3g}, ridge {ridge:g}: left-out error {np.sqrt(now):.4f}")
-                if now < error_of_best * 0.999:
-                    error_of_best, chosen = now, (length, ridge, smoother, state)
+                if now < least * 0.999:
+                    least, chosen = now, (length, ridge, smoother, state)
         if chosen:
             length, ridge, smoother, state = chosen
             state = _iterate(inner[0], smoother, *inner[2:], state[:2], state[2], max_iter, tol)
-            best = (state, length, ridge, smoother)
-    (covariance, mean, _, unseen_used, fills, n_iter, change), length, ridge, smoother = best
-    if smoother is None:
-        landmarks, weight, unseen = landmarks[:0], np.zeros((0, m)), np.zeros((n, m))
-    else:
+            found.append((state, length, ridge, smoother))
+    def joint_of(state, length, ridge, smoother):
+        covariance, mean, _, unseen_used, fills, n_iter, change = state
+        if smoother is None:
+            weight, unseen = np.zeros((0, m)), np.zeros((n, m))
+            return Joint(mean, covariance, landmarks[:0], weight, length, ridge, unseen, n_iter, change)
         weight = smoother.solve(fills - mean)
         unseen = kernel(features, landmarks, length) @ weight
         unseen[used] = unseen_used
-    return Joint(mean, covariance, landmarks, weight, length, ridge, unseen, n_iter, change)
+        return Joint(mean, covariance, landmarks, weight, length, ridge, unseen, n_iter, change)
+
+    return [joint_of(*fitted) for fitted in found]
 
 
 class _Smoother:

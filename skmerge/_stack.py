@@ -12,7 +12,7 @@ FEWEST = 40  # measured rows of a property that a forest is grown for
 EQUAL = 20.0  # rows that the prior of equal weights counts for
 
 
-def fit(z, at, inputs, expected, variance, groups, error, n_estimators, seed, n_jobs, told):
+def fit(z, at, inputs, base, groups, error, n_estimators, seed, n_jobs, told):
     """Grow the forests of each property and weigh them.
 
     Parameters
@@ -20,15 +20,16 @@ def fit(z, at, inputs, expected, variance, groups, error, n_estimators, seed, n_
     z : ndarray of shape (n, width)
     at : ndarray of the columns of the properties
     inputs : list of ndarray, the columns each may see
-    expected, variance : ndarray of shape (n, n_properties)
-        Of the joint distribution, of each cell left out.
+    base : list of (expected, variance), each ndarray of shape (n, n_properties)
+        Of the joint distributions, of each cell left out.
     groups : ndarray of shape (n,)
         Numbers from 0.
 
     Returns
     -------
     forests : list, for each property the pairs of forests of the folds, or an empty list
-    weight, coefficient : ndarray of shape (n_properties, 3)
+    weight : ndarray of shape (n_properties, 4)
+    coefficient : ndarray of shape (n_properties, 3)
     unseen : expected and variance with the forests, of rows left out
     """
     fold_of = np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % N_FOLDS
@@ -55,26 +56,29 @@ def fit(z, at, inputs, expected, variance, groups, error, n_estimators, seed, n_
         grown = Parallel(n_jobs=effective_n_jobs(n_jobs), prefer="threads")(delayed(grow)(*task) for task in tasks)
         for (p, _), pair in zip(tasks, grown, strict=True):
             forests[p].append(pair)
-    weight = np.tile([1.0, 0.0, 0.0], (len(at), 1))
+    weight = np.zeros((len(at), 4))
     coefficient = np.tile([1.0, 0.0, 0.0], (len(at), 1))
-    values, spread = expected.copy(), variance.copy()
+    values, spread = base[-1][0].copy(), base[-1][1].copy()
     for p, k in enumerate(at):
-        if not forests[p]:
-            continue
-        parts = np.empty((3, len(z)))
-        parts[0] = expected[:, p]
-        for fold, pair in enumerate(forests[p]):
-            rows = np.flatnonzero(fold_of == fold)
-            for part, forest in zip(parts[1:], pair, strict=True):
-                if len(rows):
-                    part[rows] = forest.predict(z[np.ix_(rows, inputs[p])])
+        trees = []
+        if forests[p]:
+            trees = np.empty((2, len(z)))
+            for fold, pair in enumerate(forests[p]):
+                rows = np.flatnonzero(fold_of == fold)
+                for part, forest in zip(trees, pair, strict=True):
+                    if len(rows):
+                        part[rows] = forest.predict(z[np.ix_(rows, inputs[p])])
+        which, parts, variance = _parts(base, trees, p)
         seen = ~np.isnan(z[:, k])
         target = z[seen, k]
-        prior = np.sqrt(EQUAL) * np.eye(3)
-        share = nnls(np.vstack([parts[:, seen].T, prior]), np.concatenate([target, prior.sum(axis=1) / 3]))[0]
-        weight[p] = share / share.sum()
-        values[:, p] = weight[p] @ parts
-        basis = _basis(parts, weight[p], variance[:, p])
+        if len(parts) == 1 or len(target) < FEWEST:
+            weight[p, len(base) - 1] = 1.0
+            continue
+        prior = np.sqrt(EQUAL) * np.eye(len(parts))
+        share = nnls(np.vstack([parts[:, seen].T, prior]), np.concatenate([target, prior.sum(axis=1) / len(parts)]))[0]
+        weight[p, which] = share / share.sum()
+        values[:, p] = weight[p, which] @ parts
+        basis = _basis(parts, weight[p, which], variance)
         squares = (target - values[seen, p]) ** 2
         # A few wrong entries must not set the width of all intervals.
         squares = np.minimum(squares, 9.0 * np.quantile(squares, 0.8))
@@ -85,17 +89,24 @@ def fit(z, at, inputs, expected, variance, groups, error, n_estimators, seed, n_
     return forests, weight, coefficient, (values, spread)
 
 
-def predict(forests, weight, coefficient, z, at, inputs, expected, variance):
+def predict(forests, weight, coefficient, z, at, inputs, base):
     """Expected values and variances (n, n_properties) of rows, their own cells not used."""
-    values, spread = expected.copy(), variance.copy()
+    values, spread = base[-1][0].copy(), base[-1][1].copy()
     for p in range(len(at)):
+        trees = []
         if forests[p]:
             X = np.ascontiguousarray(z[:, inputs[p]])
-            members = np.array([[forest.predict(X) for forest in pair] for pair in forests[p]])
-            parts = np.vstack([expected[:, p], members.mean(axis=0)])
-            values[:, p] = weight[p] @ parts
-            spread[:, p] = np.maximum(_basis(parts, weight[p], variance[:, p]) @ coefficient[p], 1e-12)
+            trees = np.mean([[forest.predict(X) for forest in pair] for pair in forests[p]], axis=0)
+        which, parts, variance = _parts(base, trees, p)
+        values[:, p] = weight[p, which] @ parts
+        spread[:, p] = np.maximum(_basis(parts, weight[p, which], variance) @ coefficient[p], 1e-12)
     return values, spread
+
+
+def _parts(base, trees, p):
+    """Columns of ``weight``, predictions (k, n) of property p by them, variance of the last joint distribution."""
+    which = [*range(len(base)), *range(2, 2 + len(trees))]
+    return which, np.vstack([expected[:, p] for expected, _ in base] + list(trees)), base[-1][1][:, p]
 
 
 def _basis(parts, weight, variance):

@@ -82,8 +82,9 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         property), with standard deviation.
     outlier_scores_ : ndarray of shape (n_samples, n_features)
         Distance of each entry from ``left_out_`` in standard deviations; NaN where missing.
-    weight_ : ndarray of shape (n_properties, 3)
-        Share of the joint normal distribution, the forest of means and the mixed forest in each property.
+    weight_ : ndarray of shape (n_properties, 4)
+        Share in each property of the joint normal distribution about constant means, of that about means that follow
+        the descriptors, of forests of means and of mixed forests.
     std_scale_ : ndarray of shape (n_features,)
         Factor that makes 90 % of the training entries lie within 1.645 standard deviations of ``left_out_``.
     n_iter_ : int
@@ -207,14 +208,14 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         at = self._at
         linear = self.linear_ or {"n_iter": 1, "change": 0.0}
         self.n_iter_, self.change_ = linear["n_iter"], linear["change"]
-        self.joint_, self.forests_ = None, []
-        self.weight_ = np.tile([1.0, 0.0, 0.0], (len(at), 1))
-        self.variance_ = np.tile([1.0, 0.0, 0.0], (len(at), 1))
+        self.joints_, self.forests_ = [], []
+        self.weight_, self.variance_ = np.empty((0, 4)), np.empty((0, 3))
         self._unseen = None
         if not len(at):
             return
         own = None if error is None else error[:, at]
-        joint = fit_joint(z[:, at], self._features(z), groups, None, own, told=self._tell, **options)
+        joints = fit_joint(z[:, at], self._features(z), groups, None, own, told=self._tell, **options)
+        joint = joints[-1]
         self.n_iter_, self.change_ = joint.n_iter, joint.change
         if not joint.change < self.tol:
             warnings.warn(
@@ -223,11 +224,10 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        expected, variance = joint.left_out(z[:, at], joint.unseen, own)
-        self.joint_ = {**asdict(joint), "unseen": np.zeros((0, len(at)))}
-        restricted = np.isin(at, self._restricted)
-        expected[:, restricted], variance[:, restricted] = self._linear(z, error, at[restricted])
-        stage = _stack.fit(z, at, self._inputs_of(at, z.shape[1]), expected, variance, groups, own, self.n_estimators,
+        base = [joint.left_out(z[:, at], joint.unseen, own) for joint in joints]
+        self.joints_ = [{**asdict(joint), "unseen": np.zeros((0, len(at)))} for joint in joints]
+        self._restrict(base, *self._linear(z, error, at))
+        stage = _stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, groups, own, self.n_estimators,
                            seed, self.n_jobs, self._tell)  # fmt: skip
         self.forests_, self.weight_, self.variance_, self._unseen = stage
 
@@ -378,6 +378,12 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         expected, variance = _missing.left_out(self.linear_, z, error, self.allowed_)
         return expected[:, wanted], variance[:, wanted]
 
+    def _restrict(self, base, linear, variance):
+        """Columns with inputs of their own come from the linear fill of these."""
+        own = np.isin(self._at, self._restricted)
+        for expected, spread in base:
+            expected[:, own], spread[:, own] = linear[:, own], variance[:, own]
+
     def _expected(self, X, z, error=None, unseen=None):
         """Each cell without itself, in the table's units, and its uncalibrated standard deviation."""
         columns, at = Columns.restored(self.columns_), self._at
@@ -385,12 +391,11 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         expected, variance = self._linear(z, error, np.arange(z.shape[1]))
         if len(at):
             if unseen is None:
-                joint = Joint(**self.joint_)
-                base, spread = joint.left_out(z[:, at], joint.smooth(self._features(z)))
-                restricted = np.isin(at, self._restricted)
-                base[:, restricted], spread[:, restricted] = expected[:, at[restricted]], variance[:, at[restricted]]
+                joints, features = [Joint(**arrays) for arrays in self.joints_], self._features(z)
+                base = [joint.left_out(z[:, at], joint.smooth(features)) for joint in joints]
+                self._restrict(base, expected[:, at], variance[:, at])
                 unseen = _stack.predict(self.forests_, self.weight_, self.variance_, z, at,
-                                        self._inputs_of(at, z.shape[1]), base, spread)  # fmt: skip
+                                        self._inputs_of(at, z.shape[1]), base)  # fmt: skip
             expected[:, at], variance[:, at] = unseen
         values, std = np.empty(X.shape), np.empty(X.shape)
         for j in range(X.shape[1]):
