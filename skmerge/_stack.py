@@ -9,6 +9,7 @@ from skmerge.forest import GradientForestRegressor
 N_FOLDS = 5
 WIDEST = 100  # inputs of a forest; beyond, it takes minutes and loses to the kernel
 FEWEST = 40  # measured rows of a property that a forest is grown for
+POWERS, SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), (0.0, 0.5, 2.0)
 EQUAL = 20.0  # rows that the prior of equal weights counts for
 
 
@@ -57,7 +58,7 @@ def fit(z, at, inputs, base, groups, error, n_estimators, seed, n_jobs, told):
         for (p, _), pair in zip(tasks, grown, strict=True):
             forests[p].append(pair)
     weight = np.zeros((len(at), 4))
-    coefficient = np.tile([1.0, 0.0, 0.0], (len(at), 1))
+    coefficient = np.tile([1.0, 1.0, 0.0], (len(at), 1))
     values, spread = base[-1][0].copy(), base[-1][1].copy()
     for p, k in enumerate(at):
         trees = []
@@ -74,18 +75,16 @@ def fit(z, at, inputs, base, groups, error, n_estimators, seed, n_jobs, told):
         if len(parts) == 1 or len(target) < FEWEST:
             weight[p, len(base) - 1] = 1.0
             continue
-        prior = np.sqrt(EQUAL) * np.eye(len(parts))
-        share = nnls(np.vstack([parts[:, seen].T, prior]), np.concatenate([target, prior.sum(axis=1) / len(parts)]))[0]
+        # Least squares of weights that add to one: a part that is near zero everywhere would cost nothing else.
+        noise = np.sqrt(((parts[:, seen] - target) ** 2).mean(axis=1).min())
+        one, prior = np.full((1, len(parts)), 1e4), np.sqrt(EQUAL) * noise * np.eye(len(parts))
+        wanted = np.concatenate([target, [1e4], prior.sum(axis=1) / len(parts)])
+        share = nnls(np.vstack([parts[:, seen].T, one, prior]), wanted)[0]
         weight[p, which] = share / share.sum()
         values[:, p] = weight[p, which] @ parts
-        basis = _basis(parts, weight[p, which], variance)
-        squares = (target - values[seen, p]) ** 2
-        # A few wrong entries must not set the width of all intervals.
-        squares = np.minimum(squares, 9.0 * np.quantile(squares, 0.8))
-        coefficient[p] = nnls(basis[seen], squares)[0]
-        if not coefficient[p].any():
-            coefficient[p] = 0.0, 0.0, max(squares.mean(), 1e-12)
-        spread[:, p] = np.maximum(basis @ coefficient[p], 1e-12)
+        apart = _apart(parts, weight[p, which])
+        coefficient[p] = _width(target - values[seen, p], variance[seen], apart[seen])
+        spread[:, p] = _spread(coefficient[p], variance, apart)
     return forests, weight, coefficient, (values, spread)
 
 
@@ -99,7 +98,7 @@ def predict(forests, weight, coefficient, z, at, inputs, base):
             trees = np.mean([[forest.predict(X) for forest in pair] for pair in forests[p]], axis=0)
         which, parts, variance = _parts(base, trees, p)
         values[:, p] = weight[p, which] @ parts
-        spread[:, p] = np.maximum(_basis(parts, weight[p, which], variance) @ coefficient[p], 1e-12)
+        spread[:, p] = _spread(coefficient[p], variance, _apart(parts, weight[p, which]))
     return values, spread
 
 
@@ -109,7 +108,31 @@ def _parts(base, trees, p):
     return which, np.vstack([expected[:, p] for expected, _ in base] + list(trees)), base[-1][1][:, p]
 
 
-def _basis(parts, weight, variance):
-    """What the squared error is made of: the joint variance, the disagreement of the parts, a constant."""
-    apart = weight @ (parts - weight @ parts) ** 2
-    return np.column_stack([variance, apart, np.ones(len(variance))])
+def _apart(parts, weight):
+    """Variance of the parts about their weighted mean."""
+    return weight @ (parts - weight @ parts) ** 2
+
+
+def _spread(coefficient, variance, apart):
+    factor, power, share = coefficient
+    return np.maximum(factor * (variance + share * apart) ** power, 1e-12)
+
+
+def _width(error, variance, apart):
+    """The coefficients of ``_spread`` under which the errors of rows left out are most likely.
+
+    A joint distribution is too sure where little of a row is known and not sure enough where much is: fills of other
+    rows have seen the row that is left out. The power corrects that.
+    """
+    # A few wrong entries must not set the width of all intervals.
+    squares = error**2
+    squares = np.maximum(np.minimum(squares, 9.0 * np.quantile(squares, 0.8)), 1e-12)
+    best = None
+    for power in POWERS:
+        for share in SHARES:
+            shape = (variance + share * apart) ** power
+            factor = np.mean(squares / shape)
+            surprise = np.mean(np.log(factor * shape))
+            if best is None or surprise < best[0]:
+                best = surprise, (factor, power, share)
+    return best[1]

@@ -17,6 +17,8 @@ from skmerge._joint import Joint, fit_joint
 from skmerge._validation import naming
 
 SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
+FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
+SOURCE = 0.2  # distance of two sources in the kernel: what they share is most of what each knows
 HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
 
 
@@ -55,7 +57,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         The column that says where a row comes from (simulation, experiment). Rows of one source inform another as
         strongly as they agree, and each source has its own scatter.
     log : "auto" or list of columns, default="auto"
-        Positive columns to learn as logarithms; "auto" where that is ten times as likely.
+        Positive columns to learn as logarithms; "auto" those over more than two decades, where that is ten times as
+        likely.
     categorical : list of columns, default=()
         Columns whose numbers are codes. Columns of words in a pandas table need not be listed.
     bounds : dict or None, default=None
@@ -155,7 +158,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Rows that belong together, such as those of one composition: errors are judged on groups that are left
             out whole. Without, each distinct row is its own.
         error : array-like of shape (n_features,) or (n_samples, n_features), default=None
-            Standard deviations of the measurements in the columns' units, NaN or 0 where unknown.
+            Standard deviations of the measurements in the columns' units, NaN or 0 where unknown. Those of
+            descriptors count where others are filled from them, not in the kernel.
 
         Returns
         -------
@@ -214,7 +218,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if not len(at):
             return
         own = None if error is None else error[:, at]
-        joints = fit_joint(z[:, at], self._features(z), groups, None, own, told=self._tell, **options)
+        near = np.clip(z[:, at], -FARTHEST, FARTHEST)
+        joints = fit_joint(near, self._features(z), groups, None, own, told=self._tell, **options)
         joint = joints[-1]
         self.n_iter_, self.change_ = joint.n_iter, joint.change
         if not joint.change < self.tol:
@@ -224,7 +229,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        base = [joint.left_out(z[:, at], joint.unseen, own) for joint in joints]
+        base = [joint.left_out(near, joint.unseen, own) for joint in joints]
         self.joints_ = [{**asdict(joint), "unseen": np.zeros((0, len(at)))} for joint in joints]
         self._restrict(base, *self._linear(z, error, at))
         stage = _stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, groups, own, self.n_estimators,
@@ -369,7 +374,10 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             bits = features * unit[plain] + center[plain]
             if not self.log_[plain].any() and (np.isclose(bits, 0) | np.isclose(bits, 1)).all():
                 return np.round(bits)
-        return np.clip(features, -5.0, 5.0)
+        features = np.clip(features, -5.0, 5.0)
+        if self.source is not None:
+            features[:, plain == column_number(self, self.source, "source")] *= SOURCE
+        return features
 
     def _linear(self, z, error, wanted):
         """Expectation and variance of standardised columns from all allowed ones."""
@@ -392,7 +400,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if len(at):
             if unseen is None:
                 joints, features = [Joint(**arrays) for arrays in self.joints_], self._features(z)
-                base = [joint.left_out(z[:, at], joint.smooth(features)) for joint in joints]
+                near = np.clip(z[:, at], -FARTHEST, FARTHEST)
+                base = [joint.left_out(near, joint.smooth(features)) for joint in joints]
                 self._restrict(base, expected[:, at], variance[:, at])
                 unseen = _stack.predict(self.forests_, self.weight_, self.variance_, z, at,
                                         self._inputs_of(at, z.shape[1]), base)  # fmt: skip
