@@ -21,6 +21,7 @@ import pandas as pd  # noqa: E402
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor  # noqa: E402
 from sklearn.experimental import enable_iterative_imputer  # noqa: E402, F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer  # noqa: E402
+from sklearn.metrics import average_precision_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 
 from skmerge import MergedNetImputer  # noqa: E402
@@ -183,6 +184,45 @@ def kinase_figures(directory):
     yield f"kinase     with bits       c: whole rows hidden, pooled R2 {r2(y[cells], guess[cells]):.3f}"
 
 
+KINDS = ("decimal slip", "swapped units", "swapped rows")
+
+
+def corrupt(table, numeric, kind, rng, share=0.01):
+    """A copy with one in a hundred non-zero entries wrong, and which: a factor of ten, of another unit, of a row."""
+    values = table[numeric].to_numpy(float)
+    places = np.argwhere(~np.isnan(values) & (values != 0))
+    places = places[rng.choice(len(places), max(1, round(share * len(places))), replace=False)]
+    wrong, before = np.zeros(values.shape, bool), values.copy()
+    for number, (i, j) in enumerate(places):
+        how = KINDS[number % 3] if kind == "mixed" else kind
+        if how == "decimal slip":
+            values[i, j] *= rng.choice([0.1, 10.0])
+        elif how == "swapped units":  # ksi and MPa, degrees Fahrenheit and Celsius
+            values[i, j] = values[i, j] * rng.choice([6.895, 1 / 6.895])
+        else:
+            other = rng.choice(np.flatnonzero(~np.isnan(before[:, j])))
+            values[i, j] = before[other, j]
+        wrong[i, j] = values[i, j] != before[i, j]
+    copy = table.copy()
+    copy[numeric] = values
+    return copy, wrong
+
+
+def error_figures(name, table, properties):
+    """Average precision with which wrong entries head the list, all columns and properties alone."""
+    numeric = [column for column in table if table[column].dtype.kind in "if"]
+    place = [table.columns.get_loc(column) for column in numeric]
+    whose = np.isin(numeric, properties)
+    for kind in (*KINDS, "mixed"):
+        broken, wrong = corrupt(table, numeric, kind, np.random.default_rng(0))
+        model = MergedNetImputer(properties, n_estimators=0, random_state=0).fit(broken)
+        scores = model.outlier_scores_[:, place]
+        for label, which in (("all columns", np.ones(len(numeric), bool)), ("properties", whose)):
+            seen = ~np.isnan(scores) & (broken[numeric].to_numpy() != 0) & which
+            precision = average_precision_score(wrong[seen], scores[seen])
+            yield f"{name:10} {kind:14} {label:12} average precision {precision:.3f} of {wrong[seen].sum()} wrong"
+
+
 def report(name, truth, result, std, seconds):
     for model, guess in result.items():
         scores = [r2(truth[:, k], guess[:, k]) for k in range(truth.shape[1])]
@@ -192,10 +232,13 @@ def report(name, truth, result, std, seconds):
     yield f"{name:10} 90 % intervals cover {(off[seen] < 1.645).mean():.3f} of {seen.sum()}; {seconds:.1f} s a fold"
 
 
-def figures(nickel_path=None, mpea_path=None, adrenergic_path=None, with_imputers=False):
+def figures(nickel_path=None, mpea_path=None, adrenergic_path=None, with_imputers=False, errors=False):
     for name, path, read in (("nickel", nickel_path, nickel), ("mpea", mpea_path, mpea)):
         if path:
             table, properties, groups = read(path)
+            if errors:
+                yield from error_figures(name, table, properties)
+                continue
             yield from report(name, *compare(table, properties, groups, folds_of(groups), with_imputers))
     if adrenergic_path:
         table, properties, fold = adrenergic(adrenergic_path)
@@ -207,9 +250,10 @@ def main():
     for name in ("nickel", "mpea", "adrenergic"):
         parser.add_argument(f"--{name}", metavar="FILE", type=Path)
     parser.add_argument("--imputers", action="store_true", help="whole-table imputers among the peers: slow")
+    parser.add_argument("--errors", action="store_true", help="wrong entries instead of hidden ones, in alloys")
     parser.add_argument("--kinase", metavar="DIRECTORY", type=Path)
     arguments = parser.parse_args()
-    for line in figures(arguments.nickel, arguments.mpea, arguments.adrenergic, arguments.imputers):
+    for line in figures(arguments.nickel, arguments.mpea, arguments.adrenergic, arguments.imputers, arguments.errors):
         print(line, flush=True)
     if arguments.kinase:
         for line in kinase_figures(arguments.kinase):

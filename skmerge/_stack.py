@@ -13,7 +13,12 @@ POWERS, SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), (0.0, 0.5, 2.0)
 EQUAL = 20.0  # rows that the prior of equal weights counts for
 
 
-def fit(z, at, inputs, base, groups, error, n_estimators, seed, n_jobs, told):
+def folds(groups, seed):
+    """A fold from 0 to 4 for every row, the same for the rows of one group."""
+    return np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % N_FOLDS
+
+
+def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
     """Grow the forests of each property and weigh them.
 
     Parameters
@@ -23,8 +28,7 @@ def fit(z, at, inputs, base, groups, error, n_estimators, seed, n_jobs, told):
     inputs : list of ndarray, the columns each may see
     base : list of (expected, variance), each ndarray of shape (n, n_properties)
         Of the joint distributions, of each cell left out.
-    groups : ndarray of shape (n,)
-        Numbers from 0.
+    fold_of : ndarray of shape (n,)
 
     Returns
     -------
@@ -33,7 +37,6 @@ def fit(z, at, inputs, base, groups, error, n_estimators, seed, n_jobs, told):
     coefficient : ndarray of shape (n_properties, 3)
     unseen : expected and variance with the forests, of rows left out
     """
-    fold_of = np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % N_FOLDS
     tasks = []
     for p, k in enumerate(at):
         seen = ~np.isnan(z[:, k])

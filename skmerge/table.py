@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmerge import _missing, _stack
 from skmerge._columns import Columns, check_error, check_number, check_table, column_number
-from skmerge._joint import Joint, fit_joint
+from skmerge._joint import Joint, cross_fitted, fit_joint
 from skmerge._validation import naming
 
 SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
@@ -89,7 +89,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Share in each property of the joint normal distribution about constant means, of that about means that follow
         the descriptors, of forests of means and of mixed forests.
     std_scale_ : ndarray of shape (n_features,)
-        Factor that makes 90 % of the training entries lie within 1.645 standard deviations of ``left_out_``.
+        Factor that makes 90 % of the training entries lie within 1.645 standard deviations of ``left_out_``; of
+        descriptors at least their root mean squared distance.
     n_iter_ : int
     change_ : float
         Change of a fill in the last iteration.
@@ -219,7 +220,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return
         own = None if error is None else error[:, at]
         near = np.clip(z[:, at], -FARTHEST, FARTHEST)
-        joints = fit_joint(near, self._features(z), groups, None, own, told=self._tell, **options)
+        features, fold_of = self._features(z), _stack.folds(groups, seed)
+        joints = fit_joint(near, features, groups, None, own, told=self._tell, **options)
         joint = joints[-1]
         self.n_iter_, self.change_ = joint.n_iter, joint.change
         if not joint.change < self.tol:
@@ -229,10 +231,10 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        base = [joint.left_out(near, joint.unseen, own) for joint in joints]
+        base = [cross_fitted(joint, near, features, groups, fold_of, None, own) for joint in joints]
         self.joints_ = [{**asdict(joint), "unseen": np.zeros((0, len(at)))} for joint in joints]
         self._restrict(base, *self._linear(z, error, at))
-        stage = _stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, groups, own, self.n_estimators,
+        stage = _stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, fold_of, own, self.n_estimators,
                            seed, self.n_jobs, self._tell)  # fmt: skip
         self.forests_, self.weight_, self.variance_, self._unseen = stage
 
@@ -246,11 +248,14 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         for j, levels in enumerate(Columns.restored(self.columns_).levels):
             rows = seen[:, j]
             if levels is not None:
-                score[rows, j] = np.where(values[rows, j] == X[rows, j], 0.0, 1.0) / std[rows, j].clip(1e-3)
+                score[rows, j] = np.where(values[rows, j] == X[rows, j], 0.0, 1.0) / std[rows, j].clip(0.05)
                 continue
             ratio = np.abs(X[rows, j] - values[rows, j]) / std[rows, j]
             if len(ratio) >= 10 and np.quantile(ratio, 0.9) > 0:
                 self.std_scale_[j] = np.quantile(ratio, 0.9) / HALF_90
+            if len(ratio) and j not in self.properties_:
+                # Of an element that few alloys hold, nine tenths are zero and predicted as zero.
+                self.std_scale_[j] = max(self.std_scale_[j], np.sqrt(np.mean(ratio**2)))
         scored = self._scores(X, values, std)
         self.outlier_scores_ = np.where(np.isnan(score), scored, score)
         self.left_out_, self.left_out_std_ = values, std * self.std_scale_
