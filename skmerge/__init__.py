@@ -4,9 +4,11 @@ from skmerge.activation import activation, activation_derivatives
 from skmerge.forest import GradientForestRegressor
 from skmerge.net import MergedNetRegressor
 from skmerge.plasticity import PlasticityPropagator
+from skmerge.table import MergedNetImputer
 
 __all__ = [
     "GradientForestRegressor",
+    "MergedNetImputer",
     "MergedNetRegressor",
     "PlasticityPropagator",
     "activation",

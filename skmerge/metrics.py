@@ -1,10 +1,11 @@
 """Scores that skip unmeasured targets (NaN)."""
 
 import numpy as np
-from sklearn.metrics import r2_score
+from scipy.stats import norm
+from sklearn.metrics import make_scorer, r2_score
 
 
-def observed_r2_score(y_true, y_pred, *, sample_weight=None):
+def observed_r2_score(y_true, y_pred, *, sample_weight=None, average="columns"):
     """Coefficient of determination of each output over the rows where it was measured, averaged over the outputs.
 
     Parameters
@@ -13,11 +14,14 @@ def observed_r2_score(y_true, y_pred, *, sample_weight=None):
         NaN where unmeasured.
     y_pred : array-like of the same shape
     sample_weight : array-like of shape (n_samples,), default=None
+    average : {"columns", "pooled"} or None, default="columns"
+        Mean over the outputs; of all measured entries at once, against their common mean; or one score for each
+        output, NaN for fewer than two measured rows.
 
     Returns
     -------
-    float
-        Outputs with fewer than two measured rows are left out.
+    float or ndarray of shape (n_outputs,)
+        Outputs with fewer than two measured rows are left out of the mean.
 
     Raises
     ------
@@ -30,16 +34,131 @@ def observed_r2_score(y_true, y_pred, *, sample_weight=None):
     >>> observed_r2_score([1.0, 2.0, float("nan"), 4.0], [1.0, 2.0, 9.0, 4.0])
     1.0
     """
+    return _averaged(y_true, y_pred, sample_weight, average, 2, r2_score)
+
+
+def observed_rmse(y_true, y_pred, *, sample_weight=None, average="columns"):
+    """Root mean squared error over the measured entries, per column or pooled.
+
+    Parameters and errors are those of :func:`observed_r2_score`; one measured row of an output is enough.
+
+    Examples
+    --------
+    >>> from skmerge.metrics import observed_rmse
+    >>> observed_rmse([1.0, 2.0, float("nan")], [1.0, 4.0, 9.0]) ** 2
+    2.0000000000000004
+    """
+    return _averaged(
+        y_true, y_pred, sample_weight, average, 1,
+        lambda y, p, sample_weight: np.sqrt(np.average((y - p) ** 2, weights=sample_weight)),
+    )  # fmt: skip
+
+
+def observed_mae(y_true, y_pred, *, sample_weight=None, average="columns"):
+    """Mean absolute error over the measured entries, per column or pooled, as :func:`observed_rmse`.
+
+    Examples
+    --------
+    >>> from skmerge.metrics import observed_mae
+    >>> observed_mae([1.0, 2.0, float("nan")], [1.0, 4.0, 9.0])
+    1.0
+    """
+    return _averaged(
+        y_true, y_pred, sample_weight, average, 1,
+        lambda y, p, sample_weight: np.average(np.abs(y - p), weights=sample_weight),
+    )  # fmt: skip
+
+
+def confidence_curve(y_true, y_pred, std, *, n_points=20):
+    """R2 and RMSE of the most certain share of the measured entries, pooled.
+
+    Parameters
+    ----------
+    y_true, y_pred, std : array-like of one shape
+        NaN in y_true where unmeasured. Give columns of different units in units of their spread.
+    n_points : int, default=20
+
+    Returns
+    -------
+    share : ndarray of shape (n_points,)
+        1 / n_points, ..., 1.
+    r2 : ndarray of shape (n_points,)
+        Against the variance of the same entries.
+    rmse : ndarray of shape (n_points,)
+
+    Examples
+    --------
+    >>> from skmerge.metrics import confidence_curve
+    >>> share, r2, rmse = confidence_curve([0, 1, 2, 3], [0, 1, 2, 5], [1, 1, 1, 9], n_points=2)
+    >>> share, rmse
+    (array([0.5, 1. ]), array([0., 1.]))
+    """
+    y, p, s = _measured(y_true, y_pred, std)
+    if n_points < 1 or len(y) < 2:
+        raise ValueError(f"found {len(y)} measured entries and n_points={n_points}; at least 2 and 1 are needed.")
+    share = np.arange(1, n_points + 1) / n_points
+    order = np.argsort(s, kind="stable")
+    r2, rmse = np.empty(n_points), np.empty(n_points)
+    for i, part in enumerate(share):
+        rows = order[: max(2, round(part * len(y)))]
+        rmse[i] = np.sqrt(np.mean((y[rows] - p[rows]) ** 2))
+        r2[i] = r2_score(y[rows], p[rows])
+    return share, r2, rmse
+
+
+def interval_coverage(y_true, y_pred, std, *, levels=(0.5, 0.68, 0.9, 0.95)):
+    """Share of the measured entries within the normal intervals of the given levels: the calibration of std.
+
+    Returns
+    -------
+    coverage : ndarray of shape (n_levels,)
+        Equal to the levels if std is calibrated and the errors are normal.
+
+    Examples
+    --------
+    >>> from skmerge.metrics import interval_coverage
+    >>> interval_coverage([0.0, 0.0, 0.0, 3.0], [0.1, 0.2, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0], levels=[0.9])
+    array([0.75])
+    """
+    y, p, s = _measured(y_true, y_pred, std)
+    levels = np.asarray(levels, dtype=float)
+    if not len(y) or ((levels <= 0) | (levels >= 1)).any():
+        raise ValueError(f"found {len(y)} measured entries and levels {levels.tolist()}; levels are between 0 and 1.")
+    return (np.abs(y - p) <= norm.ppf(0.5 + levels[:, None] / 2) * s).mean(axis=1)
+
+
+def _measured(*arrays):
+    """The arrays, flat, where the first one is not NaN."""
+    arrays = [np.asarray(array, dtype=float) for array in arrays]
+    if len({array.shape for array in arrays}) > 1:
+        raise ValueError(f"y_true, y_pred and std must be of one shape, got {[array.shape for array in arrays]}.")
+    seen = ~np.isnan(arrays[0])
+    return [array[seen] for array in arrays]
+
+
+def _averaged(y_true, y_pred, sample_weight, average, fewest, score):
     y_true, y_pred = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
     if y_true.shape != y_pred.shape:
         raise ValueError(f"y_true has shape {y_true.shape} and y_pred {y_pred.shape}; they must be equal.")
+    if average not in ("columns", "pooled", None):
+        raise ValueError(f'average={average!r} is not possible: give "columns", "pooled" or None.')
     y_true, y_pred = y_true.reshape(len(y_true), -1), y_pred.reshape(len(y_pred), -1)
-    scores = []
-    for truth, prediction in zip(y_true.T, y_pred.T, strict=True):
+    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    if average == "pooled":
+        weight = None if weight is None else np.repeat(weight, y_true.shape[1])
+        y_true, y_pred = y_true.reshape(-1, 1), y_pred.reshape(-1, 1)
+    scores = np.full(y_true.shape[1], np.nan)
+    for k, (truth, prediction) in enumerate(zip(y_true.T, y_pred.T, strict=True)):
         seen = ~np.isnan(truth)
-        if np.count_nonzero(seen) >= 2:
-            weight = None if sample_weight is None else np.asarray(sample_weight)[seen]
-            scores.append(r2_score(truth[seen], prediction[seen], sample_weight=weight))
-    if not scores:
-        raise ValueError("y_true has no output with two measured rows; a score needs at least two.")
-    return float(np.mean(scores))
+        if np.count_nonzero(seen) >= fewest:
+            own = None if weight is None else weight[seen]
+            scores[k] = score(truth[seen], prediction[seen], sample_weight=own)
+    if np.isnan(scores).all():
+        rows = {1: "one measured row; a score needs one", 2: "two measured rows; a score needs at least two"}[fewest]
+        raise ValueError(f"y_true has no output with {rows}.")
+    return scores if average is None else float(np.nanmean(scores))
+
+
+observed_r2_scorer = make_scorer(observed_r2_score)
+observed_rmse_scorer = make_scorer(observed_rmse, greater_is_better=False)
+observed_mae_scorer = make_scorer(observed_mae, greater_is_better=False)

@@ -11,12 +11,13 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 # A module imports from lower levels only, so there are no cycles. A new module gets its level here.
 LEVELS = [
     {"_ext"},
-    {"_objective", "_progress", "_validation", "_notation", "metrics", "activation", "datasets"},
-    {"_selection", "_committee", "_uncertainty", "_tree", "_orientation"},
+    {"_objective", "_progress", "_validation", "_notation", "metrics", "activation", "datasets", "_joint"},
+    {"_selection", "_committee", "_uncertainty", "_tree", "_orientation", "_missing", "_columns"},
     {"_training", "_formula", "_grower"},
     {"net", "_mixture", "crystal", "_flow"},
     {"forest"},
-    {"plasticity"},
+    {"_stack", "plasticity"},
+    {"table"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

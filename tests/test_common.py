@@ -3,7 +3,7 @@
 from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmerge import GradientForestRegressor, MergedNetRegressor, PlasticityPropagator
+from skmerge import GradientForestRegressor, MergedNetImputer, MergedNetRegressor, PlasticityPropagator
 
 ESTIMATORS = [
     MergedNetRegressor(),
@@ -21,6 +21,8 @@ ESTIMATORS = [
     GradientForestRegressor(n_estimators=1, order=2, bootstrap=False, extrapolate="linear"),
     PlasticityPropagator(GradientForestRegressor(10)),
     PlasticityPropagator(Ridge(), integrator="euler"),
+    MergedNetImputer(n_estimators=3),
+    MergedNetImputer(properties=[0], n_estimators=0, damping=0.5),
 ]
 
 

@@ -1,0 +1,187 @@
+"""Columns of a table as standardised numbers, and back: logarithms, categories, bounds."""
+
+from numbers import Integral
+
+import numpy as np
+
+from skmerge._validation import check_features, naming
+
+
+def column_number(estimator, feature, name):
+    """Number of a column given by name or number."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if isinstance(feature, str):
+        if names is None or feature not in names:
+            known = "X has no column names" if names is None else f"the columns are {list(names)[:20]}"
+            raise ValueError(f"{name}: no column {feature!r}; {known}. Give a column number or a name.")
+        return int(np.flatnonzero(names == feature)[0])
+    d = estimator.n_features_in_
+    if isinstance(feature, bool) or not isinstance(feature, Integral) or not 0 <= feature < d:
+        raise ValueError(f"{name}: {feature!r} is no column; give a name or a number from 0 to {d - 1}.")
+    return int(feature)
+
+
+def read_words(X, categories, fitting):
+    """A pandas table with its columns of words as codes, and ``{column name: words}``; arrays pass through."""
+    if not (hasattr(X, "columns") and hasattr(X, "iloc")):
+        return X, {}
+    found = {}
+    for name in X.columns:
+        column = X[name]
+        words = categories.get(name)
+        if fitting and column.dtype.kind not in "biufcmM" and not getattr(column.dtype, "_is_numeric", False):
+            values = column.dropna()
+            if not all(isinstance(value, str) for value in values):
+                continue  # left to the check of numbers, which names what it cannot read
+            words = sorted(set(values))
+        if words is None:
+            continue
+        strange = sorted({str(value) for value in column.dropna()} - set(words))
+        if strange:
+            raise ValueError(f"column {name!r} holds {strange[:5]}, not seen in fit; its words are {words[:20]}.")
+        found[name] = words
+    if found:
+        X = X.assign(
+            **{
+                name: X[name].map({word: float(i) for i, word in enumerate(words)}).astype(float)
+                for name, words in found.items()
+            }
+        )
+    return X, found
+
+
+def is_better_as_logarithm(x):
+    """Whether the logarithm of positive numbers is nearer to a normal distribution than they are, by likelihood.
+
+    Box and Cox, J. R. Stat. Soc. B 26, 211 (1964), with exponents 0 and 1 only: a factor of 10 in likelihood decides.
+    Within two decades predictions are better without: elongations of alloys, 2 to 128 %, R2 0.50 against 0.37.
+    """
+    if len(x) < 5 or x.min() <= 0 or x.max() <= 100.0 * x.min():
+        return False
+    log = np.log(x)
+    return len(x) * (np.log(x.std() / np.exp(log.mean())) - np.log(log.std())) > np.log(10.0)
+
+
+class Columns:
+    """How each column becomes standardised numbers.
+
+    Attributes
+    ----------
+    log : bool ndarray of shape (d,)
+    center, unit : ndarray of shape (d,)
+    low, high : ndarray of shape (d,)
+    levels : list of (None or ndarray), the codes of a categorical column
+    owner : ndarray
+        Column of the table that each standardised column comes from; a categorical one has as many as levels.
+    """
+
+    @classmethod
+    def restored(cls, arrays):
+        """From ``vars`` of another one, which is plain arrays."""
+        columns = cls.__new__(cls)
+        vars(columns).update(arrays)
+        return columns
+
+    def __init__(self, estimator, X, log, categorical, bounds):
+        d = X.shape[1]
+        self.low, self.high = np.full(d, -np.inf), np.full(d, np.inf)
+        for feature, pair in (bounds or {}).items():
+            j = column_number(estimator, feature, "bounds")
+            if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+                raise ValueError(f"bounds[{feature!r}]={pair!r}: give a pair (low, high), None where open.")
+            self.low[j] = -np.inf if pair[0] is None else pair[0]
+            self.high[j] = np.inf if pair[1] is None else pair[1]
+            seen = X[~np.isnan(X[:, j]), j]
+            if not self.low[j] < self.high[j] or seen.min() < self.low[j] or seen.max() > self.high[j]:
+                raise ValueError(
+                    f"bounds[{feature!r}]={pair!r}: low must be below high and the column between them; it runs from "
+                    f"{seen.min():g} to {seen.max():g}."
+                )
+        codes = {column_number(estimator, feature, "categorical") for feature in categorical}
+        if isinstance(log, str):
+            if log != "auto":
+                raise ValueError(f'log={log!r} is not possible: give "auto" or a list of columns.')
+            self.log = np.array([j not in codes and is_better_as_logarithm(observed(X, j)) for j in range(d)], bool)
+        else:
+            self.log = np.zeros(d, bool)
+            for feature in log:
+                j = column_number(estimator, feature, "log")
+                if observed(X, j).min() <= 0:
+                    raise ValueError(f"log: column {feature!r} has entries of {observed(X, j).min():g}, not positive.")
+                self.log[j] = True
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.where(self.log, np.log(np.where(self.log, X, 1.0)), X)
+        scale = np.nanmax(np.abs(z), axis=0)  # squares of great numbers overflow
+        scale = np.where(scale > 0, scale, 1.0)
+        self.center = np.nanmean(z / scale, axis=0) * scale
+        self.unit = np.nanstd(z / scale, axis=0) * scale
+        # What rounding leaves of a constant is no spread.
+        self.unit = np.where(self.unit > 1e-12 * scale, self.unit, 1.0)
+        self.levels = [np.unique(observed(X, j)) if j in codes else None for j in range(d)]
+        self.owner = np.concatenate([np.full(1 if c is None else len(c), j) for j, c in enumerate(self.levels)])
+
+    def standardise(self, X):
+        """(n, d) in units of the table to (n, len(owner)); logarithms of what is not positive are missing."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.where(self.log, np.log(np.where(self.log & (X <= 0), np.nan, np.where(self.log, X, 1.0))), X)
+        z = (z - self.center) / self.unit
+        parts = []
+        for j, levels in enumerate(self.levels):
+            if levels is None:
+                parts.append(z[:, [j]])
+            else:
+                bits = np.where(np.isnan(X[:, [j]]), np.nan, X[:, [j]] == levels)
+                parts.append(bits)
+        return np.hstack(parts)
+
+    def restore(self, j, z, std):
+        """Column j in its own units: value and half the width of value +- std. ``z`` is (n, levels of j)."""
+        levels = self.levels[j]
+        if levels is not None:
+            # Which level, and the chance that it is another one.
+            share = np.clip(z, 1e-6, None)
+            share /= share.sum(axis=1, keepdims=True)
+            return levels[np.argmax(share, axis=1)], np.sqrt(1.0 - share.max(axis=1))
+        z, std = z[:, 0], std[:, 0]
+        middle, step = self.center[j] + z * self.unit[j], std * self.unit[j]
+        if self.log[j]:
+            middle, step = np.clip(middle, -700, 700), np.minimum(step, 5.0)
+            middle, step = np.exp(middle), np.exp(middle) * np.sinh(step)
+        return np.clip(middle, self.low[j], self.high[j]), step
+
+
+def observed(X, j):
+    return X[~np.isnan(X[:, j]), j]
+
+
+def check_table(estimator, X, reset):
+    """A table of finite numbers and NaN, words as codes: (n, d) float64."""
+    X, words = read_words(X, {} if reset else estimator.words_, reset)
+    with naming("X"):
+        X = check_features(estimator, X, reset=reset, ensure_all_finite="allow-nan")
+    if not reset:
+        return X
+    estimator.words_ = words
+    empty = np.flatnonzero(np.isnan(X).all(axis=0))
+    if len(empty):
+        names = getattr(estimator, "feature_names_in_", None)
+        shown = empty.tolist() if names is None else list(names[empty])
+        raise ValueError(f"X has nothing observed in column(s) {shown} (all NaN); drop them or measure one entry.")
+    return X
+
+
+def check_error(error, X):
+    """Standard deviations of measurements, (n, d), 0 where not given."""
+    with naming("error"):
+        error = np.asarray(error, dtype=float)
+    if error.shape not in ((X.shape[1],), X.shape):
+        raise ValueError(f"error must have shape ({X.shape[1]},) or {X.shape}, got {error.shape}.")
+    error = np.where(np.isnan(error), 0.0, error)
+    if not np.isfinite(error).all() or (error < 0).any():
+        raise ValueError("error must be finite and not negative; NaN where unknown.")
+    return np.broadcast_to(error, X.shape)
+
+
+def check_number(name, value, kind, low, high=np.inf):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind) or not low <= value <= high:
+        raise ValueError(f"{name}={value!r} is not possible: give a number from {low:g} to {high:g}.")

@@ -1,0 +1,513 @@
+"""MergedNetImputer: fills a sparse table, says how surely, and finds the entries that do not fit."""
+
+import warnings
+from dataclasses import asdict
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skmerge import _missing, _stack
+from skmerge._columns import Columns, check_error, check_number, check_table, column_number
+from skmerge._joint import Joint, cross_fitted, fit_joint
+from skmerge._validation import naming
+
+SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
+FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
+SOURCE = 0.2  # distance of two sources in the kernel: what they share is most of what each knows
+HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
+
+
+class Outlier(NamedTuple):
+    """An entry that does not fit: its place, what it says and what the rest of the table says of it."""
+
+    row: int
+    column: str
+    value: object
+    expected: object
+    std: float
+    score: float
+
+
+class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Fills a sparse table: every column from all the others, never from itself.
+
+    Columns that are mostly observed are descriptors, the sparse ones properties. The properties of a row are jointly
+    normal: their means follow the descriptors smoothly (a Gaussian process with one kernel for all of them) and their
+    errors are correlated, so each measured property corrects the others. Missing cells start at the mean and are
+    iterated to the fixed point at which filling and fitting agree. In tables of up to 100 columns, forests
+    (:class:`GradientForestRegressor`) learn each property from descriptors and other properties as well, and rows
+    that neither has seen decide how much each of them counts.
+
+    Parameters
+    ----------
+    properties : "auto" or list of columns, default="auto"
+        Columns to learn as properties, by name or number; "auto": those with more than a fifth missing. All others
+        are descriptors, whose missing entries are filled linearly from all other columns.
+    inputs : dict or None, default=None
+        ``{column: [columns]}``: the only columns, derived ones too, that a column may be predicted from.
+    derived : dict or None, default=None
+        ``{name: function}``: laws. A function of the table (n_samples, n_features) in the order of its columns, NaN
+        where missing, returns a further descriptor (n_samples,), NaN where it does not know.
+    source : column or None, default=None
+        The column that says where a row comes from (simulation, experiment). Rows of one source inform another as
+        strongly as they agree; all share one scatter.
+    log : "auto" or list of columns, default="auto"
+        Positive columns to learn as logarithms; "auto" those over more than two decades, where that is ten times as
+        likely.
+    categorical : list of columns, default=()
+        Columns whose numbers are codes. Columns of words in a pandas table need not be listed.
+    bounds : dict or None, default=None
+        ``{column: (low, high)}``: between what predictions stay.
+    n_estimators : int, default=20
+        Size of the forests; 0 leaves them out.
+    damping : float in (0, 1], default=1.0
+        Share of each step towards the fixed point that is taken.
+    max_iter : int, default=100
+    tol : float, default=0.01
+        Greatest change of a fill, in standard deviations, at which the iteration ends.
+    n_jobs : int or None, default=None
+        Threads over forests; the result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+
+    Attributes
+    ----------
+    properties_ : ndarray of int
+        Columns learned as properties.
+    log_ : bool ndarray of shape (n_features,)
+    left_out_, left_out_std_ : ndarray of shape (n_samples, n_features)
+        Each cell of the training table predicted without itself (its group's rows are left out as well where it is a
+        property), with standard deviation.
+    outlier_scores_ : ndarray of shape (n_samples, n_features)
+        Distance of each entry from ``left_out_`` in standard deviations; NaN where missing.
+    weight_ : ndarray of shape (n_properties, 4)
+        Share in each property of the joint normal distribution about constant means, of that about means that follow
+        the descriptors, of forests of means and of mixed forests.
+    std_scale_ : ndarray of shape (n_features,)
+        Factor that makes 90 % of the training entries lie within 1.645 standard deviations of ``left_out_``; of
+        descriptors at least their root mean squared distance.
+    n_iter_ : int
+    change_ : float
+        Change of a fill in the last iteration.
+    n_features_in_, feature_names_in_ : as in scikit-learn
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmerge import MergedNetImputer
+    >>> a = np.arange(1.0, 31.0)
+    >>> X = np.column_stack([a, 3 * a])
+    >>> X[4, 1] = np.nan
+    >>> MergedNetImputer(random_state=0).fit(X).transform(X)[4].round(1)
+    array([ 5., 15.])
+    """
+
+    def __init__(
+        self,
+        properties="auto",
+        *,
+        inputs=None,
+        derived=None,
+        source=None,
+        log="auto",
+        categorical=(),
+        bounds=None,
+        n_estimators=20,
+        damping=1.0,
+        max_iter=100,
+        tol=0.01,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.properties = properties
+        self.inputs = inputs
+        self.derived = derived
+        self.source = source
+        self.log = log
+        self.categorical = categorical
+        self.bounds = bounds
+        self.n_estimators = n_estimators
+        self.damping = damping
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # --- fitting
+
+    def fit(self, X, y=None, groups=None, error=None):
+        """Learn the table.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            NaN where missing.
+        y : ignored
+        groups : array-like of shape (n_samples,), default=None
+            Rows that belong together, such as those of one composition: errors are judged on groups that are left
+            out whole. Without, each distinct row is its own.
+        error : array-like of shape (n_features,) or (n_samples, n_features), default=None
+            Standard deviations of the measurements in the columns' units, NaN or 0 where unknown. Those of
+            descriptors count where others are filled from them, not in the kernel.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        before = dict(vars(self))
+        try:
+            return self._fit(X, groups, error)
+        except BaseException:  # a refit that fails or is interrupted leaves the old model whole
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X, groups, error):
+        X = check_table(self, X, reset=True)
+        n, d = X.shape
+        with naming("random_state"):
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        # Rows in an order of their own: the order given does not matter, and copies are one group.
+        row = np.unique(np.where(np.isnan(X), np.inf, X), axis=0, return_inverse=True)[1].ravel()
+        order = np.argsort(row, kind="stable")
+        groups = row if groups is None else self._check_groups(groups, n)
+        X_given, X, groups = X, X[order], np.unique(groups[order], return_inverse=True)[1]
+        error = None if error is None else check_error(error, X_given)[order]
+        source = () if self.source is None else (column_number(self, self.source, "source"),)
+        codes = dict.fromkeys([*self.words_, *self.categorical, *source])
+        columns = Columns(self, X, self.log, codes, self.bounds)
+        self.columns_, self.log_ = vars(columns), columns.log
+        self.properties_ = self._properties(X, columns)
+        z = self._standardise(X)
+        if error is not None:
+            error = self._error_units(error, X, z.shape[1])
+        self._tell(f"{n} rows, {len(self.properties_)} properties, {d - len(self.properties_)} descriptors")
+        options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol}
+        self.linear_ = _missing.fit_fill(z, error, **options)
+        self.allowed_ = self._allowed(columns.owner, z.shape[1])
+        self.descriptor_ = self._descriptors(columns.owner, z.shape[1])
+        self.feature_linear_ = _missing.fit_fill(z[:, self.descriptor_], None, **options)
+        self._fit_properties(z, groups, error, options, seed)
+        self._calibrate(X, z, error)
+        for name in ("left_out_", "left_out_std_", "outlier_scores_"):
+            array = np.empty((n, d))
+            array[order] = getattr(self, name)
+            setattr(self, name, array)
+        self.table_ = X_given
+        return self
+
+    def _fit_properties(self, z, groups, error, options, seed):
+        at = self._at
+        linear = self.linear_ or {"n_iter": 1, "change": 0.0}
+        self.n_iter_, self.change_ = linear["n_iter"], linear["change"]
+        self.joints_, self.forests_ = [], []
+        self.weight_, self.variance_ = np.empty((0, 4)), np.empty((0, 3))
+        self._unseen = None
+        if not len(at):
+            return
+        own = None if error is None else error[:, at]
+        near = np.clip(z[:, at], -FARTHEST, FARTHEST)
+        features, fold_of = self._features(z), _stack.folds(groups, seed)
+        joints = fit_joint(near, features, groups, None, own, told=self._tell, **options)
+        joint = joints[-1]
+        self.n_iter_, self.change_ = joint.n_iter, joint.change
+        if not joint.change < self.tol:
+            warnings.warn(
+                f"the fills still change by {joint.change:.2g} standard deviations after {joint.n_iter} iterations; "
+                "raise max_iter, or lower damping if they oscillate.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        base = [cross_fitted(joint, near, features, groups, fold_of, None, own) for joint in joints]
+        self.joints_ = [{**asdict(joint), "unseen": np.zeros((0, len(at)))} for joint in joints]
+        self._restrict(base, *self._linear(z, error, at))
+        stage = _stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, fold_of, own, self.n_estimators,
+                           seed, self.n_jobs, self._tell)  # fmt: skip
+        self.forests_, self.weight_, self.variance_, self._unseen = stage
+
+    def _calibrate(self, X, z, error):
+        """Left-out predictions of the training table, and the factors that make their intervals hold 90 %."""
+        values, std = self._expected(X, z, error, self._unseen)
+        del self._unseen
+        seen = ~np.isnan(X)
+        self.std_scale_ = np.ones(X.shape[1])
+        score = np.full(X.shape, np.nan)
+        for j, levels in enumerate(Columns.restored(self.columns_).levels):
+            rows = seen[:, j]
+            if levels is not None:
+                score[rows, j] = np.where(values[rows, j] == X[rows, j], 0.0, 1.0) / std[rows, j].clip(0.05)
+                continue
+            ratio = np.abs(X[rows, j] - values[rows, j]) / std[rows, j]
+            if len(ratio) >= 10 and np.quantile(ratio, 0.9) > 0:
+                self.std_scale_[j] = np.quantile(ratio, 0.9) / HALF_90
+            if len(ratio) and j not in self.properties_:
+                # Of an element that few alloys hold, nine tenths are zero and predicted as zero.
+                self.std_scale_[j] = max(self.std_scale_[j], np.sqrt(np.mean(ratio**2)))
+        scored = self._scores(X, values, std)
+        self.outlier_scores_ = np.where(np.isnan(score), scored, score)
+        self.left_out_, self.left_out_std_ = values, std * self.std_scale_
+
+    # --- prediction
+
+    def transform(self, X, return_std=False):
+        """Fill the missing cells; what was measured stays.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        return_std : bool, default=False
+
+        Returns
+        -------
+        X : ndarray, or data frame after ``set_output`` or if it has columns of words
+        std : ndarray of shape (n_samples, n_features)
+            Only with ``return_std``: of the filled cells, 0 where measured; of a category, the square root of the
+            chance that it is another.
+        """
+        given, X = X, self._check(X)
+        missing = np.isnan(X)
+        filled, std = X.copy(), np.zeros(X.shape)
+        rows = np.flatnonzero(missing.any(axis=1))
+        if len(rows):
+            values, spread = self._expected(X[rows], self._standardise(X[rows]))
+            filled[rows] = np.where(missing[rows], values, X[rows])
+            std[rows] = np.where(missing[rows], spread * self.std_scale_, 0.0)
+        if self.words_:
+            filled = self._worded(given, filled)
+        return (filled, std) if return_std else filled
+
+    def predict_entries(self, X, return_std=False):
+        """Every cell from the other cells of its row, measured or not.
+
+        Rows of the training table have been seen: for these use ``left_out_``.
+
+        Returns
+        -------
+        expected : ndarray of shape (n_samples, n_features)
+            Codes for columns of words.
+        std : ndarray of shape (n_samples, n_features)
+            Only with ``return_std``.
+        """
+        X = self._check(X)
+        values, std = self._expected(X, self._standardise(X))
+        return (values, std * self.std_scale_) if return_std else values
+
+    def outliers(self, n_max=20):
+        """Entries of the training table that fit least, the worst first.
+
+        Returns
+        -------
+        list of Outlier
+            Row, column name, value, expected value, its standard deviation, and the distance in these, taken on a
+            logarithmic scale where the column is.
+        """
+        check_is_fitted(self)
+        check_number("n_max", n_max, Integral, 1)
+        score = np.nan_to_num(self.outlier_scores_, nan=-1.0)
+        names = self.get_feature_names_out()
+        found = []
+        for place in np.argsort(-score, axis=None, kind="stable")[:n_max]:
+            i, j = (int(k) for k in np.unravel_index(place, score.shape))
+            if score[i, j] < 0:
+                break
+            value, expected = (self._word(j, table[i, j]) for table in (self.table_, self.left_out_))
+            found.append(Outlier(i, str(names[j]), value, expected, float(self.left_out_std_[i, j]), score[i, j]))
+        return found
+
+    def score(self, X, y=None):
+        """R2 of the measured properties (of all columns, if there are none), each predicted without itself."""
+        from skmerge.metrics import observed_r2_score
+
+        table = self._check(X)
+        which = self.properties_ if len(self.properties_) else np.arange(table.shape[1])
+        return observed_r2_score(table[:, which], self.predict_entries(X)[:, which])
+
+    # --- helpers
+
+    def _check(self, X):
+        check_is_fitted(self)
+        return check_table(self, X, reset=False)
+
+    @property
+    def _at(self):
+        """Standardised columns of the properties; each has one."""
+        owner = self.columns_["owner"]
+        return np.flatnonzero(np.isin(owner, self.properties_))
+
+    def _standardise(self, X):
+        """Standardised columns, those of a category and derived ones included."""
+        z = Columns.restored(self.columns_).standardise(X)
+        extra = []
+        for name, law in (self.derived or {}).items():
+            value = np.asarray(law(X), dtype=float)
+            if value.shape != (len(X),) or np.isinf(value).any():
+                raise ValueError(
+                    f"derived[{name!r}] returned shape {value.shape} for X of shape {X.shape}; give one number or NaN "
+                    "per row, none infinite."
+                )
+            extra.append(value)
+        if not extra:
+            return z
+        extra = np.column_stack(extra)
+        if "derived_" not in self.columns_:
+            center, unit = np.nanmean(extra, axis=0), np.nanstd(extra, axis=0)
+            self.columns_ = {**self.columns_, "derived_": np.array([center, np.where(unit > 0, unit, 1.0)])}
+        center, unit = self.columns_["derived_"]
+        return np.hstack([z, (extra - center) / unit])
+
+    def _features(self, z):
+        """Descriptors for the kernel, complete and within five standard deviations."""
+        features = _missing.fill(self.feature_linear_, z[:, self.descriptor_])
+        owner = np.concatenate([self.columns_["owner"], np.full(z.shape[1] - len(self.columns_["owner"]), -1)])
+        raw = [self.columns_["levels"][j] is None if j >= 0 else True for j in owner[self.descriptor_]]
+        center, unit = self.columns_["center"], self.columns_["unit"]
+        plain = owner[self.descriptor_]
+        if np.all(raw) and (plain >= 0).all():  # bits, if they are, in their own units
+            bits = features * unit[plain] + center[plain]
+            if not self.log_[plain].any() and (np.isclose(bits, 0) | np.isclose(bits, 1)).all():
+                return np.round(bits)
+        features = np.clip(features, -5.0, 5.0)
+        if self.source is not None:
+            features[:, plain == column_number(self, self.source, "source")] *= SOURCE
+        return features
+
+    def _linear(self, z, error, wanted):
+        """Expectation and variance of standardised columns from all allowed ones."""
+        if not len(wanted):
+            return np.empty((len(z), 0)), np.empty((len(z), 0))
+        expected, variance = _missing.left_out(self.linear_, z, error, self.allowed_)
+        return expected[:, wanted], variance[:, wanted]
+
+    def _restrict(self, base, linear, variance):
+        """Columns with inputs of their own come from the linear fill of these."""
+        own = np.isin(self._at, self._restricted)
+        for expected, spread in base:
+            expected[:, own], spread[:, own] = linear[:, own], variance[:, own]
+
+    def _expected(self, X, z, error=None, unseen=None):
+        """Each cell without itself, in the table's units, and its uncalibrated standard deviation."""
+        columns, at = Columns.restored(self.columns_), self._at
+        owner = columns.owner
+        expected, variance = self._linear(z, error, np.arange(z.shape[1]))
+        if len(at):
+            if unseen is None:
+                joints, features = [Joint(**arrays) for arrays in self.joints_], self._features(z)
+                near = np.clip(z[:, at], -FARTHEST, FARTHEST)
+                base = [joint.left_out(near, joint.smooth(features)) for joint in joints]
+                self._restrict(base, expected[:, at], variance[:, at])
+                unseen = _stack.predict(self.forests_, self.weight_, self.variance_, z, at,
+                                        self._inputs_of(at, z.shape[1]), base)  # fmt: skip
+            expected[:, at], variance[:, at] = unseen
+        values, std = np.empty(X.shape), np.empty(X.shape)
+        for j in range(X.shape[1]):
+            block = np.flatnonzero(owner == j)
+            values[:, j], std[:, j] = columns.restore(j, expected[:, block], np.sqrt(variance[:, block]))
+        return values, np.maximum(std, 1e-12 * np.maximum(1.0, np.abs(columns.center)))
+
+    def _scores(self, X, values, std):
+        """Distance in standard deviations, on the scale on which the column was learned."""
+        scale = self.std_scale_ * std
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_step = np.arcsinh(std / np.abs(values)) * self.std_scale_
+            far = np.abs(np.log(X / values)) / log_step
+            return np.where(self.log_ & (X > 0), far, np.abs(X - values) / scale)
+
+    def _word(self, j, code):
+        name = str(self.get_feature_names_out()[j])
+        return self.words_[name][int(code)] if name in self.words_ else float(code)
+
+    def _worded(self, given, filled):
+        table = given.copy()
+        for j, name in enumerate(given.columns):
+            words = self.words_.get(name)
+            table[name] = filled[:, j] if words is None else np.array(words, object)[filled[:, j].astype(int)]
+        return table
+
+    # --- parameters
+
+    def _check_parameters(self):
+        check_number("n_estimators", self.n_estimators, Integral, 0)
+        check_number("max_iter", self.max_iter, Integral, 1)
+        check_number("tol", self.tol, Real, 0)
+        check_number("damping", self.damping, Real, 1e-3, 1.0)
+        for name in ("inputs", "derived", "bounds"):
+            if not (getattr(self, name) is None or isinstance(getattr(self, name), dict)):
+                raise ValueError(f"{name}={getattr(self, name)!r} is not possible: give None or a dict.")
+        if isinstance(self.categorical, str):
+            raise ValueError(f"categorical={self.categorical!r} is not possible: give a list of columns.")
+
+    def _check_groups(self, groups, n):
+        groups = np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
+        if len(groups) != n:
+            raise ValueError(f"groups must have one entry per row of X, {n}; got {len(groups)}.")
+        return groups
+
+    def _properties(self, X, columns):
+        if isinstance(self.properties, str):
+            if self.properties != "auto":
+                raise ValueError(f'properties={self.properties!r} is not possible: give "auto" or a list of columns.')
+            sparse = np.isnan(X).mean(axis=0) > SPARSE
+            return np.flatnonzero([s and c is None for s, c in zip(sparse, columns.levels, strict=True)])
+        chosen = np.unique([column_number(self, name, "properties") for name in self.properties]).astype(int)
+        words = [j for j in chosen if columns.levels[j] is not None]
+        if words:
+            raise ValueError(f"properties: column(s) {words} are categorical; only numbers can be properties.")
+        return chosen
+
+    def _descriptors(self, owner, width):
+        """Standardised columns that the kernel sees: no property, nothing constant."""
+        numbers = np.flatnonzero(~np.isin(owner, self.properties_))
+        return np.concatenate([numbers, np.arange(len(owner), width)])
+
+    def _allowed(self, owner, width):
+        """Which standardised column may be predicted from which: not from other levels of itself."""
+        full = np.concatenate([owner, np.full(width - len(owner), -1)])
+        allowed = np.ones((width, width), bool)
+        for j in np.flatnonzero(np.bincount(owner) > 1):
+            allowed[np.ix_(full == j, full == j)] = False
+        self._restricted = np.empty(0, int)
+        derived = list(self.derived or {})
+        for feature, names in (self.inputs or {}).items():
+            j = column_number(self, feature, "inputs")
+            if self.linear_ is None:
+                raise ValueError(f"inputs: {width} columns are too many to restrict; {_missing.WIDEST} at most.")
+            use = np.zeros(width, bool)
+            for name in names:
+                if name in derived:
+                    use[len(owner) + derived.index(name)] = True
+                else:
+                    use |= full == column_number(self, name, f"inputs[{feature!r}]")
+            use[full == j] = False
+            allowed[full == j] = use
+            self._restricted = np.append(self._restricted, np.flatnonzero(full == j))
+        return allowed
+
+    def _inputs_of(self, at, width):
+        """Standardised columns that the forest of each property may see."""
+        return [np.flatnonzero(self.allowed_[k] & (np.arange(width) != k)) for k in at]
+
+    def _error_units(self, error, X, width):
+        """Errors in the units of the standardised columns."""
+        columns, out = Columns.restored(self.columns_), np.zeros((len(X), width))
+        for k, j in enumerate(columns.owner):
+            if columns.levels[j] is None:
+                size = np.abs(X[:, j]) if columns.log[j] else 1.0
+                out[:, k] = np.nan_to_num(error[:, j] / size / columns.unit[j])
+        return out
+
+    def _tell(self, text):
+        if self.verbose:
+            print(f"[MergedNetImputer] {text}", flush=True)

@@ -1,0 +1,303 @@
+"""MergedNetImputer: fills, intervals, restrictions, sources, wrong entries, bad input."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
+from skmerge import MergedNetImputer, MergedNetRegressor
+from skmerge._columns import is_better_as_logarithm
+from skmerge._joint import Joint, _iterate, _Smoother, fit_joint, kernel
+from skmerge.metrics import interval_coverage
+
+
+def sparse_table(n=150, missing=0.5, noise=0.05, seed=0):
+    """Two descriptors and three properties that share an error."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(0, 2, (n, 2))
+    shared = rng.normal(0, 0.5, n)
+    f = np.sin(2 * X[:, 0]) + X[:, 1]
+    Y = np.column_stack([f + shared, 2 * f + shared, X[:, 0] - shared]) + noise * rng.normal(size=(n, 3))
+    whole = np.hstack([X, Y])
+    table = whole.copy()
+    table[:, 2:][rng.random(Y.shape) < missing] = np.nan
+    return table, whole
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    table, whole = sparse_table()
+    return MergedNetImputer(n_estimators=4, random_state=0).fit(table), table, whole
+
+
+def test_other_properties_inform(fitted):
+    """Half the variance about the smooth mean is shared: it is taken from the other properties of the row."""
+    model, table, whole = fitted
+    filled, std = model.transform(table, return_std=True)
+    hidden = np.isnan(table)
+    np.testing.assert_array_equal(filled[~hidden], table[~hidden])
+    assert (std[~hidden] == 0).all()
+    assert (std[hidden] > 0).all()
+    some = hidden & (~np.isnan(table[:, 2:])).any(axis=1)[:, None]
+    assert np.sqrt(np.mean((filled - whole)[some] ** 2)) < 0.42  # 0.5 is what the descriptors leave over
+    cover = interval_coverage(whole[hidden], filled[hidden], std[hidden], levels=[0.9])
+    assert 0.7 < cover[0] < 0.98, cover
+
+
+def test_never_from_itself(fitted):
+    model, table, _ = fitted
+    i, j = np.argwhere(~np.isnan(table[:, 2:]))[0] + (0, 2)
+    changed = table[[i]].copy()
+    changed[0, j] += 3.0
+    before, after = model.predict_entries(table[[i]]), model.predict_entries(changed)
+    assert after[0, j] == pytest.approx(before[0, j], abs=1e-9)
+    assert np.abs(np.delete(after - before, j)).max() > 1e-3
+
+
+def test_a_row_does_not_depend_on_the_batch(fitted):
+    model, table, _ = fitted
+    one_by_one = np.vstack([model.transform(row[None]) for row in table[:20]])
+    np.testing.assert_allclose(one_by_one, model.transform(table)[:20], rtol=1e-9)
+
+
+def test_order_of_rows_and_threads_change_nothing(fitted):
+    model, table, _ = fitted
+    mixed = np.random.default_rng(1).permutation(len(table))
+    again = clone(model).set_params(n_jobs=2).fit(table[mixed])
+    np.testing.assert_array_equal(again.transform(table), model.transform(table))
+    np.testing.assert_array_equal(again.left_out_, model.left_out_[mixed])
+
+
+def test_pickle(fitted):
+    model, table, _ = fitted
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).transform(table), model.transform(table))
+
+
+def test_damping_reaches_the_same_fixed_point():
+    table, _ = sparse_table(60)
+    X, z = table[:, :2], (table[:, 2:] - np.nanmean(table[:, 2:], axis=0))
+    smoother = _Smoother(kernel(X, X, 1.0), 0.5, np.arange(60))
+    start = np.eye(3), np.zeros(3)
+    plain, damped = (
+        _iterate(z, smoother, None, 3.0, damping, start, np.zeros(z.shape), 2000, 1e-9) for damping in (1.0, 0.5)
+    )
+    assert plain[-1] < 1e-9
+    assert plain[-2] < damped[-2] < 2000
+    np.testing.assert_allclose(plain[4], damped[4], atol=1e-6)
+
+
+def test_left_out_is_the_normal_conditional():
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(4, 4))
+    S = A @ A.T + np.eye(4)
+    z = rng.normal(size=(6, 4))
+    z[rng.random(z.shape) < 0.3] = np.nan
+    error = rng.uniform(0, 1, z.shape)
+    joint = Joint(rng.normal(size=4), S, np.zeros((0, 0)), np.zeros((0, 4)), 0.0, 0.0, z[:0], 0, 0.0)
+    smooth = rng.normal(size=z.shape)
+    expected, variance = joint.left_out(z, smooth, error)
+    for i, j in np.ndindex(*z.shape):
+        use = [k for k in range(4) if k != j and not np.isnan(z[i, k])]
+        mean = joint.mean + smooth[i]
+        inverse = np.linalg.inv(S[np.ix_(use, use)] + np.diag(error[i, use] ** 2)) if use else np.zeros((0, 0))
+        assert expected[i, j] == pytest.approx(mean[j] + S[j, use] @ inverse @ (z[i, use] - mean[use]))
+        assert variance[i, j] == pytest.approx(S[j, j] - S[j, use] @ inverse @ S[use, j])
+
+
+def test_smooth_means_of_groups_left_out_are_refits_without_them():
+    """The block formula is exact: fill targets given, the group's rows removed, the ridge solved again."""
+    rng = np.random.default_rng(0)
+    X, y, groups = rng.normal(size=(20, 2)), rng.normal(size=(20, 3)), np.repeat(np.arange(5), 4)
+    K = kernel(X, X, 1.0)
+    smoother = _Smoother(K, 0.3, groups)
+    left = smoother.left_out(y, smoother.hat @ y)
+    for g in range(5):
+        out = groups == g
+        weight = np.linalg.solve(K[np.ix_(~out, ~out)] + 0.3 * np.eye(16), y[~out])
+        np.testing.assert_allclose(left[out], K[np.ix_(out, ~out)] @ weight, atol=1e-9)
+
+
+def test_expectation_maximisation_raises_the_likelihood():
+    """Without a prior the fixed point of a complete table is its covariance."""
+    z = np.random.default_rng(0).normal(size=(500, 3)) @ np.array([[1, 0.5, 0], [0, 1, 0.3], [0, 0, 1]])
+    (joint,) = fit_joint(z, np.zeros((500, 0)), np.arange(500), prior=1e-9, tol=1e-9, max_iter=500)
+    np.testing.assert_allclose(joint.covariance, np.cov(z.T, bias=True), atol=0.01)
+
+
+def test_data_frames_words_categories_and_bounds():
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["cast", "forged", "printed"], 90)
+    base = np.array([{"cast": 1.0, "forged": 2.0, "printed": 3.0}[k] for k in kind])
+    table = pd.DataFrame({"kind": kind, "a": base + 0.05 * rng.normal(size=90), "share": rng.uniform(0, 1, 90)})
+    table.loc[:9, "kind"] = None
+    table.loc[10:50, "share"] = np.nan
+    model = MergedNetImputer(bounds={"share": (0, 1)}, n_estimators=0).fit(table)
+    filled = model.transform(table)
+    assert list(filled.columns) == list(table.columns)
+    assert list(filled["kind"][:10]) == list(kind[:10])
+    assert filled["share"].between(0, 1).all()
+    with pytest.raises(ValueError, match=r"welded.*not seen in fit"):
+        model.transform(table.assign(kind="welded"))
+    numbers = table.drop(columns="kind")
+    frame = MergedNetImputer(n_estimators=0).set_output(transform="pandas").fit_transform(numbers)
+    assert list(frame.columns) == ["a", "share"]
+    assert frame.notna().all().all()
+
+
+def test_logarithms_are_chosen_by_the_data():
+    rng = np.random.default_rng(0)
+    assert is_better_as_logarithm(np.exp(3 * rng.normal(size=100)))
+    assert not is_better_as_logarithm(rng.uniform(1, 2, 100))
+    assert not is_better_as_logarithm(rng.normal(size=100))
+    X = np.column_stack([rng.normal(size=100), np.exp(3 * rng.normal(size=100))])
+    X[::3, 1] = np.nan
+    assert MergedNetImputer(n_estimators=0).fit(X).log_.tolist() == [False, True]
+    assert (MergedNetImputer(n_estimators=0).fit(X).transform(X)[:, 1] > 0).all()
+
+
+def test_inputs_restrict():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 100))
+    X = np.column_stack([a, b, a + b])
+    X[::2, 2] = np.nan
+    model = MergedNetImputer(inputs={2: [0]}).fit(X)
+    moved = X.copy()
+    moved[:, 1] += 1.0
+    np.testing.assert_array_equal(model.predict_entries(X)[:, 2], model.predict_entries(moved)[:, 2])
+    assert model.score(X) < 0.9
+    assert MergedNetImputer().fit(X).score(X) > 0.95
+
+
+def test_a_law_is_a_derived_column():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (60, 3))
+    X[:, 2] = np.sin(8 * X[:, 0]) * X[:, 1]
+    truth = X[:, 2].copy()
+    X[12:, 2] = np.nan
+    law = {"law": lambda table: np.sin(8 * table[:, 0]) * table[:, 1]}
+    left = [
+        np.mean((MergedNetImputer(derived=given, random_state=0).fit(X).transform(X)[12:, 2] - truth[12:]) ** 2)
+        for given in (None, law)
+    ]
+    assert left[1] < 0.3 * left[0]
+    with pytest.raises(ValueError, match=r"derived\['law'\] returned shape"):
+        MergedNetImputer(derived={"law": lambda table: table}).fit(X)
+
+
+def test_a_source_with_an_offset_helps():
+    """Six experiments and 126 simulations that lie 0.5 too high: better than without simulations or sources."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 3, 132)
+    real = np.arange(132) < 6
+    y = np.sin(2 * x) + np.where(real, 0.0, 0.5) + 0.02 * rng.normal(size=132)
+    ask = np.linspace(0.2, 2.8, 40)
+
+    def off(rows, columns, **options):
+        table = np.column_stack([x, ~real, y])[rows][:, columns]
+        query = np.column_stack([ask, np.zeros(40), np.full(40, np.nan)])[:, columns]
+        model = MergedNetImputer([len(columns) - 1], n_estimators=0, **options).fit(table)
+        return np.sqrt(np.mean((model.transform(query)[:, -1] - np.sin(2 * ask)) ** 2))
+
+    told = off(slice(None), [0, 1, 2], source=1)
+    print(told, off(slice(None), [0, 2]), off(real, [0, 2]))
+    assert told < 0.5 * off(slice(None), [0, 2])
+    assert told < off(real, [0, 2])
+
+
+def test_known_errors_count():
+    """Half of the entries are off by 1 and say so: the other column then tells more."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=200)
+    bad = np.arange(200) % 2 == 0
+    X = np.column_stack([truth + bad * rng.normal(size=200), truth + 0.1 * rng.normal(size=200)])
+    X[rng.random(200) < 0.3, 1] = np.nan
+    error = np.column_stack([np.where(bad, 1.0, 0.01), np.full(200, 0.1)])
+    told = MergedNetImputer([0, 1], n_estimators=0).fit(X, error=error)
+    plain = MergedNetImputer([0, 1], n_estimators=0).fit(X)
+    good = ~bad & ~np.isnan(X[:, 1])
+    assert np.std((told.left_out_[:, 1] - truth)[good]) < np.std((plain.left_out_[:, 1] - truth)[good])
+
+
+def test_wrong_entries_head_the_list():
+    table, _ = sparse_table(seed=3)
+    names = ["x1", "x2", "p", "q", "r"]
+    i = np.flatnonzero(~np.isnan(table[:, 2]) & ~np.isnan(table[:, 3]))[0]
+    table[i, 3] *= -10
+    model = MergedNetImputer(n_estimators=3, random_state=0).fit(pd.DataFrame(table, columns=names))
+    worst = model.outliers(3)[0]
+    assert (worst.row, worst.column, worst.value) == (i, "q", table[i, 3])
+    assert worst.score > 5
+    assert abs(worst.expected - table[i, 3] / -10) < 3 * worst.std
+    assert np.isnan(model.outlier_scores_[np.isnan(table)]).all()
+
+
+def test_in_a_pipeline():
+    table, whole = sparse_table(60)
+    model = make_pipeline(MergedNetImputer(n_estimators=0), MergedNetRegressor(n_nodes=1, random_state=0))
+    assert model.fit(table[:, :4], whole[:, 1]).score(table[:, :4], whole[:, 1]) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("X", "match"),
+    [
+        ([[1.0, np.nan], [2.0, np.nan]], "nothing observed in column"),
+        ([[1.0, np.inf], [2.0, 1.0]], "X: .*infinity"),
+        ([["a", 1.0], ["b", 2.0]], "X: could not convert"),
+    ],
+)
+def test_bad_tables(X, match):
+    with pytest.raises(ValueError, match=match):
+        MergedNetImputer().fit(X)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"properties": ["a"]}, "no column 'a'"),
+        ({"properties": "a"}, "properties='a' is not possible"),
+        ({"bounds": {0: (1, 0)}}, "low must be below high"),
+        ({"log": [0]}, "not positive"),
+        ({"inputs": {5: [0]}}, "inputs: 5 is no column"),
+        ({"damping": 0}, "damping=0 is not possible"),
+        ({"n_estimators": -1}, "n_estimators=-1"),
+    ],
+)
+def test_bad_parameters(options, match):
+    with pytest.raises(ValueError, match=match):
+        MergedNetImputer(**options).fit([[0.0, 1.0], [1.0, np.nan], [2.0, 2.0]])
+
+
+@pytest.mark.parametrize("error", [[-1.0, 0.0], [1.0], [[np.inf, 1.0]] * 3])
+def test_bad_errors(error):
+    with pytest.raises(ValueError, match="error must"):
+        MergedNetImputer().fit([[0.0, 1.0], [1.0, np.nan], [2.0, 2.0]], error=error)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.array([[1.0], [2.0], [np.nan]]),
+        np.array([[1.0, 2.0], [2.0, 3.0], [np.nan, np.nan]]),
+        np.array([[1.0, 5.0], [2.0, 5.0], [4.0, np.nan]]),
+        np.array([[1.0, 2.0]] * 4 + [[1.0, np.nan]]),
+        np.full((1, 3), 2.0),
+    ],
+    ids=["one column", "an empty row", "a constant column", "copies", "one row"],
+)
+def test_corners_are_filled(X):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        filled = MergedNetImputer().fit(X).transform(X)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])
+
+
+def test_a_column_that_was_never_missing(fitted):
+    model, table, _ = fitted
+    hidden = table.copy()
+    hidden[:, 0] = np.nan
+    assert np.isfinite(model.transform(hidden)).all()
