@@ -5,8 +5,8 @@
                              [--only SECTION ...] [--procs 2]
 
 Without --formulae only the talk's formulae are learned; without --tables that section is left out, without --plasticity
-the comparison of the crystal plasticity with trajectories of another solver. Times are compared
-within this run and on one thread: leave the machine to it.
+the comparisons with crystals of other solvers. Times are compared within this run and on one thread: leave the machine
+to it.
 """
 
 import os
@@ -23,6 +23,7 @@ from figures import HEADER  # noqa: E402
 SECTIONS = (
     *("activation", "speed", "memory", "orthogonal", "formulae", "tables"),
     *("forest_slopes", "forest_values", "forest_tables", "forest_speed", "crystal"),
+    *("plasticity_accuracy", "plasticity_speed", "plasticity_scaling"),
 )
 
 
@@ -32,7 +33,7 @@ def main():
     parser.add_argument("--peers-formulae", metavar="FILE.csv", help="what other models score on them")
     parser.add_argument("--tables", metavar="DIRECTORY", help="CSV files, the last column of each the target")
     parser.add_argument("--peers-tables", metavar="FILE.csv", help="what other models score on them")
-    parser.add_argument("--plasticity", metavar="DIRECTORY", help="neml_uniaxial_km.npz and neml_taylor_km.npz")
+    parser.add_argument("--plasticity", metavar="DIRECTORY", help="neml_*_km.npz, damask_taylor_dislotwin.npz")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--procs", type=int, default=1, help="processes for formulae, tables and errors of forests")
     arguments = parser.parse_args()
@@ -43,6 +44,7 @@ def main():
         "forest_slopes": (arguments.procs,),
         "forest_values": (arguments.procs,),
         "crystal": (arguments.plasticity,),
+        "plasticity_accuracy": (arguments.plasticity,),
     }
     print(HEADER)
     for section in arguments.only:

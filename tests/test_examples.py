@@ -1,4 +1,4 @@
-"""The examples: tables of the user's own, good and bad, the talk's single nodes, and its forest."""
+"""The examples: tables of the user's own, good and bad, the talk's single nodes, and its forest and wire."""
 
 import os
 import subprocess
@@ -15,7 +15,10 @@ import logarithms  # noqa: E402
 import nodes  # noqa: E402
 import partition  # noqa: E402
 import plot_forest_gradients  # noqa: E402
+import plot_forging  # noqa: E402
 import plot_laws  # noqa: E402
+import plot_nanowire  # noqa: E402
+import triangle  # noqa: E402
 from common import nrmse  # noqa: E402
 from read_table import read_table  # noqa: E402
 
@@ -251,3 +254,35 @@ def test_the_leaves_that_are_drawn_fill_the_square(tmp_path):
     inside = ((X[:, None] > boxes[:, 0]) & (X[:, None] <= boxes[:, 1])).all(axis=2)
     assert (inside.sum(axis=1) == 1).all()
     assert len(np.unique(np.column_stack([inside.argmax(axis=1), tree.apply(X)[:, 0]]), axis=0)) == 9
+
+
+@pytest.mark.filterwarnings("ignore:.*grains left the states of the training")  # forty crystals leave gaps
+def test_the_propagator_follows_the_wire_where_a_forest_does_not(tmp_path, capsys):
+    plot_nanowire.main(["--out", str(tmp_path), "--train", "40", "--test", "5"])
+    lines = capsys.readouterr().out.splitlines()
+    forest, ours = (next(line for line in lines if name in line).split() for name in ("random forest", "propagator"))
+    stress = [float(words[words.index("stress") + 1].rstrip("%,")) for words in (forest, ours)]
+    turned = [float(words[words.index("lattice") + 1]) for words in (forest, ours)]
+    assert stress[1] < 2 < stress[0]
+    assert turned[1] < 0.5 < turned[0]
+    assert 10_000 < (tmp_path / "nanowire.png").stat().st_size < 300_000
+
+
+@pytest.mark.filterwarnings("ignore:.*grains left the states of the training")
+def test_the_propagator_follows_a_forged_polycrystal(tmp_path, capsys):
+    plot_forging.main(["--out", str(tmp_path), "--train", "40", "--grains", "40"])
+    words = capsys.readouterr().out.split()
+    assert float(words[words.index("error") + 1].rstrip("%")) < 5
+    assert float(words[words.index("degrees") - 1]) < 1
+    assert 10_000 < (tmp_path / "forging.png").stat().st_size < 300_000
+
+
+def test_the_triangle_holds_every_axis_once():
+    corners = triangle.project([[0.0, 0.0, 0.0], [0.0, np.pi / 4, 0.0], [0.0, np.arccos(1 / np.sqrt(3)), np.pi / 4]])
+    expected = [[0, 0], [np.sqrt(2) - 1, 0], [(np.sqrt(3) - 1) / 2] * 2]
+    np.testing.assert_allclose(corners, expected, atol=1e-12)
+    angles = np.random.default_rng(0).uniform(0, 6, (1000, 3))
+    x, y = triangle.project(angles).T
+    assert (y >= 0).all() and (y <= x).all() and (x <= np.sqrt(2) - 1).all()
+    turned = triangle.project(angles + np.array([0, 0, np.pi / 2]))
+    np.testing.assert_allclose(turned, np.column_stack([x, y]), atol=1e-12)
