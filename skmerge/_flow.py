@@ -100,8 +100,14 @@ def assemble(quaternion, root, stress, last_stress, rates, h, group, axis):
 
 
 def elastic_slopes(steps):
-    """The steepest step of every trajectory: its row, its slope; and whether the record resolves the knee."""
-    order = np.lexsort((-steps.slope, steps.group))
+    """The steepest step of every trajectory: its row, its slope; and whether the record resolves the knee.
+
+    Steps that begin under stress against the direction of straining are left out: right after a reversal the crystal
+    still flows backwards, and the slope is up to twice the modulus.
+    """
+    loaded = steps.sign * (2 * steps.stress - steps.last_stress) >= -1e-6 * np.abs(steps.last_stress)
+    loaded |= np.bincount(steps.group, loaded)[steps.group] == 0
+    order = np.lexsort((-np.where(loaded, steps.slope, -np.inf), steps.group))
     first = np.r_[True, np.diff(steps.group[order]) != 0]
     best = order[first]
     second = np.flatnonzero(first) + 1
