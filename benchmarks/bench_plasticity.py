@@ -241,7 +241,7 @@ def speed():
     words = f"heun; euler {1e6 * euler:.2f}; load of the machine {load_average:.1f}"
     yield Figure(section, "microseconds per grain and step, 10^5 grains", 1e6 * step, ("<=", 1.2), words)
     yield Figure(section, "one grain through the C function, microseconds", *single(model))
-    forest, rows = raw_forest(own_crystals(100), STRAIN), out[10]
+    forest, rows = raw_forest(own_crystals(), STRAIN), out[-1]
     trees = least(lambda: forest.predict(rows), 1) / len(rows)
     yield Figure(section, "RandomForest.predict of 50 trees / ours, per grain and step", trees / step, None,
                  f"{1e6 * trees:.0f} microseconds")  # fmt: skip

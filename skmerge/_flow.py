@@ -176,9 +176,11 @@ def path_slopes(steps, rows, values):
 # --- splines
 
 
-def grid_of(root):
+def grid_of(steps):
     """Low and step of the axis, low and step of sqrt(rho), its least and greatest value."""
-    low, high = root.min(), root.max()
+    half = steps.storage * steps.length / 2
+    ends = np.r_[steps.features[:, 2] - half, steps.features[:, 2] + half]
+    low, high = ends.min() * (1 - 1e-6), ends.max() * (1 + 1e-6)  # what is recorded may be rounded
     spread = max(high - low, 1e-3 * high)
     axis_step = (1 + 2 * MARGIN) / (N_AXIS - 3)
     return np.array([-MARGIN, axis_step, low, spread / (N_DENSITY - 3), low, high])
@@ -268,19 +270,22 @@ def condense(steps, rows, values, modulus_rows, modulus, grid, guess):
     index, features = images(steps.features[modulus_rows])
     matrix = basis(features, grid, density=False)
     stiffness = smooth(matrix, modulus[index][:, None], np.ones(len(index)), density=False)
-    table[..., 5] = stiffness.reshape(N_AXIS, N_AXIS, 1)
+    table[..., 5] = np.maximum(stiffness, modulus.min() / 2).reshape(N_AXIS, N_AXIS, 1)
     return table, reached.astype(np.uint8)
 
 
-def knee_exponent(steps, modulus, table, grid):
+def knee_exponent(steps, modulus, tables, grid):
     """n of p = x^n, x the stress at the end of a step over the flow stress; KNEE where no step is in it."""
     plastic = 1.0 - steps.slope / modulus
     rows = np.flatnonzero((plastic > 0.05) & (plastic < 0.95) & (steps.sign * steps.stress > 0))
     if len(rows) < 5:
         return KNEE
-    flow = basis(steps.features[rows], grid) @ table[..., 0].ravel()
-    x = steps.sign[rows] * steps.last_stress[rows] / flow
-    usable = (x > 0.3) & (x < 0.995)
+    values = basis(steps.features[rows], grid)
+    flow = np.zeros(len(rows))
+    for sign, table in tables.items():
+        flow = np.where(steps.sign[rows] == sign, values @ table[..., 0].ravel(), flow)
+    x = steps.sign[rows] * steps.last_stress[rows] / np.where(flow > 0, flow, 1.0)
+    usable = (x > 0.3) & (x < 0.995) & (flow > 0)
     if usable.sum() < 5:
         return KNEE
     return float(np.clip(np.median(np.log(plastic[rows][usable]) / np.log(x[usable])), 3.0, 100.0))

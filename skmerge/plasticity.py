@@ -232,11 +232,12 @@ class PlasticityPropagator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             stiff = np.full(len(stiff), steps.slope.max())
         self._say(f"{len(steps.slope)} steps of {n_trajectories} trajectories")
         modulus = stiff[np.searchsorted(steps.group[best], steps.group)]
-        grid = _flow.grid_of(steps.features[:, 2])
+        grid = _flow.grid_of(steps)
         parts = {sign: self._part(steps, sign, best, stiff, modulus, grid) for sign in np.unique(steps.sign)}
         exponent = _flow.KNEE
         if resolved:
-            exponent = _flow.knee_exponent(steps, modulus, parts[max(parts)][0], grid)
+            tables = {sign: part[0] for sign, part in parts.items()}
+            exponent = _flow.knee_exponent(steps, modulus, tables, grid)
             self._say(f"exponent of the knee {exponent:.1f}")
         self.exponent_, self.grid_ = exponent, grid
         self.table_ = np.stack([parts[sign][0] for sign in sorted(parts)])
