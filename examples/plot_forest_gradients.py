@@ -19,19 +19,19 @@ from sklearn.ensemble import RandomForestRegressor
 from skmerge import GradientForestRegressor, MergedNetRegressor
 
 
-def tree(order, **parameters):
-    return GradientForestRegressor(1, order=order, bootstrap=False, random_state=0, **parameters)
+def forest(order, **parameters):
+    return GradientForestRegressor(10, order=order, bootstrap=False, random_state=0, **parameters)
 
 
 def parabola(out):
     X = np.arange(4.0)[:, None]
     y, dydx = X[:, 0] ** 2, 2 * X
-    constants, lines = tree(0, max_leaf_nodes=2).fit(X, y), tree(1, min_samples_leaf=2).fit(X, y)
+    constants, lines = forest(0, max_leaf_nodes=2).fit(X, y), forest(1, min_samples_leaf=2).fit(X, y)
     models = (
         ("random forest", RandomForestRegressor(random_state=0).fit(X, y), ORANGE, "-"),
         ("net of one node", MergedNetRegressor(2, simplify=False, random_state=0).fit(X, y), GREEN, "-"),
-        ("gradient tree, slopes estimated", lines, VERMILLION, "--"),
-        ("gradient tree, slopes known", tree(2).fit(X, y, dydx), BLUE, "-"),
+        ("gradient forest, slopes estimated", lines, VERMILLION, "--"),
+        ("gradient forest, slopes known", forest(2).fit(X, y, dydx), BLUE, "-"),
     )
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.2), sharey=True, layout="constrained")
     print("1. The parabola at x = 0, 1, 2, 3")
