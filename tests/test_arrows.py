@@ -14,7 +14,7 @@ LEVELS = [
     {"_objective", "_progress", "_validation", "_notation", "metrics", "activation", "datasets", "_joint"},
     {"_selection", "_committee", "_uncertainty", "_tree", "_orientation", "_missing", "_columns"},
     {"_training", "_formula", "_grower"},
-    {"net", "_mixture", "crystal", "_flow"},
+    {"net", "_mixture", "crystal", "_flow", "trajectories"},
     {"forest"},
     {"_stack", "plasticity"},
     {"table"},
