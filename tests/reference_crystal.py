@@ -4,7 +4,8 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.spatial.transform import Rotation
 
-from skmerge.crystal import AXES, DIRECTIONS, NORMALS
+from skmerge._orientation import AXES
+from skmerge.crystal import DIRECTIONS, NORMALS
 
 
 def systems():
