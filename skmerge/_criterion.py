@@ -1,0 +1,102 @@
+"""What an input is worth: the probability of all targets, and how far goals are reached."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skmerge._probability import log_box, log_interval
+
+FINE = 4096  # points for a probability that is reported
+WORSE = 1e6  # added to the loss for a target of an exact property that is missed
+SPAN = 30.0  # spreads to either side within which the level of a goal is sought
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """Targets on properties whose errors are jointly normal.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (m,)
+        Targets, infinite where open.
+    goal : ndarray of shape (m,)
+        1 to maximise, -1 to minimise, otherwise 0.
+    factor : ndarray or None
+        Cholesky factor of the correlations of the properties with a target or goal.
+    confidence : float
+    middle, spread : ndarray of shape (m,)
+        Of the properties over the feasible inputs.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    goal: np.ndarray
+    factor: np.ndarray | None
+    confidence: float
+    middle: np.ndarray | float = 0.0
+    spread: np.ndarray | float = 1.0
+
+    @property
+    def bounded(self):
+        """Properties that take part."""
+        return np.flatnonzero(np.isfinite(self.low) | np.isfinite(self.high) | (self.goal != 0))
+
+    def limits(self, mean, std, low, high, optimism=0.0):
+        """Limits in standard deviations, and by how much exact properties miss theirs, in spreads."""
+        exact = std <= 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lower = np.where(exact, -np.inf, (low - mean) / np.where(exact, 1.0, std) - optimism)
+            upper = np.where(exact, np.inf, (high - mean) / np.where(exact, 1.0, std) + optimism)
+            missed = np.where(exact, np.maximum(np.maximum(low - mean, mean - high), 0.0), 0.0)
+        return lower, upper, missed / self.spread
+
+    def log_probability(self, mean, std, low, high, n_points=128, optimism=0.0):
+        """(log of the probability, by how much exact properties miss their targets), row by row."""
+        at = self.bounded
+        lower, upper, missed = self.limits(mean, std, low, high, optimism)
+        return log_box(lower[:, at], upper[:, at], self.factor, n_points), missed.sum(axis=1)
+
+    def loss(self, mean, std, rough=False, without=(), only=None, optimism=0.0, n_points=128):
+        """What a search lowers: minus log of the probability; beyond ``confidence`` minus the level of the goals.
+
+        ``rough``: as if errors were independent; ``without``, ``only``: some of the targets; ``optimism``: standard
+        deviations by which all predictions err to the good side.
+        """
+        if rough and self.factor is not None:
+            return replace(self, factor=None).loss(mean, std, False, without, only, optimism)
+        low, high, goals = self.low.copy(), self.high.copy(), self.goal != 0
+        for j in range(len(low)):
+            if j in without or only not in (None, j):
+                low[j], high[j], goals[j] = -np.inf, np.inf, False
+        log_p, missed = self.log_probability(mean, std, low, high, n_points, optimism)
+        loss = np.minimum(-log_p, 0.9 * WORSE)
+        reached = (missed == 0) & (log_p >= np.log(self.confidence))
+        if goals.any():
+            loss += SPAN
+            loss[reached] = -self._level(mean[reached], std[reached], low, high, goals, optimism)
+        return loss + np.where(missed > 0, WORSE * (1 + missed), 0.0)
+
+    def _level(self, mean, std, low, high, goals, optimism):
+        """Spreads above the average of all goals that are reached, with all targets, with the asked confidence."""
+        sign = self.goal[goals]
+        value = sign * (mean[:, goals] - self.middle[goals]) / self.spread[goals]
+        reach = (8.0 + optimism) * std[:, goals] / self.spread[goals]
+        below, above = (value - reach).min(axis=1), (value + reach).min(axis=1)
+        for _ in range(40 if reach.any() else 0):
+            level = (below + above) / 2
+            aim = self.middle[goals] + sign * level[:, None] * self.spread[goals]
+            lower, upper = np.tile(low, (len(mean), 1)), np.tile(high, (len(mean), 1))
+            lower[:, goals] = np.where(sign > 0, aim, -np.inf)
+            upper[:, goals] = np.where(sign < 0, aim, np.inf)
+            log_p, missed = self.log_probability(mean, std, lower, upper, 32, optimism)
+            holds = (missed == 0) & (log_p >= np.log(self.confidence))
+            below, above = np.where(holds, level, below), np.where(holds, above, level)
+        return np.clip(below, -SPAN, SPAN)
+
+    def probabilities(self, mean, std):
+        """Of all targets together and of each; goals are no targets."""
+        log_p, missed = self.log_probability(mean, std, self.low, self.high, FINE)
+        lower, upper, wrong = self.limits(mean, std, self.low, self.high)
+        each = np.where(wrong > 0, 0.0, np.exp(log_interval(lower, upper)))
+        each[:, ~(np.isfinite(self.low) | np.isfinite(self.high))] = np.nan
+        return np.where(missed > 0, 0.0, np.exp(log_p)), each

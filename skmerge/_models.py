@@ -1,0 +1,239 @@
+"""What a Designer optimises: fitted models, imputers and plain functions as one function of the inputs."""
+
+import importlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+
+@dataclass(frozen=True)
+class Part:
+    """One model and the properties it predicts; ``columns``: which inputs it takes, and their names if it knows any."""
+
+    model: object
+    names: tuple
+    columns: np.ndarray
+    features: list | None
+
+    @property
+    def title(self):
+        return " and ".join(map(repr, self.names)) or type(self.model).__name__
+
+    def predict(self, X):
+        """(mean, std), each (n, n_properties) or (n,), as the model gives them; std 0 for an exact function."""
+        rows = X[:, self.columns]
+        if not isinstance(self.model, BaseEstimator) and not hasattr(self.model, "predict"):
+            value = self.model(X.copy())
+            return value if isinstance(value, tuple) else (value, np.zeros_like(np.asarray(value, float)))
+        if hasattr(self.model, "predict"):
+            return self.model.predict(_framed(rows, self.features), return_std=True)
+        # An imputer: a table whose properties are missing.
+        known = getattr(self.model, "feature_names_in_", None)
+        known = [f"x{j}" for j in range(self.model.n_features_in_)] if known is None else list(known)
+        table = np.full((len(X), len(known)), np.nan)
+        table[:, [known.index(name) for name in self.features]] = rows
+        named = known if hasattr(self.model, "feature_names_in_") else None
+        filled, std = self.model.transform(_framed(table, named), return_std=True)
+        at = [known.index(name) for name in self.names]
+        return np.asarray(filled, float)[:, at], np.asarray(std, float)[:, at]
+
+
+def _framed(rows, names):
+    """A data frame if the model was fitted with names, so that it need not warn of their absence."""
+    if names is None:
+        return rows
+    for library in ("pandas", "polars"):
+        try:
+            DataFrame = importlib.import_module(library).DataFrame
+        except ImportError:
+            continue
+        return DataFrame(dict(zip(names, rows.T, strict=True)))
+    return rows
+
+
+class Models:
+    """Models as one function.
+
+    Parameters
+    ----------
+    model : see Designer
+    inputs : list of str or None
+    wanted : list
+        Properties that targets name.
+    n_jobs : int or None
+    """
+
+    def __init__(self, model, inputs, wanted, n_jobs):
+        self.n_jobs = n_jobs
+        pairs = _pairs(model)
+        for names, part in pairs:
+            _check_model(names, part)
+        features = [_features(names, part) for names, part in pairs]
+        if inputs is None:
+            known = [name for names in features if isinstance(names, list) for name in names]
+            width = max((f for f in features if isinstance(f, int)), default=None)
+            if not known and width is None:
+                raise ValueError("inputs=None, but no model knows its inputs; give their names, inputs=[...].")
+            inputs = list(dict.fromkeys(known)) or [f"x{j}" for j in range(width)]
+        self.inputs = inputs
+        self.parts, self.names = [], []
+        for (names, part), own in zip(pairs, features, strict=True):
+            columns = np.arange(len(inputs))
+            if isinstance(own, list):
+                own = [name for name in own if name in inputs or hasattr(part, "predict")]
+                missing = [name for name in own if name not in inputs]
+                if missing:
+                    raise ValueError(f"inputs lacks {missing}, which the model of {_title(names, part)} was fitted to.")
+                columns = np.array([inputs.index(name) for name in own])
+            elif own is not None and own != len(inputs):
+                raise ValueError(
+                    f"the model of {_title(names, part)} was fitted to {own} features, but there are {len(inputs)} "
+                    f"inputs {inputs}; fit it to a data frame, whose names tell which of them, or to all."
+                )
+            part = Part(part, (), columns, own if isinstance(own, list) else None)
+            if names is None:
+                names = self._default_names(part, wanted, len(pairs))
+            names = names if isinstance(names, tuple) else (names,)
+            self.parts.append(replace(part, names=names))
+            self.names += names
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"model: properties {self.names} occur more than once; give each its own name.")
+
+    def _default_names(self, part, wanted, n_models):
+        """Names of what a model without a name predicts: those of its y, the only target's, or numbers."""
+        count = 1
+        if hasattr(part.model, "predict"):  # its first prediction tells
+            low, high = self.range_of(part)
+            X = np.zeros((1, len(self.inputs)))
+            X[0, part.columns] = np.where(np.isfinite(low + high), low / 2 + high / 2, 0.0)
+            count = np.asarray(_call(part, X, part.title)[0]).size
+        known = getattr(part.model, "target_names_in_", None)
+        if known is not None and len(known) == count:
+            return tuple(map(str, known))
+        if count == 1 and n_models == 1 and len(wanted) == 1:
+            return tuple(wanted)
+        return tuple(range(len(self.names), len(self.names) + count))
+
+    def range_of(self, part):
+        """Where the model was trained, if it says so."""
+        model = part.model
+        if hasattr(model, "x_min_") and hasattr(model, "x_max_"):
+            return np.asarray(model.x_min_, float), np.asarray(model.x_max_, float)
+        if hasattr(model, "X_train_"):
+            rows = np.asarray(model.X_train_, float)
+            return rows.min(axis=0), rows.max(axis=0)
+        unknown = np.full(len(part.columns), np.nan)
+        return unknown, unknown
+
+    def bounds(self):
+        """(low, high) of the inputs over which every model that says so was trained; NaN where none does."""
+        low, high = np.full((2, len(self.inputs)), np.nan)
+        for part in self.parts:
+            least, most = self.range_of(part)
+            if len(least) == len(part.columns):
+                low[part.columns] = np.fmax(low[part.columns], least)
+                high[part.columns] = np.fmin(high[part.columns], most)
+        return low, high
+
+    def predict(self, X):
+        """Mean and standard deviation, each (n, n_properties), of all models, whatever thread each runs in."""
+        if effective_n_jobs(self.n_jobs) == 1 or len(self.parts) == 1:
+            results = [_call(part, X, part.title) for part in self.parts]
+        else:
+            pool = Parallel(n_jobs=self.n_jobs, prefer="threads")
+            results = pool(delayed(_call)(part, X, part.title) for part in self.parts)
+        columns = []
+        for part, result in zip(self.parts, results, strict=True):
+            mean, std = (np.asarray(array, float) for array in result)
+            if mean.size != len(X) * len(part.names) or std.size != mean.size or len(mean) != len(X):
+                raise ValueError(
+                    f"the model of {part.title} returned shapes {mean.shape} and {std.shape} for {len(X)} rows; "
+                    f"{len(X)} x {len(part.names)} values and standard deviations are needed."
+                )
+            mean, std = mean.reshape(len(X), -1), std.reshape(len(X), -1)
+            if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std >= 0).all()):
+                bad = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std) & (std >= 0)).all(axis=1))[0]
+                row = dict(zip(self.inputs, X[bad].tolist(), strict=True))
+                raise ValueError(
+                    f"the model of {part.title} returned {mean[bad].tolist()} with std {std[bad].tolist()} for {row}; "
+                    "both must be finite and std not negative: keep bounds to where it is defined."
+                )
+            columns.append((mean, std))
+        return np.hstack([mean for mean, _ in columns]), np.hstack([std for _, std in columns])
+
+
+def _title(names, part):
+    names = () if names is None else names if isinstance(names, tuple) else (names,)
+    return " and ".join(map(repr, names)) or type(part).__name__
+
+
+def _call(part, X, title):
+    try:
+        result = part.predict(X)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise TypeError("it returned no pair of values and standard deviations")
+        return result
+    except TypeError as error:
+        if hasattr(part.model, "predict"):
+            raise TypeError(
+                f"the model of {title} failed in predict(X, return_std=True): {error}. Give a regressor that knows "
+                "its standard deviation, or a function of X that returns (value, std)."
+            ) from error
+        raise TypeError(f"the function of {title} failed for X of shape {X.shape}: {error}") from error
+
+
+def _pairs(model):
+    """[(names or None, model)]."""
+    if isinstance(model, dict):
+        pairs = list(model.items())
+        for names, _ in pairs:
+            if not isinstance(names, str) and not (
+                isinstance(names, tuple) and names and all(isinstance(name, str) for name in names)
+            ):
+                raise TypeError(f"model has the key {names!r}; give the name of a property or a tuple of names.")
+    else:
+        pairs = [(None, part) for part in (model if isinstance(model, (list, tuple)) else [model])]
+    if not pairs:
+        raise ValueError("model is empty; give at least one fitted model.")
+    return pairs
+
+
+def _check_model(names, model):
+    title = _title(names, model)
+    if isinstance(model, type) or not (
+        callable(model) or hasattr(model, "predict") or (hasattr(model, "transform") and names is not None)
+    ):
+        raise TypeError(f"the model of {title} is {model!r}; give a fitted regressor or a function of X.")
+    if isinstance(model, BaseEstimator):
+        try:
+            check_is_fitted(model)
+            fitted = get_tags(model).requires_fit or any(name.endswith("_") for name in vars(model))
+        except NotFittedError:
+            fitted = False
+        if not fitted:  # kriging, too, which would predict its prior
+            raise NotFittedError(f"the model of {title} is not fitted: call its fit(X, y) first.")
+
+
+def _features(names, model):
+    """Names of a model's features, their number, or None if it does not say; of an imputer all but its properties."""
+    known = getattr(model, "feature_names_in_", None)
+    count = getattr(model, "n_features_in_", None)
+    if hasattr(model, "transform") and not hasattr(model, "predict"):
+        known = [f"x{j}" for j in range(count)] if known is None else list(map(str, known))
+        own = names if isinstance(names, tuple) else (names,)
+        missing = [name for name in own if name not in known]
+        if missing:
+            raise ValueError(f"model: the imputer knows no column {missing}; its columns are {known}.")
+        return [name for name in known if name not in own]
+    return list(map(str, known)) if known is not None else count
+
+
+def knows_inputs(model):
+    """Whether one of the models says how many inputs it takes."""
+    parts = model.values() if isinstance(model, dict) else model if isinstance(model, (list, tuple)) else [model]
+    return any(hasattr(part, "n_features_in_") for part in parts)

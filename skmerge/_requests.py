@@ -1,0 +1,195 @@
+"""What a user wants, read into arrays: targets, the set of possible inputs, correlations."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.optimize import LinearConstraint
+
+from skmerge._feasible import Feasible
+from skmerge._probability import error_correlation
+from skmerge._validation import naming
+
+WORDS = {"maximise": 1.0, "maximize": 1.0, "minimise": -1.0, "minimize": -1.0}
+
+
+def _range(value, argument, otherwise="", finite=False):
+    """(low, high), None leaving a side open."""
+    if isinstance(value, (str, bytes)) or not np.iterable(value) or len(value := tuple(value)) != 2:
+        raise ValueError(f"{argument}={value!r} is not possible: give (low, high){otherwise}.")
+    ends = [default if end is None else end for end, default in zip(value, (-np.inf, np.inf), strict=True)]
+    if not all(isinstance(end, Real) for end in ends) or np.isnan(ends).any() or ends[0] > ends[1]:
+        raise ValueError(f"{argument}={value!r} is not possible: give two numbers in rising order, or None.")
+    if finite and not np.isfinite(ends).all():
+        raise ValueError(f"{argument}={value!r} is not possible: give two finite numbers.")
+    if ends == [-np.inf, np.inf] or ends[0] == np.inf or ends[1] == -np.inf:
+        raise ValueError(f"{argument}={value!r} limits nothing or everything: give at least one finite number.")
+    return float(ends[0]), float(ends[1])
+
+
+def input_number(inputs, name, argument):
+    if isinstance(name, Integral) and not isinstance(name, bool) and 0 <= name < len(inputs):
+        return int(name)
+    if name not in inputs:
+        raise ValueError(f"{argument} names the input {name!r}, which there is not; there are {inputs}.")
+    return inputs.index(name)
+
+
+def read_targets(targets, properties):
+    """(low, high, goal), each of shape (n_properties,)."""
+    m = len(properties)
+    low, high, goal = np.full(m, -np.inf), np.full(m, np.inf), np.zeros(m)
+    for name, target in targets.items():
+        if name not in properties:
+            raise ValueError(f"targets names {name!r}, which no model predicts; there are {properties}.")
+        j = properties.index(name)
+        if isinstance(target, str) and target in WORDS:
+            goal[j] = WORDS[target]
+        else:
+            low[j], high[j] = _range(target, f"targets[{name!r}]", ', "maximise" or "minimise"')
+    return low, high, goal
+
+
+def read_space(inputs, ranges, bounds, components, total, max_nonzero, fixed, integer, constraints):
+    """The set of possible inputs; raise if there are none."""
+    d = len(inputs)
+    low, high = (end.copy() for end in ranges)
+    if bounds is not None:
+        if not isinstance(bounds, dict):
+            if len(bounds) != d:
+                raise ValueError(f"bounds has {len(bounds)} pairs, but there are {d} inputs {inputs}.")
+            bounds = dict(enumerate(bounds))
+        for name, pair in bounds.items():
+            j = input_number(inputs, name, "bounds")
+            low[j], high[j] = _range(pair, f"bounds[{name!r}]", finite=True)
+    for name, value in (fixed or {}).items():
+        j = input_number(inputs, name, "fixed")
+        if not isinstance(value, Real) or not np.isfinite(value):
+            raise ValueError(f"fixed[{name!r}]={value!r} is not possible: give a finite number.")
+        if bounds is not None and (name in bounds or j in bounds) and not low[j] <= value <= high[j]:
+            raise ValueError(f"fixed[{name!r}]={value:g} contradicts bounds, {low[j]:g} to {high[j]:g}.")
+        low[j] = high[j] = value
+    unknown = [name for name, a, b in zip(inputs, low, high, strict=True) if not np.isfinite(a + b)]
+    if unknown:
+        raise ValueError(f"bounds of {unknown} are missing, and no model knows its training range; give them.")
+    crossed = [name for name, a, b in zip(inputs, low, high, strict=True) if a > b]
+    if crossed:
+        raise ValueError(f"bounds of {crossed}: the models were trained on ranges that do not overlap; give them.")
+    whole, component = np.zeros(d, bool), np.full(d, components is None)
+    whole[[input_number(inputs, name, "integer") for name in integer]] = True
+    component[[input_number(inputs, name, "components") for name in components or ()]] = True
+    for j in np.flatnonzero(whole):
+        if np.ceil(low[j]) > np.floor(high[j]):
+            raise ValueError(f"integer: no whole number lies in the bounds of {inputs[j]!r}, {low[j]:g} to "
+                             f"{high[j]:g}.")  # fmt: skip
+    rows = []
+    if total is not None:
+        if not isinstance(total, Real) or not np.isfinite(total):
+            raise ValueError(f"total={total!r} is not possible: give a finite number, for instance 1 or 100.")
+        rows.append((component.astype(float), float(total), float(total), f"total={total:g}"))
+    if max_nonzero is not None:
+        if not isinstance(max_nonzero, Integral) or max_nonzero < 1:
+            raise ValueError(f"max_nonzero={max_nonzero!r} is not possible: give an integer of at least 1.")
+        needed = [inputs[j] for j in np.flatnonzero(component & ((low > 0) | (high < 0)))]
+        if len(needed) > max_nonzero:
+            raise ValueError(f"max_nonzero={max_nonzero} contradicts bounds and fixed, by which {needed} differ "
+                             "from zero.")  # fmt: skip
+        max_nonzero = None if max_nonzero >= component.sum() else int(max_nonzero)
+    if isinstance(constraints, LinearConstraint) or (
+        isinstance(constraints, tuple) and len(constraints) == 2 and isinstance(constraints[0], dict)
+    ):
+        constraints = [constraints]
+    for i, constraint in enumerate(constraints):
+        rows += _read_constraint(inputs, constraint, f"constraints[{i}]")
+    matrix = np.array([row[0] for row in rows]).reshape(-1, d)
+    least, most = (np.array([row[k] for row in rows]) for k in (1, 2))
+    space = Feasible(low, high, whole, component, max_nonzero, matrix, least, most, tuple(row[3] for row in rows))
+    if space.solve() is None:
+        blamed = space.contradiction()
+        given = f"bounds, {', '.join(space.words)}" + (f", max_nonzero={max_nonzero}" if max_nonzero else "")
+        raise ValueError(
+            f"no input satisfies {given}{', integer' if whole.any() else ''} and fixed together"
+            + _reachable_total(space, total)
+            + (f"; without {' or without '.join(blamed)} there are some." if blamed else "; loosen the bounds.")
+        )
+    return space.tightened()
+
+
+def _reachable_total(space, total):
+    if total is None:
+        return ""
+    low, high = (np.sort(bound[space.component])[::-1] for bound in (space.low, space.high))
+    k = len(high) if space.max_nonzero is None else space.max_nonzero
+    return f": the components add up to between {low.sum():g} and {high[:k].sum():g}"
+
+
+def _read_constraint(inputs, constraint, argument):
+    if isinstance(constraint, LinearConstraint):
+        A = np.atleast_2d(np.asarray(constraint.A, float))
+        if A.shape[1] != len(inputs):
+            raise ValueError(f"{argument} is over {A.shape[1]} inputs, but there are {len(inputs)}.")
+        ends = [np.broadcast_to(np.asarray(end, float), len(A)) for end in (constraint.lb, constraint.ub)]
+    else:
+        if not (isinstance(constraint, tuple) and len(constraint) == 2 and isinstance(constraint[0], dict)):
+            raise TypeError(
+                f"{argument} is {constraint!r}; give ({{input: coefficient}}, (low, high)) or a LinearConstraint."
+            )
+        A = np.zeros((1, len(inputs)))
+        for name, value in constraint[0].items():
+            if not isinstance(value, Real):
+                raise ValueError(f"{argument}: the coefficient of {name!r} is {value!r}; give a number.")
+            A[0, input_number(inputs, name, argument)] = value
+        ends = [[end] for end in _range(constraint[1], argument)]
+    if not np.isfinite(A).all() or np.isnan(ends).any() or np.greater(*ends).any():
+        raise ValueError(f"{argument} needs finite coefficients, and limits in rising order without NaN.")
+    return [(row, low, high, argument) for row, low, high in zip(A, *ends, strict=True)]
+
+
+def read_correlation(models, correlation, y):
+    m = len(models.names)
+    if correlation is None:
+        return np.eye(m) if y is None else _residual_correlation(models, y)
+    if isinstance(correlation, dict):
+        pairs, correlation = correlation, np.eye(m)
+        for pair, value in pairs.items():
+            if not (isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(models.names)):
+                raise ValueError(f"correlation has the key {pair!r}; give a pair of {models.names}.")
+            i, j = (models.names.index(name) for name in pair)
+            correlation[i, j] = correlation[j, i] = value
+    with naming("correlation"):
+        R = np.array(correlation, float)
+    if R.shape != (m, m) or not np.isfinite(R).all():
+        raise ValueError(f"correlation must be {m} x {m} finite numbers, one for each of {models.names}.")
+    if not (np.allclose(R, R.T, atol=1e-8) and np.allclose(np.diag(R), 1.0, atol=1e-8)):
+        raise ValueError("correlation must be symmetric, with ones on the diagonal.")
+    if np.linalg.eigvalsh(R).min() < 1e-10:
+        raise ValueError("correlation must be positive definite: some of these correlations contradict others.")
+    return R
+
+
+def _residual_correlation(models, y):
+    m, names = len(models.names), getattr(y, "columns", None)
+    if names is not None:
+        columns = [np.asarray(y[name], float) if name in list(names) else None for name in models.names]
+    else:
+        table = np.asarray(y, float)
+        table = table.reshape(len(table), -1)
+        if table.shape[1] != m:
+            raise ValueError(f"y has {table.shape[1]} columns, but there are {m} properties {models.names}.")
+        columns = list(table.T)
+    n = next((len(column) for column in columns if column is not None), 0)
+    residual, j = np.full((n, m), np.nan), 0
+    for part in models.parts:
+        seen = getattr(part.model, "oob_prediction_", None)
+        for k in range(len(part.names)):
+            if seen is not None and columns[j] is not None:
+                values = np.asarray(seen, float).reshape(len(seen), -1)[:, k]
+                rows = np.ones(n, bool) if len(values) == n else ~np.isnan(columns[j])
+                if rows.sum() != len(values):
+                    raise ValueError(
+                        f"y has {n} rows, {rows.sum()} of them measured, but the model of {models.names[j]!r} "
+                        f"was fitted to {len(values)}; give y as it was fitted."
+                    )
+                residual[rows, j] = columns[j][rows] - values
+            j += 1
+    return error_correlation(residual)
+

@@ -1,0 +1,470 @@
+"""Designer: the inputs that most probably meet all targets."""
+
+from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.optimize import differential_evolution
+from sklearn.utils import check_random_state
+
+from skmerge._criterion import FINE, SPAN, WORSE, Criterion
+from skmerge._models import Models, knows_inputs
+from skmerge._requests import read_correlation, read_space, read_targets
+from skmerge._validation import naming
+
+POOL = 1000  # feasible inputs looked at before any search
+SHORTLIST = 400  # of the inputs seen, those that a new search weighs
+MIN_CROWD, MAX_CROWD = 40, 150  # inputs in a generation
+POLISH = 0.03  # of the width of the bounds: where the last search of a proposal looks
+LIKELY = 0.5  # probability from which on the best proposal is worth making
+HOPELESS = 0.05  # probability below which the targets are taken apart
+BLAME_ITER = 20  # generations to take them apart
+BROKEN, TAKEN = 1e15, 1e12  # added to the loss for a broken constraint, and near a proposal already made
+
+
+@dataclass(frozen=True)
+class Designs:
+    """What a Designer proposes, best first.
+
+    Attributes
+    ----------
+    inputs, properties : list of str
+    X : ndarray of shape (n, n_inputs)
+    mean, std : ndarray of shape (n, n_properties)
+    probability : ndarray of shape (n,)
+        That all targets hold.
+    target_probability : ndarray of shape (n, n_properties)
+        That each of them holds; NaN where a property has no target.
+    action : {"exploit", "explore"}
+    next_x : ndarray of shape (n_inputs,)
+        The next experiment: the first proposal, or an input of which more must be known.
+    advice : str
+    blame : dict
+        Where the targets are hardly reached: of each target the greatest probability alone, and of the others without
+        it; otherwise empty.
+    """
+
+    inputs: list
+    properties: list
+    X: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    probability: np.ndarray
+    target_probability: np.ndarray
+    action: str
+    next_x: np.ndarray
+    advice: str
+    blame: dict = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.X)
+
+    def to_frame(self):
+        """A pandas data frame: inputs, each property and its standard deviation (name_std), probability."""
+        import pandas
+
+        columns = dict(zip(self.inputs, self.X.T, strict=True))
+        for name, mean, std in zip(self.properties, self.mean.T, self.std.T, strict=True):
+            columns |= {name: mean, f"{name}_std": std}
+        return pandas.DataFrame(columns | {"probability": self.probability})
+
+    def __str__(self):
+        lines = []
+        for i, x in enumerate(self.X):
+            lines.append(f"{i + 1}. all targets hold with probability {self.probability[i]:.3g}")
+            lines.append(f"   {_place(self.inputs, x)}")
+            for j, name in enumerate(self.properties):
+                std = f" +- {self.std[i, j]:.2g}" if self.std[i, j] > 0 else ""
+                target = self.target_probability[i, j]
+                held = "" if np.isnan(target) else f"  (its target holds with probability {target:.3g})"
+                lines.append(f"   {name} {self.mean[i, j]:.4g}{std}{held}")
+        return "\n".join([*lines, f"Next: {self.advice}"])
+
+
+class Designer:
+    """Proposes the inputs with the greatest probability that all targets hold.
+
+    Each property is normal about its prediction, and the errors of different properties are correlated; the
+    probability is that of the box of targets under their joint distribution. No gradient of the models is used.
+
+    Parameters
+    ----------
+    model : regressor, callable, dict or list of these
+        Fitted regressors with ``predict(X, return_std=True)``, of one or several properties; functions of X
+        (n, n_inputs), columns as in ``inputs``, that return exact values or a pair (value, std); in a dict also a
+        fitted imputer of the whole table with ``transform(X, return_std=True)``. Keys of a dict name the properties
+        (a tuple of names where a model predicts several). Without a dict they are called as the columns of y were
+        where the model knows, otherwise 0, 1, ..., and the property of the only target as that target.
+    targets : dict
+        ``{property: (low, high)}``, None leaving a side open: (700, None) is at least 700. Or "maximise" or
+        "minimise": as far as all targets together are still reached with probability ``confidence``.
+    inputs : list of str, default=None
+        Names of the inputs; None: the names that models were fitted with, otherwise x0, x1, ...
+    bounds : dict or sequence of (low, high), default=None
+        By input; inputs without any keep to the range that the models were trained on, where these know it.
+    components : list of inputs, default=None
+        Those that ``total`` and ``max_nonzero`` speak of; None: all.
+    total : float, default=None
+        What the components add up to, such as 1 or 100.
+    max_nonzero : int, default=None
+        How many components at most differ from zero.
+    fixed : dict, default=None
+        ``{input: value}``.
+    integer : list of inputs, default=()
+        Those that are whole numbers.
+    constraints : list, default=()
+        Of ``({input: coefficient}, (low, high))`` or ``scipy.optimize.LinearConstraint`` over all inputs.
+    correlation : array-like of shape (n_properties, n_properties) or dict {(property, property): float}, default=None
+        Of the errors of the properties, in the order of ``properties``. None: estimated if y is given, otherwise 0.
+    y : array-like of shape (n_samples, n_properties) or data frame, default=None
+        What the models were fitted to, NaN where unmeasured; those with an ``oob_prediction_`` then tell how their
+        errors are correlated. In the order of ``properties``, or columns of their names.
+    confidence : float in (0, 1), default=0.5
+        See ``targets``.
+    distance : float in (0, 1], default=0.1
+        Proposals differ by at least this share of its range in at least one input.
+    max_iter : int, default=100
+        Generations of each search.
+    n_jobs : int or None, default=None
+        Threads over models; the result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+    verbose : int, default=0
+        1 prints each search, 2 also every tenth generation.
+
+    Attributes
+    ----------
+    properties : list
+        What the models predict, in their order.
+    correlation_ : ndarray of shape (n_properties, n_properties)
+
+    Raises
+    ------
+    ValueError
+        If the constraints contradict each other, a name is unknown, or a model is not fitted or predicts NaN.
+
+    Examples
+    --------
+    >>> from skmerge import Designer
+    >>> designer = Designer(
+    ...     {"strength": lambda X: (10 * X[:, 0], 0.1 + 0 * X[:, 0]), "cost": lambda X: X[:, 0] + 3 * X[:, 1]},
+    ...     {"strength": (4.0, None), "cost": "minimise"}, inputs=["a", "b"], bounds=[(0, 1), (0, 1)], random_state=0,
+    ... )
+    >>> designer.suggest(1).X.round(2)
+    array([[0.4, 0. ]])
+    """
+
+    def __init__(
+        self,
+        model,
+        targets,
+        *,
+        inputs=None,
+        bounds=None,
+        components=None,
+        total=None,
+        max_nonzero=None,
+        fixed=None,
+        integer=(),
+        constraints=(),
+        correlation=None,
+        y=None,
+        confidence=0.5,
+        distance=0.1,
+        max_iter=100,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        for name, value, kind, low, high, words in (
+            ("confidence", confidence, Real, 1e-6, 1 - 1e-6, "a number between 0 and 1"),
+            ("distance", distance, Real, 1e-9, 1, "a number above 0 and up to 1"),
+            ("max_iter", max_iter, Integral, 1, np.inf, "an integer of at least 1"),
+            ("verbose", verbose, Integral, 0, np.inf, "an integer of at least 0"),
+        ):
+            if not isinstance(value, kind) or not low <= value <= high:
+                raise ValueError(f"{name}={value!r} is not possible: give {words}.")
+        if not (n_jobs is None or (isinstance(n_jobs, Integral) and n_jobs != 0)):
+            raise ValueError(f"n_jobs={n_jobs!r} is not possible: give None, a number of threads, or -1 for all cores.")
+        if not isinstance(targets, dict) or not targets:
+            raise TypeError(f"targets is {targets!r}; give a dict {{property: (low, high)}} of at least one.")
+        if inputs is not None:
+            inputs = [str(name) for name in inputs]
+            if len(set(inputs)) < len(inputs) or not inputs:
+                raise ValueError(f"inputs={inputs} must be distinct names, at least one.")
+        elif isinstance(bounds, dict) and all(isinstance(name, str) for name in bounds):
+            inputs = None if knows_inputs(model) else list(bounds)
+        elif bounds is not None and not isinstance(bounds, dict) and not knows_inputs(model):
+            inputs = [f"x{j}" for j in range(len(bounds))]
+        self._models = Models(model, inputs, list(targets), n_jobs)
+        self.inputs, self.properties = self._models.inputs, self._models.names
+        self.confidence, self.distance = float(confidence), float(distance)
+        self.max_iter, self.random_state, self.verbose = max_iter, random_state, verbose
+        low, high, goal = read_targets(targets, self.properties)
+        self._space = read_space(
+            self.inputs, self._models.bounds(), bounds, components, total, max_nonzero, fixed, integer, constraints
+        )
+        self.correlation_ = read_correlation(self._models, correlation, y)
+        m, R = len(low), self.correlation_
+        criterion = Criterion(low, high, goal, None, self.confidence, np.zeros(m), np.ones(m))
+        if not np.array_equal(R, np.eye(m)):
+            at = criterion.bounded
+            criterion = replace(criterion, factor=np.linalg.cholesky(R[np.ix_(at, at)]))
+        self._criterion = criterion
+
+    # --- using it
+
+    def probability(self, X):
+        """Probability that all targets hold at given inputs, whether or not these satisfy the constraints.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_inputs) or data frame with the inputs as columns
+
+        Returns
+        -------
+        probability : ndarray of shape (n,)
+        """
+        names = getattr(X, "columns", None)
+        with naming("X"):
+            rows = np.asarray(X if names is None else X[self.inputs], float)
+        if rows.ndim != 2 or rows.shape[1] != len(self.inputs) or not np.isfinite(rows).all():
+            raise ValueError(f"X has shape {rows.shape}; give finite rows of the inputs {self.inputs}.")
+        return self._criterion.probabilities(*self._models.predict(rows))[0]
+
+    def suggest(self, n=5):
+        """Search for proposals.
+
+        Parameters
+        ----------
+        n : int, default=5
+            How many; fewer are returned where there are no more that differ enough.
+
+        Returns
+        -------
+        designs : Designs
+        """
+        if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+            raise ValueError(f"n={n!r} is not possible: give an integer of at least 1.")
+        with naming("random_state"):
+            rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seen = Seen(self._models)
+        X = self._space.sample(POOL, rng)
+        if not len(X):
+            raise ValueError("no input was found that satisfies bounds and constraints to 1e-9; loosen them a little.")
+        mean, _ = seen.predict(X)
+        spread = mean.std(axis=0)
+        spread = np.where(spread > 0, spread, np.maximum(np.abs(mean).max(axis=0), 1.0))
+        criterion = replace(self._criterion, middle=mean.mean(axis=0), spread=spread)
+        found = []
+        for i in range(n):
+            taken = np.array(found).reshape(i, X.shape[1])
+            x = self._search(criterion.loss, seen, taken, rng, f"proposal {i + 1} of {n}")
+            if x is None:
+                break
+            found.append(x)
+        X = np.array(found)
+        mean, std = self._models.predict(X)
+        order = np.argsort(criterion.loss(mean, std, n_points=FINE), kind="stable")
+        X, mean, std = X[order], mean[order], std[order]
+        probability, each = criterion.probabilities(mean, std)
+        blame = self._blame(criterion, seen, rng) if probability[0] < HOPELESS else {}
+        action, next_x, advice = self._next(criterion, seen, rng, X[0], probability[0], (std > 0).any())
+        for line in (self._blame_text(blame, probability[0]), f"fewer than the {n} proposals asked for differ enough"):
+            if line and (len(X) < n or not line.startswith("fewer")):
+                advice += f"; {line}"
+        return Designs(
+            self.inputs, self.properties, X, mean, std, probability, each, action, next_x, advice + ".", blame
+        )
+
+    def _search(self, loss, seen, taken, rng, title, max_iter=None):
+        """The best input away from those taken: differential evolution among all, then near the best; None if none."""
+        max_iter = self.max_iter if max_iter is None else max_iter
+        best = None
+        for space, generations in ((self._space, max_iter), (None, max_iter)):
+            if space is None:
+                space = self._space.around(best, POLISH)
+            free = np.flatnonzero(space.width > 0)
+            start, value = self._start(space, free, best, loss, seen, taken, rng)
+            if start is None:
+                return None
+            self._print(1, title, f"begins at {self._said(value.min())}")
+            if len(free) and len(start) >= 5:
+                best = self._evolve(space, free, start, loss, seen, taken, rng, title, generations)
+            else:
+                best = start[value.argmin()]
+        return best
+
+    def _value(self, X, broken, loss, seen, taken):
+        """Loss of inputs, constraints and what is taken included."""
+        value = np.full(len(X), BROKEN) * (1 + broken)
+        fine = broken == 0
+        if fine.any():
+            value[fine] = loss(*seen.predict(X[fine]))
+        if len(taken):
+            near = self._nearness(X, taken)
+            value += np.where(near > 0, TAKEN * (1 + near), 0.0)
+        return value
+
+    def _nearness(self, X, taken):
+        """By how much rows are nearer than ``distance`` to one that is taken; 0 beyond it."""
+        width = np.where(self._space.width > 0, self._space.width, np.inf)
+        apart = (np.abs(X[:, None] - taken) / width).max(axis=2).min(axis=1)
+        return np.maximum(self.distance * (1 - 1e-9) - apart, 0.0)
+
+    def _start(self, space, free, best, loss, seen, taken, rng):
+        """First generation: the best inputs seen and as many at random; (inputs, losses) or (None, None)."""
+        crowd = int(np.clip(10 * len(free), MIN_CROWD, MAX_CROWD))
+        if best is None:
+            X, mean, std = seen.rows()
+            away = np.flatnonzero(self._nearness(X, taken) == 0) if len(taken) else np.arange(len(X))
+            if not len(away):
+                return None, None
+            # Independent errors are quick to judge; what looks best then is judged in full.
+            rough = loss(mean[away], std[away], rough=True)
+            away = np.r_[away[np.argsort(rough, kind="stable")[:SHORTLIST]], rng.choice(away, min(crowd, len(away)))]
+            away = np.unique(away)
+            value = loss(mean[away], std[away])
+            order = np.argsort(value, kind="stable")
+            keep = np.r_[order[: crowd // 2], rng.permutation(order[crowd // 2 :])[: crowd - crowd // 2]]
+            return X[away[keep]], value[keep]
+        X = space.low + rng.random((crowd, len(space.low))) * space.width
+        X, broken = space.repair(np.vstack([best, X]))
+        X[0], broken[0] = best, 0.0
+        return X, self._value(X, broken, loss, seen, taken)
+
+    def _evolve(self, space, free, start, loss, seen, taken, rng, title, max_iter):
+        failure, low, width = [], space.low[free], space.width[free]
+
+        def inputs(U):
+            X = np.tile(space.low, (len(U), 1))
+            X[:, free] = low + U * width
+            return space.repair(X)
+
+        def value(U):
+            try:
+                X, broken = inputs(U.T)
+                return self._value(X, broken, loss, seen, taken)
+            except (ValueError, TypeError) as error:  # which SciPy would call a fault of its own arguments
+                failure.append(error)
+                raise
+
+        generation = [0]
+
+        def tell(intermediate_result):
+            generation[0] += 1
+            if generation[0] % 10 == 0:
+                self._print(2, title, f"generation {generation[0]}, {self._said(intermediate_result.fun)}")
+
+        try:
+            found = differential_evolution(
+                value,
+                [(0.0, 1.0)] * len(free),
+                init=np.clip((start[:, free] - low) / width, 0.0, 1.0),
+                maxiter=max_iter,
+                tol=1e-6,
+                atol=1e-7,
+                mutation=(0.4, 0.9),
+                recombination=0.9,
+                polish=False,
+                vectorized=True,
+                updating="deferred",
+                callback=tell,
+                seed=rng,
+            )
+        except RuntimeError:
+            if failure:
+                raise failure[0] from None
+            raise
+        self._print(1, title, f"{self._said(found.fun)} after {generation[0]} generations")
+        X, broken = inputs(found.x[None])
+        # The first generation is coded and decoded: its best may have lost its last digits.
+        X, broken = np.vstack([X, start]), np.r_[broken, np.zeros(len(start))]
+        return X[self._value(X, broken, loss, seen, taken).argmin()]
+
+    def _said(self, loss):
+        if loss >= TAKEN:
+            return "nothing yet that satisfies the constraints"
+        if loss >= WORSE:
+            return "a target of an exactly known property is missed"
+        if self._criterion.goal.any():
+            return f"loss {loss:.4g}"
+        return f"probability {np.exp(-loss):.3g}"
+
+    def _print(self, level, title, text):
+        if self.verbose >= level:
+            print(f"[Designer] {title}: {text}", flush=True)
+
+    # --- what to do with it
+
+    def _next(self, criterion, seen, rng, best, probability, uncertain):
+        """("exploit" or "explore", input, why)."""
+        if probability >= LIKELY or not uncertain:
+            advice = f"exploit: make proposal 1, which meets all targets with probability {probability:.3g}"
+            return "exploit", best, advice
+
+        def hopeful(mean, std, rough=False):
+            return criterion.loss(mean, std, rough, optimism=1.0)
+
+        x = self._search(hopeful, seen, np.empty((0, len(best))), rng, "next experiment")
+        mean, std = self._models.predict(x[None])
+        hope = np.exp(-min(hopeful(mean, std)[0] - (SPAN if criterion.goal.any() else 0.0), 700.0))
+        share = np.where(np.isin(np.arange(len(std[0])), criterion.bounded), std[0] / criterion.spread, -1.0)
+        doubt = self.properties[int(share.argmax())]
+        return "explore", x, (
+            f"explore: measure at {_place(self.inputs, x)}; no input is likely to meet all targets (proposal 1: "
+            f"{probability:.2g}), here least is known of {doubt!r}, and if all predictions err by one std to the good "
+            f"side the probability is {min(hope, 1.0):.2g}"
+        )
+
+    def _blame(self, criterion, seen, rng):
+        """{target: (greatest probability alone, greatest probability of the others without it)}."""
+        goals = tuple(np.flatnonzero(criterion.goal))
+        targets = [j for j in criterion.bounded if j not in goals]
+        blame = {}
+        for j in targets:
+            best = []
+            for options in ({"only": j, "without": goals}, {"without": (*goals, j)}):
+                def loss(mean, std, rough=False, options=options):
+                    return criterion.loss(mean, std, rough, **options)
+
+                x = self._search(loss, seen, np.empty((0, len(self.inputs))), rng, "blame", BLAME_ITER)
+                value = loss(*self._models.predict(x[None]))[0]
+                best.append(0.0 if value >= WORSE else float(np.exp(-value)))
+            blame[self.properties[j]] = tuple(best)
+        return blame
+
+    def _blame_text(self, blame, probability):
+        if not blame:
+            return ""
+        worst = max(blame, key=lambda name: blame[name][1])
+        alone, without = blame[worst]
+        text = f"no input was found that reaches all targets with more than probability {probability:.2g}"
+        if len(blame) == 1:
+            return text
+        return (
+            f"{text}: to blame is most of all the target of {worst!r}, reached alone with probability {alone:.2g}; "
+            f"without it the others are reached with {without:.2g}"
+        )
+
+
+def _place(inputs, x):
+    """The inputs that differ from zero, in words."""
+    words = [f"{name} {value:.4g}" for name, value in zip(inputs, x, strict=True) if value]
+    return ", ".join(words) or "all inputs 0"
+
+
+class Seen:
+    """Inputs and what was predicted for them."""
+
+    def __init__(self, models):
+        self.models, self._kept = models, []
+
+    def predict(self, X):
+        mean, std = self.models.predict(X)
+        self._kept.append((X, mean, std))
+        return mean, std
+
+    def rows(self):
+        """(X, mean, std) of all."""
+        self._kept = [tuple(np.concatenate(parts) for parts in zip(*self._kept, strict=True))]
+        return self._kept[0]

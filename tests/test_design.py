@@ -1,0 +1,468 @@
+"""Designer: probabilities against Monte Carlo, optima against dense searches, constraints always satisfied, errors."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.optimize import LinearConstraint
+from scipy.stats import multivariate_normal, norm
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmerge import Designer, GradientForestRegressor, MergedNetRegressor
+from skmerge._feasible import Feasible
+from skmerge._probability import error_correlation, log_box, log_interval
+
+UNIT = {"inputs": ["a", "b"], "bounds": [(0, 1), (0, 1)], "random_state": 0}
+
+
+def hill(X):
+    """Highest, 1, at (0.3, 0.7), for two or more inputs."""
+    return 1 - ((X[:, :2] - [0.3, 0.7]) ** 2).sum(axis=1), np.full(len(X), 0.1)
+
+
+def plane(X):
+    return X[:, 0] - X[:, 1], 0.1 + 0.1 * X[:, 1]
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 1, (60, 2))
+    return X, np.column_stack([np.sin(6 * X[:, 0]) + X[:, 1], X[:, 0] * X[:, 1]]) + 0.03 * rng.normal(size=(60, 2))
+
+
+# --- probability
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-40, 40), st.floats(1e-3, 10) | st.just(np.inf))
+def test_log_interval_is_exact_in_both_tails(lower, width):
+    upper = lower + width
+    peak = np.clip(0.0, lower, upper)  # the density is integrated in units of its greatest value
+    ends = max(lower, peak - 12), min(upper, peak + 12)
+    area = quad(lambda t: np.exp((peak - t) * (peak + t) / 2), *ends, points=[peak], limit=200, epsabs=0)[0]
+    expected = np.log(area) - peak**2 / 2 - np.log(2 * np.pi) / 2
+    assert log_interval(np.array([lower]), np.array([upper]))[0] == pytest.approx(expected, rel=1e-8, abs=1e-9)
+
+
+@settings(max_examples=25)
+@given(st.integers(2, 6), st.integers(0, 10**6))
+def test_probability_of_a_box_against_scipy(m, seed):
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(m, 2 * m))
+    R = np.corrcoef(A)
+    lower = rng.normal(-1, 1, m)
+    upper = np.where(rng.random(m) < 0.5, np.inf, lower + rng.uniform(0.5, 3, m))
+    ours = np.exp(log_box(lower[None], upper[None], np.linalg.cholesky(R), 4096))[0]
+    theirs = multivariate_normal(np.zeros(m), R, maxpts=10**6).cdf(upper, lower_limit=lower, rng=0)
+    assert ours == pytest.approx(theirs, rel=0.02, abs=1e-4)
+
+
+def test_probability_against_monte_carlo():
+    rng = np.random.default_rng(0)
+    R = np.array([[1, 0.8, -0.3], [0.8, 1, 0.1], [-0.3, 0.1, 1]])
+    mean, std = np.array([1.0, 2.0, 3.0]), np.array([0.5, 1.0, 2.0])
+    model = {("p", "q", "r"): lambda X: (np.tile(mean, (len(X), 1)), np.tile(std, (len(X), 1)))}
+    targets = {"p": (0.9, None), "q": (None, 2.2), "r": (1, 4)}
+    designer = Designer(model, targets, correlation=R, **UNIT)
+    draws = rng.multivariate_normal(mean, R * np.outer(std, std), 400_000)
+    hold = (draws[:, 0] > 0.9) & (draws[:, 1] < 2.2) & (draws[:, 2] > 1) & (draws[:, 2] < 4)
+    assert designer.probability([[0.5, 0.5]])[0] == pytest.approx(hold.mean(), abs=4 * hold.std() / 400_000**0.5)
+    independent = Designer(model, targets, **UNIT)
+    product = np.prod([norm.sf(-0.2), norm.cdf(0.2), norm.cdf(0.5) - norm.cdf(-1)])
+    assert independent.probability([[0.5, 0.5]])[0] == pytest.approx(product, rel=1e-9)
+    assert abs(product - hold.mean()) > 0.05  # what the correlation is for
+
+
+def test_correlation_of_errors_is_estimated(data):
+    rng = np.random.default_rng(1)
+    R = np.array([[1, 0.7, 0], [0.7, 1, -0.5], [0, -0.5, 1]])
+    residual = rng.multivariate_normal(np.zeros(3), R, 3000)
+    residual[rng.random(residual.shape) < 0.3] = np.nan
+    residual[0] = [1e6, -1e6, 0]  # a gross error decides nothing
+    np.testing.assert_allclose(error_correlation(residual), R, atol=0.06)
+    assert np.array_equal(error_correlation(np.full((50, 2), np.nan)), np.eye(2))
+    X, _ = data
+    shared = rng.normal(size=len(X))
+    y = np.column_stack([X[:, 0] + 0.5 * shared, X[:, 1] + 0.5 * shared])
+    models = {name: GradientForestRegressor(20, order=0, random_state=0).fit(X, y[:, k]) for k, name in enumerate("pq")}
+    R = Designer(models, {"p": (1, None)}, y=y, random_state=0).correlation_
+    assert 0.7 < R[0, 1] < 1
+    assert np.array_equal(Designer(models, {"p": (1, None)}).correlation_, np.eye(2))
+
+
+# --- optima
+
+
+def dense(step):
+    axis = np.arange(0, 1 + step / 2, step)
+    return np.array(np.meshgrid(axis, axis)).reshape(2, -1).T
+
+
+@pytest.mark.parametrize("kind", ["kriging", "forest", "net", "functions"])
+def test_as_good_as_a_dense_search(data, kind):
+    X, y = data
+    if kind == "kriging":
+        model = GaussianProcessRegressor(RBF(0.3), alpha=0.01, normalize_y=True).fit(X, y)
+    elif kind == "forest":
+        model = GradientForestRegressor(30, order=0, random_state=0).fit(X, y)
+    elif kind == "net":
+        model = MergedNetRegressor(2, n_estimators=1, random_state=0).fit(X, y)
+    else:
+        model = [hill, plane]
+    targets = {0: (0.9, None), 1: (0.0, 0.2)}
+    constraints = [({"a": 1, "b": 2}, (None, 1.5))]
+    designer = Designer(model, targets, constraints=constraints, correlation=[[1, 0.6], [0.6, 1]], **UNIT)
+    grid = dense(0.02)
+    grid = grid[grid @ [1, 2] <= 1.5 + 1e-12]
+    found = designer.suggest(1)
+    assert found.X[0] @ [1, 2] <= 1.5 + 1e-8
+    assert found.probability[0] >= 0.99 * designer.probability(grid).max()
+    np.testing.assert_allclose(found.probability, designer.probability(found.X), rtol=1e-12)
+
+
+def test_known_optimum_of_a_mixture():
+    """Least expensive mixture with a property of exactly 3: by hand, 1/4 of a and 3/4 of b."""
+    designer = Designer(
+        {"p": lambda X: X @ [6.0, 2.0, 0.0], "cost": lambda X: X @ [5.0, 1.0, 4.0]},
+        {"p": (3.0, None), "cost": "minimise"}, inputs=list("abc"), bounds=[(0, 1)] * 3, total=1, random_state=0,
+    )  # fmt: skip
+    found = designer.suggest(1)
+    np.testing.assert_allclose(found.X[0], [0.25, 0.75, 0], atol=1e-3)
+    assert found.mean[0, 0] >= 3.0
+    assert found.probability[0] == 1.0
+    assert found.action == "exploit"
+
+
+def test_goals_keep_the_confidence():
+    """Maximise hill where plane is at least 0 with probability 0.9: plane's mean must be 1.28 std above 0."""
+    designer = Designer({"h": hill, "g": plane}, {"h": "maximise", "g": (0, None)}, confidence=0.9, **UNIT)
+    grid = dense(0.02)
+    mean, std = plane(grid)
+    allowed = grid[norm.cdf(mean / std) >= 0.9]
+    found = designer.suggest(1)
+    assert found.target_probability[0, 1] >= 0.9 - 0.01
+    assert hill(found.X)[0][0] >= hill(allowed)[0].max() - 0.05
+    assert np.isnan(found.target_probability[0, 0])
+
+
+def test_whole_numbers():
+    def wave(X):
+        return np.sin(X[:, 0]) + np.cos(1.3 * X[:, 1]), np.full(len(X), 0.3)
+
+    designer = Designer(
+        wave, {"y": (1.7, None)}, inputs=["n", "m"], bounds=[(0, 20), (0.5, 20.5)], integer=["n", "m"],
+        constraints=LinearConstraint([[1, 2]], 10, 20), random_state=0,
+    )  # fmt: skip
+    grid = np.array(np.meshgrid(np.arange(21), np.arange(1, 21))).reshape(2, -1).T
+    total = grid @ [1, 2]
+    best = grid[(total >= 10) & (total <= 20)]
+    found = designer.suggest(1)
+    assert found.probability[0] == pytest.approx(designer.probability(best).max(), rel=1e-9)
+    assert (np.round(found.X) == found.X).all()
+
+
+# --- constraints
+
+
+@st.composite
+def spaces(draw):
+    """Bounds, total, number of components and whole numbers that a drawn input satisfies."""
+    d = draw(st.integers(2, 7))
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    scale = draw(st.sampled_from([1.0, 100.0]))
+    x = rng.dirichlet(np.ones(d))
+    k = draw(st.integers(1, d))
+    x[rng.permutation(d)[k:]] = 0.0
+    x *= scale / x.sum()
+    high = np.minimum(x + rng.uniform(0.05, 1, d) * scale, scale)
+    low = np.where((x > 0) & (rng.random(d) < 0.3), x * rng.random(d), 0.0)
+    integer = []
+    if draw(st.booleans()):
+        j = int(x.argmax())
+        other = int(np.argsort(x)[-2])
+        shift = x[j] - np.floor(x[j])
+        if scale == 100.0 and k > 1 and x[other] + shift <= high[other]:
+            x[j], x[other] = x[j] - shift, x[other] + shift
+            low[j] = min(low[j], x[j])
+            integer = [j]
+    coefficient = rng.normal(size=d)
+    extra = [(dict(enumerate(coefficient)), (coefficient @ x - 0.1 * scale, coefficient @ x + 0.1 * scale))]
+    return {
+        "bounds": list(zip(low, high, strict=True)),
+        "total": scale,
+        "max_nonzero": k,
+        "integer": integer,
+        "constraints": extra if draw(st.booleans()) else [],
+    }
+
+
+@settings(max_examples=15, deadline=None)
+@given(spaces(), st.integers(0, 100))
+def test_constraints_are_always_satisfied(space, seed):
+    inputs = [f"x{j}" for j in range(len(space["bounds"]))]
+
+    def value(X):
+        return X[:, 0] - X[:, 1], np.full(len(X), 0.1)
+
+    designer = Designer(value, {"y": (0.1, None)}, inputs=inputs, max_iter=3, random_state=seed, **space)
+    X = designer.suggest(2).X
+    low, high = np.transpose(space["bounds"])
+    assert len(X)
+    assert (low <= X).all()
+    assert (high >= X).all()
+    assert (np.count_nonzero(X, axis=1) <= space["max_nonzero"]).all()
+    np.testing.assert_allclose(X.sum(axis=1), space["total"], rtol=1e-9)
+    assert (X[:, space["integer"]] == np.round(X[:, space["integer"]])).all()
+    for terms, (least, most) in space["constraints"]:
+        row = np.array(list(terms.values()))
+        slack = 2e-9 * np.abs(row) @ high
+        assert ((X @ row >= least - slack) & (X @ row <= most + slack)).all()
+
+
+def test_fixed_inputs_and_distance():
+    designer = Designer(hill, {"y": (0.9, None)}, fixed={"b": 0.6}, distance=0.2, **UNIT)
+    X = designer.suggest(4).X
+    assert (X[:, 1] == 0.6).all()
+    apart = np.abs(X[:, None] - X).max(axis=2)
+    assert apart[np.triu_indices(len(X), 1)].min() >= 0.2 - 1e-6
+
+
+def test_fewer_proposals_where_there_are_no_more():
+    designs = Designer(hill, {"y": (0.9, None)}, inputs=["a", "b"], bounds=[(0, 2), (0, 1)], integer=["a", "b"],
+                       random_state=0).suggest(20)  # fmt: skip
+    assert len(designs) == 6
+    assert len(np.unique(designs.X, axis=0)) == 6
+    assert "fewer than the 20 proposals" in designs.advice
+    only = Designer(hill, {"y": (0.9, None)}, fixed={"a": 0.3, "b": 0.7}, **UNIT).suggest(3)
+    np.testing.assert_array_equal(only.X, [[0.3, 0.7]])
+
+
+def test_repair_reaches_narrow_sets():
+    d = 6
+    space = Feasible(np.zeros(d), np.full(d, 0.2), np.zeros(d, bool), np.ones(d, bool), 5, np.ones((1, d)),
+                     np.ones(1), np.ones(1), ("total=1",))  # fmt: skip
+    X = space.sample(100, np.random.default_rng(0))  # five components at their bounds: six inputs in all
+    assert len(X)
+    np.testing.assert_allclose(np.sort(X, axis=1), np.tile([0, 0.2, 0.2, 0.2, 0.2, 0.2], (len(X), 1)), atol=1e-8)
+
+
+# --- what is said
+
+
+def test_result_is_readable_and_a_frame():
+    designs = Designer({"h": hill, "g": plane}, {"h": (0.95, None), "g": (None, 0)}, **UNIT).suggest(2)
+    text = str(designs)
+    assert "1. all targets hold with probability" in text
+    assert "Next: exploit" in text
+    pandas = pytest.importorskip("pandas")
+    frame = designs.to_frame()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame) == ["a", "b", "h", "h_std", "g", "g_std", "probability"]
+    np.testing.assert_array_equal(frame[["a", "b"]], designs.X)
+    with pytest.raises(AttributeError):
+        designs.X = None
+
+
+def test_unreachable_targets_are_blamed():
+    designs = Designer({"h": hill, "g": plane}, {"h": (0.9, None), "g": (5, None)}, **UNIT).suggest(1)
+    assert designs.probability[0] < 1e-6
+    assert "to blame is most of all the target of 'g'" in designs.advice
+    alone, without = designs.blame["g"]
+    assert alone < 1e-6
+    assert without == pytest.approx(norm.sf(-1), abs=1e-3)
+    assert designs.blame["h"][0] == pytest.approx(norm.sf(-1), abs=1e-3)
+
+
+def test_targets_that_exclude_each_other_are_blamed():
+    """Either alone is certain; together they are out of reach."""
+    designs = Designer(
+        {"p": lambda X: (X[:, 0], np.full(len(X), 0.01)), "q": lambda X: (-X[:, 0], np.full(len(X), 0.01))},
+        {"p": (0.8, None), "q": (-0.2, None)}, **UNIT,
+    ).suggest(1)  # fmt: skip
+    assert designs.probability[0] < 0.05
+    for alone, without in designs.blame.values():
+        assert alone > 0.99
+        assert without > 0.99
+
+
+def test_explores_where_too_little_is_known():
+    def doubtful(X):
+        return X[:, 0], 0.05 + X[:, 1]
+
+    designs = Designer(doubtful, {"y": (1.5, None)}, **UNIT).suggest(1)
+    assert designs.action == "explore"
+    assert designs.next_x[1] > 0.9
+    assert "explore: measure at" in designs.advice
+    exact = Designer(lambda X: X[:, 0], {"y": (1.5, None)}, **UNIT).suggest(1)  # nothing to learn
+    assert exact.action == "exploit"
+    assert exact.probability[0] == 0
+    assert exact.X[0, 0] == pytest.approx(1.0)  # the nearest there is
+
+
+def test_same_seed_same_proposals(data):
+    X, y = data
+    models = {name: GradientForestRegressor(10, order=0, random_state=0).fit(X, y[:, k]) for k, name in enumerate("pq")}
+    targets = {"p": (1, None), "q": (None, 0.3)}
+    first, again, threads = (
+        Designer(models, targets, max_iter=10, random_state=3, n_jobs=n_jobs).suggest(2) for n_jobs in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first.X, again.X)
+    np.testing.assert_array_equal(first.X, threads.X)
+    other = Designer(models, targets, max_iter=10, random_state=4).suggest(2)
+    assert not np.array_equal(first.X, other.X)
+
+
+def test_models_with_names_take_their_own_columns(data):
+    pandas = pytest.importorskip("pandas")
+    X, y = data
+    frame = pandas.DataFrame(X, columns=["a", "b"])
+    rng = np.random.default_rng(0)
+    other = pandas.DataFrame({"b": rng.random(40), "c": rng.random(40)})
+    models = {
+        "p": make_pipeline(StandardScaler(), GaussianProcessRegressor(alpha=0.1)).fit(frame, y[:, 0]),
+        "q": GaussianProcessRegressor(alpha=0.1).fit(other, other["b"] + other["c"]),
+    }
+    designer = Designer(models, {"p": (0.5, None), "q": (1.2, None)}, bounds=dict.fromkeys("abc", (0, 1)), max_iter=10)
+    assert designer.inputs == ["a", "b", "c"]
+    designs = designer.suggest(1)
+    expected = models["q"].predict(pandas.DataFrame(designs.X[:, 1:], columns=["b", "c"]))
+    np.testing.assert_allclose(designs.mean[:, 1], expected)
+    np.testing.assert_allclose(designer.probability(designs.to_frame()), designs.probability)
+    both = MergedNetRegressor(1, random_state=0).fit(frame, pandas.DataFrame(y, columns=["u", "v"]))
+    assert Designer(both, {"v": (0.1, None)}).properties == ["u", "v"]
+
+
+def test_progress_is_printed(capsys):
+    Designer(hill, {"y": (0.9, None)}, max_iter=20, verbose=2, **UNIT).suggest(1)
+    out = capsys.readouterr().out
+    assert "[Designer] proposal 1 of 1: begins at probability" in out
+    assert "generation 10" in out
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError("of the model itself")])
+def test_interrupts_and_errors_of_models_come_through(error):
+    calls = []
+
+    def model(X):
+        calls.append(len(X))
+        if len(calls) == 5:
+            raise error
+        return hill(X)
+
+    designer = Designer(model, {"y": (0.9, None)}, **UNIT)
+    with pytest.raises(error if isinstance(error, type) else type(error)) as caught:
+        designer.suggest(1)
+    if not isinstance(error, type):
+        assert "of the model itself" in str(caught.value)
+    assert len(designer.suggest(1)) == 1  # as good as new
+
+
+# --- bad input
+
+GOOD = {"y": (0.9, None)}
+THREE = {"inputs": list("abc"), "bounds": [(0, 1)] * 3}
+
+
+@pytest.mark.parametrize(
+    ("model", "targets", "options", "expected"),
+    [
+        pytest.param(hill, {}, {}, "targets is", id="no targets"),
+        pytest.param(hill, None, {}, "targets is", id="None"),
+        pytest.param({"h": hill}, GOOD, {}, "targets names 'y', which no model predicts", id="unknown property"),
+        pytest.param(hill, {"y": (2, 1)}, {}, "rising order", id="crossed target"),
+        pytest.param(hill, {"y": (np.nan, 1)}, {}, "rising order", id="NaN target"),
+        pytest.param(hill, {"y": (None, None)}, {}, "limits nothing", id="open target"),
+        pytest.param(hill, {"y": "large"}, {}, "give (low, high)", id="word"),
+        pytest.param(hill, GOOD, {"bounds": [(0, 1)]}, "there are 2 inputs", id="too few bounds"),
+        pytest.param(hill, GOOD, {"bounds": [(0, 1), (0, np.inf)]}, "two finite numbers", id="open bound"),
+        pytest.param(hill, GOOD, {"bounds": [(0, 1), (np.nan, 1)]}, "bounds[1]", id="NaN bound"),
+        pytest.param(hill, GOOD, {"bounds": {"a": (0, 1), "z": (0, 1)}}, "there is not", id="unknown bound"),
+        pytest.param(hill, GOOD, {"bounds": {"a": (0, 1)}}, "bounds of ['b'] are missing", id="missing bound"),
+        pytest.param(hill, GOOD, {"fixed": {"z": 1}}, "fixed names the input 'z'", id="unknown fixed"),
+        pytest.param(hill, GOOD, {"fixed": {"a": np.nan}}, "give a finite number", id="NaN fixed"),
+        pytest.param(hill, GOOD, {"fixed": {"a": 2}}, "fixed['a']=2 contradicts bounds", id="fixed outside"),
+        pytest.param(hill, GOOD, {"total": np.nan}, "total=nan", id="NaN total"),
+        pytest.param(hill, GOOD, {"total": 3}, "add up to between 0 and 2", id="total out of reach"),
+        pytest.param(
+            hill, GOOD, THREE | {"total": 2.5, "max_nonzero": 2}, "max_nonzero=2", id="total and max_nonzero"
+        ),
+        pytest.param(
+            hill, GOOD, {"fixed": {"a": 0.5, "b": 0.5}, "max_nonzero": 1}, "['a', 'b'] differ",
+            id="fixed and max_nonzero",
+        ),
+        pytest.param(
+            hill, GOOD, {"fixed": {"a": 0.5}, "integer": ["b"], "total": 1}, "without integer", id="total and integer"
+        ),
+        pytest.param(hill, GOOD, {"max_nonzero": 0}, "max_nonzero=0", id="no component"),
+        pytest.param(hill, GOOD, {"components": ["z"]}, "components names the input 'z'", id="unknown component"),
+        pytest.param(hill, GOOD, {"integer": ["z"]}, "integer names the input 'z'", id="unknown integer"),
+        pytest.param(
+            hill, GOOD, {"constraints": [({"a": 1}, (0.8, None)), ({"a": 1}, (None, 0.2))]},
+            "without constraints[0] or without constraints[1] there are some", id="contradictory constraints",
+        ),
+        pytest.param(hill, GOOD, {"constraints": [({"z": 1}, (0, 1))]}, "constraints[0] names", id="constraint's name"),
+        pytest.param(hill, GOOD, {"constraints": ["a < b"]}, "constraints[0] is", id="constraint as text"),
+        pytest.param(hill, GOOD, {"constraints": [({"a": np.nan}, (0, 1))]}, "finite coefficients", id="constraint"),
+        pytest.param([hill, plane], {0: (1, None)}, {"correlation": [[1, 2], [2, 1]]}, "positive definite", id="R"),
+        pytest.param([hill, plane], {0: (1, None)}, {"correlation": np.eye(3)}, "2 x 2 finite", id="shape of R"),
+        pytest.param([hill, plane], {0: (1, None)}, {"correlation": {(0, 7): 0.1}}, "the key (0, 7)", id="pair of R"),
+        pytest.param(hill, GOOD, {"confidence": 1.5}, "confidence=1.5", id="confidence"),
+        pytest.param(hill, GOOD, {"distance": 0}, "distance=0", id="distance"),
+        pytest.param(hill, GOOD, {"max_iter": 0}, "max_iter=0", id="max_iter"),
+        pytest.param(hill, GOOD, {"n_jobs": 0}, "n_jobs=0", id="n_jobs"),
+        pytest.param(hill, GOOD, {"inputs": ["a", "a"]}, "distinct names", id="repeated inputs"),
+        pytest.param({}, GOOD, {}, "model is empty", id="no model"),
+        pytest.param(7, GOOD, {}, "give a fitted regressor or a function", id="number"),
+        pytest.param(MergedNetRegressor, GOOD, {}, "give a fitted regressor", id="class"),
+        pytest.param({"y": MergedNetRegressor()}, GOOD, {}, "the model of 'y' is not fitted", id="unfitted"),
+    ],
+)
+def test_bad_input_is_explained(model, targets, options, expected):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        Designer(model, targets, **(UNIT | options))
+    assert expected in str(caught.value)
+
+
+def test_unfitted_models_raise_the_error_of_scikit_learn():
+    with pytest.raises(NotFittedError):
+        Designer(GaussianProcessRegressor(), GOOD, **UNIT)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (lambda X: np.full(len(X), np.nan), "must be finite"),
+        (lambda X: (X[:, 0], -np.ones(len(X))), "std not negative"),
+        (lambda X: X[:3, 0], "returned shapes"),
+        (lambda X: X["a"], "only integers"),
+    ],
+)
+def test_bad_predictions_are_explained(model, expected):
+    with pytest.raises((ValueError, TypeError, IndexError), match=expected):
+        Designer(model, GOOD, **UNIT).suggest(1)
+
+
+def test_models_without_std_are_refused(data):
+    forest = RandomForestRegressor(3).fit(*data)
+    with pytest.raises(TypeError, match="return_std"):
+        Designer(forest, {0: (1, None)}, bounds=[(0, 1)] * 2).suggest(1)
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "two", None])
+def test_number_of_proposals(n):
+    with pytest.raises(ValueError, match="n="):
+        Designer(hill, GOOD, **UNIT).suggest(n)
+
+
+def test_rows_of_probability_are_checked():
+    designer = Designer(hill, GOOD, **UNIT)
+    for X in ([[1, 2, 3]], [1, 2], [[np.nan, 0]]):
+        with pytest.raises(ValueError, match="give finite rows"):
+            designer.probability(X)
