@@ -15,6 +15,7 @@ from skmerge._validation import naming
 POOL = 1000  # feasible inputs looked at before any search
 SHORTLIST = 400  # of the inputs seen, those that a new search weighs
 MIN_CROWD, MAX_CROWD = 40, 150  # inputs in a generation
+PATIENCE, STALLED = 20, 1e-3  # a search ends if so many generations lower its loss by less than that
 POLISH = 0.03  # of the width of the bounds: where the last search of a proposal looks
 LIKELY = 0.5  # probability from which on the best proposal is worth making
 HOPELESS = 0.05  # probability below which the targets are taken apart
@@ -124,7 +125,8 @@ class Designer:
     distance : float in (0, 1], default=0.1
         Proposals differ by at least this share of its range in at least one input.
     max_iter : int, default=100
-        Generations of each search.
+        Generations of each search, at most: it ends once twenty of them lower the loss, minus log of the probability,
+        by less than 0.001.
     n_jobs : int or None, default=None
         Threads over models; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -348,12 +350,13 @@ class Designer:
                 failure.append(error)
                 raise
 
-        generation = [0]
+        best = [np.inf]
 
         def tell(intermediate_result):
-            generation[0] += 1
-            if generation[0] % 10 == 0:
-                self._print(2, title, f"generation {generation[0]}, {self._said(intermediate_result.fun)}")
+            best.append(intermediate_result.fun)
+            if len(best) % 10 == 1:
+                self._print(2, title, f"generation {len(best) - 1}, {self._said(best[-1])}")
+            return len(best) > PATIENCE and best[-1] > best[-PATIENCE] - STALLED
 
         try:
             found = differential_evolution(
@@ -375,7 +378,7 @@ class Designer:
             if failure:
                 raise failure[0] from None
             raise
-        self._print(1, title, f"{self._said(found.fun)} after {generation[0]} generations")
+        self._print(1, title, f"{self._said(found.fun)} after {found.nit} generations")
         X, broken = inputs(found.x[None])
         # The first generation is coded and decoded: its best may have lost its last digits.
         X, broken = np.vstack([X, start]), np.r_[broken, np.zeros(len(start))]
