@@ -4,11 +4,12 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.optimize import LinearConstraint
+from scipy.stats import rankdata
 
 from skmerge._feasible import Feasible
-from skmerge._probability import error_correlation
 from skmerge._validation import naming
 
+MIN_COMMON = 10  # rows in which two errors must be known to be called correlated
 WORDS = {"maximise": 1.0, "maximize": 1.0, "minimise": -1.0, "minimize": -1.0}
 
 
@@ -193,3 +194,30 @@ def _residual_correlation(models, y):
             j += 1
     return error_correlation(residual)
 
+
+def error_correlation(residual):
+    """Correlation of errors, from residuals of rows that the models had not seen.
+
+    Rank correlations, turned into those of normal variables by 2 sin(pi r / 6), so that a few gross errors do not
+    decide; 0 for pairs that fewer than ten rows have in common; made positive definite.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (n_samples, m), NaN where unknown
+
+    Returns
+    -------
+    correlation : ndarray of shape (m, m)
+    """
+    m = residual.shape[1]
+    correlation = np.eye(m)
+    for i in range(m):
+        for j in range(i):
+            both = residual[~np.isnan(residual[:, [i, j]]).any(axis=1)][:, [i, j]]
+            if len(both) >= MIN_COMMON and (np.ptp(both, axis=0) > 0).all():
+                r = np.corrcoef(rankdata(both, axis=0), rowvar=False)[0, 1]
+                correlation[i, j] = correlation[j, i] = 2 * np.sin(np.pi * r / 6)
+    value, vector = np.linalg.eigh(correlation)
+    correlation = (vector * np.maximum(value, 1e-3)) @ vector.T  # pairs from different rows may contradict each other
+    unit = np.sqrt(np.diag(correlation))
+    return correlation / unit / unit[:, None]

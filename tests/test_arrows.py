@@ -13,8 +13,8 @@ LEVELS = [
     {"_ext"},
     {"_objective", "_progress", "_validation", "_notation", "metrics", "activation", "datasets", "_joint"},
     {"_selection", "_committee", "_uncertainty", "_tree", "_orientation", "_missing", "_columns"}
-    | {"_probability", "_feasible", "_models"},
-    {"_training", "_formula", "_grower", "_criterion", "_requests"},
+    | {"_criterion", "_feasible", "_models"},
+    {"_training", "_formula", "_grower", "_requests"},
     {"net", "_mixture", "crystal", "_flow", "trajectories", "design"},
     {"forest"},
     {"_stack", "plasticity"},

@@ -15,8 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmerge import Designer, GradientForestRegressor, MergedNetRegressor
+from skmerge._criterion import log_box, log_interval
 from skmerge._feasible import Feasible
-from skmerge._probability import error_correlation, log_box, log_interval
+from skmerge._requests import error_correlation
 
 UNIT = {"inputs": ["a", "b"], "bounds": [(0, 1), (0, 1)], "random_state": 0}
 
