@@ -6,9 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
+
+AVERAGES = RandomForestRegressor, ExtraTreesRegressor  # no std of their own: that of their trees
 
 
 @dataclass(frozen=True)
@@ -27,23 +31,62 @@ class Part:
     def predict(self, X):
         """(mean, std), each (n, n_properties) or (n,), as the model gives them; std 0 for an exact function."""
         rows = X[:, self.columns]
-        if not isinstance(self.model, BaseEstimator) and not hasattr(self.model, "predict"):
+        if is_function(self.model):
             value = self.model(X.copy())
             return value if isinstance(value, tuple) else (value, np.zeros_like(np.asarray(value, float)))
-        if hasattr(self.model, "predict"):
-            return self.model.predict(_framed(rows, self.features), return_std=True)
-        # An imputer: a table whose properties are missing.
-        known = getattr(self.model, "feature_names_in_", None)
-        known = [f"x{j}" for j in range(self.model.n_features_in_)] if known is None else list(known)
+        if not is_imputer(self.model):
+            return _with_std(self.model, framed(rows, self.features))
+        known = columns_of(self.model)  # a table whose properties are missing
         table = np.full((len(X), len(known)), np.nan)
         table[:, [known.index(name) for name in self.features]] = rows
         named = known if hasattr(self.model, "feature_names_in_") else None
-        filled, std = self.model.transform(_framed(table, named), return_std=True)
+        filled, std = self.model.transform(framed(table, named), return_std=True)
         at = [known.index(name) for name in self.names]
         return np.asarray(filled, float)[:, at], np.asarray(std, float)[:, at]
 
 
-def _framed(rows, names):
+def is_function(model):
+    return not isinstance(model, BaseEstimator) and not hasattr(model, "predict")
+
+
+def is_imputer(model):
+    return hasattr(model, "transform") and not hasattr(model, "predict")
+
+
+def columns_of(imputer):
+    known = getattr(imputer, "feature_names_in_", None)
+    return [f"x{j}" for j in range(imputer.n_features_in_)] if known is None else list(map(str, known))
+
+
+def properties_of(imputer):
+    """Names of the columns that it learned as properties, if it says so."""
+    known = columns_of(imputer)
+    return [known[j] for j in np.sort(getattr(imputer, "properties_", []))]
+
+
+def last_step(model):
+    """The regressor inside searches and pipelines."""
+    while hasattr(model, "best_estimator_") or isinstance(model, Pipeline):
+        model = model[-1] if isinstance(model, Pipeline) else model.best_estimator_
+    return model
+
+
+def _with_std(model, rows):
+    while hasattr(model, "best_estimator_"):
+        model = model.best_estimator_
+    if not isinstance(last_step(model), AVERAGES):
+        return model.predict(rows, return_std=True)
+    while not isinstance(model, AVERAGES):
+        if isinstance(model, Pipeline):
+            rows, model = (model[:-1].transform(rows) if len(model) > 1 else rows), model[-1]
+        else:
+            model = model.best_estimator_
+    rows = rows.to_numpy() if hasattr(rows, "to_numpy") else rows
+    each = np.array([tree.predict(rows) for tree in model.estimators_])
+    return each.mean(axis=0), each.std(axis=0)
+
+
+def framed(rows, names):
     """A data frame if the model was fitted with names, so that it need not warn of their absence."""
     if names is None:
         return rows
@@ -73,9 +116,18 @@ class Models:
         pairs = _pairs(model)
         for names, part in pairs:
             _check_model(names, part)
+        pairs = [
+            (tuple(properties_of(part)) if names is None and is_imputer(part) else names, part) for names, part in pairs
+        ]
         features = [_features(names, part) for names, part in pairs]
         if inputs is None:
-            known = [name for names in features if isinstance(names, list) for name in names]
+            known = [
+                name
+                for (_, part), names in zip(pairs, features, strict=True)
+                if isinstance(names, list)
+                for name in names
+                if not (is_imputer(part) and name in properties_of(part))
+            ]
             width = max((f for f in features if isinstance(f, int)), default=None)
             if not known and width is None:
                 raise ValueError("inputs=None, but no model knows its inputs; give their names, inputs=[...].")
@@ -85,7 +137,7 @@ class Models:
         for (names, part), own in zip(pairs, features, strict=True):
             columns = np.arange(len(inputs))
             if isinstance(own, list):
-                own = [name for name in own if name in inputs or hasattr(part, "predict")]
+                own = [name for name in own if name in inputs or not is_imputer(part)]
                 missing = [name for name in own if name not in inputs]
                 if missing:
                     raise ValueError(f"inputs lacks {missing}, which the model of {_title(names, part)} was fitted to.")
@@ -122,6 +174,10 @@ class Models:
     def range_of(self, part):
         """Where the model was trained, if it says so."""
         model = part.model
+        if is_imputer(model) and hasattr(model, "table_"):
+            known, rows = columns_of(model), model.table_
+            rows = rows[:, [known.index(name) for name in part.features]]
+            return np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
         if hasattr(model, "x_min_") and hasattr(model, "x_max_"):
             return np.asarray(model.x_min_, float), np.asarray(model.x_max_, float)
         if hasattr(model, "X_train_"):
@@ -178,8 +234,8 @@ def _call(part, X, title):
         if not isinstance(result, tuple) or len(result) != 2:
             raise TypeError("it returned no pair of values and standard deviations")
         return result
-    except TypeError as error:
-        if hasattr(part.model, "predict"):
+    except (TypeError, AttributeError) as error:
+        if not is_function(part.model):
             raise TypeError(
                 f"the model of {title} failed in predict(X, return_std=True): {error}. Give a regressor that knows "
                 "its standard deviation, or a function of X that returns (value, std)."
@@ -205,9 +261,7 @@ def _pairs(model):
 
 def _check_model(names, model):
     title = _title(names, model)
-    if isinstance(model, type) or not (
-        callable(model) or hasattr(model, "predict") or (hasattr(model, "transform") and names is not None)
-    ):
+    if isinstance(model, type) or not (callable(model) or hasattr(model, "predict") or is_imputer(model)):
         raise TypeError(f"the model of {title} is {model!r}; give a fitted regressor or a function of X.")
     if isinstance(model, BaseEstimator):
         try:
@@ -221,19 +275,38 @@ def _check_model(names, model):
 
 def _features(names, model):
     """Names of a model's features, their number, or None if it does not say; of an imputer all but its properties."""
-    known = getattr(model, "feature_names_in_", None)
-    count = getattr(model, "n_features_in_", None)
-    if hasattr(model, "transform") and not hasattr(model, "predict"):
-        known = [f"x{j}" for j in range(count)] if known is None else list(map(str, known))
+    if is_imputer(model):
+        known = columns_of(model)
         own = names if isinstance(names, tuple) else (names,)
         missing = [name for name in own if name not in known]
         if missing:
             raise ValueError(f"model: the imputer knows no column {missing}; its columns are {known}.")
         return [name for name in known if name not in own]
-    return list(map(str, known)) if known is not None else count
+    known = getattr(model, "feature_names_in_", None)
+    return list(map(str, known)) if known is not None else getattr(model, "n_features_in_", None)
 
 
 def knows_inputs(model):
     """Whether one of the models says how many inputs it takes."""
     parts = model.values() if isinstance(model, dict) else model if isinstance(model, (list, tuple)) else [model]
     return any(hasattr(part, "n_features_in_") for part in parts)
+
+
+class Seen:
+    """Inputs and what was predicted for them."""
+
+    def __init__(self, models):
+        self.models, self._kept = models, []
+
+    def predict(self, X):
+        mean, std = self.models.predict(X)
+        self._kept.append((X, mean, std))
+        return mean, std
+
+    def join(self, other):
+        self._kept += other._kept
+
+    def rows(self):
+        """(X, mean, std) of all."""
+        self._kept = [tuple(np.concatenate(parts) for parts in zip(*self._kept, strict=True))]
+        return self._kept[0]

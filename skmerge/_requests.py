@@ -5,11 +5,16 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.optimize import LinearConstraint
 from scipy.stats import rankdata
+from sklearn.model_selection import KFold, cross_val_predict
 
 from skmerge._feasible import Feasible
+from skmerge._models import framed, is_imputer, last_step, properties_of
 from skmerge._validation import naming
 
 MIN_COMMON = 10  # rows in which two errors must be known to be called correlated
+LARGEST = 1e15  # of a bound: the solver of linear constraints takes 1e20 for infinity
+N_FOLDS = 5  # in which models without out-of-bag predictions are fitted again
+LEAST = 1e-3  # eigenvalue of an estimated correlation
 WORDS = {"maximise": 1.0, "maximize": 1.0, "minimise": -1.0, "minimize": -1.0}
 
 
@@ -22,6 +27,8 @@ def _range(value, argument, otherwise="", finite=False):
         raise ValueError(f"{argument}={value!r} is not possible: give two numbers in rising order, or None.")
     if finite and not np.isfinite(ends).all():
         raise ValueError(f"{argument}={value!r} is not possible: give two finite numbers.")
+    if finite and np.abs(ends).max() > LARGEST:
+        raise ValueError(f"{argument}={value!r} is not possible: give numbers up to {LARGEST:g}, in other units.")
     if ends == [-np.inf, np.inf] or ends[0] == np.inf or ends[1] == -np.inf:
         raise ValueError(f"{argument}={value!r} limits nothing or everything: give at least one finite number.")
     return float(ends[0]), float(ends[1])
@@ -35,13 +42,21 @@ def input_number(inputs, name, argument):
     return inputs.index(name)
 
 
+def _input_numbers(inputs, names, argument):
+    if isinstance(names, str) or not np.iterable(names):
+        raise TypeError(f"{argument}={names!r} is not possible: give a list of inputs.")
+    return [input_number(inputs, name, argument) for name in names]
+
+
 def read_targets(targets, properties):
     """(low, high, goal), each of shape (n_properties,)."""
     m = len(properties)
     low, high, goal = np.full(m, -np.inf), np.full(m, np.inf), np.zeros(m)
     for name, target in targets.items():
         if name not in properties:
-            raise ValueError(f"targets names {name!r}, which no model predicts; there are {properties}.")
+            known = all(isinstance(name, str) for name in properties)
+            how = "" if known else ", numbered because no names are known: name them, model={(name, name): model}"
+            raise ValueError(f"targets names {name!r}, which no model predicts; there are {properties}{how}.")
         j = properties.index(name)
         if isinstance(target, str) and target in WORDS:
             goal[j] = WORDS[target]
@@ -56,15 +71,20 @@ def read_space(inputs, ranges, bounds, components, total, max_nonzero, fixed, in
     low, high = (end.copy() for end in ranges)
     if bounds is not None:
         if not isinstance(bounds, dict):
+            if isinstance(bounds, str) or not np.iterable(bounds):
+                raise TypeError(f"bounds={bounds!r} is not possible: give {{input: (low, high)}} or a pair per input.")
+            bounds = list(bounds)
             if len(bounds) != d:
                 raise ValueError(f"bounds has {len(bounds)} pairs, but there are {d} inputs {inputs}.")
             bounds = dict(enumerate(bounds))
         for name, pair in bounds.items():
             j = input_number(inputs, name, "bounds")
             low[j], high[j] = _range(pair, f"bounds[{name!r}]", finite=True)
+    if not (fixed is None or isinstance(fixed, dict)):
+        raise TypeError(f"fixed={fixed!r} is not possible: give {{input: value}}.")
     for name, value in (fixed or {}).items():
         j = input_number(inputs, name, "fixed")
-        if not isinstance(value, Real) or not np.isfinite(value):
+        if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(value):
             raise ValueError(f"fixed[{name!r}]={value!r} is not possible: give a finite number.")
         if bounds is not None and (name in bounds or j in bounds) and not low[j] <= value <= high[j]:
             raise ValueError(f"fixed[{name!r}]={value:g} contradicts bounds, {low[j]:g} to {high[j]:g}.")
@@ -76,19 +96,21 @@ def read_space(inputs, ranges, bounds, components, total, max_nonzero, fixed, in
     if crossed:
         raise ValueError(f"bounds of {crossed}: the models were trained on ranges that do not overlap; give them.")
     whole, component = np.zeros(d, bool), np.full(d, components is None)
-    whole[[input_number(inputs, name, "integer") for name in integer]] = True
-    component[[input_number(inputs, name, "components") for name in components or ()]] = True
+    whole[_input_numbers(inputs, integer, "integer")] = True
+    component[_input_numbers(inputs, () if components is None else components, "components")] = True
+    if not component.any():
+        raise ValueError("components is empty; name at least one input, or leave it out for all.")
     for j in np.flatnonzero(whole):
         if np.ceil(low[j]) > np.floor(high[j]):
             raise ValueError(f"integer: no whole number lies in the bounds of {inputs[j]!r}, {low[j]:g} to "
                              f"{high[j]:g}.")  # fmt: skip
     rows = []
     if total is not None:
-        if not isinstance(total, Real) or not np.isfinite(total):
+        if not isinstance(total, Real) or isinstance(total, bool) or not np.isfinite(total):
             raise ValueError(f"total={total!r} is not possible: give a finite number, for instance 1 or 100.")
         rows.append((component.astype(float), float(total), float(total), f"total={total:g}"))
     if max_nonzero is not None:
-        if not isinstance(max_nonzero, Integral) or max_nonzero < 1:
+        if not isinstance(max_nonzero, Integral) or isinstance(max_nonzero, bool) or max_nonzero < 1:
             raise ValueError(f"max_nonzero={max_nonzero!r} is not possible: give an integer of at least 1.")
         needed = [inputs[j] for j in np.flatnonzero(component & ((low > 0) | (high < 0)))]
         if len(needed) > max_nonzero:
@@ -99,6 +121,8 @@ def read_space(inputs, ranges, bounds, components, total, max_nonzero, fixed, in
         isinstance(constraints, tuple) and len(constraints) == 2 and isinstance(constraints[0], dict)
     ):
         constraints = [constraints]
+    if not np.iterable(constraints):
+        raise TypeError(f"constraints={constraints!r} is not possible: give a list.")
     for i, constraint in enumerate(constraints):
         rows += _read_constraint(inputs, constraint, f"constraints[{i}]")
     matrix = np.array([row[0] for row in rows]).reshape(-1, d)
@@ -106,9 +130,11 @@ def read_space(inputs, ranges, bounds, components, total, max_nonzero, fixed, in
     space = Feasible(low, high, whole, component, max_nonzero, matrix, least, most, tuple(row[3] for row in rows))
     if space.solve() is None:
         blamed = space.contradiction()
-        given = f"bounds, {', '.join(space.words)}" + (f", max_nonzero={max_nonzero}" if max_nonzero else "")
+        given = ["bounds", *dict.fromkeys(space.words)]
+        extra = {f"max_nonzero={max_nonzero}": max_nonzero, "integer": whole.any(), "fixed": fixed}
+        given += [words for words, there in extra.items() if there]
         raise ValueError(
-            f"no input satisfies {given}{', integer' if whole.any() else ''} and fixed together"
+            f"no input satisfies {', '.join(given[:-1])} and {given[-1]} together"
             + _reachable_total(space, total)
             + (f"; without {' or without '.join(blamed)} there are some." if blamed else "; loosen the bounds.")
         )
@@ -145,10 +171,10 @@ def _read_constraint(inputs, constraint, argument):
     return [(row, low, high, argument) for row, low, high in zip(A, *ends, strict=True)]
 
 
-def read_correlation(models, correlation, y):
+def read_correlation(models, correlation, X, y):
     m = len(models.names)
     if correlation is None:
-        return np.eye(m) if y is None else _residual_correlation(models, y)
+        return _estimated_correlation(models, X, y)
     if isinstance(correlation, dict):
         pairs, correlation = correlation, np.eye(m)
         for pair, value in pairs.items():
@@ -167,32 +193,78 @@ def read_correlation(models, correlation, y):
     return R
 
 
-def _residual_correlation(models, y):
-    m, names = len(models.names), getattr(y, "columns", None)
-    if names is not None:
-        columns = [np.asarray(y[name], float) if name in list(names) else None for name in models.names]
-    else:
-        table = np.asarray(y, float)
-        table = table.reshape(len(table), -1)
-        if table.shape[1] != m:
-            raise ValueError(f"y has {table.shape[1]} columns, but there are {m} properties {models.names}.")
-        columns = list(table.T)
-    n = next((len(column) for column in columns if column is not None), 0)
-    residual, j = np.full((n, m), np.nan), 0
+def _estimated_correlation(models, X, y):
+    """From rows left out, where y is given; from an imputer's own joint distribution."""
+    m = len(models.names)
+    R = np.eye(m) if y is None else error_correlation(_residuals(models, X, _columns_of_y(models, y)))
+    at = 0
     for part in models.parts:
-        seen = getattr(part.model, "oob_prediction_", None)
-        for k in range(len(part.names)):
-            if seen is not None and columns[j] is not None:
-                values = np.asarray(seen, float).reshape(len(seen), -1)[:, k]
-                rows = np.ones(n, bool) if len(values) == n else ~np.isnan(columns[j])
-                if rows.sum() != len(values):
-                    raise ValueError(
-                        f"y has {n} rows, {rows.sum()} of them measured, but the model of {models.names[j]!r} "
-                        f"was fitted to {len(values)}; give y as it was fitted."
-                    )
-                residual[rows, j] = columns[j][rows] - values
-            j += 1
-    return error_correlation(residual)
+        if is_imputer(part.model) and getattr(part.model, "joints_", None):
+            own = properties_of(part.model)
+            S = np.asarray(part.model.joints_[-1]["covariance"])
+            unit = np.sqrt(np.diag(S))
+            for i, one in enumerate(part.names):
+                for j, other in enumerate(part.names):
+                    if i != j and one in own and other in own:
+                        k, l = own.index(one), own.index(other)
+                        R[at + i, at + j] = S[k, l] / unit[k] / unit[l]
+        at += len(part.names)
+    return _nearest_correlation(R)
+
+
+def _columns_of_y(models, y):
+    """(n_samples, n_properties), NaN where unmeasured."""
+    if hasattr(y, "columns"):
+        known = [name for name in models.names if name in list(y.columns)]
+        if not known:
+            raise ValueError(f"y has the columns {list(y.columns)}, none of which is a property {models.names}.")
+        table = np.full((len(y), len(models.names)), np.nan)
+        with naming("y"):
+            table[:, [models.names.index(name) for name in known]] = np.array([y[name] for name in known], float).T
+        return table
+    with naming("y"):
+        table = np.asarray(y, float)
+    table = table.reshape(len(table), -1) if table.ndim < 3 and table.size else np.empty((0, 0))
+    if table.shape[1] != len(models.names):
+        raise ValueError(f"y has {table.shape[1]} columns, but the properties are {models.names}.")
+    return table
+
+
+def _residuals(models, X, table):
+    """Errors of rows that the models had not seen, (n_samples, n_properties), NaN where unknown."""
+    residual = np.full(table.shape, np.nan)
+    if X is not None:
+        with naming("X"):
+            X = np.asarray(X[models.inputs] if hasattr(X, "columns") else X, float)
+        if X.shape != (len(table), len(models.inputs)):
+            raise ValueError(f"X has shape {X.shape}; give {len(table)} rows, as y has, of {models.inputs}.")
+    at = 0
+    for part in models.parts:
+        own = slice(at, at + len(part.names))
+        at += len(part.names)
+        measured = ~np.isnan(table[:, own])
+        seen = getattr(last_step(part.model), "oob_prediction_", None)
+        if seen is not None and measured.any():
+            values = np.asarray(seen, float).reshape(len(seen), -1)
+            rows = measured.any(axis=1) if len(values) < len(table) else np.ones(len(table), bool)
+            if rows.sum() != len(values):
+                raise ValueError(
+                    f"y has {len(table)} rows, {rows.sum()} of them measured, but the model of {part.title} was "
+                    f"fitted to {len(values)}; give y as it was fitted."
+                )
+            residual[rows, own] = table[rows, own] - values
+        elif X is not None and hasattr(part.model, "predict"):
+            rows = np.flatnonzero(measured.all(axis=1) & np.isfinite(X[:, part.columns]).all(axis=1))
+            if len(rows) >= MIN_COMMON:
+                truth = table[rows, own]
+                found = cross_val_predict(
+                    part.model,
+                    framed(X[rows][:, part.columns], part.features),
+                    truth[:, 0] if len(part.names) == 1 else truth,
+                    cv=KFold(N_FOLDS, shuffle=True, random_state=0),
+                )
+                residual[rows, own] = truth - np.reshape(found, truth.shape)
+    return residual
 
 
 def error_correlation(residual):
@@ -217,7 +289,14 @@ def error_correlation(residual):
             if len(both) >= MIN_COMMON and (np.ptp(both, axis=0) > 0).all():
                 r = np.corrcoef(rankdata(both, axis=0), rowvar=False)[0, 1]
                 correlation[i, j] = correlation[j, i] = 2 * np.sin(np.pi * r / 6)
-    value, vector = np.linalg.eigh(correlation)
-    correlation = (vector * np.maximum(value, 1e-3)) @ vector.T  # pairs from different rows may contradict each other
-    unit = np.sqrt(np.diag(correlation))
-    return correlation / unit / unit[:, None]
+    return _nearest_correlation(correlation)
+
+
+def _nearest_correlation(R):
+    """Positive definite: pairs from different rows may contradict each other."""
+    value, vector = np.linalg.eigh(R)
+    if value[0] >= LEAST:
+        return R
+    R = (vector * np.maximum(value, LEAST)) @ vector.T
+    unit = np.sqrt(np.diag(R))
+    return R / unit / unit[:, None]

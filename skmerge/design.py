@@ -8,14 +8,15 @@ from scipy.optimize import differential_evolution
 from sklearn.utils import check_random_state
 
 from skmerge._criterion import FINE, SPAN, WORSE, Criterion
-from skmerge._models import Models, knows_inputs
+from skmerge._models import Models, Seen, knows_inputs
 from skmerge._requests import read_correlation, read_space, read_targets
 from skmerge._validation import naming
 
-POOL = 1000  # feasible inputs looked at before any search
+POOL = 500  # feasible inputs looked at before each scouting search
+SCOUTS = 3  # searches from crowds of their own: on an alloy of 15 elements two of five end in a lesser optimum
 SHORTLIST = 400  # of the inputs seen, those that a new search weighs
 MIN_CROWD, MAX_CROWD = 40, 150  # inputs in a generation
-PATIENCE, STALLED = 20, 1e-3  # a search ends if so many generations lower its loss by less than that
+PATIENCE, STALLED = 15, 1e-3  # a search ends if so many generations lower its loss by less than that
 POLISH = 0.03  # of the width of the bounds: where the last search of a proposal looks
 LIKELY = 0.5  # probability from which on the best proposal is worth making
 HOPELESS = 0.05  # probability below which the targets are taken apart
@@ -25,7 +26,7 @@ BROKEN, TAKEN = 1e15, 1e12  # added to the loss for a broken constraint, and nea
 
 @dataclass(frozen=True)
 class Designs:
-    """What a Designer proposes, best first.
+    """What a Designer proposes, best first; printed as a table, inputs that are zero in every proposal left out.
 
     Attributes
     ----------
@@ -70,15 +71,20 @@ class Designs:
         return pandas.DataFrame(columns | {"probability": self.probability})
 
     def __str__(self):
-        lines = []
-        for i, x in enumerate(self.X):
-            lines.append(f"{i + 1}. all targets hold with probability {self.probability[i]:.3g}")
-            lines.append(f"   {_place(self.inputs, x)}")
-            for j, name in enumerate(self.properties):
-                std = f" +- {self.std[i, j]:.2g}" if self.std[i, j] > 0 else ""
-                target = self.target_probability[i, j]
-                held = "" if np.isnan(target) else f"  (its target holds with probability {target:.3g})"
-                lines.append(f"   {name} {self.mean[i, j]:.4g}{std}{held}")
+        rows = [("proposal", range(1, len(self) + 1)), ("probability", [f"{p:.3g}" for p in self.probability])]
+        rows += [
+            (name, [f"{value:.4g}" if value else "-" for value in column])
+            for name, column in zip(self.inputs, self.X.T, strict=True)
+            if column.any()
+        ]
+        for j, name in enumerate(self.properties):
+            pairs = zip(self.mean[:, j], self.std[:, j], strict=True)
+            rows.append((name, [f"{mean:.4g}" + (f" +- {std:.2g}" if std > 0 else "") for mean, std in pairs]))
+            if not np.isnan(self.target_probability[:, j]).any():
+                rows.append(("  target holds", [f"{p:.3g}" for p in self.target_probability[:, j]]))
+        left = max(len(str(name)) for name, _ in rows)
+        wide = max(len(str(cell)) for _, cells in rows for cell in cells)
+        lines = [f"{name!s:{left}}" + "".join(f"  {cell!s:>{wide}}" for cell in cells) for name, cells in rows]
         return "\n".join([*lines, f"Next: {self.advice}"])
 
 
@@ -90,12 +96,13 @@ class Designer:
 
     Parameters
     ----------
-    model : regressor, callable, dict or list of these
-        Fitted regressors with ``predict(X, return_std=True)``, of one or several properties; functions of X
-        (n, n_inputs), columns as in ``inputs``, that return exact values or a pair (value, std); in a dict also a
-        fitted imputer of the whole table with ``transform(X, return_std=True)``. Keys of a dict name the properties
-        (a tuple of names where a model predicts several). Without a dict they are called as the columns of y were
-        where the model knows, otherwise 0, 1, ..., and the property of the only target as that target.
+    model : regressor, imputer, callable, dict or list of these
+        Fitted regressors with ``predict(X, return_std=True)``, of one or several properties, pipelines and searches
+        that end in one, or a random forest, whose std is that of its trees; functions of X (n, n_inputs), columns as
+        in ``inputs``, that return exact values or a pair (value, std); a fitted `MergedNetImputer` of the whole
+        table. Keys of a dict name the properties (a tuple of names where a model predicts several). Without a dict
+        they are called as the columns of y were where the model knows, otherwise 0, 1, ..., and the property of the
+        only target as that target.
     targets : dict
         ``{property: (low, high)}``, None leaving a side open: (700, None) is at least 700. Or "maximise" or
         "minimise": as far as all targets together are still reached with probability ``confidence``.
@@ -116,16 +123,18 @@ class Designer:
     constraints : list, default=()
         Of ``({input: coefficient}, (low, high))`` or ``scipy.optimize.LinearConstraint`` over all inputs.
     correlation : array-like of shape (n_properties, n_properties) or dict {(property, property): float}, default=None
-        Of the errors of the properties, in the order of ``properties``. None: estimated if y is given, otherwise 0.
-    y : array-like of shape (n_samples, n_properties) or data frame, default=None
-        What the models were fitted to, NaN where unmeasured; those with an ``oob_prediction_`` then tell how their
-        errors are correlated. In the order of ``properties``, or columns of their names.
+        Of the errors of the properties, in the order of ``properties``. None: estimated if y is given, an imputer's
+        own, otherwise 0.
+    X, y : array-like of shape (n_samples, n_inputs) and (n_samples, n_properties) or data frames, default=None
+        What the models were fitted to, NaN where unmeasured, to estimate how their errors are correlated from rows
+        left out: those with an ``oob_prediction_`` need y only, other regressors are fitted again in five folds. In
+        the order of ``inputs`` and ``properties``, or columns of their names.
     confidence : float in (0, 1), default=0.5
         See ``targets``.
     distance : float in (0, 1], default=0.1
         Proposals differ by at least this share of its range in at least one input.
     max_iter : int, default=100
-        Generations of each search, at most: it ends once twenty of them lower the loss, minus log of the probability,
+        Generations of each search, at most: it ends once fifteen of them lower the loss, minus log of the probability,
         by less than 0.001.
     n_jobs : int or None, default=None
         Threads over models; the result does not depend on it.
@@ -169,6 +178,7 @@ class Designer:
         integer=(),
         constraints=(),
         correlation=None,
+        X=None,
         y=None,
         confidence=0.5,
         distance=0.1,
@@ -183,19 +193,21 @@ class Designer:
             ("max_iter", max_iter, Integral, 1, np.inf, "an integer of at least 1"),
             ("verbose", verbose, Integral, 0, np.inf, "an integer of at least 0"),
         ):
-            if not isinstance(value, kind) or not low <= value <= high:
+            if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
                 raise ValueError(f"{name}={value!r} is not possible: give {words}.")
         if not (n_jobs is None or (isinstance(n_jobs, Integral) and n_jobs != 0)):
             raise ValueError(f"n_jobs={n_jobs!r} is not possible: give None, a number of threads, or -1 for all cores.")
         if not isinstance(targets, dict) or not targets:
             raise TypeError(f"targets is {targets!r}; give a dict {{property: (low, high)}} of at least one.")
         if inputs is not None:
+            if isinstance(inputs, str) or not np.iterable(inputs):
+                raise TypeError(f"inputs={inputs!r} is not possible: give a list of names.")
             inputs = [str(name) for name in inputs]
             if len(set(inputs)) < len(inputs) or not inputs:
                 raise ValueError(f"inputs={inputs} must be distinct names, at least one.")
         elif isinstance(bounds, dict) and all(isinstance(name, str) for name in bounds):
             inputs = None if knows_inputs(model) else list(bounds)
-        elif bounds is not None and not isinstance(bounds, dict) and not knows_inputs(model):
+        elif np.iterable(bounds) and not isinstance(bounds, dict) and not knows_inputs(model):
             inputs = [f"x{j}" for j in range(len(bounds))]
         self._models = Models(model, inputs, list(targets), n_jobs)
         self.inputs, self.properties = self._models.inputs, self._models.names
@@ -205,7 +217,7 @@ class Designer:
         self._space = read_space(
             self.inputs, self._models.bounds(), bounds, components, total, max_nonzero, fixed, integer, constraints
         )
-        self.correlation_ = read_correlation(self._models, correlation, y)
+        self.correlation_ = read_correlation(self._models, correlation, X, y)
         m, R = len(low), self.correlation_
         criterion = Criterion(low, high, goal, None, self.confidence, np.zeros(m), np.ones(m))
         if not np.array_equal(R, np.eye(m)):
@@ -249,17 +261,10 @@ class Designer:
             raise ValueError(f"n={n!r} is not possible: give an integer of at least 1.")
         with naming("random_state"):
             rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        seen = Seen(self._models)
-        X = self._space.sample(POOL, rng)
-        if not len(X):
-            raise ValueError("no input was found that satisfies bounds and constraints to 1e-9; loosen them a little.")
-        mean, _ = seen.predict(X)
-        spread = mean.std(axis=0)
-        spread = np.where(spread > 0, spread, np.maximum(np.abs(mean).max(axis=0), 1.0))
-        criterion = replace(self._criterion, middle=mean.mean(axis=0), spread=spread)
+        criterion, seen = self._scout(rng)
         found = []
         for i in range(n):
-            taken = np.array(found).reshape(i, X.shape[1])
+            taken = np.array(found).reshape(i, len(self.inputs))
             x = self._search(criterion.loss, seen, taken, rng, f"proposal {i + 1} of {n}")
             if x is None:
                 break
@@ -278,20 +283,43 @@ class Designer:
             self.inputs, self.properties, X, mean, std, probability, each, action, next_x, advice + ".", blame
         )
 
-    def _search(self, loss, seen, taken, rng, title, max_iter=None):
+    def _scout(self, rng):
+        """Searches that know nothing of each other: the criterion in units of the first pool, and what they saw."""
+        criterion, seen = None, Seen(self._models)
+        for i in range(SCOUTS):
+            own = Seen(self._models)
+            X = self._space.sample(POOL, rng)
+            if not len(X):
+                raise ValueError(
+                    "no input was found that satisfies bounds and constraints to 1e-9; loosen them a little."
+                )
+            mean, _ = own.predict(X)
+            if criterion is None:
+                spread = mean.std(axis=0)
+                spread = np.where(spread > 0, spread, np.maximum(np.abs(mean).max(axis=0), 1.0))
+                criterion = replace(self._criterion, middle=mean.mean(axis=0), spread=spread)
+            title = f"search {i + 1} of {SCOUTS}"
+            x = self._search(criterion.loss, own, np.empty((0, X.shape[1])), rng, title, polish=False)
+            seen.join(own)
+            if len(X) < MIN_CROWD or (
+                not criterion.goal.any() and criterion.loss(*self._models.predict(x[None]))[0] < STALLED
+            ):
+                break  # hardly any input, or a target reached for sure: nothing is left to look for
+        return criterion, seen
+
+    def _search(self, loss, seen, taken, rng, title, max_iter=None, polish=True):
         """The best input away from those taken: differential evolution among all, then near the best; None if none."""
         max_iter = self.max_iter if max_iter is None else max_iter
         best = None
-        for space, generations in ((self._space, max_iter), (None, max_iter)):
-            if space is None:
-                space = self._space.around(best, POLISH)
+        for stage in range(1 + polish):
+            space = self._space if stage == 0 else self._space.around(best, POLISH)
             free = np.flatnonzero(space.width > 0)
             start, value = self._start(space, free, best, loss, seen, taken, rng)
             if start is None:
                 return None
             self._print(1, title, f"begins at {self._said(value.min())}")
             if len(free) and len(start) >= 5:
-                best = self._evolve(space, free, start, loss, seen, taken, rng, title, generations)
+                best = self._evolve(space, free, start, loss, seen, taken, rng, title, max_iter)
             else:
                 best = start[value.argmin()]
         return best
@@ -413,11 +441,12 @@ class Designer:
         hope = np.exp(-min(hopeful(mean, std)[0] - (SPAN if criterion.goal.any() else 0.0), 700.0))
         share = np.where(np.isin(np.arange(len(std[0])), criterion.bounded), std[0] / criterion.spread, -1.0)
         doubt = self.properties[int(share.argmax())]
-        return "explore", x, (
+        advice = (
             f"explore: measure at {_place(self.inputs, x)}; no input is likely to meet all targets (proposal 1: "
             f"{probability:.2g}), here least is known of {doubt!r}, and if all predictions err by one std to the good "
             f"side the probability is {min(hope, 1.0):.2g}"
         )
+        return "explore", x, advice
 
     def _blame(self, criterion, seen, rng):
         """{target: (greatest probability alone, greatest probability of the others without it)}."""
@@ -427,6 +456,7 @@ class Designer:
         for j in targets:
             best = []
             for options in ({"only": j, "without": goals}, {"without": (*goals, j)}):
+
                 def loss(mean, std, rough=False, options=options):
                     return criterion.loss(mean, std, rough, **options)
 
@@ -454,20 +484,3 @@ def _place(inputs, x):
     """The inputs that differ from zero, in words."""
     words = [f"{name} {value:.4g}" for name, value in zip(inputs, x, strict=True) if value]
     return ", ".join(words) or "all inputs 0"
-
-
-class Seen:
-    """Inputs and what was predicted for them."""
-
-    def __init__(self, models):
-        self.models, self._kept = models, []
-
-    def predict(self, X):
-        mean, std = self.models.predict(X)
-        self._kept.append((X, mean, std))
-        return mean, std
-
-    def rows(self):
-        """(X, mean, std) of all."""
-        self._kept = [tuple(np.concatenate(parts) for parts in zip(*self._kept, strict=True))]
-        return self._kept[0]

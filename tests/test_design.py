@@ -6,15 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import LinearConstraint
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import multivariate_normal, norm, spearmanr
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmerge import Designer, GradientForestRegressor, MergedNetRegressor
+from skmerge import Designer, GradientForestRegressor, MergedNetImputer, MergedNetRegressor
 from skmerge._criterion import log_box, log_interval
 from skmerge._feasible import Feasible
 from skmerge._requests import error_correlation
@@ -96,6 +99,57 @@ def test_correlation_of_errors_is_estimated(data):
     R = Designer(models, {"p": (1, None)}, y=y, random_state=0).correlation_
     assert 0.7 < R[0, 1] < 1
     assert np.array_equal(Designer(models, {"p": (1, None)}).correlation_, np.eye(2))
+
+
+def test_correlation_of_models_without_rows_left_out(data):
+    """Fitted again in folds: that of the residuals of scikit-learn's own cross-validation."""
+    X, y = data
+    y = y + 0.3 * np.random.default_rng(2).normal(size=(len(X), 1))
+    models = {name: make_pipeline(StandardScaler(), GaussianProcessRegressor(alpha=0.1, optimizer=None)).fit(X, y[:, k])
+              for k, name in enumerate("pq")}  # fmt: skip
+    folds = KFold(5, shuffle=True, random_state=0)
+    residual = [y[:, k] - cross_val_predict(model, X, y[:, k], cv=folds) for k, model in enumerate(models.values())]
+    expected = 2 * np.sin(np.pi / 6 * spearmanr(*residual).statistic)
+    assert 0.5 < expected < 1
+    found = Designer(models, {"p": (1, None)}, X=X, y=y, bounds=[(0, 1)] * 2)
+    assert found.correlation_[0, 1] == pytest.approx(expected, rel=1e-9)
+    missing = y.copy()
+    missing[30:, 0] = np.nan  # 30 rows in common are left
+    some = Designer(models, {"p": (1, None)}, X=X, y=missing, bounds=[(0, 1)] * 2)
+    assert 0.2 < some.correlation_[0, 1] < 1
+    assert some.correlation_[0, 1] != found.correlation_[0, 1]
+
+
+def test_an_imputer_knows_columns_ranges_and_correlation():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 1, (200, 2))
+    noise = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 200)
+    y = np.column_stack([X[:, 0] + X[:, 1], X[:, 0] - X[:, 1]]) + 0.2 * noise
+    y[::3, 0], y[1::3, 1] = np.nan, np.nan
+    imputer = MergedNetImputer(n_estimators=0, random_state=0).fit(np.hstack([X, y]))
+    designer = Designer(imputer, {"x2": (1.2, None), "x3": (0.2, None)}, max_iter=5, random_state=0)
+    assert designer.inputs == ["x0", "x1"]
+    assert designer.properties == ["x2", "x3"]
+    assert designer.correlation_[0, 1] == pytest.approx(0.8, abs=0.2)
+    designs = designer.suggest(1)
+    assert (X.min(axis=0) <= designs.X[0]).all()
+    assert (designs.X[0] <= X.max(axis=0)).all()
+    filled = imputer.transform(np.hstack([designs.X, np.full((1, 2), np.nan)]))
+    np.testing.assert_allclose(designs.mean[0], filled[0, 2:])
+    np.testing.assert_array_equal(Designer({("x3", "x2"): imputer}, {"x2": (1, None)}).correlation_,
+                                  designer.correlation_)  # fmt: skip
+
+
+def test_a_random_forest_varies_as_its_trees(data):
+    X, y = data
+    scaled = make_pipeline(StandardScaler(), RandomForestRegressor(10, random_state=0)).fit(X, y)
+    search = GridSearchCV(scaled, {"randomforestregressor__max_depth": [3]}, cv=2).fit(X, y)
+    for model in (scaled, search):
+        designs = Designer(model, {0: (1, None)}, max_iter=2, bounds=[(0, 1)] * 2, random_state=0).suggest(1)
+        np.testing.assert_allclose(designs.mean, model.predict(designs.X))
+        last = getattr(model, "best_estimator_", model)
+        trees = [tree.predict(last[0].transform(designs.X)) for tree in last[-1].estimators_]
+        np.testing.assert_allclose(designs.std, np.std(trees, axis=0))
 
 
 # --- optima
@@ -260,7 +314,10 @@ def test_repair_reaches_narrow_sets():
 def test_result_is_readable_and_a_frame():
     designs = Designer({"h": hill, "g": plane}, {"h": (0.95, None), "g": (None, 0)}, **UNIT).suggest(2)
     text = str(designs)
-    assert "1. all targets hold with probability" in text
+    assert [line.split()[0] for line in text.splitlines()[:-1]] == [
+        "proposal", "probability", "a", "b", "h", "target", "g", "target",
+    ]  # fmt: skip
+    assert text.splitlines()[2].split()[1:] == [f"{value:.4g}" for value in designs.X[:, 0]]
     assert "Next: exploit" in text
     pandas = pytest.importorskip("pandas")
     frame = designs.to_frame()
@@ -391,11 +448,12 @@ THREE = {"inputs": list("abc"), "bounds": [(0, 1)] * 3}
         pytest.param(hill, GOOD, {"fixed": {"a": 2}}, "fixed['a']=2 contradicts bounds", id="fixed outside"),
         pytest.param(hill, GOOD, {"total": np.nan}, "total=nan", id="NaN total"),
         pytest.param(hill, GOOD, {"total": 3}, "add up to between 0 and 2", id="total out of reach"),
+        pytest.param(hill, GOOD, THREE | {"total": 2.5, "max_nonzero": 2}, "max_nonzero=2", id="total and max_nonzero"),
         pytest.param(
-            hill, GOOD, THREE | {"total": 2.5, "max_nonzero": 2}, "max_nonzero=2", id="total and max_nonzero"
-        ),
-        pytest.param(
-            hill, GOOD, {"fixed": {"a": 0.5, "b": 0.5}, "max_nonzero": 1}, "['a', 'b'] differ",
+            hill,
+            GOOD,
+            {"fixed": {"a": 0.5, "b": 0.5}, "max_nonzero": 1},
+            "['a', 'b'] differ",
             id="fixed and max_nonzero",
         ),
         pytest.param(
@@ -405,8 +463,11 @@ THREE = {"inputs": list("abc"), "bounds": [(0, 1)] * 3}
         pytest.param(hill, GOOD, {"components": ["z"]}, "components names the input 'z'", id="unknown component"),
         pytest.param(hill, GOOD, {"integer": ["z"]}, "integer names the input 'z'", id="unknown integer"),
         pytest.param(
-            hill, GOOD, {"constraints": [({"a": 1}, (0.8, None)), ({"a": 1}, (None, 0.2))]},
-            "without constraints[0] or without constraints[1] there are some", id="contradictory constraints",
+            hill,
+            GOOD,
+            {"constraints": [({"a": 1}, (0.8, None)), ({"a": 1}, (None, 0.2))]},
+            "without constraints[0] or without constraints[1] there are some",
+            id="contradictory constraints",
         ),
         pytest.param(hill, GOOD, {"constraints": [({"z": 1}, (0, 1))]}, "constraints[0] names", id="constraint's name"),
         pytest.param(hill, GOOD, {"constraints": ["a < b"]}, "constraints[0] is", id="constraint as text"),
@@ -419,6 +480,19 @@ THREE = {"inputs": list("abc"), "bounds": [(0, 1)] * 3}
         pytest.param(hill, GOOD, {"max_iter": 0}, "max_iter=0", id="max_iter"),
         pytest.param(hill, GOOD, {"n_jobs": 0}, "n_jobs=0", id="n_jobs"),
         pytest.param(hill, GOOD, {"inputs": ["a", "a"]}, "distinct names", id="repeated inputs"),
+        pytest.param(hill, GOOD, {"inputs": "ab"}, "inputs='ab'", id="inputs as text"),
+        pytest.param(hill, GOOD, {"bounds": 5}, "bounds=5", id="bounds as a number"),
+        pytest.param(hill, GOOD, {"bounds": [(0, 1e300)] * 2}, "in other units", id="huge bounds"),
+        pytest.param(hill, GOOD, {"fixed": "a"}, "give {input: value}", id="fixed as text"),
+        pytest.param(hill, GOOD, {"integer": "a"}, "integer='a'", id="integer as text"),
+        pytest.param(hill, GOOD, {"integer": ["a"], "bounds": [(0.2, 0.8), (0, 1)]}, "no whole number", id="integer"),
+        pytest.param(hill, GOOD, {"components": []}, "components is empty", id="no components"),
+        pytest.param(hill, GOOD, {"max_nonzero": True}, "max_nonzero=True", id="True"),
+        pytest.param(hill, GOOD, {"constraints": 5}, "constraints=5", id="constraints as a number"),
+        pytest.param(hill, GOOD, {"y": "abc"}, "y: could not convert", id="y as text"),
+        pytest.param(hill, GOOD, {"y": np.ones((5, 2))}, "y has 2 columns", id="columns of y"),
+        pytest.param(hill, GOOD, {"y": np.ones(5), "X": np.ones((4, 2))}, "X has shape (4, 2)", id="rows of X"),
+        pytest.param([hill, plane], GOOD, {}, "numbered because no names are known", id="numbered properties"),
         pytest.param({}, GOOD, {}, "model is empty", id="no model"),
         pytest.param(7, GOOD, {}, "give a fitted regressor or a function", id="number"),
         pytest.param(MergedNetRegressor, GOOD, {}, "give a fitted regressor", id="class"),
@@ -451,9 +525,14 @@ def test_bad_predictions_are_explained(model, expected):
 
 
 def test_models_without_std_are_refused(data):
-    forest = RandomForestRegressor(3).fit(*data)
+    X, y = data
     with pytest.raises(TypeError, match="return_std"):
-        Designer(forest, {0: (1, None)}, bounds=[(0, 1)] * 2).suggest(1)
+        Designer(LinearRegression().fit(X, y), {0: (1, None)}, bounds=[(0, 1)] * 2)
+    scaled = TransformedTargetRegressor(GaussianProcessRegressor(optimizer=None), transformer=StandardScaler()).fit(
+        X, y[:, 0]
+    )
+    with pytest.raises(TypeError, match="function of X that returns"):
+        Designer(scaled, {"y": (1, None)}, bounds=[(0, 1)] * 2)
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, "two", None])
