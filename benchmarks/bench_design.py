@@ -167,4 +167,4 @@ def figures(path=None):
     if path:
         yield from superalloy(path)
     else:
-        print(f"{SECTION}: superalloy left out, no --superalloy FILE.csv given")
+        print(f"{SECTION}: superalloy left out, no --nickel FILE.csv given")

@@ -2,10 +2,10 @@
 
     python benchmarks/run.py [--formulae FILE.json] [--peers-formulae FILE.csv]
                              [--tables DIRECTORY] [--peers-tables FILE.csv] [--plasticity DIRECTORY]
-                             [--superalloy FILE.csv] [--only SECTION ...] [--procs 2]
+                             [--nickel FILE.csv] [--only SECTION ...] [--procs 2]
 
 Without --formulae only the talk's formulae are learned; without --tables that section is left out, without --plasticity
-the comparisons with crystals of other solvers, without --superalloy that design. Times are compared within this run
+the comparisons with crystals of other solvers, without --nickel that design. Times are compared within this run
 and on one thread: leave the machine to it.
 """
 
@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--tables", metavar="DIRECTORY", help="CSV files, the last column of each the target")
     parser.add_argument("--peers-tables", metavar="FILE.csv", help="what other models score on them")
     parser.add_argument("--plasticity", metavar="DIRECTORY", help="neml_*_km.npz, damask_taylor_dislotwin.npz")
-    parser.add_argument("--superalloy", metavar="FILE.csv", help="nickel superalloys, weight per cent to properties")
+    parser.add_argument("--nickel", metavar="FILE.csv", help="nickel superalloys, weight per cent to properties")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--procs", type=int, default=1, help="processes for formulae, tables and errors of forests")
     arguments = parser.parse_args()
@@ -46,7 +46,7 @@ def main():
         "forest_values": (arguments.procs,),
         "crystal": (arguments.plasticity,),
         "plasticity_accuracy": (arguments.plasticity,),
-        "design": (arguments.superalloy,),
+        "design": (arguments.nickel,),
     }
     print(HEADER)
     for section in arguments.only:

@@ -43,7 +43,7 @@ def corners(X):
 
 
 def draw(designer, models, designs, X, out):
-    grid = np.array([[a, t, 100 - a - t] for a in range(101) for t in range(101 - a)], float)
+    grid = np.array([[a, t, 200 - a - t] for a in range(201) for t in range(201 - a)]) / 2
     at, probability = corners(grid), designer.probability(grid)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.6), layout="constrained")
     for (name, (low, high)), color in zip(TARGETS.items(), (BLUE, ORANGE, GREEN), strict=True):
@@ -81,7 +81,7 @@ def main(arguments=None):
     }
     designer = Designer(
         models, TARGETS, inputs=ELEMENTS, bounds=[(0, 100)] * 3, total=100,
-        y=np.column_stack([y, density(X)]), random_state=0,
+        y=np.column_stack([y, density(X)]), distance=0.05, random_state=0,
     )  # fmt: skip
     print(f"errors of strength and elongation correlate by {designer.correlation_[0, 1]:.2f}\n")
     designs = designer.suggest(5)

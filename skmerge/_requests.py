@@ -114,8 +114,10 @@ def read_space(inputs, ranges, bounds, components, total, max_nonzero, fixed, in
             raise ValueError(f"max_nonzero={max_nonzero!r} is not possible: give an integer of at least 1.")
         needed = [inputs[j] for j in np.flatnonzero(component & ((low > 0) | (high < 0)))]
         if len(needed) > max_nonzero:
-            raise ValueError(f"max_nonzero={max_nonzero} contradicts bounds and fixed, by which {needed} differ "
-                             "from zero.")  # fmt: skip
+            raise ValueError(
+                f"max_nonzero={max_nonzero} contradicts bounds (or the training range) and fixed, by "
+                f"which {needed} differ from zero; raise max_nonzero or give bounds that include 0."
+            )
         max_nonzero = None if max_nonzero >= component.sum() else int(max_nonzero)
     if isinstance(constraints, LinearConstraint) or (
         isinstance(constraints, tuple) and len(constraints) == 2 and isinstance(constraints[0], dict)

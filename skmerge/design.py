@@ -16,7 +16,7 @@ POOL = 500  # feasible inputs looked at before each scouting search
 SCOUTS = 3  # searches from crowds of their own: on an alloy of 15 elements two of five end in a lesser optimum
 SHORTLIST = 400  # of the inputs seen, those that a new search weighs
 MIN_CROWD, MAX_CROWD = 40, 150  # inputs in a generation
-PATIENCE, STALLED = 15, 1e-3  # a search ends if so many generations lower its loss by less than that
+PATIENCE, STALLED = (15, 8), 1e-3  # a search, a last search ends if so many generations lower its loss by less
 POLISH = 0.03  # of the width of the bounds: where the last search of a proposal looks
 LIKELY = 0.5  # probability from which on the best proposal is worth making
 HOPELESS = 0.05  # probability below which the targets are taken apart
@@ -134,8 +134,7 @@ class Designer:
     distance : float in (0, 1], default=0.1
         Proposals differ by at least this share of its range in at least one input.
     max_iter : int, default=100
-        Generations of each search, at most: it ends once fifteen of them lower the loss, minus log of the probability,
-        by less than 0.001.
+        Generations of each search, at most: it ends once fifteen of them raise the probability by less than 0.1 %.
     n_jobs : int or None, default=None
         Threads over models; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -319,7 +318,7 @@ class Designer:
                 return None
             self._print(1, title, f"begins at {self._said(value.min())}")
             if len(free) and len(start) >= 5:
-                best = self._evolve(space, free, start, loss, seen, taken, rng, title, max_iter)
+                best = self._evolve(space, free, start, loss, seen, taken, rng, title, max_iter, PATIENCE[stage])
             else:
                 best = start[value.argmin()]
         return best
@@ -362,7 +361,7 @@ class Designer:
         X[0], broken[0] = best, 0.0
         return X, self._value(X, broken, loss, seen, taken)
 
-    def _evolve(self, space, free, start, loss, seen, taken, rng, title, max_iter):
+    def _evolve(self, space, free, start, loss, seen, taken, rng, title, max_iter, patience):
         failure, low, width = [], space.low[free], space.width[free]
 
         def inputs(U):
@@ -384,7 +383,8 @@ class Designer:
             best.append(intermediate_result.fun)
             if len(best) % 10 == 1:
                 self._print(2, title, f"generation {len(best) - 1}, {self._said(best[-1])}")
-            return len(best) > PATIENCE and best[-1] > best[-PATIENCE] - STALLED
+            sure = best[-1] < STALLED and not self._criterion.goal.any()
+            return sure or (len(best) > patience and best[-1] > best[-patience] - STALLED)
 
         try:
             found = differential_evolution(
@@ -441,8 +441,10 @@ class Designer:
         hope = np.exp(-min(hopeful(mean, std)[0] - (SPAN if criterion.goal.any() else 0.0), 700.0))
         share = np.where(np.isin(np.arange(len(std[0])), criterion.bounded), std[0] / criterion.spread, -1.0)
         doubt = self.properties[int(share.argmax())]
+        free = np.flatnonzero((x != 0) & (self._space.width > 0))
+        place = ", ".join(f"{self.inputs[j]} {x[j]:.4g}" for j in free) or "the only input"
         advice = (
-            f"explore: measure at {_place(self.inputs, x)}; no input is likely to meet all targets (proposal 1: "
+            f"explore: measure at {place}; no input is likely to meet all targets (proposal 1: "
             f"{probability:.2g}), here least is known of {doubt!r}, and if all predictions err by one std to the good "
             f"side the probability is {min(hope, 1.0):.2g}"
         )
@@ -451,19 +453,26 @@ class Designer:
     def _blame(self, criterion, seen, rng):
         """{target: (greatest probability alone, greatest probability of the others without it)}."""
         goals = tuple(np.flatnonzero(criterion.goal))
-        targets = [j for j in criterion.bounded if j not in goals]
-        blame = {}
-        for j in targets:
-            best = []
-            for options in ({"only": j, "without": goals}, {"without": (*goals, j)}):
+        nothing = np.empty((0, len(self.inputs)))
 
-                def loss(mean, std, rough=False, options=options):
-                    return criterion.loss(mean, std, rough, **options)
+        def reached(title, **options):
+            def loss(mean, std, rough=False):
+                return criterion.loss(mean, std, rough, **options)
 
-                x = self._search(loss, seen, np.empty((0, len(self.inputs))), rng, "blame", BLAME_ITER)
+            if title:
+                x = self._search(loss, seen, nothing, rng, title, BLAME_ITER, polish=False)
                 value = loss(*self._models.predict(x[None]))[0]
-                best.append(0.0 if value >= WORSE else float(np.exp(-value)))
-            blame[self.properties[j]] = tuple(best)
+            else:  # by the inputs seen
+                value = self._start(self._space, [], None, loss, seen, nothing, rng)[1].min()
+            return 0.0 if value >= WORSE else float(np.exp(-value))
+
+        blame = {}
+        for j in (j for j in criterion.bounded if j not in goals):
+            alone = reached(f"{self.properties[j]!r} alone", only=j, without=goals)
+            blame[self.properties[j]] = alone, reached(None, without=(*goals, j))
+        worst = max(blame, key=lambda name: blame[name][1])
+        others = (*goals, self.properties.index(worst))
+        blame[worst] = blame[worst][0], max(reached(f"all but {worst!r}", without=others), blame[worst][1])
         return blame
 
     def _blame_text(self, blame, probability):
@@ -478,9 +487,3 @@ class Designer:
             f"{text}: to blame is most of all the target of {worst!r}, reached alone with probability {alone:.2g}; "
             f"without it the others are reached with {without:.2g}"
         )
-
-
-def _place(inputs, x):
-    """The inputs that differ from zero, in words."""
-    words = [f"{name} {value:.4g}" for name, value in zip(inputs, x, strict=True) if value]
-    return ", ".join(words) or "all inputs 0"
