@@ -27,14 +27,17 @@ def density(X):
     return 100 / (X @ [1 / 2.70, 1 / 4.51, 1 / 8.57])
 
 
+def truth(X):
+    """Strength and elongation, which the forests do not know."""
+    al, ti, nb = X.T / 100
+    return np.column_stack([400 + 1800 * al * ti + 1600 * ti * nb + 500 * nb,
+                            4 + 40 * ti * nb + 20 * (1 - al) * ti - 12 * al])  # fmt: skip
+
+
 def measure(n, rng):
     """Compositions in weight per cent; strength and elongation, whose errors are correlated by -0.7."""
     X = 100 * rng.dirichlet([1, 2, 1], n)
-    al, ti, nb = X.T / 100
-    strength = 400 + 1800 * al * ti + 1600 * ti * nb + 500 * nb
-    elongation = 4 + 40 * ti * nb + 20 * (1 - al) * ti - 12 * al
-    error = rng.multivariate_normal([0, 0], [[1, -0.7], [-0.7, 1]], n) * [40, 1.0]
-    return X, np.column_stack([strength, elongation]) + error
+    return X, truth(X) + rng.multivariate_normal([0, 0], [[1, -0.7], [-0.7, 1]], n) * [40, 1.0]
 
 
 def corners(X):
@@ -42,8 +45,8 @@ def corners(X):
     return X @ np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]]) / 100
 
 
-def draw(designer, models, designs, X, out):
-    grid = np.array([[a, t, 200 - a - t] for a in range(201) for t in range(201 - a)]) / 2
+def draw(designer, models, designs, X, out, parts):
+    grid = np.array([[a, t, parts - a - t] for a in range(parts + 1) for t in range(parts + 1 - a)]) * (100 / parts)
     at, probability = corners(grid), designer.probability(grid)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.6), layout="constrained")
     for (name, (low, high)), color in zip(TARGETS.items(), (BLUE, ORANGE, GREEN), strict=True):
@@ -56,7 +59,7 @@ def draw(designer, models, designs, X, out):
     right.plot(*corners(X).T, ".", color=GREY, ms=5, label="measured")
     right.plot(*corners(designs.X).T, "o", ms=9, mfc="none", mec=VERMILLION, mew=1.8, label="proposed")
     best = corners(designs.X[0])
-    right.annotate("1", best, xytext=(7, 5), textcoords="offset points", color=VERMILLION, weight="bold")
+    right.annotate("1", best, xytext=(-15, -11), textcoords="offset points", color=VERMILLION, weight="bold")
     for axes, title in ((left, "each target holds with probability above 0.5"), (right, "all targets")):
         axes.plot(*corners(100 * np.eye(3)[[0, 1, 2, 0]]).T, color=BLACK, lw=1)
         for name, (x, y), shift in zip(ELEMENTS, corners(100 * np.eye(3)), ((-12, -6), (12, -6), (0, 8)), strict=True):
@@ -71,7 +74,9 @@ def draw(designer, models, designs, X, out):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="where figures go")
-    out = parser.parse_args(arguments).out
+    parser.add_argument("--parts", type=int, default=200, help="of an edge of the triangle, for the figure")
+    options = parser.parse_args(arguments)
+    out = options.out
     out.mkdir(parents=True, exist_ok=True)
     X, y = measure(60, np.random.default_rng(0))
     models = {
@@ -86,7 +91,8 @@ def main(arguments=None):
     print(f"errors of strength and elongation correlate by {designer.correlation_[0, 1]:.2f}\n")
     designs = designer.suggest(5)
     print(designs)
-    draw(designer, models, designs, X, out)
+    print("true strength and elongation of proposal 1:", *truth(designs.X)[0].round(1))
+    draw(designer, models, designs, X, out, options.parts)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ sys.path.insert(0, str(EXAMPLES))
 import logarithms  # noqa: E402
 import nodes  # noqa: E402
 import partition  # noqa: E402
+import plot_design  # noqa: E402
 import plot_forest_gradients  # noqa: E402
 import plot_forging  # noqa: E402
 import plot_laws  # noqa: E402
@@ -275,6 +276,23 @@ def test_the_propagator_follows_a_forged_polycrystal(tmp_path, capsys):
     assert float(words[words.index("error") + 1].rstrip("%")) < 5
     assert float(words[words.index("degrees") - 1]) < 1
     assert 10_000 < (tmp_path / "forging.png").stat().st_size < 300_000
+
+
+def test_the_proposed_mixture_is_as_good_as_said_and_drawn(tmp_path, capsys):
+    plot_design.main(["--out", str(tmp_path), "--parts", "40"])
+    lines = {line.split("  ")[0]: line.split() for line in capsys.readouterr().out.splitlines() if line}
+    correlation = next(words[-1] for name, words in lines.items() if name.startswith("errors of strength"))
+    assert -0.9 < float(correlation) < -0.3
+    probability = np.array(lines["probability"][1:], float)
+    assert len(probability) == 5
+    assert (np.diff(probability) <= 0).all()
+    X = np.array([[lines[name][1 + i] for name in plot_design.ELEMENTS] for i in range(5)], float)
+    np.testing.assert_allclose(X.sum(axis=1), 100, atol=0.1)
+    assert (plot_design.density(X) <= 4.905).all()
+    strength, elongation = plot_design.truth(X[:1])[0]
+    assert strength > 980 - 2 * 44
+    assert elongation > 17
+    assert 10_000 < (tmp_path / "design.png").stat().st_size < 300_000
 
 
 def test_the_triangle_holds_every_axis_once():
