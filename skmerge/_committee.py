@@ -173,8 +173,8 @@ def affordable(objective, recipe):
 def combine(objective, members, nets, folds, single):
     """Stack the recipes on the rows their members left out.
 
-    Returns the indices of the nets that get weight, their weights, the squared error of the stack on left-out rows
-    and what of it is noise, both in units of var(y).
+    Returns the indices of the nets that get weight, their weights, the share of every row in the squared error of the
+    stack on left-out rows, NaN where there is none, and what of that is noise, in units of var(y).
     """
     recipes = list(dict.fromkeys(recipe for recipe, _ in members))
     residual, count = np.zeros((2, objective.n, len(recipes)))
@@ -184,22 +184,21 @@ def combine(objective, members, nets, folds, single):
             residual[folds[f], recipes.index(recipe)] += part.y - part.predict(net)
             count[folds[f], recipes.index(recipe)] += 1
     residual = residual / np.maximum(count, 1) * np.sqrt(objective.weight)[:, None]
+    # Where a callback stopped the training, rows that every recipe left out speak for all.
     seen = (count > 0).all(axis=1)
-    if seen.any() and not seen.all():  # a callback stopped the training: rows that every recipe left out speak for all
-        residual = np.where(seen[:, None], residual, 0.0) / np.sqrt(objective.weight[seen].sum())
+    residual = np.where(seen[:, None] | ~seen.any(), residual, 0.0)
     # least squares with weights >= 0 that sum to one
     firm = max(1e3 * np.abs(residual).sum(), 1e-6)
     share, _ = nnls(np.vstack([residual, np.full((1, len(recipes)), firm)]), np.append(np.zeros(objective.n), firm))
     share /= share.sum()
-    error = float(np.sum((residual @ share) ** 2)) if count.any() else np.inf  # of a single row nothing is known
+    squares = np.where(seen, (residual @ share) ** 2, np.nan)
+    error = np.nansum(squares) / objective.weight[seen].sum() if seen.any() else 0.0
     if single:
-        return [0], np.ones(1), error, error if count.any() else 0.0
+        return [0], np.ones(1), squares, float(error)
     size = [sum(recipe == other for other, _ in members) for recipe in recipes]
     weight = np.array([share[recipes.index(recipe)] / size[recipes.index(recipe)] for recipe, _ in members])
     keep = np.flatnonzero(weight)
     values = np.array([objective.predict(nets[i]) for i in keep])
     mean = weight[keep] @ values
     spread = float(objective.weight @ (weight[keep] @ (values - mean) ** 2))
-    if not count.any():
-        return keep, weight[keep], error, 0.0
-    return keep, weight[keep], error, max(error - spread, 0.1 * error)
+    return keep, weight[keep], squares, max(error - spread, 0.1 * error)

@@ -192,6 +192,12 @@ class Objective:
     def d(self):
         return self.X.shape[1]
 
+    @property
+    def may_be_constant(self):
+        """Whether no prior exponent asks for a product."""
+        low, high = self.exponent_bounds
+        return bool(((low <= 0) & (high >= 0)).all())
+
     def subset(self, rows):
         """The same objective, scaling included, on some of the rows."""
         part = object.__new__(Objective)
@@ -339,6 +345,10 @@ class Objective:
         """f in units of y_scale, shape (n,)."""
         return kernel.predict(self.X if X is None else X, *self._geometry(), net.theta, net.sign)
 
+    def squares(self, net):
+        """Squared residuals of these rows, of predictions held below 1e150, shape (n,)."""
+        return (self.y - np.clip(self.predict(net), -1e150, 1e150)) ** 2
+
     def mean_squares(self, net):
-        """Weighted mean of the squared residuals on these rows, of predictions held below 1e150."""
-        return float(self.weight @ (self.y - np.clip(self.predict(net), -1e150, 1e150)) ** 2)
+        """Weighted mean of the squared residuals on these rows."""
+        return float(self.weight @ self.squares(net))

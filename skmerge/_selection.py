@@ -9,11 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from skmerge._comparison import ROUNDING, left_out, no_worse
 from skmerge._objective import MAX_EXPONENT, Network
 from skmerge._progress import SILENCE, refine, rms
 
-# Residuals below this are rounding; relative to the variance of y.
-ROUNDING = 1e-14
 EXHAUSTED = 1e-17  # of a law without noise this is left: the data are rounded to 1e-10
 # Values an exponent is offered: zero, thirds and halves up to 3, then whole numbers.
 SIMPLE = np.unique(np.outer([-1, 1], [0, 1 / 3, 1 / 2, 2 / 3, 1, 3 / 2, 2, 5 / 2, 3, 4, 5, 6]))
@@ -25,7 +24,6 @@ BEAM = 2
 # one column twice had a validation error of 0.4 to 1.8 std(y), with 1e-6 of 0.07, with 1e-5 of 0.003, its noise.
 TIE_BREAKER = 1e-5
 MAX_FEATURES = 25  # that a law is searched in; a committee takes all
-RECOMBINED = 1000  # rows at which nets are compared
 SEARCH_ROWS = 2000  # candidates are ranked on no more rows than these
 RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
 
@@ -113,11 +111,14 @@ class LawSearch:
         if self.n_nodes is not None:
             chosen = [path[-1]] + ([self._relaxed(path[-1])] if path[-1].squares > ROUNDING else [])
             return self._all_simplified(chosen)
-        order = sorted(range(len(path)), key=lambda h: criterion(objective, path[h]))[:3]
+        first = 0 if objective.may_be_constant or len(path) == 1 else 1
+        order = sorted(range(first, len(path)), key=lambda h: criterion(objective, path[h]))[:3]
         chosen = [path[h] for h in order]
         # A law that saturates, g(u) with finite C, and blends: the small nets with everything free.
         if path[-1].squares > ROUNDING:
             chosen += [self._relaxed(net) for net in path[1:4]]
+        # A constant and one node, should the longer be made for a few rows.
+        chosen += [path[h] for h in range(first, min(2, len(path))) if h not in order]
         found = self._all_simplified(chosen, thin=True)
         # As many parameters as rows fit any rows: cross-validation, which starts from there, cannot tell.
         return [net for net in found if np.isfinite(criterion(objective, net))] or found
@@ -378,6 +379,21 @@ class LawSearch:
         if not self.simplify or self.objective.n == 1:
             return self.fit(net, max_iter=300, tol=1e-12)
         best = criterion(self.objective, net)
+
+        def better(trial):
+            nonlocal best
+            score = criterion(self.objective, trial)
+            if not (score < best or (not np.isfinite(best) and trial.squares <= 1e-12)):
+                return False
+            best = score
+            return True
+
+        net = self._pinned(net, better, lambda: np.isfinite(best), task)
+        net = self._without_undecided(net)
+        return self.fit(self._joined(self._without_empty(net)), max_iter=300, tol=1e-12)
+
+    def _pinned(self, net, accepts, is_limited, task):
+        """Parameters fixed at simple values one by one, those the squares miss least first, while ``accepts`` them."""
         tried = set()
         accepted = True
         while accepted:
@@ -403,7 +419,7 @@ class LawSearch:
                 ]
             limit = max(60.0, 6 * np.log(self.objective.n)) * max(net.squares, 1e-16)
             for cost, f, value in sorted(options):
-                if cost > limit / self.objective.n and np.isfinite(best):
+                if cost > limit / self.objective.n and is_limited():
                     break
                 tried.add((f, value))
                 # where the others go when this one moves, by the quadratic model
@@ -414,13 +430,33 @@ class LawSearch:
                     moved = theta[free] + ratio * (value - theta[f])
                 theta[free] = np.where(np.isfinite(moved), moved, theta[free])
                 trial, stop = self._refined(task, "trial", net.pinned(f, value, theta), max_iter=30, tol=1e-6)
-                score = criterion(self.objective, trial)
-                if score < best or (not np.isfinite(best) and trial.squares <= 1e-12):
-                    best, net, accepted = score, trial, not stop
+                if accepts(trial):
+                    net, accepted = trial, not stop
                     break
                 if stop:
                     break
-        net = self._without_undecided(net)
+        return net
+
+    def plainer(self, net):
+        """Nodes and exponents left out as long as the rows cannot tell.
+
+        The criterion takes every row for as exact as the others. Where a few are far less so, as the greatest are of
+        values with a relative error, they buy terms of their own; rows taken as pairs do not bear these out.
+        """
+        if not self.simplify or self.objective.n <= net.n_free + 1:
+            return net
+        weight = self.objective.weight
+        best = weight * left_out(self.objective, net)
+
+        def accepts(trial):
+            return no_worse(weight * left_out(self.objective, trial), best)
+
+        least = 0 if self.objective.may_be_constant else 1
+        for i in reversed(range(net.n_nodes if self.n_nodes is None else 0)):
+            trial = self.fit(net.without_node(i), max_iter=40, tol=1e-5)
+            if trial.n_nodes >= least and accepts(trial):
+                net = trial
+        net = self._pinned(net, accepts, lambda: True, SILENCE)
         return self.fit(self._joined(self._without_empty(net)), max_iter=300, tol=1e-12)
 
     def _without_undecided(self, net):
@@ -511,60 +547,3 @@ class LawSearch:
                     net.nodes[other, d] = factor
                     break
         return net
-
-
-def cross_validate(search, nets, folds):
-    """Expected squared error of each net, in units of var(y), shape (n_nets,).
-
-    The error on the rows left out of each fold or, if greater, the squared distance from the median of the comparably
-    good nets at rows whose features are recombined within what was measured: a term that no measured row holds down
-    shows only there.
-    """
-    objective = search.objective
-    task = search.task.begin("cross-validation", len(folds))
-    rng = np.random.default_rng(0)
-    drawn = rng.choice(len(search.X), (RECOMBINED, objective.d), p=search.root**2 / (search.root @ search.root))
-    recombined = np.take_along_axis(search.X, drawn, axis=0)
-    error = np.zeros(len(nets))
-    predictions = np.empty((len(nets), len(folds), len(recombined)))
-    total = sum(objective.weight[fold].sum() for fold in folds)
-    for f, fold in enumerate(folds):
-        rest, part = objective.subset(np.setdiff1d(np.arange(objective.n), fold)), objective.subset(fold)
-        one = task.begin("fold")
-        share = objective.weight[fold].sum() / total
-        for k, net in enumerate(nets):
-            fitted = rest.fit(net, search.penalties(net), max_iter=30, tol=1e-6)
-            error[k] += share * part.mean_squares(fitted)
-            predictions[k, f] = np.clip(objective.predict(fitted, recombined), -1e150, 1e150)
-        one.end(f"cross-validation: fold {f + 1} of {len(folds)}", level=2)  # a net needs all: no stop is heeded
-    task.end()
-    good = error <= 10 * error.min() + ROUNDING
-    consensus = np.median(predictions[good], axis=(0, 1))
-    distance = ((predictions - consensus) ** 2).mean(axis=(1, 2))
-    return np.minimum(np.maximum(error, distance), 1e12)
-
-
-def simplest_of_the_best(nets, errors):
-    """Index of the net with fewest free parameters among those within 2 % of the smallest error."""
-    errors = np.asarray(errors)
-    good = np.flatnonzero(errors <= 1.02 * errors.min() + ROUNDING)
-    return int(min(good, key=lambda k: (nets[k].n_free, errors[k])))
-
-
-def near_zero(X):
-    """Features of which new rows may lie anywhere between zero and the smallest measured size, as bool (d,).
-
-    Those whose smallest size is at most six steps from zero, a step being the mean distance of the sqrt(n) smallest.
-    """
-    near = np.zeros(X.shape[1], bool)
-    for j in range(X.shape[1]):
-        size = np.unique(np.abs(X[:, j]))
-        k = min(int(np.sqrt(len(X))), len(size) - 1)
-        near[j] = k > 0 and size[0] <= 6 * (size[k] - size[0]) / k
-    return near
-
-
-def has_pole(net, near):
-    """Whether a node without a plateau has a negative exponent of such a feature."""
-    product = np.array([net.kind(i) != "sum" for i in range(net.n_nodes)], bool)
-    return bool((net.nodes[product & (net.nodes[:, -2] == 0)][:, :-3][:, near] < 0).any())

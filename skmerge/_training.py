@@ -5,7 +5,7 @@ import threading
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
-from skmerge import _committee, _selection
+from skmerge import _committee, _comparison, _selection
 from skmerge._objective import MAX_EXPONENT
 from skmerge._progress import SILENCE, refine, rms
 
@@ -78,35 +78,48 @@ class Training:
             for k, law in enumerate(self.parallel(jobs)):
                 laws[k] = law
             stop = stage.end()
-        wanted = [False if stop else self._wants_committee(*case) for case in zip(objectives, laws, strict=True)]
-        stage = self.task.begin("committees", sum(wanted), ordered=False) if any(wanted) else SILENCE
+        poor = [False if stop else self._is_poor(*case) for case in zip(objectives, laws, strict=True)]
+        stage = self.task.begin("committees", sum(poor), ordered=False) if any(poor) else SILENCE
         results = []
         for k, objective in enumerate(objectives):
             law = laws[k]
-            if wanted[k]:
+            committee = None
+            if poor[k]:
                 output = stage.begin("output", None, index=k)
-                committee = self._train_committee(objective, k, rows[k], output)
-                # The law's own error flatters it: worse than the committee by that, it need not be searched again.
-                to_beat = committee[2] * (1.0 + scatter(law[0].n_free, objective.n) if law else 1.0)
-                better = law is None or to_beat < law[1]
-                if not better:
-                    better = to_beat < self._honest_error(objective, k, rows[k], law, to_beat, output)
-                chosen = f"committee of {len(committee[0])} nets" if better else "law"
-                output.end(f"{chosen} kept; committee's validation error {np.sqrt(committee[2]):.3g} std(y)")
-                if better:
-                    results.append(committee)
-                    continue
-            results.append(self._law_members(objective, exact[k], rows[k], law))
+                law, committee = self._choose(objective, k, rows[k], law, output)
+            results.append(committee or self._law_members(objective, exact[k], rows[k], law))
         stage.end()
         return results
 
-    def _wants_committee(self, objective, law):
+    def _is_poor(self, objective, law):
+        """Whether the law is challenged by a committee and by a constant."""
         if law is None:
             return True
         varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
-        if self.n_nodes != "auto" or objective.n < FEW_ROWS or not varied:
+        if self.n_nodes != "auto" or objective.n == 1 or not varied:
             return False
         return law[1] > good_enough(law[0].n_free, objective.n)
+
+    def _choose(self, objective, k, rows, law, output):
+        """The simplest of constant, law and committee that errs no more than the others: (law, committee or None)."""
+        committee, squares, stands = None, None, False
+        if law is None or objective.n >= FEW_ROWS:
+            members, share, squares, noise = self._train_committee(objective, k, rows, output)
+            committee = members, share, mean_of(objective, squares), noise
+        if law is not None and (committee is None or _stands(objective, law[0], law[2], law[1], squares)):
+            limit = np.inf if committee is None or law[0].n_free <= SHORTEST else committee[2]
+            honest = self._honest_squares(objective, k, rows, law, limit, output)
+            stands = committee is None or _stands(objective, law[0], honest, mean_of(objective, honest), squares)
+            squares = honest if stands else squares
+        if self.n_nodes == "auto" and objective.may_be_constant and objective.n > 1:
+            constant = objective.constant()
+            alone = objective.weight * _comparison.left_out(objective, constant)
+            if _stands(objective, constant, alone, alone.sum(), squares):
+                law, stands = (constant, float(alone.sum()), alone, law[3]), True
+        chosen = "law" if stands else f"committee of {len(committee[0])} nets"
+        told = "" if committee is None else f"; committee's validation error {np.sqrt(committee[2]):.3g} std(y)"
+        output.end(f"{chosen} kept{told}")
+        return law, None if stands else committee
 
     def _search_law(self, objective, k, rows, stage, n_threads):
         output = stage.begin("output", None, index=k)
@@ -118,30 +131,29 @@ class Training:
         output.end(f"law of {law[0].n_nodes} nodes, validation error {np.sqrt(law[1]):.3g} std(y)", net=law[0])
         return law
 
-    def _honest_error(self, objective, k, rows, law, limit, output):
-        """Squared error of the law, in units of var(y), with the whole search repeated without each fold.
+    def _honest_squares(self, objective, k, rows, law, limit, output):
+        """Share of every row in the squared error of the law, with the whole search repeated without each fold.
 
         Cross-validation of the one law that all rows chose flatters it: on the qsar_fish table it preferred laws
-        (R2 0.56 on new rows) to committees (0.63). Ends early once the error is beyond ``limit``.
+        (R2 0.56 on new rows) to committees (0.63). Ends early once the error is beyond ``limit``, and is then infinite.
         """
-        total = 0.0
+        squares = np.full(objective.n, np.nan)
         parts = self.folds(rows, FOLDS)
         stage = output.begin("search repeated", len(parts), ordered=False, aside=True)
         jobs = (
-            delayed(_repeat_search)(law[2], objective, fold, np.random.SeedSequence([self.seed, k, f]), stage, f)
+            delayed(_repeat_search)(law[3], objective, fold, np.random.SeedSequence([self.seed, k, f]), stage, f)
             for f, fold in enumerate(parts)
         )
-        for fold, (error, stop) in zip(parts, self.parallel(jobs), strict=False):
-            total += objective.weight[fold].sum() * error
-            if stop:
-                total = np.inf  # the committee stands
-            if total > limit and self.parallel.n_jobs == 1:
+        for fold, (errors, stop) in zip(parts, self.parallel(jobs), strict=False):
+            squares[fold] = np.inf if stop else objective.weight[fold] * errors  # stopped: the committee stands
+            if np.nansum(squares) > limit and self.parallel.n_jobs == 1:
+                squares[:] = np.inf
                 break
         stage.end()
-        return total
+        return squares
 
     def _law_members(self, objective, exact, rows, law):
-        net, error, search = law
+        net, error, _, search = law
         if net.squares < NO_NOISE:
             net = objective.fit(net, search.penalties(net, last=True), max_iter=2000, tol=1e-12)
         if net.squares < EXACT:
@@ -183,7 +195,7 @@ class Training:
         stop, least = threading.Event(), 2 if self.n_estimators == 1 else 1  # the second tells how good the first is
         members, nets, weights = zip(*filter(None, self.parallel(jobs)), strict=True)
         stage.end()
-        keep, share, error, noise = _committee.combine(objective, members, nets, parts, self.n_estimators == 1)
+        keep, share, squares, noise = _committee.combine(objective, members, nets, parts, self.n_estimators == 1)
         stage = output.begin("refits", len(keep), ordered=False)
 
         def refit(i):
@@ -194,7 +206,7 @@ class Training:
 
         nets_of_all = list(self.parallel(delayed(refit)(i) for i in keep))
         stage.end()
-        return nets_of_all, share, error, noise
+        return nets_of_all, share, squares, noise
 
 
 def good_enough(n_free, n):
@@ -209,8 +221,27 @@ def scatter(n_free, n):
     return np.sqrt(2.0 / n) if n_free <= SHORTEST else 0.0
 
 
+def mean_of(objective, squares):
+    """Squared error in units of var(y) from its shares of rows, NaN where it is not known."""
+    known = ~np.isnan(squares)
+    return float(squares[known].sum() / objective.weight[known].sum()) if known.any() else np.inf
+
+
+def _stands(objective, net, squares, error, best):
+    """Whether a net whose rows have these squares stands against something less simple, of which they have the best."""
+    if best is None:
+        return True
+    if net.n_free > SHORTEST or squares is None:
+        return error <= mean_of(objective, best)
+    known = ~np.isnan(best) & ~np.isnan(squares)
+    return _comparison.no_worse(squares[known], best[known])
+
+
 def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, task, n_threads=1):
-    """The law of one output: (net, cross-validated squared error in units of var(y), search)."""
+    """The law of one output: (net, cross-validated squared error in units of var(y), its share of every row, search).
+
+    The shares are None if the rows were too many to search on all.
+    """
     rng = np.random.default_rng(seeds)
     sample = objective
     if objective.n > BIG:
@@ -218,28 +249,34 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, task,
         folds = None
     if folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
-    net, error, search = _best_law(_selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, task), folds)
-    near = _selection.near_zero(sample.X)
-    if sample.n > 1 and _selection.has_pole(net, near):
+    any_law = _selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, task)
+    net, error, squares, search = _best_law(any_law, folds)
+    near = _comparison.near_zero(sample.X)
+    if sample.n > 1 and _comparison.has_pole(net, near):
         other = _selection.LawSearch(sample.regular(near), sign, rng, n_nodes, penalty, simplify, task)
         regular = _best_law(other, folds)
         if regular[1] <= POLE_GAIN * error and regular[0].n_free <= net.n_free:
-            net, error, search = regular
+            net, error, squares, search = regular
     if sample is not objective:
         net, _ = refine(task, "fit to all rows", objective, net, search.penalties(net), 50, 1e-8, n_threads)
-    return net, error, search
+    return net, error, squares if sample is objective else None, search
 
 
 def _best_law(search, folds):
     nets = search.run()
-    errors = np.full(len(nets), np.inf)  # of a single row nothing is known
-    if search.objective.n > 1:
-        errors = _selection.cross_validate(search, nets, folds)
-        wild = np.array([_has_wild_exponent(net) for net in nets])
-        if not wild.all():  # where the user asks for nothing else
-            errors[wild] = np.inf
-    best = _selection.simplest_of_the_best(nets, errors)
-    return nets[best], float(errors[best]), search
+    if search.objective.n == 1:  # nothing is known of its error
+        return nets[0], np.inf, None, search
+    errors, squares = _comparison.cross_validate(search, nets, folds)
+    wild = np.array([_has_wild_exponent(net) for net in nets])
+    if not wild.all():  # where the user asks for nothing else
+        errors[wild] = np.inf
+    best = _comparison.simplest_of_the_best(nets, errors, squares)
+    net, error, rows = nets[best], errors[best], squares[best]
+    plain = search.plainer(net)
+    if plain.n_free < net.n_free:
+        net, rows = plain, search.objective.weight * _comparison.left_out(search.objective, plain)
+        error = max(error, rows.sum())
+    return net, float(error), rows, search
 
 
 def _has_wild_exponent(net):
@@ -249,9 +286,9 @@ def _has_wild_exponent(net):
 
 
 def _repeat_search(search, objective, fold, seeds, stage, f):
-    """Squared error on the fold of the law that the other rows choose, and whether a callback asks for no more."""
+    """Squared errors on the fold of the law that the other rows choose, and whether a callback asks for no more."""
     task = stage.begin("without fold", None, index=f)
     rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
     net, *_ = _search_law(rest, search.sign, seeds, search.n_nodes, search.penalty, search.simplify, None, task)
-    error = min(objective.subset(fold).mean_squares(net), 1e6)
-    return error, task.end(f"law of {net.n_nodes} nodes, error on the fold {np.sqrt(error):.3g} std(y)")
+    squares = np.minimum(objective.subset(fold).squares(net), 1e6)
+    return squares, task.end(f"law of {net.n_nodes} nodes, error on the fold {np.sqrt(squares.mean()):.3g} std(y)")

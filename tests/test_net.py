@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from skmerge import MergedNetRegressor, _objective, _selection
+from skmerge import MergedNetRegressor, _comparison, _objective
 from skmerge._objective import Objective, Scaling
 
 RNG = np.random.default_rng(4)
@@ -455,8 +455,8 @@ def test_no_pole_beside_the_data_where_as_short_a_law_has_none():
     # From 0 to 1 new rows come nearer to zero than any measured one.
     rng = np.random.default_rng(0)
     X, far = rng.uniform(0, 1, (60, 2)), rng.uniform(5, 9, (60, 2))
-    assert _selection.near_zero(X).all() and not _selection.near_zero(far).any()
-    assert not _selection.near_zero(np.ones((60, 1))).any()
+    assert _comparison.near_zero(X).all() and not _comparison.near_zero(far).any()
+    assert not _comparison.near_zero(np.ones((60, 1))).any()
     objective = Objective(X, X[:, 0], np.ones(60), Scaling.of(X, np.ones(60)), (np.full(2, -30.0), np.full(2, 30.0)))
     low, high = objective.regular(np.array([True, False])).exponent_bounds
     assert low.tolist() == [0, -30] and high.tolist() == [30, 30]
