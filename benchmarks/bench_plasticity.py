@@ -264,7 +264,7 @@ def single(model):
     double = ctypes.POINTER(ctypes.c_double)
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, double, ctypes.c_double, double, double)
     function = kind(flow.function)
-    state = np.array([[0.0, 1.001e12, *Rotation.random(random_state=3).as_quat()]])
+    state = model.compiled_start([[0.0, 1.001e12, *Rotation.random(random_state=3).as_euler("ZXZ")]])
     out, tangent = np.empty_like(state), np.empty(1)
     pointers = [a.ctypes.data_as(double) for a in (state, out, tangent)]
     n = 5000

@@ -4,15 +4,19 @@ Where a crystal flows, its stress hardly depends on how it got there: stress rel
 stress S(axis, rho), and density and lattice rotation follow the plastic strain. These three, and not the rates of the
 record, are smooth: the slope of stress falls by a factor of 100 within one step, S does not. S and
 d sqrt(rho) / d eps_p are nearly linear in sqrt(rho) (Taylor, Kocks and Mecking), hence six splines suffice along it.
+
+Where several sets of slip systems would do, a crystal keeps the one it began with, and neither axis nor density tell
+which. With memory the functions are of the axis where the path began.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.interpolate import BSpline
+from scipy.interpolate import BSpline, RBFInterpolator
 from scipy.ndimage import binary_dilation
 from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
 
 from skmerge._orientation import (
     OPERATIONS,
@@ -26,7 +30,8 @@ from skmerge._orientation import (
     turned,
 )
 
-N_AXIS, N_DENSITY = 32, 6  # splines; 20 along each coordinate of the axis double the error of rotation, 48 gain nothing
+SMOOTH = 32, 32, 6  # splines; 20 along each coordinate of the axis double the error of rotation, 48 gain nothing
+MEMORY = 48, 48, 40  # with memory; 32 and 24 miss a tenth more
 MARGIN = 0.15  # the table goes that far beyond the triangle, where mirror images of its rows lie
 PENALTY = 1e-7  # of second differences, beside mean squares; 1e-6 and 1e-8 are within a third of the error
 FLOWING = 0.9  # least plastic part of a step that tells of flow
@@ -65,8 +70,11 @@ class Steps:
     spin: np.ndarray
 
 
-def steps_of(strain, state, group, axis):
-    """Steps of trajectories, whose records (n,), (n, 5) stand one after the other."""
+def steps_of(strain, state, group, axis, memory=False):
+    """Steps of trajectories, whose records (n,), (n, 5) stand one after the other.
+
+    With ``memory`` the axis among the features, and the operation that reduces it, are those of the first record.
+    """
     at = np.flatnonzero(group[1:] == group[:-1])
     h = strain[at + 1] - strain[at]
     quaternion = quaternion_of(state[:, 2:5])
@@ -75,6 +83,8 @@ def steps_of(strain, state, group, axis):
     root = np.sqrt(state[:, 1])
     rates = (state[at + 1, 0] - state[at, 0]) / h, (root[at + 1] - root[at]) / np.abs(h), turn / h[:, None]
     stress = (state[at, 0] + state[at + 1, 0]) / 2
+    if memory:
+        middle = quaternion[np.searchsorted(group, group[at])]
     return assemble(middle, (root[at] + root[at + 1]) / 2, stress, state[at + 1, 0], rates, h, group[at], axis)
 
 
@@ -176,14 +186,14 @@ def path_slopes(steps, rows, values):
 # --- splines
 
 
-def grid_of(steps):
-    """Low and step of the axis, low and step of sqrt(rho), its least and greatest value."""
+def grid_of(steps, shape):
+    """Low and step of the axis, low and step of sqrt(rho), its least and greatest value, for so many splines."""
     half = steps.storage * steps.length / 2
     ends = np.r_[steps.features[:, 2] - half, steps.features[:, 2] + half]
     low, high = ends.min() * (1 - 1e-6), ends.max() * (1 + 1e-6)  # what is recorded may be rounded
     spread = max(high - low, 1e-3 * high)
-    axis_step = (1 + 2 * MARGIN) / (N_AXIS - 3)
-    return np.array([-MARGIN, axis_step, low, spread / (N_DENSITY - 3), low, high])
+    axis_step = (1 + 2 * MARGIN) / (shape[0] - 3)
+    return np.array([-MARGIN, axis_step, low, spread / (shape[2] - 3), low, high])
 
 
 def design(x, low, step, n):
@@ -203,74 +213,122 @@ def row_product(a, b):
     return sparse.csr_matrix((value.ravel(), index.ravel(), start), shape=(n, a.shape[1] * b.shape[1]))
 
 
-def basis(features, grid, density=True):
-    """Tensor product splines at rows of features."""
-    out = row_product(*(design(features[:, i], grid[0], grid[1], N_AXIS) for i in (0, 1)))
-    return row_product(out, design(features[:, 2], grid[2], grid[3], N_DENSITY)) if density else out
+def basis(features, grid, shape):
+    """Tensor product splines at rows of features: the two of the axis, or these and sqrt(rho)."""
+    out = row_product(*(design(features[:, i], grid[0], grid[1], shape[i]) for i in (0, 1)))
+    return row_product(out, design(features[:, 2], grid[2], grid[3], shape[2])) if len(shape) == 3 else out
 
 
-def smooth(matrix, values, weight, density=True):
+def smooth(matrix, values, weight, shape):
     """Coefficients of the smoothest splines through weighted rows, by penalised least squares."""
-
-    def curvature(n):
+    penalty = 0
+    for i, n in enumerate(shape):
         second = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(n - 2, n))
-        return second.T @ second
-
-    one, other = sparse.eye(N_AXIS), curvature(N_AXIS)
-    penalty = sparse.kron(other, one) + sparse.kron(one, other)
-    if density:
-        eye = sparse.eye(N_DENSITY)
-        along = 0.3 * sparse.kron(sparse.eye(N_AXIS**2), curvature(N_DENSITY))
-        penalty = sparse.kron(penalty, eye) + along
+        before, after = (sparse.eye(int(np.prod(part))) for part in (shape[:i], shape[i + 1 :]))
+        penalty = penalty + (0.3 if i == 2 else 1.0) * sparse.kron(before, sparse.kron(second.T @ second, after))
     weight = weight / weight.sum()
     weighted = matrix.multiply(weight[:, None]).tocsr()
     scale = np.sqrt(weight @ values**2)
     scale = np.where(scale > 0, scale, 1.0)
     gram = matrix.T @ weighted + PENALTY * penalty + 1e-12 * sparse.eye(matrix.shape[1])
-    return splu(gram.tocsc()).solve(weighted.T @ (values / scale)) * scale
+    return (splu(gram.tocsc()).solve(weighted.T @ (values / scale)) * scale).reshape(*shape, -1)
 
 
-def cells_of(features, grid):
+def cells_of(features, grid, shape):
     """Number of the grid cell of every row along each coordinate."""
     low, step = grid[[0, 0, 2]], grid[[1, 1, 3]]
-    last = np.array([N_AXIS, N_AXIS, N_DENSITY]) - 4
-    return np.clip(((features - low) / step).astype(int), 0, last)
+    return np.clip(((features - low) / step).astype(int), 0, np.array(shape) - 4)
 
 
-def condense(steps, rows, values, modulus_rows, modulus, grid, guess):
+def through(n):
+    """Coefficients of n cubic B-splines, (n, n - 2), through values at the corners of their cells; straight at ends."""
+    matrix = np.zeros((n, n))
+    matrix[0, :3] = matrix[-1, -3:] = 1.0, -2.0, 1.0
+    for i in range(n - 2):
+        matrix[i + 1, i : i + 3] = 1 / 6, 4 / 6, 1 / 6
+    return np.linalg.inv(matrix)[:, 1:-1]
+
+
+def between(steps, rows, values, grid, shape):
+    """Coefficients through thin-plate splines between trajectories of equal density, by the axis at the start.
+
+    A trajectory that ends at a lower density goes on straight for S and K, constant for W. No corner of a cell leaves
+    the range of its ten nearest trajectories: where two sets of slip systems meet there is a step, not a slope.
+    """
+    start = np.flatnonzero(np.r_[True, np.diff(steps.group[rows]) != 0])
+    axes, label = np.unique(steps.features[rows[start], :2].round(9), axis=0, return_inverse=True)
+    x, y, u = (grid[a] + grid[a + 1] * np.arange(n - 2) for a, n in zip((0, 0, 2), shape, strict=True))
+    curves = np.zeros((len(axes), len(u), 5))
+    for k, part in zip(label.ravel(), np.split(np.arange(len(rows)), start[1:]), strict=True):
+        part = part[np.argsort(steps.features[rows[part], 2], kind="stable")]
+        root, value = steps.features[rows[part], 2], values[part]
+        curve = np.column_stack([np.interp(u, root, column) for column in value.T])
+        last = slice(3 * len(part) // 4, None)
+        if np.ptp(root[last]) > 0:
+            slope = np.polyfit(root[last], value[last, :2], 1)[0]
+            curve[:, :2] += np.maximum(u - root[-1], 0.0)[:, None] * slope
+        curves[k] += curve / np.count_nonzero(label == k)
+    unit = np.sqrt(np.mean(values**2, axis=0))
+    unit[unit == 0] = 1.0
+    nodes = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    beyond = 2.5 * grid[1]
+    near = (nodes[:, 0] > -beyond) & (nodes[:, 1] < 1 + beyond) & (nodes[:, 0] < nodes[:, 1] + beyond)
+    plane = np.linalg.svd(axes - axes.mean(axis=0))[1][-1] > 1e-3 if len(axes) > 3 else False
+    kind = {"kernel": "thin_plate_spline"} if plane else {"kernel": "linear", "degree": 0}
+    neighbors = None if len(axes) <= 1500 else 200  # of all, 1500 take half a second
+    field = RBFInterpolator(axes, (curves / unit).reshape(len(axes), -1), neighbors, **kind)
+    found = field(nodes[near]).reshape(-1, len(u), 5) * unit
+    few = curves[cKDTree(axes).query(nodes[near], k=np.arange(1, min(10, len(axes)) + 1))[1]]
+    found = np.clip(found, few.min(axis=1), few.max(axis=1))
+    found = found[cKDTree(nodes[near]).query(nodes)[1]].reshape(len(x), len(y), len(u), 5)
+    return np.einsum("ai,bj,ck,ijkm->abcm", *(through(n) for n in shape), found, optimize=True)
+
+
+def nearest(steps, rows, values, grid):
+    """A guess that is cheap: the values of the nearest row."""
+    scale = np.array([1.0, 1.0, max(grid[5] - grid[4], 1e-300)])
+    tree = cKDTree(steps.features[rows] / scale)
+    return lambda features: values[tree.query(features / scale)[1]]
+
+
+def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, memory):
     """The table of one direction of straining.
 
     Parameters
     ----------
-    rows, values : flowing steps and their targets (n, 5)
+    rows, values, weight : flowing steps, their targets (n, 5) and weights (n,)
     modulus_rows, modulus : elastic steps and their slopes
     guess : callable of features (n, 3) in the triangle, the forest's targets where no row comes
+    memory : whether the axis among the features is that of the start
 
     Returns
     -------
-    table : ndarray of shape (N_AXIS, N_AXIS, N_DENSITY, 6)
-    reached : uint8 ndarray of shape (N_AXIS - 3, N_AXIS - 3, N_DENSITY - 3)
+    table : ndarray of shape (n_axis, n_axis, n_density, 6)
+    reached : uint8 ndarray of shape (n_axis - 3, n_axis - 3, n_density - 3)
     """
+    shape = MEMORY if memory else SMOOTH
     index, features, spin = images(steps.features[rows], values[:, 2:])
-    values = np.column_stack([values[index, :2], spin])
-    visited = np.zeros((N_AXIS - 3, N_AXIS - 3, N_DENSITY - 3), bool)
-    visited[tuple(cells_of(features, grid).T)] = True
-    near = np.ones((3, 3, 1), bool)
-    reached = binary_dilation(visited, near)
-    empty = np.argwhere(~reached)
-    centres = grid[[0, 0, 2]] + (empty + 0.5) * grid[[1, 1, 3]]
-    reduced, operation = reduced_axis(np.column_stack([centres[:, :2], np.ones(len(centres))]))
-    if len(centres):
-        guessed = guess(np.column_stack([reduced[:, :2] / reduced[:, 2:], centres[:, 2]]))
-        guessed[:, 2:] = turn_pseudovector(operation.transpose(0, 2, 1), guessed[:, 2:])
-        features, values = np.concatenate([features, centres]), np.concatenate([values, guessed])
-    weight = np.where(np.arange(len(features)) < len(index), 1.0, PRIOR)
-    table = np.empty((N_AXIS, N_AXIS, N_DENSITY, 6))
-    table[..., :5] = smooth(basis(features, grid), values, weight).reshape(N_AXIS, N_AXIS, N_DENSITY, 5)
+    visited = np.zeros(np.array(shape) - 3, bool)
+    visited[tuple(cells_of(features, grid, shape).T)] = True
+    reached = binary_dilation(visited, np.ones((3, 3, 3 if memory else 1), bool), iterations=2 if memory else 1)
+    table = np.empty((*shape, 6))
+    if memory:
+        table[..., :5] = between(steps, rows, values, grid, shape)
+    else:
+        values, weight = np.column_stack([values[index, :2], spin]), weight[index]
+        empty = np.argwhere(~reached)
+        if len(empty):
+            centres = grid[[0, 0, 2]] + (empty + 0.5) * grid[[1, 1, 3]]
+            reduced, operation = reduced_axis(np.column_stack([centres[:, :2], np.ones(len(centres))]))
+            guessed = guess(np.column_stack([reduced[:, :2] / reduced[:, 2:], centres[:, 2]]))
+            guessed[:, 2:] = turn_pseudovector(operation.transpose(0, 2, 1), guessed[:, 2:])
+            features, values = np.concatenate([features, centres]), np.concatenate([values, guessed])
+            weight = np.r_[weight, np.full(len(centres), PRIOR)]
+        table[..., :5] = smooth(basis(features, grid, shape), values, weight, shape)
     index, features = images(steps.features[modulus_rows])
-    matrix = basis(features, grid, density=False)
-    stiffness = smooth(matrix, modulus[index][:, None], np.ones(len(index)), density=False)
-    table[..., 5] = np.maximum(stiffness, modulus.min() / 2).reshape(N_AXIS, N_AXIS, 1)
+    matrix = basis(features, grid, shape[:2])
+    stiffness = smooth(matrix, modulus[index][:, None], np.ones(len(index)), shape[:2])
+    table[..., 5] = np.maximum(stiffness, modulus.min() / 2)
     return table, reached.astype(np.uint8)
 
 
@@ -280,7 +338,7 @@ def knee_exponent(steps, modulus, tables, grid):
     rows = np.flatnonzero((plastic > 0.05) & (plastic < 0.95) & (steps.sign * steps.stress > 0))
     if len(rows) < 5:
         return KNEE
-    values = basis(steps.features[rows], grid)
+    values = basis(steps.features[rows], grid, next(iter(tables.values())).shape[:3])
     flow = np.zeros(len(rows))
     for sign, table in tables.items():
         flow = np.where(steps.sign[rows] == sign, values @ table[..., 0].ravel(), flow)

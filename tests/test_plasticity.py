@@ -50,6 +50,12 @@ def model(old):
 
 
 @pytest.fixture(scope="module")
+def by_memory(old):
+    """Models without and with memory."""
+    return [fitted(old, memory=memory) for memory in (False, True)]
+
+
+@pytest.fixture(scope="module")
 def two_way():
     state = crystal.simulate(random_angles(N, 0), REVERSED)
     return PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(REVERSED, state)
@@ -187,16 +193,24 @@ def test_rates_are_those_of_small_steps(model, new):
     stress=st.floats(-300, 300),
     density=st.floats(1e12, 1e14),
     heun=st.booleans(),
+    memory=st.booleans(),
 )
-def test_a_step_is_that_of_the_twin(model, seed, d_eps, stress, density, heun):
+def test_a_step_is_that_of_the_twin(by_memory, seed, d_eps, stress, density, heun, memory):
+    model = by_memory[memory]
+    assert model.memory_ == memory
     quaternion = Rotation.random(rng=np.random.default_rng(seed)).as_quat()
     state = np.r_[stress, density, quaternion]
+    # with memory a path began elsewhere; without it is of no interest where
+    first = Rotation.random(rng=np.random.default_rng(seed + 1)).as_quat()[:3]
+    first /= np.linalg.norm(first)
     flow = fitted_as(model, integrator="heun" if heun else "euler").compiled_step()
-    out, tangent = np.empty((1, 6)), np.empty(1)
-    flow.step(state[None], np.array([d_eps]), out, tangent)
-    expected = slow_step(model.table_[0], model.grid_, [0, 0, 1.0], model.exponent_, state, d_eps, heun)
+    out, tangent = np.empty((1, 9)), np.empty(1)
+    flow.step(np.r_[state, first][None], np.array([d_eps]), out, tangent)
+    of = first if memory else None
+    expected = slow_step(model.table_[0], model.grid_, [0, 0, 1.0], model.exponent_, state, d_eps, heun, of)
     assert_allclose(out[0, :2], expected[:2], rtol=1e-7, atol=1e-6)
-    assert abs(out[0, 2:] @ expected[2:]) > 1 - 1e-12
+    assert abs(out[0, 2:6] @ expected[2:]) > 1 - 1e-12
+    assert_array_equal(out[0, 6:], first)
 
 
 def test_the_compiled_step_from_c(model, new, tmp_path):
@@ -207,10 +221,10 @@ def test_the_compiled_step_from_c(model, new, tmp_path):
     source.write_text(
         '#include "stepping.h"\n'
         "int drive(skmerge_step step, const void *model, double *state, const double *eps, int n, double *tangent) {\n"
-        "    int flags = 0; double next[6];\n"
+        "    int flags = 0; double next[9];\n"
         "    for (int i = 1; i < n; i++) {\n"
         "        flags |= step(model, state, eps[i] - eps[i - 1], next, tangent);\n"
-        "        for (int k = 0; k < 6; k++) state[k] = next[k];\n"
+        "        for (int k = 0; k < 9; k++) state[k] = next[k];\n"
         "    }\n"
         "    return flags;\n"
         "}\n"
@@ -220,8 +234,7 @@ def test_the_compiled_step_from_c(model, new, tmp_path):
     subprocess.run([compiler, "-shared", "-fPIC", "-I", headers, source, "-o", library], check=True)
     drive = ctypes.CDLL(str(library)).drive
     flow = model.compiled_step()
-    start = new[2, 0]
-    state = np.r_[start[:2], Rotation.from_euler("ZXZ", start[2:]).as_quat()]
+    state = model.compiled_start(new[2:3, 0])[0]
     tangent = ctypes.c_double()
     pointer = ctypes.POINTER(ctypes.c_double)
     drive(
@@ -234,7 +247,7 @@ def test_the_compiled_step_from_c(model, new, tmp_path):
     )
     expected = quietly(model, new[2:3, 0], STRAIN)[-1, 0]
     assert_allclose(state[:2], expected[:2], rtol=1e-12)
-    assert misorientation(Rotation.from_quat(state[2:]).as_euler("ZXZ"), expected[2:]) < 1e-6
+    assert misorientation(Rotation.from_quat(state[2:6]).as_euler("ZXZ"), expected[2:]) < 1e-6
     slope = (expected[0] - quietly(model, new[2:3, 0], STRAIN)[-2, 0, 0]) / (STRAIN[-1] - STRAIN[-2])
     assert tangent.value == pytest.approx(slope, rel=0.1)
 
