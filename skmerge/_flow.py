@@ -45,6 +45,8 @@ STIFFER = 10.0  # elastic over the first slope, where a record does not resolve 
 class Steps:
     """Steps of trajectories, or states with their rates, the axis reduced to one triangle.
 
+    Where there is no axis, features are rotation vectors of the whole orientation, not reduced, and sqrt(rho).
+
     Parameters
     ----------
     features : ndarray of shape (n, 3): b1 / b3, b2 / b3 and sqrt(rho) at the middle of the step
@@ -100,8 +102,12 @@ def states_with_rates(state, rate, axis):
 
 
 def assemble(quaternion, root, stress, last_stress, rates, h, group, axis):
-    reduced, operation = reduced_axis(turned(inverse(quaternion), np.broadcast_to(axis, (len(h), 3))))
-    features = np.column_stack([reduced[:, :2] / reduced[:, 2:], root])
+    if axis is None:
+        place, operation = rotation_vector(quaternion), np.broadcast_to(np.eye(3), (len(h), 3, 3))
+    else:
+        reduced, operation = reduced_axis(turned(inverse(quaternion), np.broadcast_to(axis, (len(h), 3))))
+        place = reduced[:, :2] / reduced[:, 2:]
+    features = np.column_stack([place, root])
     slope, storage, spin = rates
     return Steps(
         features, operation, group, np.where(h > 0, 1, -1), np.abs(h), stress, last_stress, slope, storage,
@@ -127,6 +133,28 @@ def elastic_slopes(steps):
     # Two steps of nearly the same slope are elastic ones; where the second is much less, the first holds the knee.
     resolved = np.median(steps.slope[order[second]] / steps.slope[order[second - 1]]) > 0.5
     return best, steps.slope[best] * (1.0 if resolved else STIFFER), bool(resolved)
+
+
+def moduli(steps, longest=None):
+    """Elastic slopes of trajectories, the rows where they are, whether the record resolves the knee; slopes of rows."""
+    best, stiff, resolved = elastic_slopes(steps)
+    if not (stiff > 0).all():
+        raise ValueError("state has a trajectory whose stress never rises with strain; check columns and signs.")
+    if longest is not None:  # states with rates: each is its own trajectory
+        stiff = np.full(len(stiff), steps.slope.max())
+    return stiff, best, resolved, stiff[np.searchsorted(steps.group[best], steps.group)]
+
+
+def flowing(steps, sign, modulus):
+    """Steps of plastic flow in that direction."""
+    plastic = 1.0 - steps.slope / modulus
+    rows = np.flatnonzero((steps.sign == sign) & (plastic > FLOWING) & (sign * steps.stress > 0))
+    if len(rows) < 50:
+        raise ValueError(
+            f"only {len(rows)} steps of {'rising' if sign > 0 else 'falling'} strain are plastic; at least 50 are "
+            "needed. Give longer or more trajectories."
+        )
+    return thinned(steps, rows)
 
 
 def images(features, *pseudovectors):
@@ -186,11 +214,16 @@ def path_slopes(steps, rows, values):
 # --- splines
 
 
+def root_range(steps):
+    """Least and greatest sqrt(rho)."""
+    half = steps.storage * steps.length / 2
+    ends = np.r_[steps.features[:, -1] - half, steps.features[:, -1] + half]
+    return ends.min() * (1 - 1e-6), ends.max() * (1 + 1e-6)  # what is recorded may be rounded
+
+
 def grid_of(steps, shape):
     """Low and step of the axis, low and step of sqrt(rho), its least and greatest value, for so many splines."""
-    half = steps.storage * steps.length / 2
-    ends = np.r_[steps.features[:, 2] - half, steps.features[:, 2] + half]
-    low, high = ends.min() * (1 - 1e-6), ends.max() * (1 + 1e-6)  # what is recorded may be rounded
+    low, high = root_range(steps)
     spread = max(high - low, 1e-3 * high)
     axis_step = (1 + 2 * MARGIN) / (shape[0] - 3)
     return np.array([-MARGIN, axis_step, low, spread / (shape[2] - 3), low, high])

@@ -33,12 +33,7 @@ def learn(steps, learner, memory, longest=None, weight=None):
         Whether the steps resolve the knee from elastic to plastic.
     """
     weight = np.ones(len(steps.slope)) if weight is None else weight
-    best, stiff, resolved = _flow.elastic_slopes(steps)
-    if not (stiff > 0).all():
-        raise ValueError("state has a trajectory whose stress never rises with strain; check columns and signs.")
-    if longest is not None:  # states with rates: each is its own trajectory
-        stiff = np.full(len(stiff), steps.slope.max())
-    modulus = stiff[np.searchsorted(steps.group[best], steps.group)]
+    stiff, best, resolved, modulus = _flow.moduli(steps, longest)
     grid = _flow.grid_of(steps, _flow.MEMORY if memory else _flow.SMOOTH)
     signs = np.unique(steps.sign)
     parts = {sign: part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight) for sign in signs}
@@ -68,14 +63,7 @@ def start_of(steps):
 
 def part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight):
     """Table, reached cells and estimator of one direction of straining."""
-    plastic = 1.0 - steps.slope / modulus
-    rows = np.flatnonzero((steps.sign == sign) & (plastic > _flow.FLOWING) & (sign * steps.stress > 0))
-    if len(rows) < 50:
-        raise ValueError(
-            f"only {len(rows)} steps of {'rising' if sign > 0 else 'falling'} strain are plastic; at least 50 are "
-            "needed. Give longer or more trajectories."
-        )
-    rows = _flow.thinned(steps, rows)
+    rows = _flow.flowing(steps, sign, modulus)
     values, weight = _flow.targets(steps, rows, modulus), weight[rows]
     estimator, guess = None, _flow.nearest(steps, rows, values, grid)
     # Between trajectories of the default a table with memory is interpolated: nothing is left to a forest.

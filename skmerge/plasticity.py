@@ -10,7 +10,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
 
-from skmerge import _flow, _learning
+from skmerge import _flow, _free, _learning, _plain
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._progress import Task, Told
 from skmerge._records import check_path, check_records, check_states, check_strain_unit, numbers, read_table
@@ -20,7 +20,6 @@ from skmerge.forest import GradientForestRegressor
 CHUNK = 200_000  # steps of grains by one thread between two words about progress, some 0.2 s
 INTEGRATORS = ("euler", "heun", "adaptive")
 TOLERANCE = 1e-5  # of an adaptive step
-PLAIN_TOLERANCE = 1e-4  # the same without orientation: difference of Heun and Euler over the trained range
 WORTH = 0.8  # memory must lower the error by a fifth: it knows nothing of paths that begin elsewhere
 OUTSIDE, REVERSED, LONG, ELSEWHERE = 1, 2, 4, 8  # flags
 
@@ -47,8 +46,10 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         predictions.
     orientation : {None, "bunge"}, default=None
         "bunge": a state is stress in MPa, density in 1/m^2 and phi1, Phi, phi2 in rad, crystal to sample.
-    axis : {"x", "y", "z"} or array-like of shape (3,), default="z"
-        Loading axis in the sample.
+    axis : {"x", "y", "z"}, array-like of shape (3,) or None, default="z"
+        Loading axis in the sample. None where no rotation leaves the loading as it is: orientation is then reduced by
+        cubic symmetry alone, and regressors are asked at every step, slower and with less accuracy; there is no
+        compiled step.
     integrator : {"heun", "euler", "adaptive"}, default="heun"
         Two stages, one stage, or steps halved until two halves agree with the whole to 1e-5.
     memory : {"auto", True, False}, default="auto"
@@ -198,6 +199,8 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
     def _whole(self, work, data):
         """Do the work of a fit; one that fails or is interrupted leaves the old model whole."""
         self._check_parameters()
+        for name in ("std_strain_", "std_squares_", "flags_"):
+            vars(self).pop(name, None)
         context = self._init_callback_context(task_name="fit", max_subtasks=None)
         before = vars(self).copy()
         try:
@@ -246,7 +249,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
             self._box = np.stack([state.min(axis=0), state.max(axis=0)])
             self.longest_step_ = float(np.abs(h).max())
             return
-        memory = self._judge(strain, state, group, task)
+        memory = self.axis is not None and self._judge(strain, state, group, task)
         self._learn(_flow.steps_of(strain, state, group, self._axis(), memory), task, memory=memory)
 
     def _fit_plain(self, X, y, sign, task, weight=None):
@@ -269,8 +272,8 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
             estimator = clone(self.estimator)
             if estimator.get_params().get("random_state", 0) is None:
                 estimator.set_params(random_state=seed)
-        elif self.orientation is None:
-            estimator = GradientForestRegressor(n_jobs=self.n_jobs, random_state=seed)
+        elif self.orientation is None or self.axis is None:
+            estimator = GradientForestRegressor(20 if self.orientation else 100, n_jobs=self.n_jobs, random_state=seed)
         else:  # Leaves of 200 rows: of fewer, one follows a single trajectory and says nothing across it.
             estimator = GradientForestRegressor(
                 10, order=2, min_samples_leaf=200, n_jobs=self.n_jobs, random_state=seed
@@ -285,8 +288,6 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
 
     def _judge(self, strain, state, group, task):
         """Whether memory helps, and how wrong steps are, by every fifth trajectory learned from the others."""
-        for name in ("std_strain_", "std_squares_"):
-            vars(self).pop(name, None)
         memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
         if group[-1] + 1 < _learning.FEW:
             return memories[0]
@@ -320,7 +321,10 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         if n_trajectories < 5:
             raise ValueError(f"{n_trajectories} trajectories tell too little of other orientations; give 5 or more.")
         stage = task.begin("table")
-        fitted, resolved = _learning.learn(steps, self._learner(), memory, longest, weight)
+        if self.axis is None:
+            fitted, resolved = _free.learn(steps, self._fitted, longest)
+        else:
+            fitted, resolved = _learning.learn(steps, self._learner(), memory, longest, weight)
         if not resolved:
             warnings.warn(
                 "the first strain step of the trajectories already holds the knee from elastic to plastic: the elastic "
@@ -347,11 +351,14 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         check_is_fitted(self, "part_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         if self.orientation is None:
-            return self._plain_rates(X, 1.0)
+            return _plain.rates(self, X, 1.0)
         check_states(X, "X")
         quaternion, root = quaternion_of(X[:, 2:5]), np.sqrt(X[:, 1])
         y = np.empty((len(X), 6))
-        self._flow().rates(_learning.starts(X, self._axis()), np.ones(len(X), np.int32), y)
+        if self.axis is None:
+            y = _free.rates(self, quaternion, root, True)
+        else:
+            self._flow().rates(_learning.starts(X, self._axis()), np.ones(len(X), np.int32), y)
         x = X[:, 0] / y[:, 0]
         plastic = np.abs(x) ** self.exponent_
         slope = y[:, 5] * (1.0 - np.sign(x) * plastic)
@@ -408,15 +415,23 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         shape = strain.shape[1], n, m
         out = self._check_out(outs[0], shape)
         std = self._check_out(outs[1], shape) if return_std else None
-        flags = np.zeros(n, np.uint8)
+        flags, n_steps = np.zeros(n, np.uint8), strain.shape[1] - 1
+
+        def tell(t):
+            if self.verbose and (self.verbose > 1 or 10 * t // n_steps > 10 * (t - 1) // n_steps):
+                print(f"[PlasticityPropagator] {t} of {n_steps} strain steps", flush=True)
+
         if self.orientation is None:
-            self._step_rates(state0, strain, out, flags)
+            _plain.propagate(self, state0, strain, out, flags, tell)
         else:
             check_states(state0, "state0")
             check_strain_unit(strain)
-            root = np.sqrt(state0[:, 1])
-            flags |= ((root < self.start_[0]) | (root > self.start_[1])).astype(np.uint8) * ELSEWHERE * self.memory_
-            self._step_table(state0, strain, out, std, flags)
+            if self.axis is None:
+                _free.propagate(self, state0, strain, out, flags, tell)
+            else:
+                root = np.sqrt(state0[:, 1])
+                flags |= ((root < self.start_[0]) | (root > self.start_[1])).astype(np.uint8) * ELSEWHERE * self.memory_
+                self._step_table(state0, strain, out, std, flags)
         self.flags_ = flags
         self._warn()
         return (out, std) if return_std else out
@@ -457,49 +472,6 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         finally:
             cancelled[0] = 1
 
-    def _plain_rates(self, X, sign):
-        if (self.part_ == 0).all():
-            X = np.column_stack([X, np.broadcast_to(sign, len(X))])
-        return self.estimator_.predict(X)
-
-    def _step_rates(self, state0, strain, out, flags):
-        """Explicit steps by predicted rates, within the trained range widened by half."""
-        if self._n_outputs != state0.shape[1]:
-            raise ValueError("y was not the rates of the columns of X; only then states can be propagated.")
-        low, high = self._box
-        width = high - low
-        low, high = low - width / 2, high + width / 2
-
-        def advance(state, h):
-            rate = self._plain_rates(state, np.sign(h[:, 0]))
-            after = np.clip(state + h * rate, low, high)
-            if self.integrator == "euler":
-                return after, 0.0
-            change = h * (self._plain_rates(after, np.sign(h[:, 0])) - rate) / 2
-            error = np.abs(change / np.where(width > 0, width, 1.0)).max()
-            return np.clip(state + h * rate + change, low, high), error
-
-        out[0] = state0
-        for t in range(strain.shape[1] - 1):
-            h = np.broadcast_to(strain[:, t + 1] - strain[:, t], len(state0))[:, None]
-            moved = np.flatnonzero(h[:, 0])
-            out[t + 1] = out[t]
-            if not len(moved):
-                continue
-            state, h = out[t][moved], h[moved]
-            pieces = int(np.clip(np.ceil(np.abs(h).max() / self.longest_step_ - 1e-6), 1, 10_000))
-            after, error = advance(state, h / pieces)
-            if self.integrator == "adaptive" and error > PLAIN_TOLERANCE:
-                pieces *= int(min(np.ceil(np.sqrt(error / PLAIN_TOLERANCE)), 1000))
-            after = state
-            for _ in range(pieces):
-                after, _error = advance(after, h / pieces)
-            out[t + 1, moved] = after
-            beyond = ((after <= low) | (after >= high)).any(axis=1)
-            long = np.abs(h[:, 0]) > self.longest_step_ * (1 + 1e-6)
-            unseen = self.part_[(h[:, 0] > 0).astype(int)] < 0
-            flags[moved] |= (OUTSIDE * beyond + REVERSED * unseen + LONG * long).astype(np.uint8)
-
     def _flow(self):
         tol = TOLERANCE if self.integrator == "adaptive" else 0.0
         return _learning.flow_of(vars(self), self._axis(), self.integrator != "euler", tol)
@@ -516,7 +488,9 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
             crystal where the path began: see `compiled_start`. The tangent is d sigma / d eps in MPa, or NULL if it is
             not wanted; the flags that `flags_` explains are returned. The header is ``skmerge/_ext/stepping.h``.
         """
-        check_is_fitted(self, "table_")
+        check_is_fitted(self, "part_")
+        if self.orientation is None or self.axis is None:
+            raise ValueError("a compiled step needs orientation and an axis: other rates are those of a regressor.")
         return self._flow()
 
     def compiled_start(self, state0):
@@ -533,6 +507,8 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         with naming("state0"):
             state0 = check_array(state0, dtype=np.float64, input_name="state0")
         check_states(state0, "state0")
+        if self.axis is None:
+            raise ValueError("a compiled step needs an axis of loading.")
         return _learning.starts(state0, self._axis())
 
     def applicability(self, X):
@@ -551,6 +527,8 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         if self.orientation is None:
             return np.where((np.clip(X, *self._box) != X).any(axis=1), 1.0, 0.0)
         check_states(X, "X")
+        if self.axis is None:
+            return np.where(_free.inside(self, X), 0.0, 1.0)
         state = _learning.starts(X, self._axis())
         flags = np.zeros(len(X), np.uint8)
         out = np.empty((2, len(X), 5))
@@ -561,7 +539,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
     # --- checks
 
     def _axis(self):
-        return np.ascontiguousarray(check_axis(self.axis))
+        return None if self.axis is None else np.ascontiguousarray(check_axis(self.axis))
 
     def _check_parameters(self):
         if self.orientation not in (None, "bunge"):

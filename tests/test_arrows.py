@@ -15,8 +15,8 @@ LEVELS = [
     {"_selection", "_committee", "_uncertainty", "_tree", "_orientation", "_missing", "_columns"}
     | {"_criterion", "_feasible", "_models"},
     {"_training", "_formula", "_grower", "_requests"},
-    {"net", "_mixture", "crystal", "_flow", "trajectories", "design", "_records"},
-    {"forest", "_learning"},
+    {"net", "_mixture", "crystal", "_flow", "trajectories", "design", "_records", "_plain"},
+    {"forest", "_learning", "_free"},
     {"_stack", "plasticity"},
     {"table"},
     {"__init__"},
