@@ -186,7 +186,9 @@ def thinned(steps, rows):
     features = steps.features[rows] / np.maximum(steps.features[rows].std(axis=0), 1e-12)
     apart = np.sqrt((np.diff(features, axis=0) ** 2).sum(axis=1))
     same = steps.group[rows][1:] == steps.group[rows][:-1]
-    along = np.cumsum(np.r_[0.0, np.where(same, apart, 0.0)]) // THIN
+    along = np.cumsum(np.r_[0.0, np.where(same, apart, 0.0)])
+    start = np.maximum.accumulate(np.where(np.r_[True, ~same], np.arange(len(rows)), 0))
+    along = (along - along[start]) // THIN  # each by itself: the order of the trajectories changes nothing
     return rows[np.r_[True, ~same | (np.diff(along) > 0)]]
 
 

@@ -156,18 +156,18 @@ def propagate(model, state0, strain, out, flags, tell):
     out[0] = state0
     for t in range(1, strain.shape[1]):
         h = np.broadcast_to(strain[:, t] - strain[:, t - 1], n)
-        pieces = int(np.clip(np.ceil(np.abs(h).max() / model.longest_step_ - 1e-6), 1, 10_000))
+        pieces = np.clip(np.ceil(np.abs(h) / model.longest_step_ - 1e-6), 1, 10_000) * np.sign(h)
         flags |= (LONG * (np.abs(h) > model.longest_step_ * (1 + 1e-6))).astype(np.uint8)
         first = quaternion.copy()
-        for sign in (-1, 1):
-            some = np.flatnonzero(np.sign(h) == sign)
-            if not len(some):
-                continue
-            if model.part_[int(sign > 0)] < 0:
+        if model.integrator == "adaptive":
+            pieces *= 4  # of such steps errors are those of the regressors
+        for count in np.unique(pieces[pieces != 0]):
+            some = np.flatnonzero(pieces == count)
+            if model.part_[int(count > 0)] < 0:
                 flags[some] |= REVERSED
-            for _ in range(pieces):
+            for _ in range(int(abs(count))):
                 stress[some], root[some], quaternion[some] = step(
-                    model, stress[some], root[some], quaternion[some], h[some] / pieces, model.integrator != "euler"
+                    model, stress[some], root[some], quaternion[some], h[some] / abs(count), model.integrator != "euler"
                 )
         quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
         angles = unwrapped_angles(np.stack([first, quaternion], axis=1), angles)[:, 1]

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference_plasticity import step as slow_step
 from scipy.spatial.transform import Rotation
-from sklearn.linear_model import LinearRegression
+from sklearn import config_context
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 
 import skmerge
@@ -362,3 +364,181 @@ def test_applicability(model, old):
     assert np.mean(model.applicability(old[:, 30])) < 0.05
     far = old[:, 30] * [1, 1e4, 1, 1, 1]
     assert (model.applicability(far) == 1).all()
+
+
+# --- standard deviations and memory
+
+
+def test_standard_deviations_are_those_of_held_out_crystals(model, new, tmp_path):
+    """Of 12 held-out crystals, for 15 others."""
+    out, std = quietly(model, new[:, 0], STRAIN, return_std=True)
+    assert_array_equal(out, quietly(model, new[:, 0], STRAIN))
+    assert std.shape == out.shape and np.isfinite(std).all()
+    assert (std[0] == 0).all() and (std[5:, :, :2] > 0).all()
+    truth = new.transpose(1, 0, 2)
+    z = np.abs(out - truth)[5:, :, :2] / std[5:, :, :2]
+    assert (z < 1).mean() > 0.6 and (z < 2).mean() > 0.85  # 0.68 and 0.95 if errors were normal
+    assert (z > 0.1).mean() > 0.4  # nor are they blown up
+    turned = np.radians(misorientation(out[-1, :, 2:], new[:, -1, 2:]))
+    assert (turned < 2 * np.sqrt(3) * std[-1, :, 3]).mean() > 0.7
+    assert_allclose(std[..., 2], std[..., 4])
+    assert (std[..., 2] >= std[..., 3] * (1 - 1e-12)).all() and std[..., 2:].max() <= np.pi
+    # batches, paths of their own, memory maps
+    again = model.propagate(new[2:5, 0], np.tile(STRAIN, (3, 1)), return_std=True)[1]
+    assert_allclose(again, std[:, 2:5], rtol=1e-12)
+    maps = [np.memmap(tmp_path / name, float, "w+", shape=out.shape) for name in ("state", "std")]
+    both = quietly(model, new[:, 0], STRAIN, return_std=True, out=maps)
+    assert both[0] is maps[0] and both[1] is maps[1]
+    assert_array_equal(maps[1], std)
+    # beyond the training they grow on
+    far = np.r_[STRAIN, 0.12]
+    with pytest.warns(UserWarning):
+        grown = model.propagate(new[:, 0], far, return_std=True)[1][-1]
+    assert_allclose(grown[:, 0], 2 * std[-1, :, 0], rtol=1e-6)
+
+
+def test_standard_deviations_that_nobody_knows(old):
+    few = PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(STRAIN, old[:14])
+    with pytest.raises(ValueError, match="return_std needs orientation and 15 or more"):
+        few.propagate(old[:1, 0], STRAIN, return_std=True)
+    with pytest.raises(ValueError, match="return_std='yes'"):
+        few.propagate(old[:1, 0], STRAIN, return_std="yes")
+
+
+def test_held_out_trajectories_are_those_of_any_order(old, model):
+    other = fitted(old[::-1])
+    assert_allclose(other.std_squares_, model.std_squares_, rtol=1e-6)
+    assert other.memory_ == model.memory_
+
+
+def test_memory_is_chosen_where_the_start_says_more_than_the_state():
+    """Made-up crystals whose axes drift for good to the corner that they chose at the start, and cross on their way."""
+    strain = np.r_[np.linspace(0, 2e-3, 11), np.linspace(0.01, 0.15, 15)]
+    now = Rotation.from_euler("ZXZ", random_angles(90, 5))
+    first = now.inv().apply([0, 0, 1])
+    to_cube = np.abs(first).max(axis=1) > 0.85
+    corner = np.eye(3)[np.abs(first).argmax(axis=1)] * np.sign(first)
+    target = np.where(to_cube[:, None], np.sign(first) / np.sqrt(3), corner)  # to the farther one
+    states, stress = [], np.zeros(90)
+    for t, eps in enumerate(strain):
+        h = eps - strain[t - 1] if t else 0.0
+        flow = 60 + 400 * eps
+        stress = np.minimum(stress + 70_000 * h, flow)
+        axis = now.inv().apply([0, 0, 1])
+        now = now * Rotation.from_rotvec(8.0 * (h * (stress >= flow))[:, None] * np.cross(target, axis))
+        states.append(np.column_stack([stress, np.full(90, 1e12 * (1 + 100 * eps) ** 2), now.as_euler("ZXZ")]))
+    state = np.stack(states, axis=1)
+    model = PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(strain, state[:75])
+    assert model.memory_
+    out = quietly(model, state[75:, 0], strain)
+    assert np.median(misorientation(out[-1, :, 2:], state[75:, -1, 2:])) < 2  # of some 20 turned
+    other = PlasticityPropagator(orientation="bunge", memory=False, random_state=0).fit_trajectories(strain, state[:75])
+    worse = quietly(other, state[75:, 0], strain)
+    off, far = (misorientation(o[-1, :, 2:], state[75:, -1, 2:]).mean() for o in (out, worse))
+    assert off < 0.6 * far
+
+
+def test_a_model_with_memory_knows_where_paths_begin(by_memory, old):
+    plain, remembers = by_memory
+    assert remembers.estimator_ is None and remembers.table_.shape[1:] == (48, 48, 40, 6)
+    with pytest.warns(UserWarning, match="began at a density at which no training"):
+        remembers.propagate(old[:3, 40], STRAIN[40:] - STRAIN[40])
+    assert (remembers.flags_ & 8).all()
+    quietly(plain, old[:3, 40], STRAIN[40:] - STRAIN[40])
+    assert not (plain.flags_ & 8).any()
+    start = remembers.compiled_start(old[:3, 0])
+    axes = Rotation.from_euler("ZXZ", old[:3, 0, 2:]).inv().apply([0, 0, 1])
+    assert_allclose(start[:, 6:], axes, atol=1e-14)
+
+
+# --- no axis
+
+
+def test_without_an_axis_only_cubic_symmetry_is_used(old, new):
+    model = fitted(old, axis=None)
+    out = quietly(model, new[:, 0], STRAIN)
+    assert np.median(np.abs(out[-1, :, 0] / new[:, -1, 0] - 1)) < 0.1  # regressors of whole orientations know less
+    assert misorientation(out[-1, :, 2:], new[:, -1, 2:]).mean() < misorientation(new[:, 0, 2:], new[:, -1, 2:]).mean()
+    proper = OPERATIONS[np.linalg.det(OPERATIONS) > 0]
+    angles = (Rotation.from_euler("ZXZ", new[0, 0, 2:]) * Rotation.from_matrix(proper)).as_euler("ZXZ")
+    states = np.column_stack([np.full(24, new[0, 0, 0]), np.full(24, new[0, 0, 1]), angles])
+    same = quietly(model, states, STRAIN)
+    assert_allclose(same[:, :, :2], np.broadcast_to(same[:, :1, :2], same[:, :, :2].shape), rtol=1e-9, atol=1e-9)
+    assert np.abs(np.diff(same[..., 2:], axis=0)).max() < 0.5
+    # turning about z is no symmetry of it
+    about = states[:1].copy()
+    about[0, 2] += 0.5
+    assert abs(quietly(model, about, STRAIN)[-1, 0, 0] - same[-1, 0, 0]) > 1e-9
+    for call in (model.compiled_step, lambda: model.compiled_start(new[:1, 0])):
+        with pytest.raises(ValueError, match=r"needs .*axis"):
+            call()
+    with pytest.raises(ValueError, match="return_std needs"):
+        model.propagate(new[:, 0], STRAIN, return_std=True)
+    assert_array_equal(quietly(model, new[3:4, 0], STRAIN)[:, 0], out[:, 3])
+    assert model.applicability(new[:, 20]).max() == 0
+    rate = model.predict(out[30])
+    assert np.isfinite(rate).all() and (rate[:, 1] > 0).all()
+
+
+# --- without orientation
+
+
+def decaying(n=12, up=True):
+    t = np.linspace(0, 1, 41)
+    start = np.linspace(0.5, 2, n)[:, None]
+    path = t if up else np.r_[t, t[-2::-1]]
+    rate = np.where(np.diff(path) > 0, -3.0, -1.0)  # falls whichever way: the direction is an input
+    x = start * np.exp(np.r_[0.0, np.cumsum(rate * np.abs(np.diff(path)))])
+    return path, np.stack([x, x**2], axis=2)
+
+
+@pytest.mark.parametrize("integrator", ["euler", "heun", "adaptive"])
+def test_the_direction_of_straining_is_an_input_without_orientation(integrator):
+    path, state = decaying(up=False)
+    model = PlasticityPropagator(integrator=integrator, random_state=0).fit_trajectories(path, state[::2])
+    out = model.propagate(state[1::2, 0], path)
+    assert_allclose(out[..., 0].T, state[1::2, :, 0], atol=0.06)
+    assert not (model.flags_ & 2).any() and model.n_features_in_ == 2
+    assert model.predict(state[:, 0]).shape == (12, 2)
+    assert_array_equal(model.propagate(state[3:4, 0], path)[:, 0], out[:, 1])
+
+
+def test_a_reversal_never_seen_without_orientation():
+    path, state = decaying()
+    model = PlasticityPropagator(random_state=0).fit_trajectories(path, state)
+    with pytest.warns(UserWarning, match="direction of which no training"):
+        out = model.propagate(state[:2, 0], [0.0, 0.2, 0.1])
+    assert (model.flags_ & 2).all() and np.isfinite(out).all()
+    with pytest.warns(UserWarning, match="longer steps"):
+        model.propagate(state[:2, 0], [0.0, 0.5])
+    assert (model.flags_ & 4).all()
+    with pytest.raises(ValueError, match="not the rates of the columns"):
+        PlasticityPropagator(LinearRegression()).fit(state[0], state[0, :, :1]).propagate(state[0], path)
+
+
+def test_weights():
+    path, state = decaying()
+    X, y = state[:, :-1].reshape(-1, 2), (np.diff(state, axis=1) / np.diff(path)[:, None]).reshape(-1, 2)
+    weight = np.arange(len(X)) % 3
+    one = PlasticityPropagator(LinearRegression()).fit(X, y, sample_weight=weight)
+    many = PlasticityPropagator(LinearRegression()).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight, axis=0))
+    assert_allclose(one.predict(X), many.predict(X), rtol=1e-9)
+    with pytest.raises(TypeError, match="KNeighborsRegressor takes none"):
+        PlasticityPropagator(KNeighborsRegressor()).fit(X, y, sample_weight=weight)
+    with config_context(enable_metadata_routing=True):
+        grid = GridSearchCV(
+            PlasticityPropagator(Ridge()).set_fit_request(sample_weight=True).set_score_request(sample_weight=True),
+            {"estimator__alpha": [0.1]},
+            cv=2,
+        )
+        assert np.isfinite(grid.fit(X, y, sample_weight=weight).best_score_)
+
+
+def test_weights_with_orientation(old):
+    rates = np.gradient(old[:, 1::3], STRAIN[1::3], axis=1).reshape(-1, 5)
+    states, weight = old[:, 1::3].reshape(-1, 5), np.arange(N * 17) % 2
+    models = [
+        PlasticityPropagator(orientation="bunge", random_state=0).fit(X, y, sample_weight=w)
+        for X, y, w in ((states, rates, weight), (states[weight > 0], rates[weight > 0], None))
+    ]
+    assert_allclose(models[0].table_, models[1].table_, rtol=1e-9)
