@@ -199,11 +199,11 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
     def _whole(self, work, data):
         """Do the work of a fit; one that fails or is interrupted leaves the old model whole."""
         self._check_parameters()
-        for name in ("std_strain_", "std_squares_", "flags_"):
-            vars(self).pop(name, None)
         context = self._init_callback_context(task_name="fit", max_subtasks=None)
         before = vars(self).copy()
         try:
+            for name in ("std_strain_", "std_squares_", "flags_"):
+                vars(self).pop(name, None)
             context.call_on_fit_task_begin(estimator=self, **data)
             work(Task(Told(self, data), context))
             context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **data)
@@ -266,8 +266,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
 
     def _fitted(self, X, y, **more):
         """The given estimator or the default, fitted."""
-        with naming("random_state"):
-            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         if self.estimator is not None:
             estimator = clone(self.estimator)
             if estimator.get_params().get("random_state", 0) is None:
@@ -552,6 +551,8 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
             raise ValueError(f"n_jobs={self.n_jobs!r} is not possible: give None, a number of threads, or -1.")
         if self.estimator is not None and not hasattr(self.estimator, "fit"):
             raise TypeError(f"estimator is a {type(self.estimator).__name__}; give a regressor or None.")
+        with naming("random_state"):
+            check_random_state(self.random_state)
         if isinstance(self.verbose, str) or not isinstance(self.verbose, Real) or self.verbose < 0:
             raise ValueError(f"verbose={self.verbose!r} is not possible: give an integer of at least 0.")
         self._axis()
