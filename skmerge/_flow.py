@@ -35,6 +35,8 @@ SMOOTH = 32, 32, 6  # splines; 20 along each coordinate of the axis double the e
 MEMORY = 48, 48, 40  # with memory; 32 and 24 miss a tenth more
 MARGIN = 0.15  # the table goes that far beyond the triangle, where mirror images of its rows lie
 PENALTY = 1e-7  # of second differences, beside mean squares; 1e-6 and 1e-8 are within a third of the error
+STRAIGHT = 30.0  # times that along sqrt(rho); of 0.3 errors are a tenth greater, with 100 crystals a third
+FEWER = 300  # trajectories, of less of which differences are penalised more; 50 are off by half as much
 FLOWING = 0.9  # least plastic part of a step that tells of flow
 THIN = 0.03  # of standard deviations of the features, between steps of a trajectory that are used
 PRIOR = 1e-2  # rows that the forest's guess of an unvisited cell counts as
@@ -255,18 +257,18 @@ def basis(features, grid, shape):
     return row_product(out, design(features[:, 2], grid[2], grid[3], shape[2])) if len(shape) == 3 else out
 
 
-def smooth(matrix, values, weight, shape):
+def smooth(matrix, values, weight, shape, penalty_weight=PENALTY):
     """Coefficients of the smoothest splines through weighted rows, by penalised least squares."""
     penalty = 0
     for i, n in enumerate(shape):
         second = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(n - 2, n))
         before, after = (sparse.eye(int(np.prod(part))) for part in (shape[:i], shape[i + 1 :]))
-        penalty = penalty + (0.3 if i == 2 else 1.0) * sparse.kron(before, sparse.kron(second.T @ second, after))
+        penalty = penalty + (STRAIGHT if i == 2 else 1.0) * sparse.kron(before, sparse.kron(second.T @ second, after))
     weight = weight / weight.sum()
     weighted = matrix.multiply(weight[:, None]).tocsr()
     scale = np.sqrt(weight @ values**2)
     scale = np.where(scale > 0, scale, 1.0)
-    gram = matrix.T @ weighted + PENALTY * penalty + 1e-12 * sparse.eye(matrix.shape[1])
+    gram = matrix.T @ weighted + penalty_weight * penalty + 1e-12 * sparse.eye(matrix.shape[1])
     gram = sparse.tril(gram, format="coo")
     band = np.zeros(((gram.row - gram.col).max() + 1, matrix.shape[1]))  # ten times as fast as a sparse solver
     band[gram.row - gram.col, gram.col] = gram.data
@@ -365,7 +367,9 @@ def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, me
             guessed[:, 2:] = turn_pseudovector(operation.transpose(0, 2, 1), guessed[:, 2:])
             features, values = np.concatenate([features, centres]), np.concatenate([values, guessed])
             weight = np.r_[weight, np.full(len(centres), PRIOR)]
-        table[..., :5] = smooth(basis(features, grid, shape), values, weight, shape)
+        n = len(np.unique(steps.group[rows]))
+        penalty = PENALTY * max(1.0, FEWER / n) ** 1.5
+        table[..., :5] = smooth(basis(features, grid, shape), values, weight, shape, penalty)
     index, features = images(steps.features[modulus_rows])
     matrix = basis(features, grid, shape[:2])
     stiffness = smooth(matrix, modulus[index][:, None], np.ones(len(index)), shape[:2])

@@ -10,6 +10,7 @@ from skmerge._orientation import inverse, product, quaternion_of, reduced_axis, 
 FEW = 15  # trajectories from which on a fifth is held out
 NODES, BINS = 12, 24  # of the table of errors, along each coordinate of the axis and along the strain passed
 NEAR = 0.06  # width in b1 / b3 and b2 / b3 of what counts as near among held-out trajectories
+WORTH = 0.8  # memory must lower errors by a fifth: it knows nothing of paths that begin elsewhere
 EVERYWHERE = 1.0  # held-out trajectories that count as one near by
 
 
@@ -137,11 +138,16 @@ def errors(fitted, strain, state, group, held, axis):
     return out
 
 
-def score(found, state):
-    """One number of errors: of means of absolute values, which a few lost grains do not decide."""
+def scores(found, state):
+    """One number for the errors of each trajectory: means of absolute values, which a few lost grains do not decide."""
     size = np.array([state[:, 0].std(), np.log(state[:, 1]).std(), 0.1])
-    every = np.concatenate([error for _, _, error in found])
-    return float(np.abs(every / np.where(size > 0, size, 1.0)).mean())
+    return np.array([np.abs(error / np.where(size > 0, size, 1.0)).mean() for _, _, error in found])
+
+
+def much_better(scores, others):
+    """Whether scores of the same trajectories are lower by a fifth, and by more than twice the scatter of that."""
+    gain = others - scores
+    return scores.mean() < WORTH * others.mean() and gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
 
 
 def plane_of(state, axis):

@@ -20,7 +20,6 @@ from skmerge.forest import GradientForestRegressor
 CHUNK = 200_000  # steps of grains by one thread between two words about progress, some 0.2 s
 INTEGRATORS = ("euler", "heun", "adaptive")
 TOLERANCE = 1e-5  # of an adaptive step
-WORTH = 0.8  # memory must lower the error by a fifth: it knows nothing of paths that begin elsewhere
 OUTSIDE, REVERSED, LONG, ELSEWHERE = 1, 2, 4, 8  # flags
 
 
@@ -292,17 +291,18 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
             return memories[0]
         held = _learning.held_out(state, group)
         rest = ~held[group]
-        axis, best, chosen = self._axis(), np.inf, memories[0]
+        axis, best, chosen = self._axis(), None, memories[0]
         renumbered = np.unique(group[rest], return_inverse=True)[1]
         for memory in memories:
             stage = task.begin("held-out trajectories")
             steps = _flow.steps_of(strain[rest], state[rest], renumbered, axis, memory)
             fitted, _ = _learning.learn(steps, None if self._default else self._learner(), memory)
             found = _learning.errors(fitted, strain, state, group, held, axis)
-            score = _learning.score(found, state)
-            stop = stage.end(f"{'with' if memory else 'without'} memory: error {score:.3g} of {held.sum()} held out")
-            if score < WORTH * best:
-                best, chosen = score, memory
+            scores = _learning.scores(found, state)
+            words = "with" if memory else "without"
+            stop = stage.end(f"{words} memory: error {scores.mean():.3g} of {held.sum()} held out")
+            if best is None or _learning.much_better(scores, best):
+                best, chosen = scores, memory
                 self.std_strain_, self.std_squares_ = _learning.table_of_errors(found, axis)
             if stop:
                 break
