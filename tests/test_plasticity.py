@@ -1,6 +1,7 @@
 """PlasticityPropagator: accuracy on crystals it has not seen, symmetry, bounds, flags, bad input, the compiled step."""
 
 import ctypes
+import itertools
 import pickle
 import shutil
 import subprocess
@@ -542,3 +543,36 @@ def test_weights_with_orientation(old):
         for X, y, w in ((states, rates, weight), (states[weight > 0], rates[weight > 0], None))
     ]
     assert_allclose(models[0].table_, models[1].table_, rtol=1e-9)
+
+
+def test_a_thousand_steps_do_not_drift(model, new):
+    """Within the training: as ten times fewer steps, and nothing leaves the trained states that did not with those."""
+    few = np.r_[KNEE, np.linspace(4e-3, 0.06, 80)]
+    expected = quietly(model, new[:, 0], few)[-1]
+    left = model.flags_.copy()
+    out = quietly(model, new[:, 0], np.r_[KNEE, np.linspace(2.1e-3, 0.06, 980)])[-1]
+    assert_array_equal(model.flags_ & 1, left & 1)
+    assert_allclose(out[:, :2], expected[:, :2], rtol=2e-3)
+    assert misorientation(out[:, 2:], expected[:, 2:]).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("integrator", "d_eps"),
+    [
+        *itertools.product(["euler", "heun"], [1e-5, 1e-4, 1e-3, -1e-4, 0.0]),
+        # of longer ones the parts that an adaptive step chooses jump with its length; the tangent's do not
+        *itertools.product(["adaptive"], [1e-5, 1e-4, -1e-4, 0.0]),
+    ],
+)
+def test_the_tangent_is_that_of_the_step(model, new, integrator, d_eps):
+    flow = fitted_as(model, integrator=integrator).compiled_step()
+    start = model.compiled_start(new[:, 25])
+    out, tangent, unused = np.empty((15, 9)), np.empty(15), np.empty(15)
+    flow.step(start, np.full(15, d_eps), out, tangent)
+    width = 1e-4 * max(abs(d_eps), 1e-6)
+    ends = []
+    for h in (d_eps + width, d_eps - width if d_eps else 0.0):
+        flow.step(start, np.full(15, h), out, unused)
+        ends.append(out[:, 0].copy())
+    slope = (ends[0] - ends[1]) / (2 * width if d_eps else width)
+    assert_allclose(tangent, slope, rtol=0.05 if integrator == "adaptive" else 1e-5, atol=50 if d_eps else 1e-3)
