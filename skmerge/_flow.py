@@ -4,15 +4,20 @@ Where a crystal flows, its stress hardly depends on how it got there: stress rel
 stress S(axis, rho), and density and lattice rotation follow the plastic strain. These three, and not the rates of the
 record, are smooth: the slope of stress falls by a factor of 100 within one step, S does not. S and
 d sqrt(rho) / d eps_p are nearly linear in sqrt(rho) (Taylor, Kocks and Mecking), hence six splines suffice along it.
+
+Where several sets of slip systems would do, a crystal keeps the one it began with, and neither axis nor density tell
+which. With memory the functions are of the axis where the path began.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.interpolate import BSpline
+from scipy.interpolate import BSpline, RBFInterpolator
+from scipy.linalg import solveh_banded
 from scipy.ndimage import binary_dilation
-from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+from threadpoolctl import threadpool_limits
 
 from skmerge._orientation import (
     OPERATIONS,
@@ -26,11 +31,14 @@ from skmerge._orientation import (
     turned,
 )
 
-N_AXIS, N_DENSITY = 32, 6  # splines; 20 along each coordinate of the axis double the error of rotation, 48 gain nothing
+SMOOTH = 32, 32, 6  # splines; 20 along each coordinate of the axis double the error of rotation, 48 gain nothing
+MEMORY = 48, 48, 40  # with memory; 32 and 24 miss a tenth more
 MARGIN = 0.15  # the table goes that far beyond the triangle, where mirror images of its rows lie
 PENALTY = 1e-7  # of second differences, beside mean squares; 1e-6 and 1e-8 are within a third of the error
+STRAIGHT = 30.0  # times that along sqrt(rho); of 0.3 errors are a tenth greater, with 100 crystals a third
+FEWER = 300  # trajectories, of less of which differences are penalised more; 50 are off by half as much
 FLOWING = 0.9  # least plastic part of a step that tells of flow
-THIN = 0.05  # of standard deviations of the features, between steps of a trajectory that are used
+THIN = 0.03  # of standard deviations of the features, between steps of a trajectory that are used
 PRIOR = 1e-2  # rows that the forest's guess of an unvisited cell counts as
 KNEE = 20.0  # exponent of the knee where no step lies in it; flow stress depends on it by 0.05 % at most
 STIFFER = 10.0  # elastic over the first slope, where a record does not resolve the knee
@@ -39,6 +47,8 @@ STIFFER = 10.0  # elastic over the first slope, where a record does not resolve 
 @dataclass(frozen=True)
 class Steps:
     """Steps of trajectories, or states with their rates, the axis reduced to one triangle.
+
+    Where there is no axis, features are rotation vectors of the whole orientation, not reduced, and sqrt(rho).
 
     Parameters
     ----------
@@ -65,8 +75,11 @@ class Steps:
     spin: np.ndarray
 
 
-def steps_of(strain, state, group, axis):
-    """Steps of trajectories, whose records (n,), (n, 5) stand one after the other."""
+def steps_of(strain, state, group, axis, memory=False):
+    """Steps of trajectories, whose records (n,), (n, 5) stand one after the other.
+
+    With ``memory`` the axis among the features, and the operation that reduces it, are those of the first record.
+    """
     at = np.flatnonzero(group[1:] == group[:-1])
     h = strain[at + 1] - strain[at]
     quaternion = quaternion_of(state[:, 2:5])
@@ -75,6 +88,8 @@ def steps_of(strain, state, group, axis):
     root = np.sqrt(state[:, 1])
     rates = (state[at + 1, 0] - state[at, 0]) / h, (root[at + 1] - root[at]) / np.abs(h), turn / h[:, None]
     stress = (state[at, 0] + state[at + 1, 0]) / 2
+    if memory:
+        middle = quaternion[np.searchsorted(group, group[at])]
     return assemble(middle, (root[at] + root[at + 1]) / 2, stress, state[at + 1, 0], rates, h, group[at], axis)
 
 
@@ -90,8 +105,12 @@ def states_with_rates(state, rate, axis):
 
 
 def assemble(quaternion, root, stress, last_stress, rates, h, group, axis):
-    reduced, operation = reduced_axis(turned(inverse(quaternion), np.broadcast_to(axis, (len(h), 3))))
-    features = np.column_stack([reduced[:, :2] / reduced[:, 2:], root])
+    if axis is None:
+        place, operation = rotation_vector(quaternion), np.broadcast_to(np.eye(3), (len(h), 3, 3))
+    else:
+        reduced, operation = reduced_axis(turned(inverse(quaternion), np.broadcast_to(axis, (len(h), 3))))
+        place = reduced[:, :2] / reduced[:, 2:]
+    features = np.column_stack([place, root])
     slope, storage, spin = rates
     return Steps(
         features, operation, group, np.where(h > 0, 1, -1), np.abs(h), stress, last_stress, slope, storage,
@@ -117,6 +136,28 @@ def elastic_slopes(steps):
     # Two steps of nearly the same slope are elastic ones; where the second is much less, the first holds the knee.
     resolved = np.median(steps.slope[order[second]] / steps.slope[order[second - 1]]) > 0.5
     return best, steps.slope[best] * (1.0 if resolved else STIFFER), bool(resolved)
+
+
+def moduli(steps, longest=None):
+    """Elastic slopes of trajectories, the rows where they are, whether the record resolves the knee; slopes of rows."""
+    best, stiff, resolved = elastic_slopes(steps)
+    if not (stiff > 0).all():
+        raise ValueError("state has a trajectory whose stress never rises with strain; check columns and signs.")
+    if longest is not None:  # states with rates: each is its own trajectory
+        stiff = np.full(len(stiff), steps.slope.max())
+    return stiff, best, resolved, stiff[np.searchsorted(steps.group[best], steps.group)]
+
+
+def flowing(steps, sign, modulus):
+    """Steps of plastic flow in that direction."""
+    plastic = 1.0 - steps.slope / modulus
+    rows = np.flatnonzero((steps.sign == sign) & (plastic > FLOWING) & (sign * steps.stress > 0))
+    if len(rows) < 50:
+        raise ValueError(
+            f"only {len(rows)} steps of {'rising' if sign > 0 else 'falling'} strain are plastic; at least 50 are "
+            "needed. Give longer or more trajectories."
+        )
+    return thinned(steps, rows)
 
 
 def images(features, *pseudovectors):
@@ -148,7 +189,9 @@ def thinned(steps, rows):
     features = steps.features[rows] / np.maximum(steps.features[rows].std(axis=0), 1e-12)
     apart = np.sqrt((np.diff(features, axis=0) ** 2).sum(axis=1))
     same = steps.group[rows][1:] == steps.group[rows][:-1]
-    along = np.cumsum(np.r_[0.0, np.where(same, apart, 0.0)]) // THIN
+    along = np.cumsum(np.r_[0.0, np.where(same, apart, 0.0)])
+    start = np.maximum.accumulate(np.where(np.r_[True, ~same], np.arange(len(rows)), 0))
+    along = (along - along[start]) // THIN  # each by itself: the order of the trajectories changes nothing
     return rows[np.r_[True, ~same | (np.diff(along) > 0)]]
 
 
@@ -176,14 +219,19 @@ def path_slopes(steps, rows, values):
 # --- splines
 
 
-def grid_of(steps):
-    """Low and step of the axis, low and step of sqrt(rho), its least and greatest value."""
+def root_range(steps):
+    """Least and greatest sqrt(rho)."""
     half = steps.storage * steps.length / 2
-    ends = np.r_[steps.features[:, 2] - half, steps.features[:, 2] + half]
-    low, high = ends.min() * (1 - 1e-6), ends.max() * (1 + 1e-6)  # what is recorded may be rounded
+    ends = np.r_[steps.features[:, -1] - half, steps.features[:, -1] + half]
+    return ends.min() * (1 - 1e-6), ends.max() * (1 + 1e-6)  # what is recorded may be rounded
+
+
+def grid_of(steps, shape):
+    """Low and step of the axis, low and step of sqrt(rho), its least and greatest value, for so many splines."""
+    low, high = root_range(steps)
     spread = max(high - low, 1e-3 * high)
-    axis_step = (1 + 2 * MARGIN) / (N_AXIS - 3)
-    return np.array([-MARGIN, axis_step, low, spread / (N_DENSITY - 3), low, high])
+    axis_step = (1 + 2 * MARGIN) / (shape[0] - 3)
+    return np.array([-MARGIN, axis_step, low, spread / (shape[2] - 3), low, high])
 
 
 def design(x, low, step, n):
@@ -203,74 +251,129 @@ def row_product(a, b):
     return sparse.csr_matrix((value.ravel(), index.ravel(), start), shape=(n, a.shape[1] * b.shape[1]))
 
 
-def basis(features, grid, density=True):
-    """Tensor product splines at rows of features."""
-    out = row_product(*(design(features[:, i], grid[0], grid[1], N_AXIS) for i in (0, 1)))
-    return row_product(out, design(features[:, 2], grid[2], grid[3], N_DENSITY)) if density else out
+def basis(features, grid, shape):
+    """Tensor product splines at rows of features: the two of the axis, or these and sqrt(rho)."""
+    out = row_product(*(design(features[:, i], grid[0], grid[1], shape[i]) for i in (0, 1)))
+    return row_product(out, design(features[:, 2], grid[2], grid[3], shape[2])) if len(shape) == 3 else out
 
 
-def smooth(matrix, values, weight, density=True):
+def smooth(matrix, values, weight, shape, penalty_weight=PENALTY):
     """Coefficients of the smoothest splines through weighted rows, by penalised least squares."""
-
-    def curvature(n):
+    penalty = 0
+    for i, n in enumerate(shape):
         second = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(n - 2, n))
-        return second.T @ second
-
-    one, other = sparse.eye(N_AXIS), curvature(N_AXIS)
-    penalty = sparse.kron(other, one) + sparse.kron(one, other)
-    if density:
-        eye = sparse.eye(N_DENSITY)
-        along = 0.3 * sparse.kron(sparse.eye(N_AXIS**2), curvature(N_DENSITY))
-        penalty = sparse.kron(penalty, eye) + along
+        before, after = (sparse.eye(int(np.prod(part))) for part in (shape[:i], shape[i + 1 :]))
+        penalty = penalty + (STRAIGHT if i == 2 else 1.0) * sparse.kron(before, sparse.kron(second.T @ second, after))
     weight = weight / weight.sum()
     weighted = matrix.multiply(weight[:, None]).tocsr()
     scale = np.sqrt(weight @ values**2)
     scale = np.where(scale > 0, scale, 1.0)
-    gram = matrix.T @ weighted + PENALTY * penalty + 1e-12 * sparse.eye(matrix.shape[1])
-    return splu(gram.tocsc()).solve(weighted.T @ (values / scale)) * scale
+    gram = matrix.T @ weighted + penalty_weight * penalty + 1e-12 * sparse.eye(matrix.shape[1])
+    gram = sparse.tril(gram, format="coo")
+    band = np.zeros(((gram.row - gram.col).max() + 1, matrix.shape[1]))  # ten times as fast as a sparse solver
+    band[gram.row - gram.col, gram.col] = gram.data
+    with threadpool_limits(1, user_api="blas"):  # whose threads would wait for each other more than they work
+        found = solveh_banded(band, weighted.T @ (values / scale), lower=True, overwrite_ab=True, check_finite=False)
+    return (found * scale).reshape(*shape, -1)
 
 
-def cells_of(features, grid):
+def cells_of(features, grid, shape):
     """Number of the grid cell of every row along each coordinate."""
     low, step = grid[[0, 0, 2]], grid[[1, 1, 3]]
-    last = np.array([N_AXIS, N_AXIS, N_DENSITY]) - 4
-    return np.clip(((features - low) / step).astype(int), 0, last)
+    return np.clip(((features - low) / step).astype(int), 0, np.array(shape) - 4)
 
 
-def condense(steps, rows, values, modulus_rows, modulus, grid, guess):
+def through(n):
+    """Coefficients of n cubic B-splines, (n, n - 2), through values at the corners of their cells; straight at ends."""
+    matrix = np.zeros((n, n))
+    matrix[0, :3] = matrix[-1, -3:] = 1.0, -2.0, 1.0
+    for i in range(n - 2):
+        matrix[i + 1, i : i + 3] = 1 / 6, 4 / 6, 1 / 6
+    return np.linalg.inv(matrix)[:, 1:-1]
+
+
+def between(steps, rows, values, grid, shape):
+    """Coefficients through thin-plate splines between trajectories of equal density, by the axis at the start.
+
+    A trajectory that ends at a lower density goes on straight for S and K, constant for W. No corner of a cell leaves
+    the range of its ten nearest trajectories: where two sets of slip systems meet there is a step, not a slope.
+    """
+    start = np.flatnonzero(np.r_[True, np.diff(steps.group[rows]) != 0])
+    axes, label = np.unique(steps.features[rows[start], :2].round(9), axis=0, return_inverse=True)
+    x, y, u = (grid[a] + grid[a + 1] * np.arange(n - 2) for a, n in zip((0, 0, 2), shape, strict=True))
+    curves = np.zeros((len(axes), len(u), 5))
+    for k, part in zip(label.ravel(), np.split(np.arange(len(rows)), start[1:]), strict=True):
+        part = part[np.argsort(steps.features[rows[part], 2], kind="stable")]
+        root, value = steps.features[rows[part], 2], values[part]
+        curve = np.column_stack([np.interp(u, root, column) for column in value.T])
+        last = slice(3 * len(part) // 4, None)
+        if np.ptp(root[last]) > 0:
+            slope = np.polyfit(root[last], value[last, :2], 1)[0]
+            curve[:, :2] += np.maximum(u - root[-1], 0.0)[:, None] * slope
+        curves[k] += curve / np.count_nonzero(label == k)
+    unit = np.sqrt(np.mean(values**2, axis=0))
+    unit[unit == 0] = 1.0
+    nodes = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    beyond = 2.5 * grid[1]
+    near = (nodes[:, 0] > -beyond) & (nodes[:, 1] < 1 + beyond) & (nodes[:, 0] < nodes[:, 1] + beyond)
+    plane = np.linalg.svd(axes - axes.mean(axis=0))[1][-1] > 1e-3 if len(axes) > 3 else False
+    kind = {"kernel": "thin_plate_spline"} if plane else {"kernel": "linear", "degree": 0}
+    neighbors = None if len(axes) <= 1500 else 200  # of all, 1500 take half a second
+    field = RBFInterpolator(axes, (curves / unit).reshape(len(axes), -1), neighbors, **kind)
+    found = field(nodes[near]).reshape(-1, len(u), 5) * unit
+    few = curves[cKDTree(axes).query(nodes[near], k=np.arange(1, min(10, len(axes)) + 1))[1]]
+    found = np.clip(found, few.min(axis=1), few.max(axis=1))
+    found = found[cKDTree(nodes[near]).query(nodes)[1]].reshape(len(x), len(y), len(u), 5)
+    return np.einsum("ai,bj,ck,ijkm->abcm", *(through(n) for n in shape), found, optimize=True)
+
+
+def nearest(steps, rows, values, grid):
+    """A guess that is cheap: the values of the nearest row."""
+    scale = np.array([1.0, 1.0, max(grid[5] - grid[4], 1e-300)])
+    tree = cKDTree(steps.features[rows] / scale)
+    return lambda features: values[tree.query(features / scale)[1]]
+
+
+def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, memory):
     """The table of one direction of straining.
 
     Parameters
     ----------
-    rows, values : flowing steps and their targets (n, 5)
+    rows, values, weight : flowing steps, their targets (n, 5) and weights (n,)
     modulus_rows, modulus : elastic steps and their slopes
     guess : callable of features (n, 3) in the triangle, the forest's targets where no row comes
+    memory : whether the axis among the features is that of the start
 
     Returns
     -------
-    table : ndarray of shape (N_AXIS, N_AXIS, N_DENSITY, 6)
-    reached : uint8 ndarray of shape (N_AXIS - 3, N_AXIS - 3, N_DENSITY - 3)
+    table : ndarray of shape (n_axis, n_axis, n_density, 6)
+    reached : uint8 ndarray of shape (n_axis - 3, n_axis - 3, n_density - 3)
     """
+    shape = MEMORY if memory else SMOOTH
     index, features, spin = images(steps.features[rows], values[:, 2:])
-    values = np.column_stack([values[index, :2], spin])
-    visited = np.zeros((N_AXIS - 3, N_AXIS - 3, N_DENSITY - 3), bool)
-    visited[tuple(cells_of(features, grid).T)] = True
-    near = np.ones((3, 3, 1), bool)
-    reached = binary_dilation(visited, near)
-    empty = np.argwhere(~reached)
-    centres = grid[[0, 0, 2]] + (empty + 0.5) * grid[[1, 1, 3]]
-    reduced, operation = reduced_axis(np.column_stack([centres[:, :2], np.ones(len(centres))]))
-    if len(centres):
-        guessed = guess(np.column_stack([reduced[:, :2] / reduced[:, 2:], centres[:, 2]]))
-        guessed[:, 2:] = turn_pseudovector(operation.transpose(0, 2, 1), guessed[:, 2:])
-        features, values = np.concatenate([features, centres]), np.concatenate([values, guessed])
-    weight = np.where(np.arange(len(features)) < len(index), 1.0, PRIOR)
-    table = np.empty((N_AXIS, N_AXIS, N_DENSITY, 6))
-    table[..., :5] = smooth(basis(features, grid), values, weight).reshape(N_AXIS, N_AXIS, N_DENSITY, 5)
+    visited = np.zeros(np.array(shape) - 3, bool)
+    visited[tuple(cells_of(features, grid, shape).T)] = True
+    reached = binary_dilation(visited, np.ones((3, 3, 3 if memory else 1), bool), iterations=2 if memory else 1)
+    table = np.empty((*shape, 6))
+    if memory:
+        table[..., :5] = between(steps, rows, values, grid, shape)
+    else:
+        values, weight = np.column_stack([values[index, :2], spin]), weight[index]
+        empty = np.argwhere(~reached)
+        if len(empty):
+            centres = grid[[0, 0, 2]] + (empty + 0.5) * grid[[1, 1, 3]]
+            reduced, operation = reduced_axis(np.column_stack([centres[:, :2], np.ones(len(centres))]))
+            guessed = guess(np.column_stack([reduced[:, :2] / reduced[:, 2:], centres[:, 2]]))
+            guessed[:, 2:] = turn_pseudovector(operation.transpose(0, 2, 1), guessed[:, 2:])
+            features, values = np.concatenate([features, centres]), np.concatenate([values, guessed])
+            weight = np.r_[weight, np.full(len(centres), PRIOR)]
+        n = len(np.unique(steps.group[rows]))
+        penalty = PENALTY * max(1.0, FEWER / n) ** 1.5
+        table[..., :5] = smooth(basis(features, grid, shape), values, weight, shape, penalty)
     index, features = images(steps.features[modulus_rows])
-    matrix = basis(features, grid, density=False)
-    stiffness = smooth(matrix, modulus[index][:, None], np.ones(len(index)), density=False)
-    table[..., 5] = np.maximum(stiffness, modulus.min() / 2).reshape(N_AXIS, N_AXIS, 1)
+    matrix = basis(features, grid, shape[:2])
+    stiffness = smooth(matrix, modulus[index][:, None], np.ones(len(index)), shape[:2])
+    table[..., 5] = np.maximum(stiffness, modulus.min() / 2)
     return table, reached.astype(np.uint8)
 
 
@@ -280,7 +383,7 @@ def knee_exponent(steps, modulus, tables, grid):
     rows = np.flatnonzero((plastic > 0.05) & (plastic < 0.95) & (steps.sign * steps.stress > 0))
     if len(rows) < 5:
         return KNEE
-    values = basis(steps.features[rows], grid)
+    values = basis(steps.features[rows], grid, next(iter(tables.values())).shape[:3])
     flow = np.zeros(len(rows))
     for sign, table in tables.items():
         flow = np.where(steps.sign[rows] == sign, values @ table[..., 0].ravel(), flow)

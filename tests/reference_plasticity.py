@@ -14,9 +14,8 @@ def splines(x, low, step, n):
     return np.array([BSpline.basis_element(knots[i : i + 5], extrapolate=False)(x) for i in range(n)])
 
 
-def rates(table, grid, axis, rotation, root):
-    """S, K, W in the crystal's frame and E of a state."""
-    a = rotation.inv().apply(axis)
+def rates(table, grid, a, root):
+    """S, K, W in the crystal's frame and E of an axis of loading in the crystal and a density."""
     order = np.argsort(np.abs(a), kind="stable")
     S = np.zeros((3, 3))
     for i, j in enumerate(order):
@@ -46,8 +45,8 @@ def stress_after(before, S, E, h, n):
     return S * x, max(1 - (S * x - before) / (E * h), 0.0)
 
 
-def step(table, grid, axis, exponent, state, d_eps, heun):
-    """New state (stress, density, quaternion) after one strain step."""
+def step(table, grid, axis, exponent, state, d_eps, heun, first=None):
+    """New state (stress, density, quaternion) after one strain step; with memory, of the axis that was the first."""
     stress, density, quaternion = state[0], state[1], state[2:]
     rotation, root = Rotation.from_quat(quaternion), np.sqrt(density)
     d, h = np.sign(d_eps), abs(d_eps)
@@ -56,11 +55,14 @@ def step(table, grid, axis, exponent, state, d_eps, heun):
     def bounded(u):
         return np.clip(u, min(max(grid[4] - margin, 0), grid[4]), grid[5] + margin)
 
-    y = rates(table, grid, axis, rotation, root)
+    def crystal_axis(rotation):
+        return rotation.inv().apply(axis) if first is None else first
+
+    y = rates(table, grid, crystal_axis(rotation), root)
     after, p = stress_after(d * stress, y[0], y[5], h, exponent)
     if heun:
         turned = rotation * Rotation.from_rotvec(d * h * p * y[2:5])
-        z = rates(table, grid, axis, turned, bounded(root + h * p * y[1]))
+        z = rates(table, grid, crystal_axis(turned), bounded(root + h * p * y[1]))
         y = np.r_[z[0], (y[1:] + z[1:]) / 2]
         after, p = stress_after(d * stress, y[0], y[5], h, exponent)
     turned = rotation * Rotation.from_rotvec(d * h * p * y[2:5])

@@ -1,6 +1,7 @@
 """PlasticityPropagator: accuracy on crystals it has not seen, symmetry, bounds, flags, bad input, the compiled step."""
 
 import ctypes
+import itertools
 import pickle
 import shutil
 import subprocess
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference_plasticity import step as slow_step
 from scipy.spatial.transform import Rotation
-from sklearn.linear_model import LinearRegression
+from sklearn import config_context
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 
 import skmerge
@@ -47,6 +50,12 @@ def new():
 @pytest.fixture(scope="module")
 def model(old):
     return fitted(old)
+
+
+@pytest.fixture(scope="module")
+def by_memory(old):
+    """Models without and with memory."""
+    return [fitted(old, memory=memory) for memory in (False, True)]
 
 
 @pytest.fixture(scope="module")
@@ -187,16 +196,24 @@ def test_rates_are_those_of_small_steps(model, new):
     stress=st.floats(-300, 300),
     density=st.floats(1e12, 1e14),
     heun=st.booleans(),
+    memory=st.booleans(),
 )
-def test_a_step_is_that_of_the_twin(model, seed, d_eps, stress, density, heun):
+def test_a_step_is_that_of_the_twin(by_memory, seed, d_eps, stress, density, heun, memory):
+    model = by_memory[memory]
+    assert model.memory_ == memory
     quaternion = Rotation.random(rng=np.random.default_rng(seed)).as_quat()
     state = np.r_[stress, density, quaternion]
+    # with memory a path began elsewhere; without it is of no interest where
+    first = Rotation.random(rng=np.random.default_rng(seed + 1)).as_quat()[:3]
+    first /= np.linalg.norm(first)
     flow = fitted_as(model, integrator="heun" if heun else "euler").compiled_step()
-    out, tangent = np.empty((1, 6)), np.empty(1)
-    flow.step(state[None], np.array([d_eps]), out, tangent)
-    expected = slow_step(model.table_[0], model.grid_, [0, 0, 1.0], model.exponent_, state, d_eps, heun)
+    out, tangent = np.empty((1, 9)), np.empty(1)
+    flow.step(np.r_[state, first][None], np.array([d_eps]), out, tangent)
+    of = first if memory else None
+    expected = slow_step(model.table_[0], model.grid_, [0, 0, 1.0], model.exponent_, state, d_eps, heun, of)
     assert_allclose(out[0, :2], expected[:2], rtol=1e-7, atol=1e-6)
-    assert abs(out[0, 2:] @ expected[2:]) > 1 - 1e-12
+    assert abs(out[0, 2:6] @ expected[2:]) > 1 - 1e-12
+    assert_array_equal(out[0, 6:], first)
 
 
 def test_the_compiled_step_from_c(model, new, tmp_path):
@@ -207,10 +224,10 @@ def test_the_compiled_step_from_c(model, new, tmp_path):
     source.write_text(
         '#include "stepping.h"\n'
         "int drive(skmerge_step step, const void *model, double *state, const double *eps, int n, double *tangent) {\n"
-        "    int flags = 0; double next[6];\n"
+        "    int flags = 0; double next[9];\n"
         "    for (int i = 1; i < n; i++) {\n"
         "        flags |= step(model, state, eps[i] - eps[i - 1], next, tangent);\n"
-        "        for (int k = 0; k < 6; k++) state[k] = next[k];\n"
+        "        for (int k = 0; k < 9; k++) state[k] = next[k];\n"
         "    }\n"
         "    return flags;\n"
         "}\n"
@@ -220,8 +237,7 @@ def test_the_compiled_step_from_c(model, new, tmp_path):
     subprocess.run([compiler, "-shared", "-fPIC", "-I", headers, source, "-o", library], check=True)
     drive = ctypes.CDLL(str(library)).drive
     flow = model.compiled_step()
-    start = new[2, 0]
-    state = np.r_[start[:2], Rotation.from_euler("ZXZ", start[2:]).as_quat()]
+    state = model.compiled_start(new[2:3, 0])[0]
     tangent = ctypes.c_double()
     pointer = ctypes.POINTER(ctypes.c_double)
     drive(
@@ -234,7 +250,7 @@ def test_the_compiled_step_from_c(model, new, tmp_path):
     )
     expected = quietly(model, new[2:3, 0], STRAIN)[-1, 0]
     assert_allclose(state[:2], expected[:2], rtol=1e-12)
-    assert misorientation(Rotation.from_quat(state[2:]).as_euler("ZXZ"), expected[2:]) < 1e-6
+    assert misorientation(Rotation.from_quat(state[2:6]).as_euler("ZXZ"), expected[2:]) < 1e-6
     slope = (expected[0] - quietly(model, new[2:3, 0], STRAIN)[-2, 0, 0]) / (STRAIN[-1] - STRAIN[-2])
     assert tangent.value == pytest.approx(slope, rel=0.1)
 
@@ -349,3 +365,217 @@ def test_applicability(model, old):
     assert np.mean(model.applicability(old[:, 30])) < 0.05
     far = old[:, 30] * [1, 1e4, 1, 1, 1]
     assert (model.applicability(far) == 1).all()
+
+
+# --- standard deviations and memory
+
+
+def test_standard_deviations_are_those_of_held_out_crystals(model, new, tmp_path):
+    """Of 12 held-out crystals, for 15 others."""
+    out, std = quietly(model, new[:, 0], STRAIN, return_std=True)
+    assert_array_equal(out, quietly(model, new[:, 0], STRAIN))
+    assert std.shape == out.shape and np.isfinite(std).all()
+    assert (std[0] == 0).all() and (std[5:, :, :2] > 0).all()
+    truth = new.transpose(1, 0, 2)
+    z = np.abs(out - truth)[5:, :, :2] / std[5:, :, :2]
+    assert (z < 1).mean() > 0.6 and (z < 2).mean() > 0.85  # 0.68 and 0.95 if errors were normal
+    assert (z > 0.1).mean() > 0.4  # nor are they blown up
+    turned = np.radians(misorientation(out[-1, :, 2:], new[:, -1, 2:]))
+    assert (turned < 2 * np.sqrt(3) * std[-1, :, 3]).mean() > 0.7
+    assert_allclose(std[..., 2], std[..., 4])
+    assert (std[..., 2] >= std[..., 3] * (1 - 1e-12)).all() and std[..., 2:].max() <= np.pi
+    # batches, paths of their own, memory maps
+    again = model.propagate(new[2:5, 0], np.tile(STRAIN, (3, 1)), return_std=True)[1]
+    assert_allclose(again, std[:, 2:5], rtol=1e-12)
+    maps = [np.memmap(tmp_path / name, float, "w+", shape=out.shape) for name in ("state", "std")]
+    both = quietly(model, new[:, 0], STRAIN, return_std=True, out=maps)
+    assert both[0] is maps[0] and both[1] is maps[1]
+    assert_array_equal(maps[1], std)
+    # beyond the training they grow on
+    far = np.r_[STRAIN, 0.12]
+    with pytest.warns(UserWarning):
+        grown = model.propagate(new[:, 0], far, return_std=True)[1][-1]
+    assert_allclose(grown[:, 0], 2 * std[-1, :, 0], rtol=1e-6)
+
+
+def test_standard_deviations_that_nobody_knows(old):
+    few = PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(STRAIN, old[:14])
+    with pytest.raises(ValueError, match="return_std needs orientation and 15 or more"):
+        few.propagate(old[:1, 0], STRAIN, return_std=True)
+    with pytest.raises(ValueError, match="return_std='yes'"):
+        few.propagate(old[:1, 0], STRAIN, return_std="yes")
+
+
+def test_held_out_trajectories_are_those_of_any_order(old, model):
+    other = fitted(old[::-1])
+    assert_allclose(other.std_squares_, model.std_squares_, rtol=1e-6)
+    assert other.memory_ == model.memory_
+
+
+def test_memory_is_chosen_where_the_start_says_more_than_the_state():
+    """Made-up crystals whose axes drift for good to the corner that they chose at the start, and cross on their way."""
+    strain = np.r_[np.linspace(0, 2e-3, 11), np.linspace(0.01, 0.15, 15)]
+    now = Rotation.from_euler("ZXZ", random_angles(90, 5))
+    first = now.inv().apply([0, 0, 1])
+    to_cube = np.abs(first).max(axis=1) > 0.85
+    corner = np.eye(3)[np.abs(first).argmax(axis=1)] * np.sign(first)
+    target = np.where(to_cube[:, None], np.sign(first) / np.sqrt(3), corner)  # to the farther one
+    states, stress = [], np.zeros(90)
+    for t, eps in enumerate(strain):
+        h = eps - strain[t - 1] if t else 0.0
+        flow = 60 + 400 * eps
+        stress = np.minimum(stress + 70_000 * h, flow)
+        axis = now.inv().apply([0, 0, 1])
+        now = now * Rotation.from_rotvec(8.0 * (h * (stress >= flow))[:, None] * np.cross(target, axis))
+        states.append(np.column_stack([stress, np.full(90, 1e12 * (1 + 100 * eps) ** 2), now.as_euler("ZXZ")]))
+    state = np.stack(states, axis=1)
+    model = PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(strain, state[:75])
+    assert model.memory_
+    out = quietly(model, state[75:, 0], strain)
+    assert np.median(misorientation(out[-1, :, 2:], state[75:, -1, 2:])) < 2  # of some 20 turned
+    other = PlasticityPropagator(orientation="bunge", memory=False, random_state=0).fit_trajectories(strain, state[:75])
+    worse = quietly(other, state[75:, 0], strain)
+    off, far = (misorientation(o[-1, :, 2:], state[75:, -1, 2:]).mean() for o in (out, worse))
+    assert off < 0.6 * far
+
+
+def test_a_model_with_memory_knows_where_paths_begin(by_memory, old):
+    plain, remembers = by_memory
+    assert remembers.estimator_ is None and remembers.table_.shape[1:] == (48, 48, 40, 6)
+    with pytest.warns(UserWarning, match="began at a density at which no training"):
+        remembers.propagate(old[:3, 40], STRAIN[40:] - STRAIN[40])
+    assert (remembers.flags_ & 8).all()
+    quietly(plain, old[:3, 40], STRAIN[40:] - STRAIN[40])
+    assert not (plain.flags_ & 8).any()
+    start = remembers.compiled_start(old[:3, 0])
+    axes = Rotation.from_euler("ZXZ", old[:3, 0, 2:]).inv().apply([0, 0, 1])
+    assert_allclose(start[:, 6:], axes, atol=1e-14)
+
+
+# --- no axis
+
+
+def test_without_an_axis_only_cubic_symmetry_is_used(old, new):
+    model = fitted(old, axis=None)
+    out = quietly(model, new[:, 0], STRAIN)
+    assert np.median(np.abs(out[-1, :, 0] / new[:, -1, 0] - 1)) < 0.1  # regressors of whole orientations know less
+    assert misorientation(out[-1, :, 2:], new[:, -1, 2:]).mean() < misorientation(new[:, 0, 2:], new[:, -1, 2:]).mean()
+    proper = OPERATIONS[np.linalg.det(OPERATIONS) > 0]
+    angles = (Rotation.from_euler("ZXZ", new[0, 0, 2:]) * Rotation.from_matrix(proper)).as_euler("ZXZ")
+    states = np.column_stack([np.full(24, new[0, 0, 0]), np.full(24, new[0, 0, 1]), angles])
+    same = quietly(model, states, STRAIN)
+    assert_allclose(same[:, :, :2], np.broadcast_to(same[:, :1, :2], same[:, :, :2].shape), rtol=1e-9, atol=1e-9)
+    assert np.abs(np.diff(same[..., 2:], axis=0)).max() < 0.5
+    # turning about z is no symmetry of it
+    about = states[:1].copy()
+    about[0, 2] += 0.5
+    assert abs(quietly(model, about, STRAIN)[-1, 0, 0] - same[-1, 0, 0]) > 1e-9
+    for call in (model.compiled_step, lambda: model.compiled_start(new[:1, 0])):
+        with pytest.raises(ValueError, match=r"needs .*axis"):
+            call()
+    with pytest.raises(ValueError, match="return_std needs"):
+        model.propagate(new[:, 0], STRAIN, return_std=True)
+    assert_allclose(quietly(model, new[3:4, 0], STRAIN)[:, 0], out[:, 3], rtol=1e-12)
+    assert model.applicability(new[:, 20]).max() == 0
+    rate = model.predict(out[30])
+    assert np.isfinite(rate).all() and (rate[:, 1] > 0).all()
+
+
+# --- without orientation
+
+
+def decaying(n=12, up=True):
+    t = np.linspace(0, 1, 41)
+    start = np.linspace(0.5, 2, n)[:, None]
+    path = t if up else np.r_[t, t[-2::-1]]
+    rate = np.where(np.diff(path) > 0, -3.0, -1.0)  # falls whichever way: the direction is an input
+    x = start * np.exp(np.r_[0.0, np.cumsum(rate * np.abs(np.diff(path)))])
+    return path, np.stack([x, x**2], axis=2)
+
+
+@pytest.mark.parametrize("integrator", ["euler", "heun", "adaptive"])
+def test_the_direction_of_straining_is_an_input_without_orientation(integrator):
+    path, state = decaying(up=False)
+    model = PlasticityPropagator(integrator=integrator, random_state=0).fit_trajectories(path, state[::2])
+    out = model.propagate(state[1::2, 0], path)
+    assert_allclose(out[..., 0].T, state[1::2, :, 0], atol=0.06)
+    assert not (model.flags_ & 2).any() and model.n_features_in_ == 2
+    assert model.predict(state[:, 0]).shape == (12, 2)
+    assert_array_equal(model.propagate(state[3:4, 0], path)[:, 0], out[:, 1])
+
+
+def test_a_reversal_never_seen_without_orientation():
+    path, state = decaying()
+    model = PlasticityPropagator(random_state=0).fit_trajectories(path, state)
+    with pytest.warns(UserWarning, match="direction of which no training"):
+        out = model.propagate(state[:2, 0], [0.0, 0.2, 0.1])
+    assert (model.flags_ & 2).all() and np.isfinite(out).all()
+    with pytest.warns(UserWarning, match="longer steps"):
+        model.propagate(state[:2, 0], [0.0, 0.5])
+    assert (model.flags_ & 4).all()
+    with pytest.raises(ValueError, match="not the rates of the columns"):
+        PlasticityPropagator(LinearRegression()).fit(state[0], state[0, :, :1]).propagate(state[0], path)
+
+
+def test_weights():
+    path, state = decaying()
+    X, y = state[:, :-1].reshape(-1, 2), (np.diff(state, axis=1) / np.diff(path)[:, None]).reshape(-1, 2)
+    weight = np.arange(len(X)) % 3
+    one = PlasticityPropagator(LinearRegression()).fit(X, y, sample_weight=weight)
+    many = PlasticityPropagator(LinearRegression()).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight, axis=0))
+    assert_allclose(one.predict(X), many.predict(X), rtol=1e-9)
+    with pytest.raises(TypeError, match="KNeighborsRegressor takes none"):
+        PlasticityPropagator(KNeighborsRegressor()).fit(X, y, sample_weight=weight)
+    with config_context(enable_metadata_routing=True):
+        grid = GridSearchCV(
+            PlasticityPropagator(Ridge()).set_fit_request(sample_weight=True).set_score_request(sample_weight=True),
+            {"estimator__alpha": [0.1]},
+            cv=2,
+        )
+        assert np.isfinite(grid.fit(X, y, sample_weight=weight).best_score_)
+
+
+def test_weights_with_orientation(old):
+    rates = np.gradient(old[:, 1::3], STRAIN[1::3], axis=1).reshape(-1, 5)
+    states, weight = old[:, 1::3].reshape(-1, 5), np.arange(N * 17) % 2
+    models = [
+        PlasticityPropagator(orientation="bunge", random_state=0).fit(X, y, sample_weight=w)
+        for X, y, w in ((states, rates, weight), (states[weight > 0], rates[weight > 0], None))
+    ]
+    assert_allclose(models[0].table_, models[1].table_, rtol=1e-9)
+
+
+def test_a_thousand_steps_do_not_drift(model, new):
+    """Within the training: as ten times fewer steps, and nothing leaves the trained states that did not with those."""
+    few = np.r_[KNEE, np.linspace(4e-3, 0.06, 80)]
+    expected = quietly(model, new[:, 0], few)[-1]
+    left = model.flags_.copy()
+    out = quietly(model, new[:, 0], np.r_[KNEE, np.linspace(2.1e-3, 0.06, 980)])[-1]
+    assert_array_equal(model.flags_ & 1, left & 1)
+    assert_allclose(out[:, :2], expected[:, :2], rtol=2e-3)
+    assert misorientation(out[:, 2:], expected[:, 2:]).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("integrator", "d_eps"),
+    [
+        *itertools.product(["euler", "heun"], [1e-5, 1e-4, 1e-3, -1e-4, 0.0]),
+        # of longer ones the parts that an adaptive step chooses jump with its length; the tangent's do not
+        *itertools.product(["adaptive"], [1e-5, 1e-4, -1e-4, 0.0]),
+    ],
+)
+def test_the_tangent_is_that_of_the_step(model, new, integrator, d_eps):
+    flow = fitted_as(model, integrator=integrator).compiled_step()
+    start = model.compiled_start(new[:, 0])
+    out, tangent, unused = np.empty((15, 9)), np.empty(15), np.empty(15)
+    for h in np.diff(STRAIN[:26]):
+        flow.step(start, np.full(15, h), out, unused)
+        start = out.copy()
+    flow.step(start, np.full(15, d_eps), out, tangent)
+    width = 1e-4 * max(abs(d_eps), 1e-6)
+    ends = []
+    for h in (d_eps + width, d_eps - width if d_eps else 0.0):
+        flow.step(start, np.full(15, h), out, unused)
+        ends.append(out[:, 0].copy())
+    slope = (ends[0] - ends[1]) / (2 * width if d_eps else width)
+    assert_allclose(tangent, slope, rtol=0.05 if integrator == "adaptive" else 1e-5, atol=50 if d_eps else 1e-3)

@@ -11,18 +11,21 @@ implicitly, because the stress relaxes within 0.1 % of strain; the plastic part 
 p = 1 - (d sigma' - d sigma) / (E h), drives density and rotation.
 """
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport atan2, ceil, cos, fabs, fmax, fmin, hypot, pow, round, sin, sqrt
 
 from skmerge._ext.types cimport clones
 
 cdef enum:
     OUT = 6         # S, K, W (3), E
-    STATE = 6       # sigma, rho, quaternion x, y, z, w
+    STATE = 9       # sigma, rho, quaternion x, y, z, w, axis of loading in the crystal where the path began
+    FIRST = 6
     BLOCK = 64      # grains stepped side by side: what a step writes is contiguous
     OUTSIDE = 1     # flags: left the states of the training
     REVERSED = 2    # strained in a direction of which no training trajectory tells
     LONG = 4        # a step longer than any trained one
     DEEPEST = 10    # halvings of an adaptive step
+    SIGNALS = 500   # strains between looks for Ctrl-C, 0.1 s of adaptive steps
 
 cdef double PI = 3.141592653589793
 
@@ -35,7 +38,7 @@ cdef struct Table:
     double low, step, u_low, u_step, u_least, u_most
     double exponent, longest, tol
     double axis[3]
-    int heun
+    int heun, memory
 
 
 cdef inline double weights(double t, Py_ssize_t n, double *w, Py_ssize_t *first) noexcept nogil:
@@ -55,7 +58,8 @@ cdef inline double weights(double t, Py_ssize_t n, double *w, Py_ssize_t *first)
     return t
 
 
-cdef clones rates(const Table *m, const double *q, double u, int rising, double *y, int *flags) noexcept nogil:
+cdef clones rates(const Table *m, const double *q, const double *first, double u, int rising, double *y,
+                  int *flags) noexcept nogil:
     # y: S, K, W in the crystal's frame, E. Flags a state where no training trajectory came.
     cdef double a[3]
     cdef double t[3]
@@ -69,13 +73,15 @@ cdef clones rates(const Table *m, const double *q, double u, int rising, double 
     cdef double w, det
     cdef Py_ssize_t ip, iq, iu, part = m.part[rising]
     cdef const double *c
-    # The axis in crystal coordinates: turned by the inverse of q.
-    for i in range(3):
-        j, k = (i + 1) % 3, (i + 2) % 3
-        t[i] = 2.0 * (m.axis[j] * q[k] - m.axis[k] * q[j])
-    for i in range(3):
-        j, k = (i + 1) % 3, (i + 2) % 3
-        a[i] = m.axis[i] + q[3] * t[i] + t[j] * q[k] - t[k] * q[j]
+    if m.memory:
+        a[0], a[1], a[2] = first[0], first[1], first[2]
+    else:  # the axis in crystal coordinates: turned by the inverse of q
+        for i in range(3):
+            j, k = (i + 1) % 3, (i + 2) % 3
+            t[i] = 2.0 * (m.axis[j] * q[k] - m.axis[k] * q[j])
+        for i in range(3):
+            j, k = (i + 1) % 3, (i + 2) % 3
+            a[i] = m.axis[i] + q[3] * t[i] + t[j] * q[k] - t[k] * q[j]
     order[0], order[1], order[2] = 0, 1, 2
     for k in range(3):  # two neighbours at a time: 0 and 1, 1 and 2, 0 and 1
         i = k % 2
@@ -173,12 +179,12 @@ cdef int one_step(const Table *m, const double *state, double d_eps, int heun, d
             out[i] = state[i]
         return 0
     flags = 0 if m.seen[rising] else REVERSED
-    rates(m, state + 2, u, rising, y, &flags)
+    rates(m, state + 2, state + FIRST, u, rising, y, &flags)
     p = plastic_part(state, d, h, y[0], y[5], m.exponent, &stress)
     if heun:
         f = d * h * p
         turn(state + 2, f * y[2], f * y[3], f * y[4], q)
-        rates(m, q, bounded(m, u + h * p * y[1]), rising, z, &flags)
+        rates(m, q, state + FIRST, bounded(m, u + h * p * y[1]), rising, z, &flags)
         for i in range(1, OUT):
             z[i] = 0.5 * (y[i] + z[i])
         p = plastic_part(state, d, h, z[0], z[5], m.exponent, &stress)
@@ -188,6 +194,8 @@ cdef int one_step(const Table *m, const double *state, double d_eps, int heun, d
     turn(state + 2, f * y[2], f * y[3], f * y[4], out + 2)
     u = bounded(m, u + h * p * y[1])
     out[0], out[1] = d * stress, u * u
+    for i in range(FIRST, STATE):
+        out[i] = state[i]
     return flags
 
 
@@ -286,6 +294,7 @@ cdef class Flow:
     part : int32 (2,), the part for falling and rising strain, -1 - part if it was trained on the other direction only
     exponent, axis, longest : of the knee, of the loading in the sample, of the trained strain steps
     heun : two stages, or one
+    memory : whether the table is of the axis where a path began, not of the present one
     tol : relative error of an adaptive step, 0 for fixed steps
     """
 
@@ -294,7 +303,7 @@ cdef class Flow:
 
     def __init__(self, const double[:, :, :, :, ::1] table, const unsigned char[:, :, :, ::1] reached,
                  const double[::1] grid, const int[::1] part, double exponent, const double[::1] axis, double longest,
-                 bint heun, double tol):
+                 bint heun, double tol, bint memory=False):
         cdef Py_ssize_t n = table.shape[1], k = table.shape[3], i
         if (table.shape[2] != n or table.shape[4] != OUT or n < 4 or k < 4 or table.shape[0] < 1
                 or reached.shape[0] != table.shape[0] or reached.shape[1] != n - 3 or reached.shape[2] != n - 3
@@ -316,7 +325,7 @@ cdef class Flow:
         self.model.low, self.model.step, self.model.u_low, self.model.u_step = grid[0], grid[1], grid[2], grid[3]
         self.model.u_least, self.model.u_most = grid[4], grid[5]
         self.model.exponent, self.model.longest, self.model.tol = exponent, longest, tol
-        self.model.heun = heun
+        self.model.heun, self.model.memory = heun, memory
         for i in range(3):
             self.model.axis[i] = axis[i]
 
@@ -327,26 +336,29 @@ cdef class Flow:
 
     @property
     def function(self):
-        """Address of ``int step(const void *model, const double state[6], double d_eps, double new_state[6], double
+        """Address of ``int step(const void *model, const double state[9], double d_eps, double new_state[9], double
         *tangent)``."""
         return <size_t>&step_with_tangent
 
-    def rates(self, const double[:, ::1] quaternion, const double[::1] root, const int[::1] sign, double[:, ::1] out):
-        """S, K, W, E of states (n, 4) and sqrt(rho) (n,), for strain of that sign (0 falling, 1 rising): out (n, 6)."""
+    def rates(self, const double[:, ::1] state, const int[::1] rising, double[:, ::1] out):
+        """S, K, W, E of states (n, 9) for falling (0) or rising (1) strain: out (n, 6)."""
         cdef Py_ssize_t i
         cdef int flags
-        for i in range(quaternion.shape[0]):
-            rates(&self.model, &quaternion[i, 0], root[i], sign[i] > 0, &out[i, 0], &flags)
+        for i in range(state.shape[0]):
+            rates(&self.model, &state[i, 2], &state[i, FIRST], sqrt(state[i, 1]), rising[i] > 0, &out[i, 0], &flags)
 
     def step(self, const double[:, ::1] state, const double[::1] d_eps, double[:, ::1] out, double[::1] tangent):
-        """One step of every state (n, 6), as the C function does it."""
-        cdef Py_ssize_t i
-        for i in range(state.shape[0]):
+        """One step of every state (n, 9), as the C function does it."""
+        cdef Py_ssize_t i, n = state.shape[0]
+        if (state.shape[1] != STATE or d_eps.shape[0] != n or out.shape[0] != n or out.shape[1] != STATE
+                or tangent.shape[0] != n):
+            raise ValueError("state and out are (n, 9), d_eps and tangent (n,); see compiled_start.")
+        for i in range(n):
             step_with_tangent(&self.model, &state[i, 0], d_eps[i], &out[i, 0], &tangent[i])
 
     def propagate(self, double[:, ::1] state, double[:, ::1] angles, const double[:, ::1] strain, double[:, :, ::1] out,
                   unsigned char[::1] flags, const int[::1] cancelled):
-        """Step grains (n, 6) in place along strain (1 or n, n_steps); out (n_steps, n, 5) but for its first row."""
+        """Step grains (n, 9) in place along strain (1 or n, n_steps); out (n_steps, n, 5) but for its first row."""
         cdef Py_ssize_t n = state.shape[0], n_steps = strain.shape[1], block, start, t, g
         cdef int per_grain = strain.shape[0] > 1, i
         cdef double next_state[STATE]
@@ -361,6 +373,11 @@ cdef class Flow:
                 if cancelled[0]:
                     break
                 for t in range(n_steps):
+                    if t % SIGNALS == 0:
+                        if cancelled[0]:
+                            break
+                        with gil:
+                            PyErr_CheckSignals()
                     for g in range(start, min(start + <Py_ssize_t>BLOCK, n)):
                         if t > 0:
                             d_eps = strain[g * per_grain, t] - strain[g * per_grain, t - 1]

@@ -1,0 +1,183 @@
+"""Crystals under loading that no rotation leaves as it is: orientation reduced by cubic symmetry alone.
+
+S, K, W and E (see _flow) are then functions of the whole orientation, of which regressors are asked at every step.
+"""
+
+import numpy as np
+
+from skmerge import _flow
+from skmerge._orientation import (
+    OPERATIONS,
+    product,
+    quaternion_from,
+    quaternion_of,
+    rotation_vector,
+    unwrapped_angles,
+)
+
+NEAR = 0.03  # orientations whose scalar part is that much smaller than the greatest are images to learn from
+OUTSIDE, REVERSED, LONG = 1, 2, 4  # flags
+PROPER = OPERATIONS[np.linalg.det(OPERATIONS) > 0]
+
+
+def quaternions_of_matrices(matrices):
+    """Of rotations by whole multiples of 90 and 120 degrees."""
+    out = []
+    for matrix in matrices:
+        values, vectors = np.linalg.eig(matrix)
+        axis = np.real(vectors[:, np.argmin(np.abs(values - 1))])
+        angle = np.arccos(np.clip((np.trace(matrix) - 1) / 2, -1, 1))
+        turn = quaternion_from(np.stack([axis, -axis]) * angle)
+        right = [np.abs(matrix_of(q) - matrix).max() for q in turn]
+        out.append(turn[int(np.argmin(right))])
+    return np.array(out)
+
+
+def matrix_of(q):
+    (x, y, z), w = q[:3], q[3]
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + 2 * w * cross + 2 * cross @ cross
+
+
+TURNS = quaternions_of_matrices(PROPER)  # (24, 4)
+
+
+def equivalents(quaternion):
+    """The 24 equivalents of orientations (n, 4): (n, 24, 4)."""
+    return product(quaternion[:, None], TURNS[None])
+
+
+def reduced(quaternion):
+    """Rotation vectors (n, 3) of the equivalents of the least angle; and operations (n, 3, 3) on crystal vectors."""
+    every = equivalents(quaternion)
+    # Of equal angles the first: by rounding, that no last digit decides.
+    best = np.argmax(np.abs(every[..., 3]).round(12), axis=1)
+    return rotation_vector(every[np.arange(len(every)), best]), PROPER[best].transpose(0, 2, 1)
+
+
+def images(quaternion, *vectors):
+    """Which orientation each is an image of, the images' rotation vectors, and vectors of the crystal turned alike."""
+    every = equivalents(quaternion)
+    scalar = np.abs(every[..., 3])
+    index, which = np.nonzero(scalar >= scalar.max(axis=1, keepdims=True) - NEAR)
+    turned = (np.einsum("nji,nj->ni", PROPER[which], vector[index]) for vector in vectors)
+    return index, rotation_vector(every[index, which]), *turned
+
+
+def learn(steps, learner, longest=None):
+    """Regressors of S, K, W for each direction of straining, and of E.
+
+    Returns
+    -------
+    fitted : dict of attributes of a PlasticityPropagator
+    resolved : bool
+    """
+    stiff, best, resolved, modulus = _flow.moduli(steps, longest)
+    least, most = _flow.root_range(steps)
+    signs = np.unique(steps.sign)
+    estimators, units = [], []
+    for sign in signs:
+        rows = _flow.flowing(steps, sign, modulus)
+        values = _flow.targets(steps, rows, modulus)
+        index, vector, spin = images(quaternion_from(steps.features[rows, :3]), values[:, 2:])
+        values = np.column_stack([values[index, :2], spin])
+        unit = np.sqrt(np.mean(values**2, axis=0))
+        unit[unit == 0] = 1.0
+        estimators.append(learner(np.column_stack([vector, steps.features[rows, 3][index] / most]), values / unit))
+        units.append(unit)
+    index, vector = images(quaternion_from(steps.features[best, :3]))
+    estimators.append(learner(vector, stiff[index] / stiff.mean()))
+    both, falling = len(signs) == 2, 0 if -1 in signs else -1
+    return {
+        "estimator_": estimators[-2],
+        "estimators_": estimators,
+        "unit_": np.array(units),
+        "modulus_": float(stiff.mean()),
+        "grid_": np.array([least, most]),
+        "exponent_": _flow.KNEE,
+        "memory_": False,
+        "part_": np.array([falling, 1 if both else (0 if 1 in signs else -1)], np.int32),
+        "longest_step_": float(steps.length.max()) if longest is None else longest,
+    }, resolved or longest is not None
+
+
+def rates(model, quaternion, root, rising):
+    """S, K, W in the crystal's frame, E: (n, 6)."""
+    part = model.part_[int(rising)]
+    part = part if part >= 0 else -1 - part
+    vector, operation = reduced(quaternion)
+    y = np.empty((len(root), 6))
+    features = np.column_stack([vector, np.clip(root, *model.grid_) / model.grid_[1]])
+    y[:, :5] = model.estimators_[part].predict(features) * model.unit_[part]
+    y[:, 2:5] = np.einsum("nij,ni->nj", operation, y[:, 2:5])
+    y[:, 5] = model.estimators_[-1].predict(vector) * model.modulus_
+    return y
+
+
+def plastic_part(before, S, H, n):
+    """Stress after a step of elastic increment H, and the plastic part of the step, as the compiled step has them."""
+    b = np.abs(before + H)
+    x = np.where(b > S, np.minimum(b / S, (b / H) ** (1 / n)), b / S)
+    for _ in range(60):
+        power = H * x ** (n - 1)
+        change = (S * x + power * x - b) / (S + n * power)
+        x = x - change
+        if (np.abs(change) <= 1e-9 * x).all():
+            break
+    stress = S * np.where(before + H >= 0, x, -x)
+    return stress, np.maximum(1 - (stress - before) / H, 0.0)
+
+
+def step(model, stress, root, quaternion, d_eps, heun):
+    """Stress, sqrt(rho) and quaternions after a strain step of one sign (n,)."""
+    h, d = np.abs(d_eps), np.sign(d_eps[0])
+    margin = 0.1 * np.ptp(model.grid_)
+
+    def moved(y, p):
+        after = product(quaternion, quaternion_from((d * h * p)[:, None] * y[:, 2:5]))
+        low = min(max(model.grid_[0] - margin, 0.0), model.grid_[0])
+        return np.clip(root + h * p * y[:, 1], low, model.grid_[1] + margin), after
+
+    y = rates(model, quaternion, root, d > 0)
+    after, p = plastic_part(d * stress, y[:, 0], y[:, 5] * h, model.exponent_)
+    if heun:
+        later, turned = moved(y, p)
+        z = rates(model, turned, later, d > 0)
+        y = np.column_stack([z[:, 0], (y[:, 1:] + z[:, 1:]) / 2])
+        after, p = plastic_part(d * stress, y[:, 0], y[:, 5] * h, model.exponent_)
+    return d * after, *moved(y, p)
+
+
+def propagate(model, state0, strain, out, flags, tell):
+    """Step states (n, 5) along strain (1 or n, n_steps) into out (n_steps, n, 5)."""
+    n = len(state0)
+    stress, root, angles = state0[:, 0].copy(), np.sqrt(state0[:, 1]), state0[:, 2:].copy()
+    quaternion = quaternion_of(angles)
+    out[0] = state0
+    for t in range(1, strain.shape[1]):
+        h = np.broadcast_to(strain[:, t] - strain[:, t - 1], n)
+        pieces = np.clip(np.ceil(np.abs(h) / model.longest_step_ - 1e-6), 1, 10_000) * np.sign(h)
+        flags |= (LONG * (np.abs(h) > model.longest_step_ * (1 + 1e-6))).astype(np.uint8)
+        first = quaternion.copy()
+        if model.integrator == "adaptive":
+            pieces *= 4  # of such steps errors are those of the regressors
+        for count in np.unique(pieces[pieces != 0]):
+            some = np.flatnonzero(pieces == count)
+            if model.part_[int(count > 0)] < 0:
+                flags[some] |= REVERSED
+            for _ in range(int(abs(count))):
+                stress[some], root[some], quaternion[some] = step(
+                    model, stress[some], root[some], quaternion[some], h[some] / abs(count), model.integrator != "euler"
+                )
+        quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
+        angles = unwrapped_angles(np.stack([first, quaternion], axis=1), angles)[:, 1]
+        flags |= (OUTSIDE * ((root < model.grid_[0]) | (root > model.grid_[1]))).astype(np.uint8)
+        out[t] = np.column_stack([stress, root**2, angles])
+        tell(t)
+    if strain.shape[1] == 1:
+        flags |= (OUTSIDE * ((root < model.grid_[0]) | (root > model.grid_[1]))).astype(np.uint8)
+
+
+def inside(model, X):
+    root = np.sqrt(X[:, 1])
+    return (root >= model.grid_[0]) & (root <= model.grid_[1])

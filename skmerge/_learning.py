@@ -1,0 +1,197 @@
+"""From steps of trajectories to the arrays of a fitted PlasticityPropagator; what held-out trajectories say of them."""
+
+import numpy as np
+from scipy.interpolate import RegularGridInterpolator
+
+from skmerge import _flow
+from skmerge._ext.stepping import Flow
+from skmerge._orientation import inverse, product, quaternion_of, reduced_axis, rotation_vector, turned
+
+FEW = 15  # trajectories from which on a fifth is held out
+NODES, BINS = 12, 24  # of the table of errors, along each coordinate of the axis and along the strain passed
+NEAR = 0.06  # width in b1 / b3 and b2 / b3 of what counts as near among held-out trajectories
+WORTH = 0.8  # memory must lower errors by a fifth: it knows nothing of paths that begin elsewhere
+EVERYWHERE = 1.0  # held-out trajectories that count as one near by
+
+
+def learn(steps, learner, memory, longest=None, weight=None):
+    """Tables of flow.
+
+    Parameters
+    ----------
+    steps : Steps
+    learner : callable(features, targets, **slopes and weights) that returns a fitted regressor; with the attribute
+        ``default``; or None, a draft without one
+    memory : bool
+    longest : float or None
+        None: of the steps; otherwise each step is a state with its rates.
+    weight : ndarray of shape (n,) or None
+
+    Returns
+    -------
+    fitted : dict of attributes of a PlasticityPropagator
+    resolved : bool
+        Whether the steps resolve the knee from elastic to plastic.
+    """
+    weight = np.ones(len(steps.slope)) if weight is None else weight
+    stiff, best, resolved, modulus = _flow.moduli(steps, longest)
+    grid = _flow.grid_of(steps, _flow.MEMORY if memory else _flow.SMOOTH)
+    signs = np.unique(steps.sign)
+    parts = {sign: part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight) for sign in signs}
+    tables = {sign: part[0] for sign, part in parts.items()}
+    exponent = _flow.knee_exponent(steps, modulus, tables, grid) if resolved else _flow.KNEE
+    both, falling = len(parts) == 2, 0 if -1 in parts else -1
+    fitted = {
+        "table_": np.stack([parts[sign][0] for sign in signs]),
+        "reached_": np.stack([parts[sign][1] for sign in signs]),
+        "estimator_": parts[max(parts)][2],
+        "exponent_": exponent,
+        "grid_": grid,
+        "memory_": memory,
+        "start_": start_of(steps),
+        "part_": np.array([falling, 1 if both else (0 if 1 in parts else -1)], np.int32),
+        "longest_step_": float(steps.length.max()) if longest is None else longest,
+    }
+    return fitted, resolved or longest is not None
+
+
+def start_of(steps):
+    """Range of sqrt(rho) where trajectories begin, widened by a twentieth of that of all."""
+    first = np.flatnonzero(np.r_[True, steps.group[1:] != steps.group[:-1]])
+    root, margin = steps.features[first, 2], 0.05 * np.ptp(steps.features[:, 2])
+    return np.array([root.min() - margin, root.max() + margin])
+
+
+def part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight):
+    """Table, reached cells and estimator of one direction of straining."""
+    rows = _flow.flowing(steps, sign, modulus)
+    values, weight = _flow.targets(steps, rows, modulus), weight[rows]
+    estimator, guess = None, _flow.nearest(steps, rows, values, grid)
+    # Between trajectories of the default a table with memory is interpolated: nothing is left to a forest.
+    if learner is not None and not (memory and learner.default):
+        unit, scale = np.sqrt(np.mean(values**2, axis=0)), np.array([1.0, 1.0, grid[5]])
+        unit[unit == 0] = 1.0
+        more = {} if (weight == weight[0]).all() else {"sample_weight": weight}
+        if learner.default:
+            direction, slope = _flow.path_slopes(steps, rows, values)
+            more |= {"direction": direction / scale, "slope": slope / unit}
+        estimator = learner(steps.features[rows] / scale, values / unit, **more)
+
+        def guess(features):
+            return estimator.predict(features / scale) * unit
+
+        if not learner.default:
+            values = guess(steps.features[rows])
+    return *_flow.condense(steps, rows, values, weight, best, stiff, grid, guess, memory), estimator
+
+
+def flow_of(fitted, axis, heun=True, tol=0.0):
+    """Compiled steps of fitted attributes."""
+    return Flow(
+        fitted["table_"], fitted["reached_"], fitted["grid_"], fitted["part_"], fitted["exponent_"], axis,
+        min(fitted["longest_step_"], 1e300), heun, tol, fitted["memory_"],
+    )  # fmt: skip
+
+
+def starts(X, axis):
+    """States (n, 9) as the compiled step takes them, where paths begin, of states (n, 5)."""
+    quaternion = quaternion_of(X[:, 2:5])
+    first = turned(inverse(quaternion), np.broadcast_to(axis, (len(X), 3)))
+    return np.concatenate([X[:, :2], quaternion, first], axis=1)
+
+
+# --- what held-out trajectories say
+
+
+def held_out(state, group):
+    """Which trajectories are held out, every fifth in an order that does not depend on that of the records."""
+    first = state[np.flatnonzero(np.r_[True, group[1:] != group[:-1]])]
+    held = np.zeros(len(first), bool)
+    held[np.lexsort(first.T)[4::5]] = True
+    return held
+
+
+def errors(fitted, strain, state, group, held, axis):
+    """How wrong held-out trajectories are stepped.
+
+    Returns
+    -------
+    list of (start (5,), strain passed (n_steps,), errors (n_steps, 3)) of each
+        Of stress in MPa, of the logarithm of the density, and of the lattice in rad.
+    """
+    flow, out = flow_of(fitted, axis), []
+    begin = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
+    for i in np.flatnonzero(held):
+        part = slice(begin[i], begin[i + 1] if i + 1 < len(begin) else None)
+        path, truth = strain[part], state[part]
+        found = np.empty((len(path), 1, 5))
+        flow.propagate(
+            starts(truth[:1], axis), truth[:1, 2:5].copy(), path[None], found, np.zeros(1, np.uint8),
+            np.zeros(1, np.int32),
+        )  # fmt: skip
+        found = found[:, 0]
+        apart = product(inverse(quaternion_of(truth[:, 2:5])), quaternion_of(found[:, 2:5]))
+        lattice = np.linalg.norm(rotation_vector(apart), axis=1)
+        passed = np.r_[0.0, np.abs(np.diff(path)).cumsum()]
+        both = np.column_stack([found[:, 0] - truth[:, 0], np.log(found[:, 1] / truth[:, 1]), lattice])
+        out.append((truth[0], passed, both))
+    return out
+
+
+def scores(found, state):
+    """One number for the errors of each trajectory: means of absolute values, which a few lost grains do not decide."""
+    size = np.array([state[:, 0].std(), np.log(state[:, 1]).std(), 0.1])
+    return np.array([np.abs(error / np.where(size > 0, size, 1.0)).mean() for _, _, error in found])
+
+
+def much_better(scores, others):
+    """Whether scores of the same trajectories are lower by a fifth, and by more than twice the scatter of that."""
+    gain = others - scores
+    return scores.mean() < WORTH * others.mean() and gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
+
+
+def plane_of(state, axis):
+    """b1 / b3 and b2 / b3 of states (n, 5)."""
+    b = reduced_axis(starts(state, axis)[:, 6:])[0]
+    return b[:, :2] / b[:, 2:]
+
+
+def table_of_errors(found, axis):
+    """Mean squares of errors near each node of the axis at the start, by strain passed.
+
+    Returns
+    -------
+    passed : ndarray of shape (BINS,)
+    squares : ndarray of shape (NODES, NODES, BINS, 3)
+    """
+    passed = np.unique(np.quantile(np.concatenate([p for _, p, _ in found]), np.linspace(0, 1, BINS)))
+    place = plane_of(np.stack([start for start, _, _ in found]), axis)
+    squares = np.full((len(found), len(passed), 3), np.nan)
+    for i, (_, p, error) in enumerate(found):
+        for k in range(3):
+            squares[i, :, k] = np.interp(passed, p, error[:, k] ** 2, right=np.nan)
+    node = np.linspace(0, 1, NODES)
+    nodes = np.stack(np.meshgrid(node, node, indexing="ij"), axis=-1)
+    away = ((nodes[:, :, None] - place) ** 2).sum(axis=-1)
+    weight = np.exp(-away / (2 * NEAR**2)) + EVERYWHERE / len(found)
+    known = ~np.isnan(squares)
+    sums = np.einsum("ijn,nbk->ijbk", weight, np.where(known, squares, 0.0))
+    return passed, sums / np.einsum("ijn,nbk->ijbk", weight, known.astype(float))
+
+
+def standard_deviations(passed, squares, start, strain, state, axis, out):
+    """Of states (n_steps, n, 5) stepped from starts (n, 5) along strain (1 or n, n_steps), into out."""
+    node = np.linspace(0, 1, len(squares))
+    near = RegularGridInterpolator((node, node), squares)(np.clip(plane_of(start, axis), 0, 1))
+    way = np.abs(np.diff(strain, axis=1, prepend=strain[:, :1])).cumsum(axis=1)
+    at = np.clip(np.searchsorted(passed, way, side="right") - 1, 0, len(passed) - 2)
+    share = np.clip((way - passed[at]) / (passed[at + 1] - passed[at]), 0.0, 1.0)[..., None]
+    row = np.arange(len(start))[:, None]
+    variance = (1 - share) * near[row, at] + share * near[row, at + 1]
+    variance = variance * np.maximum(way / passed[-1], 1.0)[..., None] ** 2  # beyond what was recorded errors grow on
+    std = np.sqrt(variance).transpose(1, 0, 2)
+    turn = std[..., 2] / np.sqrt(3.0)
+    out[..., 0], out[..., 1], out[..., 3] = std[..., 0], std[..., 1] * state[..., 1], turn
+    # phi1 and phi2 turn by 1 / sin(Phi) of the lattice's turn, at most by any angle
+    steep = turn / np.maximum(np.abs(np.sin(state[..., 3])), 1e-9)
+    out[..., 2] = out[..., 4] = np.minimum(steep, np.pi / np.sqrt(3.0))
