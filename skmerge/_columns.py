@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skmerge._validation import check_features, naming
+from skmerge._validation import check_features, check_observed, naming
 
 
 def column_number(estimator, feature, name):
@@ -56,8 +56,9 @@ def is_better_as_logarithm(x):
     Box and Cox, J. R. Stat. Soc. B 26, 211 (1964), with exponents 0 and 1 only: a factor of 10 in likelihood decides.
     Within two decades predictions are better without: elongations of alloys, 2 to 128 %, R2 0.50 against 0.37.
     """
-    if len(x) < 5 or x.min() <= 0 or x.max() <= 100.0 * x.min():
+    if len(x) < 5 or x.min() <= 0 or x.max() / 100.0 <= x.min():
         return False
+    x = x / np.exp(np.log(x).mean())  # so that squares stay within the range of float
     log = np.log(x)
     return len(x) * (np.log(x.std() / np.exp(log.mean())) - np.log(log.std())) > np.log(10.0)
 
@@ -81,6 +82,14 @@ class Columns:
         columns = cls.__new__(cls)
         vars(columns).update(arrays)
         return columns
+
+    @classmethod
+    def of(cls, center, unit, log):
+        """Unbounded numbers of given centres and units."""
+        d = len(center)
+        low, high = np.full(d, -np.inf), np.full(d, np.inf)
+        arrays = {"low": low, "high": high, "levels": [None] * d, "owner": np.arange(d)}
+        return cls.restored({"center": center, "unit": unit, "log": log, **arrays})
 
     def __init__(self, estimator, X, log, categorical, bounds):
         d = X.shape[1]
@@ -162,11 +171,7 @@ def check_table(estimator, X, reset):
     if not reset:
         return X
     estimator.words_ = words
-    empty = np.flatnonzero(np.isnan(X).all(axis=0))
-    if len(empty):
-        names = getattr(estimator, "feature_names_in_", None)
-        shown = empty.tolist() if names is None else list(names[empty])
-        raise ValueError(f"X has nothing observed in column(s) {shown} (all NaN); drop them or measure one entry.")
+    check_observed(estimator, X)
     return X
 
 
