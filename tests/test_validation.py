@@ -158,7 +158,10 @@ BAD_X = {
     "no columns": (X3[:, :0], "X.*0 feature"),
     "NaN column": (X3 * [1, nan], r"X has nothing observed in column\(s\) \[1\]"),
     "None": (np.full(X3.shape, None), r"X has nothing observed in column\(s\) \[0, 1\]"),
-    "polars null": (pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": pl.Series([None] * 3, dtype=float)}), "X has nothing.*'b'"),
+    "polars null": (
+        pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": pl.Series([None] * 3, dtype=float)}),
+        "X has nothing.*'b'",
+    ),
     "infinity": (np.where(X3 == 2, -inf, X3), "X contains infinity"),
     "too large": (np.where(X3 == 2, 10**400, X3.astype(object)), "X.*too large"),
     "1-D": (Y3, "X.*Reshape"),
