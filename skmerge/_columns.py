@@ -6,6 +6,8 @@ import numpy as np
 
 from skmerge._validation import check_features, check_observed, naming
 
+FAR = 6.0  # standard deviations
+
 
 def column_number(estimator, feature, name):
     """Number of a column given by name or number."""
@@ -122,8 +124,9 @@ class Columns:
             z = np.where(self.log, np.log(np.where(self.log, X, 1.0)), X)
         scale = np.nanmax(np.abs(z), axis=0)  # squares of great numbers overflow
         scale = np.where(scale > 0, scale, 1.0)
-        self.center = np.nanmean(z / scale, axis=0) * scale
-        self.unit = np.nanstd(z / scale, axis=0) * scale
+        near = _without_far(z / scale)
+        self.center = np.nanmean(near, axis=0) * scale
+        self.unit = np.nanstd(near, axis=0) * scale
         # What rounding leaves of a constant is no spread.
         self.unit = np.where(self.unit > 1e-12 * scale, self.unit, 1.0)
         self.levels = [np.unique(observed(X, j)) if j in codes else None for j in range(d)]
@@ -157,6 +160,14 @@ class Columns:
             middle, step = np.clip(middle, -700, 700), np.minimum(step, 5.0)
             middle, step = np.exp(middle), np.exp(middle) * np.sinh(step)
         return np.clip(middle, self.low[j], self.high[j]), step
+
+
+def _without_far(z):
+    """Each column within FAR robust standard deviations of its median: a decimal slip must not set its unit."""
+    low, middle, high = np.nanquantile(z, [0.1, 0.5, 0.9], axis=0)
+    reach = FAR * (high - low) / 2.563  # of a normal distribution
+    reach = np.where(reach > 0, reach, np.inf)  # nine tenths zero, as of an element that few alloys hold
+    return np.clip(z, middle - reach, middle + reach)
 
 
 def observed(X, j):

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmerge import _missing, _stack
-from skmerge._columns import Columns, check_error, check_number, check_table, column_number
+from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number
 from skmerge._joint import Joint, cross_fitted, fit_joint
 from skmerge._validation import naming
 
@@ -196,10 +196,11 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             error = self._error_units(error, X, z.shape[1])
         self._tell(f"{n} rows, {len(self.properties_)} properties, {d - len(self.properties_)} descriptors")
         options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol}
-        self.linear_ = _missing.fit_fill(z, error, **options)
+        held = np.clip(z, -FAR, FAR)
+        self.linear_ = _missing.fit_fill(held, error, **options)
         self.allowed_ = self._allowed(columns.owner, z.shape[1])
         self.descriptor_ = self._descriptors(columns.owner, z.shape[1])
-        self.feature_linear_ = _missing.fit_fill(z[:, self.descriptor_], None, **options)
+        self.feature_linear_ = _missing.fit_fill(held[:, self.descriptor_], None, **options)
         self._fit_properties(z, groups, error, options, seed)
         self._calibrate(X, z, error)
         for name in ("left_out_", "left_out_std_", "outlier_scores_"):
@@ -376,7 +377,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _features(self, z):
         """Descriptors for the kernel, complete and within five standard deviations."""
-        features = _missing.fill(self.feature_linear_, z[:, self.descriptor_])
+        features = _missing.fill(self.feature_linear_, np.clip(z[:, self.descriptor_], -FAR, FAR))
         owner = np.concatenate([self.columns_["owner"], np.full(z.shape[1] - len(self.columns_["owner"]), -1)])
         raw = [self.columns_["levels"][j] is None if j >= 0 else True for j in owner[self.descriptor_]]
         center, unit = self.columns_["center"], self.columns_["unit"]
@@ -394,7 +395,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Expectation and variance of standardised columns from all allowed ones."""
         if not len(wanted):
             return np.empty((len(z), 0)), np.empty((len(z), 0))
-        expected, variance = _missing.left_out(self.linear_, z, error, self.allowed_)
+        expected, variance = _missing.left_out(self.linear_, np.clip(z, -FAR, FAR), error, self.allowed_)
         return expected[:, wanted], variance[:, wanted]
 
     def _restrict(self, base, linear, variance):
