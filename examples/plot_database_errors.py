@@ -2,8 +2,7 @@
 
 Twelve entries of a table of alloys are spoiled: decimal slips, ksi for MPa, values of another row. The table is fitted
 with them in it, each entry predicted without itself, and the list is headed by the entries furthest off in units of
-their standard deviation. Without --table the alloys are made up (alloys.py); with it nothing is spoiled, and the list is
-of your own table:
+their standard deviation. Without --table the alloys are made up (alloys.py); with it nothing is spoiled:
 
     python examples/plot_database_errors.py --table FILE.csv --properties yield UTS hardness
 """

@@ -42,10 +42,11 @@ def draw(table, properties, truth, guess, std, curve, out):
     gaps.set_xticks(range(0, table.shape[1], every), table.columns[::every], rotation=90, fontsize=8)
     gaps.set(ylabel="alloy")
     gaps.set_title(f"what is measured ({shown.mean():.0%})", fontsize=11)
-    for k, (name, colour) in enumerate(zip(properties, [BLUE, VERMILLION, ORANGE, "#009E73", "#CC79A7"] * 9)):
+    colours = BLUE, VERMILLION, ORANGE, "#009E73", "#CC79A7", GREY
+    for k, name in enumerate(properties):
         known = ~np.isnan(truth[:, k])
-        parity.errorbar(truth[known, k], guess[known, k], 1.645 * std[known, k], fmt="o", ms=3.5, lw=0.7, color=colour,
-                        alpha=0.7, label=name)  # fmt: skip
+        parity.errorbar(truth[known, k], guess[known, k], 1.645 * std[known, k], fmt="o", ms=3.5, lw=0.7,
+                        color=colours[k % 6], alpha=0.7, label=name)  # fmt: skip
     ends = np.nanmin(truth), np.nanmax(truth)
     parity.plot(ends, ends, color=BLACK, lw=0.8)
     parity.set(xlabel="measured (hidden), in standard deviations", ylabel="predicted, bars hold 90 %")

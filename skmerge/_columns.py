@@ -93,7 +93,8 @@ class Columns:
         arrays = {"low": low, "high": high, "levels": [None] * d, "owner": np.arange(d)}
         return cls.restored({"center": center, "unit": unit, "log": log, **arrays})
 
-    def __init__(self, estimator, X, log, categorical, bounds):
+    def __init__(self, estimator, X, log, categorical, bounds, told=None):
+        """``told`` (n, d): what laws say of the columns, of which X is the remainder; these are no logarithms."""
         d = X.shape[1]
         self.low, self.high = np.full(d, -np.inf), np.full(d, np.inf)
         for feature, pair in (bounds or {}).items():
@@ -102,7 +103,7 @@ class Columns:
                 raise ValueError(f"bounds[{feature!r}]={pair!r}: give a pair (low, high), None where open.")
             self.low[j] = -np.inf if pair[0] is None else pair[0]
             self.high[j] = np.inf if pair[1] is None else pair[1]
-            seen = X[~np.isnan(X[:, j]), j]
+            seen = observed(X if told is None else X + told, j)
             if not self.low[j] < self.high[j] or seen.min() < self.low[j] or seen.max() > self.high[j]:
                 raise ValueError(
                     f"bounds[{feature!r}]={pair!r}: low must be below high and the column between them; it runs from "
@@ -112,7 +113,10 @@ class Columns:
         if isinstance(log, str):
             if log != "auto":
                 raise ValueError(f'log={log!r} is not possible: give "auto" or a list of columns.')
-            self.log = np.array([j not in codes and is_better_as_logarithm(observed(X, j)) for j in range(d)], bool)
+            plain = np.zeros(d, bool) if told is None else (told != 0).any(axis=0)
+            self.log = np.array(
+                [not plain[j] and j not in codes and is_better_as_logarithm(observed(X, j)) for j in range(d)], bool
+            )
         else:
             self.log = np.zeros(d, bool)
             for feature in log:
@@ -146,8 +150,11 @@ class Columns:
                 parts.append(bits)
         return np.hstack(parts)
 
-    def restore(self, j, z, std):
-        """Column j in its own units: value and half the width of value +- std. ``z`` is (n, levels of j)."""
+    def restore(self, j, z, std, told=0.0):
+        """Column j in its own units: value and half the width of value +- std. ``z`` is (n, levels of j).
+
+        ``told``: what a law says of it, to which z is the remainder.
+        """
         levels = self.levels[j]
         if levels is not None:
             # Which level, and the chance that it is another one.
@@ -159,7 +166,7 @@ class Columns:
         if self.log[j]:
             middle, step = np.clip(middle, -700, 700), np.minimum(step, 5.0)
             middle, step = np.exp(middle), np.exp(middle) * np.sinh(step)
-        return np.clip(middle, self.low[j], self.high[j]), step
+        return np.clip(middle + told, self.low[j], self.high[j]), step
 
 
 def _without_far(z):

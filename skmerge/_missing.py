@@ -21,7 +21,7 @@ def fit_fill(z, error=None, damping=1.0, max_iter=100, tol=1e-2):
     nothing, rows = np.zeros((len(z), 0)), np.arange(len(z))
     # The prior is weak: columns that add to 100 determine each other.
     (joint,) = fit_joint(z, nothing, rows, 1.0, error, damping, max_iter, tol, limit=len(z))
-    return {**asdict(joint), "unseen": np.zeros((0, z.shape[1]))}
+    return asdict(joint)
 
 
 def left_out(fitted, z, error=None, allowed=None):

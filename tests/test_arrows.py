@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 LEVELS = [
     {"_ext"},
     {"_objective", "_progress", "_validation", "_notation", "metrics", "activation", "datasets", "_joint"},
-    {"_selection", "_committee", "_uncertainty", "_tree", "_orientation", "_columns"}
+    {"_selection", "_committee", "_uncertainty", "_tree", "_orientation", "_columns", "_sources"}
     | {"_criterion", "_feasible", "_models"},
-    {"_missing", "_training", "_formula", "_grower", "_requests"},
+    {"_missing", "_laws", "_training", "_formula", "_grower", "_requests"},
     {"net", "_mixture", "crystal", "_flow", "trajectories", "design"},
     {"forest"},
     {"_stack", "plasticity"},

@@ -97,7 +97,7 @@ def test_left_out_is_the_normal_conditional():
     z = rng.normal(size=(6, 4))
     z[rng.random(z.shape) < 0.3] = np.nan
     error = rng.uniform(0, 1, z.shape)
-    joint = Joint(rng.normal(size=4), S, np.zeros((0, 0)), np.zeros((0, 4)), 0.0, 0.0, z[:0], 0, 0.0)
+    joint = Joint(rng.normal(size=4), S, np.zeros((0, 0)), np.zeros((0, 4)), 0.0, 0.0)
     smooth = rng.normal(size=z.shape)
     expected, variance = joint.left_out(z, smooth, error)
     for i, j in np.ndindex(*z.shape):
@@ -186,6 +186,50 @@ def test_a_law_is_a_derived_column():
     assert left[1] < 0.3 * left[0]
     with pytest.raises(ValueError, match=r"derived\['law'\] returned shape"):
         MergedNetImputer(derived={"law": lambda table: table}).fit(X)
+
+
+def test_a_relation_of_columns_leaves_a_remainder_to_learn():
+    """Twelve measurements of a quick wave with a slow drift: the law gives the wave, the rest is learned."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (60, 3))
+    X[:, 2] = 5 + np.sin(20 * X[:, 0]) + 0.3 * X[:, 1]
+    truth = X[:, 2].copy()
+    X[12:, 2] = np.nan
+    X[50:, 1] = np.nan
+    left = {}
+    for given in (None, {2: lambda table: np.sin(20 * table[:, 0])}):
+        filled, std = MergedNetImputer(relations=given, n_estimators=0).fit(X).transform(X, return_std=True)
+        left[given is None] = np.sqrt(np.mean((filled[12:50, 2] - truth[12:50]) ** 2))
+        assert (std[12:, 2] > 0).all()
+    assert left[False] < 0.1 * left[True]
+    # Where the law does not know, its mean stands in; it never sees the column itself.
+    gaps = {2: lambda table: np.where(table[:, 0] > 0, np.sin(20 * table[:, 0]) + 0 * table[:, 1], np.nan)}
+    assert np.isfinite(MergedNetImputer(relations=gaps, n_estimators=0).fit(X).transform(X)).all()
+    model = MergedNetImputer(relations={2: lambda table: table[:, 2]}, n_estimators=0)
+    with pytest.raises(ValueError, match=r"relations\[2\] returned NaN in every row"):
+        model.fit(X)
+    for bad, match in (
+        ({2: 1.0}, "give a function"),
+        ({2: lambda table: 1 / 0}, "raised ZeroDivisionError"),
+        ({7: np.sum}, "7 is no column"),
+        ({2: np.sum}, "returned shape"),
+        ([2], "give None or a dict"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            MergedNetImputer(relations=bad).fit(X)
+
+
+def test_a_source_that_scatters_is_trusted_less():
+    """Two sources on one curve, of which one scatters by half its spread: only that one is called noisy."""
+    rng = np.random.default_rng(0)
+    x, noisy = rng.uniform(0, 3, 120), np.arange(120) % 2
+    y = np.sin(2 * x) + np.where(noisy, 0.7, 0.02) * rng.normal(size=120)
+    table = np.column_stack([x, noisy, y])
+    model = MergedNetImputer([2], source=1, n_estimators=0).fit(table)
+    assert model.source_noise_[0] == 0 < model.source_noise_[1]
+    ask = np.column_stack([np.full(2, 1.0), [0, 1], np.full(2, np.nan)])
+    std = model.transform(ask, return_std=True)[1][:, 2]
+    assert std[1] > 1.5 * std[0]
 
 
 def test_a_source_with_an_offset_helps():
