@@ -6,6 +6,7 @@ from skmerge._joint import fit_joint
 
 DISTANCES = (0.05, 0.2, 0.8)  # of two sources in the kernel: from nearly the same curve to curves of their own
 NOISES = (0.3, 1.0)  # standard deviations of a property by which a source may scatter more than the others
+SHRINK, FARTHEST = 2.0, 10.0  # cells; standard deviations that one of them counts at most
 GAIN = 0.98  # squared error left over, of what was, for which a source is called noisier
 
 
@@ -58,3 +59,18 @@ def with_noise(error, noise, code, shape):
         return error
     own = np.append(noise, 0.0)[code][:, None]  # -1, an unknown source, is the last
     return np.broadcast_to(own, shape) if error is None else np.hypot(error, own)
+
+
+def scale(ratio, code, n_sources):
+    """Factors (n_sources,) of standard deviations: root mean square of ``ratio``, error by standard deviation (n, m).
+
+    Few experiments are further off than many simulations; SHRINK cells at the common size stand beside a source's own.
+    """
+    with np.errstate(invalid="ignore"):
+        squares = np.minimum(ratio**2, FARTHEST**2)
+    common = np.nanmean(squares)
+    if not common > 0:
+        return np.ones(n_sources)
+    own = [squares[code == source] for source in range(n_sources)]
+    found = [(np.nansum(s) + SHRINK * common) / ((~np.isnan(s)).sum() + SHRINK) for s in own]
+    return np.sqrt(np.array(found) / common)

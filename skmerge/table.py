@@ -96,6 +96,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         How far apart the sources may be: 0.05, nearly one curve; 0.2; 0.8, curves of their own.
     source_noise_ : ndarray of shape (n_sources,)
         By how much each source, in the order of its codes, scatters more, in standard deviations of a property.
+    source_scale_ : ndarray of shape (n_sources,)
+        Factor of the standard deviations of properties in rows of each source, by its rows left out.
     std_scale_ : ndarray of shape (n_features,)
         Factor that makes 90 % of the training entries lie within 1.645 standard deviations of ``left_out_``; of
         descriptors at least their root mean squared distance.
@@ -234,7 +236,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.n_iter_, self.change_ = linear["n_iter"], linear["change"]
         self.joints_, self.forests_ = [], []
         self.weight_, self.variance_ = np.empty((0, 4)), np.empty((0, 3))
-        self.source_distance_, self.source_noise_ = 0.0, np.zeros(0)
+        self.source_distance_, self.source_noise_, self.source_scale_ = 0.0, np.zeros(0), np.zeros(0)
         self._unseen = None
         if not len(at):
             return
@@ -249,6 +251,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             joints, *found = _sources.fit(near, lambda d: self._features(z, d), groups, code, own, **options)
             self.source_distance_, self.source_noise_ = found
             own = _sources.with_noise(own, self.source_noise_, code, near.shape)
+            self.source_scale_ = np.ones(len(self.source_noise_))
         features, joint = self._features(z), joints[-1]
         self.n_iter_, self.change_ = joint.n_iter, joint.change
         if not joint.change < self.tol:
@@ -277,6 +280,10 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _calibrate(self, X, z, error):
         """Left-out predictions of the training table, and the factors that make their intervals hold 90 %."""
         values, std = self._expected(X, z, error, self._unseen)
+        if self.source is not None and len(self._at):
+            ratio = (X - values)[:, self.properties_] / std[:, self.properties_]
+            self.source_scale_ = _sources.scale(ratio, self._source_code(z), len(self.source_noise_))
+            values, std = self._expected(X, z, error, self._unseen)
         del self._unseen
         seen = ~np.isnan(X)
         self.std_scale_ = np.ones(X.shape[1])
@@ -460,6 +467,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         for j in range(X.shape[1]):
             block = np.flatnonzero(owner == j)
             values[:, j], std[:, j] = columns.restore(j, expected[:, block], np.sqrt(variance[:, block]), told[:, j])
+        if self.source is not None and len(at):
+            std[:, self.properties_] *= np.append(self.source_scale_, 1.0)[self._source_code(z)][:, None]
         return values, np.maximum(std, 1e-12 * np.maximum(1.0, np.abs(columns.center)))
 
     def _told_by_relations(self, X, columns, expected):
