@@ -101,8 +101,9 @@ class Columns:
             j = column_number(estimator, feature, "bounds")
             if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
                 raise ValueError(f"bounds[{feature!r}]={pair!r}: give a pair (low, high), None where open.")
-            self.low[j] = -np.inf if pair[0] is None else pair[0]
-            self.high[j] = np.inf if pair[1] is None else pair[1]
+            with naming(f"bounds[{feature!r}]"):
+                self.low[j] = -np.inf if pair[0] is None else pair[0]
+                self.high[j] = np.inf if pair[1] is None else pair[1]
             seen = observed(X if told is None else X + told, j)
             if not self.low[j] < self.high[j] or seen.min() < self.low[j] or seen.max() > self.high[j]:
                 raise ValueError(
@@ -183,9 +184,10 @@ def observed(X, j):
 
 def check_table(estimator, X, reset):
     """A table of finite numbers and NaN, words as codes: (n, d) float64."""
-    X, words = read_words(X, {} if reset else estimator.words_, reset)
-    with naming("X"):
-        X = check_features(estimator, X, reset=reset, ensure_all_finite="allow-nan")
+    names = getattr(X, "columns", None)
+    if names is None or len(set(names)) == len(names):  # else the check below says so
+        X, words = read_words(X, {} if reset else estimator.words_, reset)
+    X = check_features(estimator, X, reset=reset, ensure_all_finite="allow-nan")
     if not reset:
         return X
     estimator.words_ = words

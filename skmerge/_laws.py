@@ -3,6 +3,7 @@
 import numpy as np
 
 from skmerge._columns import column_number
+from skmerge._validation import naming
 
 
 def called(name, law, X):
@@ -14,7 +15,8 @@ def called(name, law, X):
             f"{name} raised {error!r}; it is called with the table as an array of shape {X.shape}, columns by number, "
             "NaN where missing."
         ) from error
-    value = np.asarray(value, dtype=float)
+    with naming(name):
+        value = np.asarray(value, dtype=float)
     if value.shape != (len(X),) or np.isinf(value).any():
         raise ValueError(
             f"{name} returned shape {value.shape} for X of shape {X.shape}; give one number or NaN per row, none "

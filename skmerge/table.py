@@ -398,6 +398,9 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if not extra.shape[1]:
             return z
         if "derived_" not in self.columns_:
+            if np.isnan(extra).all(axis=0).any():
+                name = list(self.derived)[np.isnan(extra).all(axis=0).argmax()]
+                raise ValueError(f"derived[{name!r}] returned NaN in every row; leave it out or mend the function.")
             center, unit = np.nanmean(extra, axis=0), np.nanstd(extra, axis=0)
             self.columns_ = {**self.columns_, "derived_": np.array([center, np.where(unit > 0, unit, 1.0)])}
         center, unit = self.columns_["derived_"]
@@ -513,8 +516,14 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         for name in ("inputs", "derived", "relations", "bounds"):
             if not (getattr(self, name) is None or isinstance(getattr(self, name), dict)):
                 raise ValueError(f"{name}={getattr(self, name)!r} is not possible: give None or a dict.")
-        if isinstance(self.categorical, str):
-            raise ValueError(f"categorical={self.categorical!r} is not possible: give a list of columns.")
+        if not (self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0)):
+            raise ValueError(f"n_jobs={self.n_jobs!r} is not possible: give None, a number of threads, or -1.")
+        lists = {"properties": self.properties, "log": self.log, "categorical": self.categorical}
+        lists |= {f"inputs[{column!r}]": names for column, names in (self.inputs or {}).items()}
+        for name, value in lists.items():
+            auto = name in ("properties", "log") and isinstance(value, str)  # "auto" is checked where it is used
+            if not auto and (isinstance(value, str) or not np.iterable(value)):
+                raise ValueError(f"{name}={value!r} is not possible: give a list of columns.")
 
     def _check_groups(self, groups, n):
         groups = np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
