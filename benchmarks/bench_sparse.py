@@ -130,7 +130,10 @@ def compare(table, properties, groups, fold):
         std[test] = spread[:, which]
         if CatBoostRegressor:
             put("CatBoost, masked multi-target", test, slice(None), masked_catboost(dense, truth, train, test))
-        fillers = {peer: filler.fit(np.hstack([dense, truth])[train]) for peer, filler in imputers().items()}
+        whole = np.hstack([dense, truth])
+        mean, unit = np.nanmean(whole[train], axis=0), np.nanstd(whole[train], axis=0)
+        whole = (whole - mean) / np.where(unit > 0, unit, 1.0)
+        fillers = {peer: filler.fit(whole[train]) for peer, filler in imputers().items()}
         for k, name in enumerate(properties):
             alone = table.drop(columns=[other for other in properties if other != name])
             single = MergedNetImputer([name], random_state=0).fit(alone[train], groups=groups[train])
@@ -141,10 +144,10 @@ def compare(table, properties, groups, fold):
                 for peer, regressor in peers().items():
                     fitted = regressor.fit(X[train & known], truth[train & known, k])
                     put(peer + label, test, k, fitted.predict(X[test]))
-            hidden = np.hstack([dense, truth])[test]
-            hidden[:, dense.shape[1] + k] = np.nan
+            hidden, j = whole[test], dense.shape[1] + k
+            hidden[:, j] = np.nan
             for peer, filler in fillers.items():
-                put(peer, test, k, filler.transform(hidden)[:, dense.shape[1] + k])
+                put(peer, test, k, filler.transform(hidden)[:, j] * unit[j] + mean[j])
     return truth, result, std, seconds / (fold.max() + 1)
 
 
@@ -224,7 +227,7 @@ KINDS = ("decimal slip", "swapped units", "swapped rows")
 
 def corrupt(table, numeric, kind, rng, share=0.01):
     """A copy with one in a hundred non-zero entries wrong, and which: a factor of ten, of another unit, of a row."""
-    values = table[numeric].to_numpy(float)
+    values = table[numeric].to_numpy(float, copy=True)
     places = np.argwhere(~np.isnan(values) & (values != 0))
     places = places[rng.choice(len(places), max(1, round(share * len(places))), replace=False)]
     wrong, before = np.zeros(values.shape, bool), values.copy()
@@ -262,7 +265,7 @@ def error_figures(name, table, properties):
     # A table that is as the model says: what it could find at best.
     rng = np.random.default_rng(1)
     left, std = clean.left_out_[:, place][:, whose], clean.left_out_std_[:, place][:, whose]
-    drawn = np.where(table[properties].isna(), np.nan, left + std * rng.normal(size=left.shape))
+    drawn = np.where(table[np.array(numeric)[whose]].isna(), np.nan, left + std * rng.normal(size=left.shape))
     drawn = pd.DataFrame(drawn, columns=np.array(numeric)[whose])
     targets = {"decimal slip": 0.9, "swapped units": 0.7, "mixed": 0.8}
     for kind in (*KINDS, "mixed"):

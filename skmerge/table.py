@@ -367,7 +367,9 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if score[i, j] < 0:
                 break
             value, expected = (self._word(j, table[i, j]) for table in (self.table_, self.left_out_))
-            found.append(Outlier(i, str(names[j]), value, expected, float(self.left_out_std_[i, j]), score[i, j]))
+            found.append(
+                Outlier(i, str(names[j]), value, expected, float(self.left_out_std_[i, j]), float(score[i, j]))
+            )
         return found
 
     def score(self, X, y=None):

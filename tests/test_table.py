@@ -298,6 +298,20 @@ def test_wrong_entries_head_the_list():
     assert np.isnan(model.outlier_scores_[np.isnan(table)]).all()
 
 
+def test_far_entries_widen_no_interval():
+    """One entry in twenty of a property is ten times too great: the others are as sure as without, nearly."""
+    table, _ = sparse_table(seed=4)
+    table[:, 2:] += 6.0
+    spoiled = table.copy()
+    places = np.flatnonzero(~np.isnan(table[:, 2]))[::20]
+    spoiled[places, 2] *= 10
+    plain, model = (MergedNetImputer(n_estimators=0).fit(rows) for rows in (table, spoiled))
+    kept = np.setdiff1d(np.flatnonzero(~np.isnan(table[:, 2])), places)
+    wider = np.median(model.left_out_std_[kept, 2] / plain.left_out_std_[kept, 2])
+    assert 0.7 < wider < 1.5
+    assert {entry.row for entry in model.outliers(len(places))} == set(places)
+
+
 def test_in_a_pipeline():
     table, whole = sparse_table(60)
     model = make_pipeline(MergedNetImputer(n_estimators=0), MergedNetRegressor(n_nodes=1, random_state=0))
