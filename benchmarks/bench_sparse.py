@@ -249,6 +249,8 @@ def corrupt(table, numeric, kind, rng, share=0.01):
 def error_figures(name, table, properties):
     """Average precision with which wrong entries head the list, of all columns and of properties alone."""
     section = f"sparse {name}"
+    if name == "nickel":  # as published; the imputer finds by itself that these are logarithms
+        table = table.assign(**{column: 10 ** table[column] for column in properties[3:]})
     numeric = [column for column in table if table[column].dtype.kind in "if"]
     place = [table.columns.get_loc(column) for column in numeric]
     whose = np.isin(numeric, properties)
@@ -256,12 +258,13 @@ def error_figures(name, table, properties):
     if name == "nickel":  # entries that the published table has wrong
         dirty = table["stress_rupture_stress"].to_numpy()
         seen = np.sort(clean.outlier_scores_[~np.isnan(clean.outlier_scores_)])[::-1]
+        own = clean.outlier_scores_[:, [table.columns.get_loc(column) for column in properties]]
         for value in (4998.0, 0.1):
-            row = np.nanargmin(np.abs(dirty - np.log10(value)))
+            row = np.nanargmin(np.abs(dirty - value))
             score = clean.outlier_scores_[row, table.columns.get_loc("stress_rupture_stress")]
             rank = np.searchsorted(-seen, -score) + 1
-            yield Figure(section, f"place in the list of a rupture stress of {value:g}", rank, ("<=", 20),
-                         f"score {score:.1f} of {len(seen)} entries")  # fmt: skip
+            beside = f"score {score:.1f} of {len(seen)} entries; among properties {(own > score).sum() + 1}"
+            yield Figure(section, f"place in the list of a rupture stress of {value:g}", rank, ("<=", 20), beside)
     # A table that is as the model says: what it could find at best.
     rng = np.random.default_rng(1)
     left, std = clean.left_out_[:, place][:, whose], clean.left_out_std_[:, place][:, whose]

@@ -6,7 +6,8 @@ import numpy as np
 
 from skmerge._validation import check_features, check_observed, naming
 
-FAR = 6.0  # standard deviations
+FAR = 6.0  # standard deviations from which a cell tells other cells no more
+REACH = 4.0  # robust standard deviations within which a unit is found
 
 
 def column_number(estimator, feature, name):
@@ -171,15 +172,33 @@ class Columns:
 
 
 def _without_far(z):
-    """Each column within FAR robust standard deviations of its median: a decimal slip must not set its unit."""
+    """Each column within REACH robust standard deviations of its median: a decimal slip must not set its unit."""
     low, middle, high = np.nanquantile(z, [0.1, 0.5, 0.9], axis=0)
-    reach = FAR * (high - low) / 2.563  # of a normal distribution
+    reach = REACH * (high - low) / 2.563  # of a normal distribution
     reach = np.where(reach > 0, reach, np.inf)  # nine tenths zero, as of an element that few alloys hold
     return np.clip(z, middle - reach, middle + reach)
 
 
 def observed(X, j):
     return X[~np.isnan(X[:, j]), j]
+
+
+def misfit(X, values, std, log):
+    """How little entries fit, (n, d): sqrt(d^2 - d10^2), or d / 2 if that is more.
+
+    d is the distance in standard deviations on the scale on which a column was learned, d10 that of the entry with its
+    decimal point one place off: an entry that a slip of the point explains is a likelier error than one as far off that
+    nothing does.
+    """
+
+    def distance(X):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            far = np.abs(np.log(X / values)) / np.arcsinh(std / np.abs(values))
+            return np.minimum(np.where(log & (X > 0), far, np.abs(X - values) / std), 1e3)
+
+    with np.errstate(over="ignore"):
+        own, slipped = distance(X), np.minimum(distance(X * 10), distance(X / 10))
+    return np.maximum(np.sqrt(np.maximum(own**2 - slipped**2, 0.0)), own / 2)
 
 
 def check_table(estimator, X, reset):

@@ -12,12 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmerge import _laws, _missing, _sources, _stack
-from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number
+from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number, misfit
 from skmerge._joint import Joint, cross_fitted, fit_joint
 from skmerge._validation import naming
 
 SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
 FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
+WRONG = 8.0  # score from which the worst entry of a row tells its other cells no more
 HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
 
 
@@ -88,7 +89,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Each cell of the training table predicted without itself (its group's rows are left out as well where it is a
         property), with standard deviation.
     outlier_scores_ : ndarray of shape (n_samples, n_features)
-        Distance of each entry from ``left_out_`` in standard deviations; NaN where missing.
+        How little each entry fits; NaN where missing. With d its distance from ``left_out_`` in standard deviations
+        and d10 that of the entry with its decimal point one place off, ``max(d / 2, sqrt(d^2 - d10^2))``.
     weight_ : ndarray of shape (n_properties, 4)
         Share in each property of the joint normal distribution about constant means, of that about means that follow
         the descriptors, of forests of means and of mixed forests.
@@ -284,7 +286,6 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             ratio = (X - values)[:, self.properties_] / std[:, self.properties_]
             self.source_scale_ = _sources.scale(ratio, self._source_code(z), len(self.source_noise_))
             values, std = self._expected(X, z, error, self._unseen)
-        del self._unseen
         seen = ~np.isnan(X)
         self.std_scale_ = np.ones(X.shape[1])
         score = np.full(X.shape, np.nan)
@@ -299,7 +300,16 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if len(ratio) and j not in self.properties_:
                 # Of an element that few alloys hold, nine tenths are zero and predicted as zero.
                 self.std_scale_[j] = max(self.std_scale_[j], np.sqrt(np.mean(ratio**2)))
-        scored = self._scores(X, values, std)
+        scored = misfit(X, values, std * self.std_scale_, self.log_)
+        plain = np.where(np.isnan(scored) | ~np.isnan(score), 0.0, scored)
+        worst = (plain > WRONG) & (plain == plain.max(axis=1, keepdims=True))
+        if worst.any():  # the others of its row are not blamed for an entry that is wrong
+            without = z.copy()
+            owner = self.columns_["owner"]
+            without[:, : len(owner)][worst[:, owner]] = np.nan
+            values, std = self._expected(X, without, error, self._unseen)
+            scored = misfit(X, values, std * self.std_scale_, self.log_)
+        del self._unseen
         self.outlier_scores_ = np.where(np.isnan(score), scored, score)
         self.left_out_, self.left_out_std_ = values, std * self.std_scale_
 
@@ -354,8 +364,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         list of Outlier
-            Row, column name, value, expected value, its standard deviation, and the distance in these, taken on a
-            logarithmic scale where the column is.
+            Row, column name, value, expected value, its standard deviation, and ``outlier_scores_``.
         """
         check_is_fitted(self)
         check_number("n_max", n_max, Integral, 1)
@@ -488,14 +497,6 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 filled[:, j] = np.where(np.isnan(X[:, j]), columns.restore(j, block, 0.0 * block)[0], X[:, j])
         told = _laws.related(laws, filled)
         return np.where(np.isnan(told), self.relation_mean_, told)
-
-    def _scores(self, X, values, std):
-        """Distance in standard deviations, on the scale on which the column was learned."""
-        scale = self.std_scale_ * std
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_step = np.arcsinh(std / np.abs(values)) * self.std_scale_
-            far = np.abs(np.log(X / values)) / log_step
-            return np.where(self.log_ & (X > 0), far, np.abs(X - values) / scale)
 
     def _word(self, j, code):
         name = str(self.get_feature_names_out()[j])
