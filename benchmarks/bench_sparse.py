@@ -27,6 +27,7 @@ from sklearn.metrics import average_precision_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 
 from skmerge import MergedNetImputer  # noqa: E402
+from skmerge._columns import misfit  # noqa: E402
 from skmerge.metrics import confidence_curve  # noqa: E402
 
 try:
@@ -249,12 +250,14 @@ def corrupt(table, numeric, kind, rng, share=0.01):
 def error_figures(name, table, properties):
     """Average precision with which wrong entries head the list, of all columns and of properties alone."""
     section = f"sparse {name}"
-    if name == "nickel":  # as published; the imputer finds by itself that these are logarithms
+    log = "auto"
+    if name == "nickel":  # as published
+        log = properties[3:]
         table = table.assign(**{column: 10 ** table[column] for column in properties[3:]})
     numeric = [column for column in table if table[column].dtype.kind in "if"]
     place = [table.columns.get_loc(column) for column in numeric]
     whose = np.isin(numeric, properties)
-    clean = MergedNetImputer(properties, n_estimators=0, random_state=0).fit(table)
+    clean = MergedNetImputer(properties, log=log, n_estimators=0, random_state=0).fit(table)
     if name == "nickel":  # entries that the published table has wrong
         dirty = table["stress_rupture_stress"].to_numpy()
         seen = np.sort(clean.outlier_scores_[~np.isnan(clean.outlier_scores_)])[::-1]
@@ -274,9 +277,9 @@ def error_figures(name, table, properties):
     for kind in (*KINDS, "mixed"):
         broken, wrong = corrupt(drawn, list(drawn), kind, np.random.default_rng(0))
         seen = drawn.notna().to_numpy()
-        ceiling = average_precision_score(wrong[seen], (np.abs(broken.to_numpy() - left) / std)[seen])
+        ceiling = average_precision_score(wrong[seen], misfit(broken.to_numpy(), left, std, False)[seen])
         broken, wrong = corrupt(table, numeric, kind, np.random.default_rng(0))
-        model = MergedNetImputer(properties, n_estimators=0, random_state=0).fit(broken)
+        model = MergedNetImputer(properties, log=log, n_estimators=0, random_state=0).fit(broken)
         scores = model.outlier_scores_[:, place]
         for label, which in (("all columns", np.ones(len(numeric), bool)), ("properties", whose)):
             seen = ~np.isnan(scores) & (broken[numeric].to_numpy() != 0) & which
