@@ -183,6 +183,20 @@ def observed(X, j):
     return X[~np.isnan(X[:, j]), j]
 
 
+def rarity(X, values, std):
+    """Factors (n, d) of standard deviations: of columns that are mostly zero, the errors of entries that are not.
+
+    That an alloy holds an element that few do is rare, not wrong; the question is whether it holds as much.
+    """
+    factor = np.ones(X.shape)
+    for j in np.flatnonzero((X == 0).sum(axis=0) > (~np.isnan(X)).sum(axis=0) / 2):
+        rows = ~np.isnan(X[:, j]) & (X[:, j] != 0)
+        if rows.any():
+            ratio = (X[rows, j] - values[rows, j]) / std[rows, j]
+            factor[rows, j] = max(1.0, np.sqrt(np.mean(ratio**2)))
+    return factor
+
+
 def misfit(X, values, std, log):
     """How little entries fit, (n, d): sqrt(d^2 - d10^2), or d / 2 if that is more.
 

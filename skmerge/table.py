@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmerge import _laws, _missing, _sources, _stack
-from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number, misfit
+from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number, misfit, rarity
 from skmerge._joint import Joint, cross_fitted, fit_joint
 from skmerge._validation import naming
 
@@ -90,7 +90,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         property), with standard deviation.
     outlier_scores_ : ndarray of shape (n_samples, n_features)
         How little each entry fits; NaN where missing. With d its distance from ``left_out_`` in standard deviations
-        and d10 that of the entry with its decimal point one place off, ``max(d / 2, sqrt(d^2 - d10^2))``.
+        and d10 that of the entry with its decimal point one place off, ``max(d / 2, sqrt(d^2 - d10^2))``. Entries of
+        columns that are mostly zero are compared with others that are not.
     weight_ : ndarray of shape (n_properties, 4)
         Share in each property of the joint normal distribution about constant means, of that about means that follow
         the descriptors, of forests of means and of mixed forests.
@@ -300,7 +301,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if len(ratio) and j not in self.properties_:
                 # Of an element that few alloys hold, nine tenths are zero and predicted as zero.
                 self.std_scale_[j] = max(self.std_scale_[j], np.sqrt(np.mean(ratio**2)))
-        scored = misfit(X, values, std * self.std_scale_, self.log_)
+        scale = self.std_scale_ * rarity(X, values, std * self.std_scale_)
+        scored = misfit(X, values, std * scale, self.log_)
         plain = np.where(np.isnan(scored) | ~np.isnan(score), 0.0, scored)
         worst = (plain > WRONG) & (plain == plain.max(axis=1, keepdims=True))
         if worst.any():  # the others of its row are not blamed for an entry that is wrong
@@ -308,7 +310,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             owner = self.columns_["owner"]
             without[:, : len(owner)][worst[:, owner]] = np.nan
             values, std = self._expected(X, without, error, self._unseen)
-            scored = misfit(X, values, std * self.std_scale_, self.log_)
+            scored = misfit(X, values, std * scale, self.log_)
         del self._unseen
         self.outlier_scores_ = np.where(np.isnan(score), scored, score)
         self.left_out_, self.left_out_std_ = values, std * self.std_scale_

@@ -312,6 +312,16 @@ def test_far_entries_widen_no_interval():
     assert {entry.row for entry in model.outliers(len(places))} == set(places)
 
 
+def test_a_rare_element_is_no_error_but_a_slip_of_it_is():
+    """Three rows in a hundred hold an element, one of them ten times what the others do."""
+    table, _ = sparse_table(seed=5)
+    rare = np.zeros(150)
+    rare[[3, 40, 77, 110]] = 2.0, 2.1, 1.9, 20.0
+    model = MergedNetImputer(n_estimators=0).fit(np.column_stack([table, rare]))
+    score = model.outlier_scores_[:, 5]
+    assert score[[3, 40, 77]].max() < 1 < score[110]
+
+
 def test_in_a_pipeline():
     table, whole = sparse_table(60)
     model = make_pipeline(MergedNetImputer(n_estimators=0), MergedNetRegressor(n_nodes=1, random_state=0))
