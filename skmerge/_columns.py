@@ -192,8 +192,9 @@ def rarity(X, values, std):
     for j in np.flatnonzero((X == 0).sum(axis=0) > (~np.isnan(X)).sum(axis=0) / 2):
         rows = ~np.isnan(X[:, j]) & (X[:, j] != 0)
         if rows.any():
-            ratio = (X[rows, j] - values[rows, j]) / std[rows, j]
-            factor[rows, j] = max(1.0, np.sqrt(np.mean(ratio**2)))
+            ratio = np.abs(X[rows, j] - values[rows, j]) / std[rows, j]
+            ratio = np.minimum(ratio, 3.0 * np.quantile(ratio, 0.8))  # wrong ones must not set it
+            factor[rows, j] = max(0.1, np.sqrt(np.mean(ratio**2)))
     return factor
 
 
