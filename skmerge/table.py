@@ -360,8 +360,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         values, std = self._expected(X, self._standardise(X))
         return (values, std * self.std_scale_) if return_std else values
 
-    def outliers(self, n_max=20):
-        """Entries of the training table that fit least, the worst first.
+    def outliers(self, n_max=20, columns=None):
+        """Entries of the training table that fit least, the worst first; of some columns only, by name or number.
 
         Returns
         -------
@@ -371,6 +371,9 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         check_number("n_max", n_max, Integral, 1)
         score = np.nan_to_num(self.outlier_scores_, nan=-1.0)
+        if columns is not None:
+            shown = [column_number(self, column, "columns") for column in columns]
+            score[:, np.setdiff1d(np.arange(score.shape[1]), shown)] = -1.0
         names = self.get_feature_names_out()
         found = []
         for place in np.argsort(-score, axis=None, kind="stable")[:n_max]:
