@@ -2,11 +2,11 @@
 
     python benchmarks/run.py [--formulae FILE.json] [--peers-formulae FILE.csv]
                              [--tables DIRECTORY] [--peers-tables FILE.csv] [--plasticity DIRECTORY]
-                             [--nickel FILE.csv] [--only SECTION ...] [--procs 2]
+                             [--sparse DIRECTORY] [--nickel FILE.csv] [--only SECTION ...] [--procs 2]
 
 Without --formulae only the talk's formulae are learned; without --tables that section is left out, without --plasticity
-the comparisons with crystals of other solvers, without --nickel that design. Times are compared within this run
-and on one thread: leave the machine to it.
+the comparisons with crystals of other solvers, without --sparse the sparse tables, without --nickel that design. Times
+are compared within this run and on one thread: leave the machine to it.
 """
 
 import os
@@ -23,7 +23,7 @@ from figures import HEADER  # noqa: E402
 SECTIONS = (
     *("activation", "speed", "memory", "orthogonal", "formulae", "tables"),
     *("forest_slopes", "forest_values", "forest_tables", "forest_speed", "crystal"),
-    *("plasticity_accuracy", "plasticity_speed", "plasticity_scaling", "design"),
+    *("plasticity_accuracy", "plasticity_speed", "plasticity_scaling", "sparse", "design"),
 )
 
 
@@ -35,6 +35,7 @@ def main():
     parser.add_argument("--peers-tables", metavar="FILE.csv", help="what other models score on them")
     parser.add_argument("--plasticity", metavar="DIRECTORY", help="neml_*_km.npz, damask_taylor_dislotwin.npz")
     parser.add_argument("--nickel", metavar="FILE.csv", help="nickel superalloys, weight per cent to properties")
+    parser.add_argument("--sparse", metavar="DIRECTORY", help="the sparse tables that bench_sparse.py names")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--procs", type=int, default=1, help="processes for formulae, tables and errors of forests")
     arguments = parser.parse_args()
@@ -47,11 +48,15 @@ def main():
         "crystal": (arguments.plasticity,),
         "plasticity_accuracy": (arguments.plasticity,),
         "design": (arguments.nickel,),
+        "sparse": (arguments.sparse,),
     }
     print(HEADER)
     for section in arguments.only:
         if section.endswith("tables") and not arguments.tables:
             print(f"{section}: left out, no --tables DIRECTORY given")
+            continue
+        if section == "sparse" and not arguments.sparse:
+            print("sparse: left out, no --sparse DIRECTORY given")
             continue
         start = time.perf_counter()
         module, _, part = section.partition("_")

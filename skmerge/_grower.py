@@ -200,4 +200,3 @@ def choose_coordinates(X, y, weight, dydx=None):
         steepness = np.where(np.isnan(dydx), 0.0, dydx * (x_spread / y_spread[:, None]))
         score = np.maximum(score, np.sqrt(np.einsum("n,nmd->dm", weight, np.minimum(steepness**2, 1e9))).max(axis=1))
     return np.argsort(-score.round(9), kind="stable")[:MAX_LINEAR].astype(np.intc)
-

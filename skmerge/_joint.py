@@ -25,11 +25,11 @@ class Joint:
     length : float
         Of the Gaussian kernel; 0 for the Tanimoto kernel of bits.
     ridge : float
-    unseen : ndarray of shape (n, m)
-        Smooth means of the training rows, without their own group.
     n_iter : int
     change : float
         Greatest change of a fill in the last iteration, in standard deviations.
+    missed : float
+        Mean squared error of cells left out with their group, by which length and ridge were chosen.
     """
 
     mean: np.ndarray
@@ -38,9 +38,9 @@ class Joint:
     weight: np.ndarray
     length: float
     ridge: float
-    unseen: np.ndarray
-    n_iter: int
-    change: float
+    n_iter: int = 0
+    change: float = 0.0
+    missed: float = 0.0
 
     def smooth(self, features):
         """Smooth means of rows, (n, m)."""
@@ -123,8 +123,9 @@ def parts(rows, noise):
 
 
 def fit_joint(
-    z, features, groups, prior=None, error=None, damping=1.0, max_iter=100, tol=1e-2, told=None, limit=LANDMARKS
-):
+    z, features, groups, prior=None, error=None, damping=1.0, max_iter=100, tol=1e-2, told=None, limit=LANDMARKS,
+    share=None,
+):  # fmt: skip
     """Fit by expectation and maximisation, which iterates the fills of the missing cells to a fixed point.
 
     Parameters
@@ -143,13 +144,15 @@ def fit_joint(
     told : callable(str), default=None
     limit : int
         Rows used, those with the most cells.
+    share : ndarray of shape (n,), default=None
+        What the errors of a row count for where length and ridge are chosen.
 
     Returns
     -------
     joints : list of Joint
         One of constant means and, where unseen rows are predicted better by it, one whose means follow the descriptors.
     """
-    n, m = z.shape
+    m = z.shape[1]
     prior = 0.75 * m + 1.0 if prior is None else prior
     count = (~np.isnan(z)).sum(axis=1)
     used = np.flatnonzero(count > 0)
@@ -157,11 +160,12 @@ def fit_joint(
         used = np.sort(used[np.argsort(-count[used], kind="stable")][:limit])
     start = np.full((m, m), 0.5) + 0.5 * np.eye(m), np.zeros(m)
     error = None if error is None else error[used]
+    share = None if share is None else share[used]
     inner = z[used], None, error, prior, damping
     landmarks = features[used]
     plain = _iterate(*inner, start, np.zeros((len(used), m)), max_iter, tol)
-    found = [(plain, 0.0, 0.0, None)]
-    least = _left_out_error(z[used], plain, error)
+    least = _left_out_error(z[used], plain, error, share)
+    found = [(plain, 0.0, 0.0, None, least)]
     if features.shape[1] and len(used) > 5:
         bits = features.shape[1] > 1 and np.isin(features, (0.0, 1.0)).all()
         if not bits:
@@ -173,7 +177,7 @@ def fit_joint(
             for ridge in RIDGES:
                 smoother = _Smoother(K, ridge, groups[used])
                 state = _iterate(inner[0], smoother, *inner[2:], plain[:2], np.zeros((len(used), m)), 6, tol)
-                now = _left_out_error(z[used], state, error)
+                now = _left_out_error(z[used], state, error, share)
                 if told:
                     told(f"length {length:.3g}, ridge {ridge:g}: left-out error {np.sqrt(now):.4f}")
                 if now < least * 0.999:
@@ -181,17 +185,14 @@ def fit_joint(
         if chosen:
             length, ridge, smoother, state = chosen
             state = _iterate(inner[0], smoother, *inner[2:], state[:2], state[2], max_iter, tol)
-            found.append((state, length, ridge, smoother))
+            found.append((state, length, ridge, smoother, _left_out_error(z[used], state, error, share)))
 
-    def joint_of(state, length, ridge, smoother):
-        covariance, mean, _, unseen_used, fills, n_iter, change = state
-        if smoother is None:
-            weight, unseen = np.zeros((0, m)), np.zeros((n, m))
-            return Joint(mean, covariance, landmarks[:0], weight, length, ridge, unseen, n_iter, change)
-        weight = smoother.solve(fills - mean)
-        unseen = kernel(features, landmarks, length) @ weight
-        unseen[used] = unseen_used
-        return Joint(mean, covariance, landmarks, weight, length, ridge, unseen, n_iter, change)
+    def joint_of(state, length, ridge, smoother, missed):
+        covariance, mean, *_, fills, n_iter, change = state
+        where, weight = landmarks[:0], np.zeros((0, m))
+        if smoother is not None:
+            where, weight = landmarks, smoother.solve(fills - mean)
+        return Joint(mean, covariance, where, weight, length, ridge, n_iter, change, missed)
 
     return [joint_of(*fitted) for fitted in found]
 
@@ -223,7 +224,7 @@ def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, n_
         smooth = np.zeros((len(out), m))
         if smoother is not None:
             smooth = kernel(features[out], landmarks, joint.length) @ smoother.solve(fills - mean)
-        part = Joint(mean, covariance, z[:0], z[:0], 0.0, 0.0, z[:0], 0, 0.0)
+        part = Joint(mean, covariance, z[:0], z[:0], 0.0, 0.0)
         seen = None if error is None else error[out]
         expected[out], variance[out] = part.left_out(z[out], smooth, seen)
     return expected, variance
@@ -282,9 +283,11 @@ def _iterate(z, smoother, error, prior, damping, start, smooth, max_iter, tol):
     return covariance, mean, smooth, unseen, fills, n_iter, change
 
 
-def _left_out_error(z, state, error):
+def _left_out_error(z, state, error, share):
     """Mean squared error of the observed cells, each from the other cells of its row and the rows of other groups."""
     covariance, mean, _, unseen, *_ = state
-    joint = Joint(mean, covariance, z[:0], z[:0], 0.0, 0.0, unseen, 0, 0.0)
-    expected, _ = joint.left_out(z, unseen, error)
-    return float(np.nanmean((expected - z) ** 2))
+    expected, _ = Joint(mean, covariance, z[:0], z[:0], 0.0, 0.0).left_out(z, unseen, error)
+    squares = (expected - z) ** 2
+    if share is None:
+        return float(np.nanmean(squares))
+    return float(np.nansum(squares * share[:, None]) / (share[:, None] * ~np.isnan(z)).sum())

@@ -4,9 +4,14 @@ from dataclasses import asdict
 
 import numpy as np
 
-from skmerge._joint import Joint, fit_joint
+from skmerge._columns import Columns
+from skmerge._joint import Joint, fit_joint, patterns
 
 WIDEST = 400  # columns of one covariance; a step takes their cube for every pattern of missing cells
+INPUTS = 100  # features of a regressor; beyond, a missing one is its mean: the step above is taken in every fit
+AXES = 10**6  # numbers of the axes of a block of rows
+ROWS = 20_000  # that tell how a regressor's features hang together
+DISTRUST = 0.02  # weight, of 1, below which an incomplete row is left out
 
 
 def fit_fill(z, error=None, damping=1.0, max_iter=100, tol=1e-2):
@@ -16,7 +21,7 @@ def fit_fill(z, error=None, damping=1.0, max_iter=100, tol=1e-2):
     nothing, rows = np.zeros((len(z), 0)), np.arange(len(z))
     # The prior is weak: columns that add to 100 determine each other.
     (joint,) = fit_joint(z, nothing, rows, 1.0, error, damping, max_iter, tol, limit=len(z))
-    return {**asdict(joint), "unseen": np.zeros((0, z.shape[1]))}
+    return asdict(joint)
 
 
 def left_out(fitted, z, error=None, allowed=None):
@@ -36,3 +41,113 @@ def fill(fitted, z):
     expected, _ = left_out(fitted, z[rows])
     z[rows] = np.where(missing[rows], expected, z[rows])
     return z
+
+
+class Inputs:
+    """What fills the missing inputs of a regressor, and how unsure that leaves them.
+
+    Attributes
+    ----------
+    arrays : dict of plain arrays
+        ``center``, ``unit``, ``log``: how a feature becomes a standardised number; ``mean``, ``covariance`` of these
+        (the latter empty for more than 100 features); ``low``, ``high``: the range that was observed, which no fill
+        leaves.
+    """
+
+    def __init__(self, arrays):
+        self.arrays = arrays
+        self.columns = Columns.of(arrays["center"], arrays["unit"], arrays["log"])
+
+    @classmethod
+    def learn(cls, X):
+        """From rows (n, d) with at least one entry in each column; the fixed point of filling and fitting."""
+        low, high = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
+        rows = np.arange(0, len(X), -(-len(X) // ROWS))
+        if len(rows) < len(X):  # something of each feature
+            rows = np.union1d(rows, (~np.isnan(X)).argmax(axis=0))
+        columns = Columns(None, X[rows], "auto", (), None)
+        d = X.shape[1]
+        mean, covariance = np.zeros(d), np.empty((0, 0))
+        if d <= INPUTS:
+            fitted = fit_fill(columns.standardise(X[rows]))
+            mean, covariance = fitted["mean"], fitted["covariance"]
+        names = ("center", "unit", "log")
+        arrays = {name: getattr(columns, name) for name in names}
+        return cls({**arrays, "mean": mean, "covariance": covariance, "low": low, "high": high})
+
+    def fill(self, X):
+        """X complete: each missing entry at its expectation given the others of its row."""
+        missing = np.isnan(X)
+        rows = np.flatnonzero(missing.any(axis=1))
+        if not len(rows):
+            return X
+        z = self.columns.standardise(X[rows])
+        for seen, some in patterns(z):
+            gain, _ = self._conditional(seen)
+            expected = np.tile(self.arrays["mean"], (len(some), 1))
+            for j, row in zip(seen, gain, strict=True):  # not BLAS, whose sums depend on the number of rows
+                expected += (z[some, j] - self.arrays["mean"][j])[:, None] * row
+            z[some] = expected
+        X = X.copy()
+        X[rows] = np.where(missing[rows], self._restored(z), X[rows])
+        return X
+
+    def variance(self, X, filled, predict):
+        """What the missing entries add to the variance of ``predict(filled)``, (n, m).
+
+        Sum over the principal axes of what is unknown of a row of the mean squared change of the prediction, one
+        standard deviation to either side: the linear law of error propagation where the prediction is a plane, and
+        not zero where its slope is.
+        """
+        incomplete = np.flatnonzero(np.isnan(X).any(axis=1))
+        if not len(incomplete):
+            return 0.0
+        total, d = None, X.shape[1]
+        size = max(1, AXES // d**2)
+        for part in np.split(incomplete, np.arange(size, len(incomplete), size)):
+            start, z = predict(filled[part]), self.columns.standardise(filled[part])
+            total = np.zeros((len(X), *start.shape[1:])) if total is None else total
+            axes = np.zeros((len(part), d, d))
+            for seen, some in patterns(np.where(np.isnan(X[part]), np.nan, z)):
+                value, vector = np.linalg.eigh(self._conditional(seen)[1])
+                axes[some] = (vector * np.sqrt(np.maximum(value, 0.0))).T
+            for step in axes.transpose(1, 0, 2):
+                moves = np.flatnonzero(step.any(axis=1))
+                for sign in (1.0, -1.0) if len(moves) else ():
+                    moved = self._restored(z[moves] + sign * step[moves])
+                    moved = np.where(np.isnan(X[part[moves]]), moved, X[part[moves]])
+                    total[part[moves]] += (predict(moved) - start[moves]) ** 2 / 2
+        return total
+
+    def _conditional(self, seen):
+        """Gain (seen, d) from the seen columns, and the covariance (d, d) that they leave, 0 for themselves."""
+        d = len(self.arrays["mean"])
+        hidden = np.setdiff1d(np.arange(d), seen)
+        left = np.zeros((d, d))
+        S = self.arrays["covariance"]
+        if not len(S):
+            left[hidden, hidden] = 1.0
+            return np.zeros((len(seen), d)), left
+        gain = np.linalg.solve(S[np.ix_(seen, seen)], S[seen])
+        left[np.ix_(hidden, hidden)] = (S - S[:, seen] @ gain)[np.ix_(hidden, hidden)]
+        return gain, left
+
+    def _restored(self, z):
+        X = np.column_stack([self.columns.restore(j, z[:, [j]], np.zeros((len(z), 1)))[0] for j in range(z.shape[1])])
+        return np.clip(X, self.arrays["low"], self.arrays["high"])
+
+
+def first_trust(X, target):
+    """Weights (n, m) of the rows for each output at first: the complete ones alone where they are enough."""
+    whole, measured = ~np.isnan(X).any(axis=1), ~np.isnan(target)
+    enough = (measured & whole[:, None]).sum(axis=0) >= max(20, 3 * X.shape[1])
+    return np.where(whole[:, None] | ~enough, 1.0, 0.0)
+
+
+def trust(error, unsure, before):
+    """Weights (n, m) of rows by how much their gaps add to the noise: 1 / (1 + unsure / noise)."""
+    weight = np.where(np.isnan(error), 0.0, before)
+    with np.errstate(over="ignore", invalid="ignore"):
+        noise = np.maximum((weight * np.nan_to_num(error) ** 2).sum(axis=0) / weight.sum(axis=0), 1e-300)
+        share = np.where(np.isnan(error), 0.0, 1.0 / (1.0 + unsure / noise))
+    return share / np.maximum(share.max(axis=0), 1e-300)

@@ -95,13 +95,15 @@ def predict(forests, weight, coefficient, z, at, inputs, base):
     """Expected values and variances (n, n_properties) of rows, their own cells not used."""
     values, spread = base[-1][0].copy(), base[-1][1].copy()
     for p in range(len(at)):
-        trees = []
+        trees = [[]]
         if forests[p]:
             X = np.ascontiguousarray(z[:, inputs[p]])
-            trees = np.mean([[forest.predict(X) for forest in pair] for pair in forests[p]], axis=0)
-        which, parts, variance = _parts(base, trees, p)
+            trees = [[forest.predict(X) for forest in pair] for pair in forests[p]]
+        which, parts, variance = _parts(base, list(np.mean(trees, axis=0)), p)
         values[:, p] = weight[p, which] @ parts
-        spread[:, p] = _spread(coefficient[p], variance, _apart(parts, weight[p, which]))
+        # The widths were found with the forests of one fold at a time, which are further apart than their mean.
+        apart = np.mean([_apart(_parts(base, pair, p)[1], weight[p, which]) for pair in trees], axis=0)
+        spread[:, p] = _spread(coefficient[p], variance, apart)
     return values, spread
 
 

@@ -98,12 +98,8 @@ class Trees:
 
     def moments(self, X, weight=None, clip=True, squares=True):
         """Weighted sum of the members and of their squares, (n, m) each."""
-        return traversal.moments(
-            X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), squares
-        )
+        return traversal.moments(X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), squares)
 
     def slopes(self, X, weight=None, clip=True, exact=True):
         """Weighted sum of the members' slopes, (n, m, d), per unit of X."""
-        return traversal.gradient(
-            X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), exact
-        )
+        return traversal.gradient(X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), exact)

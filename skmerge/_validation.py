@@ -138,12 +138,22 @@ def check_training_data(estimator, X, y, sample_weight=None):
     n_outputs : int or None
         None when y was one-dimensional.
     """
-    X = check_features(estimator, X, ensure_min_samples=2)
+    X = check_features(estimator, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
     y, n_outputs = check_targets(estimator, X, y)
     weight = check_weight(sample_weight, len(X))
     table = canonical(X, y, weight)
+    check_observed(estimator, table.X)
     check_enough(table, X, weight)
     return table, n_outputs
+
+
+def check_observed(estimator, X):
+    """Raise if nothing is observed of a column of X."""
+    empty = np.flatnonzero(np.isnan(X).all(axis=0))
+    if len(empty):
+        names = getattr(estimator, "feature_names_in_", None)
+        shown = empty.tolist() if names is None else list(names[empty])
+        raise ValueError(f"X has nothing observed in column(s) {shown} (all NaN); drop them or measure one entry.")
 
 
 def check_targets(estimator, X, y):

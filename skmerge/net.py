@@ -2,6 +2,7 @@
 
 import threading
 from copy import copy
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,9 +13,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
-from skmerge import _uncertainty
+from skmerge import _missing, _uncertainty
 from skmerge._ext import kernel
 from skmerge._formula import Formula
+from skmerge._missing import Inputs
 from skmerge._notation import names_of
 from skmerge._objective import MAX_EXPONENT, Objective, Scaling
 from skmerge._progress import Task, Told
@@ -24,6 +26,7 @@ from skmerge.metrics import observed_r2_score
 
 MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
 MAX_ESTIMATORS = 1000
+ROUNDS = 2  # fits before the last one where X has gaps: each says by how much incomplete rows are to be trusted
 BLAS = ThreadpoolController()  # made once: looking for libraries takes a tenth of a short fit
 CHUNK = 16_384  # rows whose standard deviations are predicted at a time by one thread
 
@@ -97,6 +100,9 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     covariance_ : list of ndarray, one for each output
         Of a single net's flat parameters (A, B, 1 / C and blend node after node, then the constant), in scaled units;
         empty for an ensemble, and for more than 2000 parameters.
+    inputs_ : dict of ndarray
+        What fills missing features: ``mean`` and ``covariance`` of standardised ones, how they are standardised
+        (``center``, ``unit``, ``log``), and the observed range (``low``, ``high``).
     n_features_in_, feature_names_in_ : as in scikit-learn
     target_names_in_ : ndarray of shape (n_outputs,) or None
         Names of a pandas or polars y.
@@ -143,6 +149,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = True
         return tags
 
     # --- fitting
@@ -154,7 +161,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            At least two rows, in the features' own units, complete.
+            At least two rows, in the features' own units. NaN where missing: filled linearly from the other features
+            of the row, and the row counts as much less as the net says that this makes its target unsure.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             NaN where an output was not measured.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -167,10 +175,11 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         Raises
         ------
         ValueError
-            If X is incomplete or infinite, y infinite or an output never measured, or a parameter out of range.
+            If X is infinite or a feature never measured, y infinite or an output never measured, or a parameter out
+            of range.
         """
         self._check_parameters()
-        context = self._init_callback_context(task_name="fit", max_subtasks=2)
+        context = self._init_callback_context(task_name="fit", max_subtasks=2 + ROUNDS)
         before = dict(vars(self))
         try:
             return self._fit(X, y, sample_weight, context)
@@ -183,7 +192,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         context.call_on_fit_task_begin(estimator=self, **data)
         table, n_outputs = check_training_data(self, X, y, sample_weight)
-        self.x_min_, self.x_max_ = table.X.min(axis=0), table.X.max(axis=0)
+        inputs = Inputs.learn(table.X)
+        self.inputs_, gappy = inputs.arrays, table.X
+        self.x_min_, self.x_max_ = inputs.arrays["low"], inputs.arrays["high"]
+        table = replace(table, X=inputs.fill(gappy))
         d = self.n_features_in_
         if self.n_nodes != "auto" and self.n_nodes * (d + 3) > MAX_GIVEN:
             raise ValueError(
@@ -201,32 +213,46 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         cancelled = threading.Event()
         blend = "learn" if self.blend == "learn" else float(self.blend)
-        objectives, rows = [], []
-        for k in range(target.shape[1]):
-            seen = np.flatnonzero(~np.isnan(target[:, k]))
-            if len(seen) == len(target):
-                seen = slice(None)
-            objectives.append(
-                Objective(table.X[seen], target[seen, k], table.weight[seen], scaling, bounds, blend, cancelled)
-            )
-            rows.append(seen)
+        trust = _missing.first_trust(gappy, target)
         # One partition of all rows, so that outputs share their folds.
         fold_of = np.random.default_rng(seed).permutation(len(table.X))
+
+        def objectives_of():
+            for k in range(target.shape[1]):
+                seen = np.flatnonzero(~np.isnan(target[:, k]) & (trust[:, k] > _missing.DISTRUST))
+                weight = table.weight[seen] * trust[seen, k]
+                if len(seen) == len(target):
+                    seen = slice(None)
+                data = table.X[seen], target[seen, k], weight
+                rows.append(seen)
+                yield Objective(*data, scaling, bounds, blend, cancelled)
 
         def attributes(net):
             model = copy(self)
             model._store([([net], np.ones(1), net.squares, net.squares)], objectives, scaling, n_outputs, offset_column)
             return vars(model)
 
-        told = Told(self, data, attributes if len(objectives) == 1 else None)
-        try:
-            # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
-            with BLAS.limit(limits=1, user_api="blas"):
-                results = Training(self, sign, seed, fold_of, Task(told, context)).run(objectives, rows)
-        except BaseException:
-            cancelled.set()  # worker threads stop at their next call
-            raise
-        self._store(results, objectives, scaling, n_outputs, offset_column)
+        told = Told(self, data, attributes if target.shape[1] == 1 else None)
+        task = Task(told, context)
+        rounds = range(ROUNDS if np.isnan(gappy).any() else 0, -1, -1)
+        for left in rounds:
+            rows = []
+            objectives = list(objectives_of())
+            stage = task if not left else task.begin("incomplete rows", 2, aside=True)
+            try:
+                # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
+                with BLAS.limit(limits=1, user_api="blas"):
+                    results = Training(self, sign, seed, fold_of, stage).run(objectives, rows)
+            except BaseException:
+                cancelled.set()  # worker threads stop at their next call
+                raise
+            self._store(results, objectives, scaling, n_outputs, offset_column)
+            if left:
+                stop = stage.end()
+                unsure = inputs.variance(gappy, table.X, self._predict_complete)
+                trust = _missing.trust(target - self._predict_rows(table.X), unsure, trust)
+                if stop:
+                    break
         self.target_names_in_ = names_of(y)
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **data)
         return self
@@ -388,13 +414,15 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            NaN where missing: filled linearly from the other features of the row, within the trained range.
         return_std : bool, "value" or "measurement", default=False
             True or "value": the standard deviation of the noise-free value, from the spread of the ensemble or, for
             a single law, from the covariance sigma^2 (J^T J)^-1 of its parameters; and ``form_error_``, added in
             squares, for that variance alone supposes the form of the law to be right. "measurement": that of a new
             measurement, which adds the noise. Within the trained range +-1 standard deviation was found to cover
             the truth in 67 % of the points of laws that have no such form (exp, sin, tanh) and in 76 % of those that
-            have; without ``form_error_`` in 46 and 55 %. Beyond that range it tells nothing of the form.
+            have; without ``form_error_`` in 46 and 55 %. Beyond that range it tells nothing of the form. What is
+            unknown of missing features is added in squares: by how much it changes the prediction.
 
         Returns
         -------
@@ -404,24 +432,31 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         """
         if np.ndim(return_std) or return_std not in (False, True, "value", "measurement"):
             raise ValueError(f'return_std={return_std!r} is not possible: give False, True, "value" or "measurement".')
-        X = self._check_rows(X)
+        given, X = self._check_rows(X)
         if return_std and len(self.A_) == 1 and not self.covariance_:
             raise ValueError(
                 "return_std: a single net of so many parameters or rows keeps no covariance; fit with n_estimators=10."
             )
         if not return_std:
-            return self._shaped(self._predict_rows(X) + self._offset(X, len(self.y_scale_)))
+            return self._shaped(self._predict_complete(X))
         mean, std = self._over_chunks(self._predict_moments, X)
         with np.errstate(over="ignore"):
             std = _held(np.hypot(std, self.form_error_))
+            if given is not X:
+                std = _held(np.hypot(std, np.sqrt(Inputs(self.inputs_).variance(given, X, self._predict_complete))))
             if return_std == "measurement":
                 std = _held(np.hypot(std, self.noise_std_))
         return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(std)
 
     def _check_rows(self, X):
+        """X as it is given, and complete: the same array where nothing is missing."""
         check_is_fitted(self)
         check_fitted(self)
-        return check_rows(self, X)
+        X = check_rows(self, X, allow_nan=True)
+        return X, Inputs(self.inputs_).fill(X) if np.isnan(X).any() else X
+
+    def _predict_complete(self, X):
+        return self._predict_rows(X) + self._offset(X, len(self.y_scale_))
 
     def _geometry(self):
         return self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
@@ -467,9 +502,10 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         Returns
         -------
         gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
-            Units of y per unit of x. A callable offset is differentiated by central differences.
+            Units of y per unit of x. A callable offset is differentiated by central differences. Where x is missing,
+            at what fills it.
         """
-        X = self._check_rows(X)
+        _, X = self._check_rows(X)
         out, n_threads = np.zeros((len(X), len(self.y_scale_), X.shape[1])), effective_n_jobs(self.n_jobs)
         for k, scale in enumerate(self.y_scale_):
             for weight, theta, sign in self._members(k):
@@ -499,9 +535,9 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
         -------
         distance : ndarray of shape (n_samples,)
             0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
-            its size if it did not vary).
+            its size if it did not vary). A missing feature counts as inside.
         """
-        X = self._check_rows(X)
+        _, X = self._check_rows(X)
         low, high, X = self.x_min_ / 4, self.x_max_ / 4, X / 4  # differences stay within the range of float
         width = np.where(high > low, high - low, np.maximum(np.abs(high), self.x_scale_ / 4))
         with np.errstate(over="ignore"):

@@ -11,14 +11,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skmerge import _missing, _stack
-from skmerge._columns import Columns, check_error, check_number, check_table, column_number
+from skmerge import _laws, _missing, _sources, _stack
+from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number, misfit, rarity
 from skmerge._joint import Joint, cross_fitted, fit_joint
 from skmerge._validation import naming
 
 SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
 FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
-SOURCE = 0.2  # distance of two sources in the kernel: what they share is most of what each knows
+WRONG = 8.0  # score from which the worst entry of a row tells its other cells no more
 HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
 
 
@@ -53,9 +53,14 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     derived : dict or None, default=None
         ``{name: function}``: laws. A function of the table (n_samples, n_features) in the order of its columns, NaN
         where missing, returns a further descriptor (n_samples,), NaN where it does not know.
+    relations : dict or None, default=None
+        ``{column: function}``: laws of which a column is the sum and something to be learned. A function of the table
+        (n_samples, n_features), NaN where missing and in the column itself, returns its value (n_samples,).
+        Descriptors that are missing are filled first; where it still returns NaN, its mean stands in.
     source : column or None, default=None
-        The column that says where a row comes from (simulation, experiment). Rows of one source inform another as
-        strongly as they agree; all share one scatter.
+        The column that says where a row comes from (simulation, experiment). A source may differ from the others by a
+        smooth curve and scatter more, as far as rows left out show; a source of six rows counts as much in that as one
+        of a thousand.
     log : "auto" or list of columns, default="auto"
         Positive columns to learn as logarithms; "auto" those over more than two decades, where that is ten times as
         likely.
@@ -67,7 +72,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Size of the forests; 0 leaves them out.
     damping : float in (0, 1], default=1.0
         Share of each step towards the fixed point that is taken.
-    max_iter : int, default=100
+    max_iter : int, default=300
     tol : float, default=0.01
         Greatest change of a fill, in standard deviations, at which the iteration ends.
     n_jobs : int or None, default=None
@@ -84,10 +89,18 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Each cell of the training table predicted without itself (its group's rows are left out as well where it is a
         property), with standard deviation.
     outlier_scores_ : ndarray of shape (n_samples, n_features)
-        Distance of each entry from ``left_out_`` in standard deviations; NaN where missing.
+        How little each entry fits; NaN where missing. With d its distance from ``left_out_`` in standard deviations
+        and d10 that of the entry with its decimal point one place off, ``max(d / 2, sqrt(d^2 - d10^2))``. Entries of
+        columns that are mostly zero are compared with others that are not.
     weight_ : ndarray of shape (n_properties, 4)
         Share in each property of the joint normal distribution about constant means, of that about means that follow
         the descriptors, of forests of means and of mixed forests.
+    source_distance_ : float
+        How far apart the sources may be: 0.05, nearly one curve; 0.2; 0.8, curves of their own.
+    source_noise_ : ndarray of shape (n_sources,)
+        By how much each source, in the order of its codes, scatters more, in standard deviations of a property.
+    source_scale_ : ndarray of shape (n_sources,)
+        Factor of the standard deviations of properties in rows of each source, by its rows left out.
     std_scale_ : ndarray of shape (n_features,)
         Factor that makes 90 % of the training entries lie within 1.645 standard deviations of ``left_out_``; of
         descriptors at least their root mean squared distance.
@@ -113,13 +126,14 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         *,
         inputs=None,
         derived=None,
+        relations=None,
         source=None,
         log="auto",
         categorical=(),
         bounds=None,
         n_estimators=20,
         damping=1.0,
-        max_iter=100,
+        max_iter=300,
         tol=0.01,
         n_jobs=None,
         random_state=None,
@@ -128,6 +142,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.properties = properties
         self.inputs = inputs
         self.derived = derived
+        self.relations = relations
         self.source = source
         self.log = log
         self.categorical = categorical
@@ -188,7 +203,15 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         error = None if error is None else check_error(error, X_given)[order]
         source = () if self.source is None else (column_number(self, self.source, "source"),)
         codes = dict.fromkeys([*self.words_, *self.categorical, *source])
-        columns = Columns(self, X, self.log, codes, self.bounds)
+        laws = _laws.relations_of(self, self.relations)
+        told = _laws.related(laws, X)
+        for j in laws:
+            if j in [column_number(self, feature, "categorical") for feature in codes]:
+                raise ValueError(f"relations[{j}]: the column is categorical; only numbers can follow a law.")
+            if np.isnan(X[:, j] - told[:, j]).all():
+                raise ValueError(f"relations[{j}] returned NaN in every row where the column is measured.")
+        columns = Columns(self, X - told, self.log, codes, self.bounds, told)
+        self.relation_mean_ = np.nanmean(told, axis=0)
         self.columns_, self.log_ = vars(columns), columns.log
         self.properties_ = self._properties(X, columns)
         z = self._standardise(X)
@@ -196,10 +219,11 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             error = self._error_units(error, X, z.shape[1])
         self._tell(f"{n} rows, {len(self.properties_)} properties, {d - len(self.properties_)} descriptors")
         options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol}
-        self.linear_ = _missing.fit_fill(z, error, **options)
+        held = np.clip(z, -FAR, FAR)
+        self.linear_ = _missing.fit_fill(held, error, **options)
         self.allowed_ = self._allowed(columns.owner, z.shape[1])
         self.descriptor_ = self._descriptors(columns.owner, z.shape[1])
-        self.feature_linear_ = _missing.fit_fill(z[:, self.descriptor_], None, **options)
+        self.feature_linear_ = _missing.fit_fill(held[:, self.descriptor_], None, **options)
         self._fit_properties(z, groups, error, options, seed)
         self._calibrate(X, z, error)
         for name in ("left_out_", "left_out_std_", "outlier_scores_"):
@@ -215,14 +239,23 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.n_iter_, self.change_ = linear["n_iter"], linear["change"]
         self.joints_, self.forests_ = [], []
         self.weight_, self.variance_ = np.empty((0, 4)), np.empty((0, 3))
+        self.source_distance_, self.source_noise_, self.source_scale_ = 0.0, np.zeros(0), np.zeros(0)
         self._unseen = None
         if not len(at):
             return
         own = None if error is None else error[:, at]
         near = np.clip(z[:, at], -FARTHEST, FARTHEST)
-        features, fold_of = self._features(z), _stack.folds(groups, seed)
-        joints = fit_joint(near, features, groups, None, own, told=self._tell, **options)
-        joint = joints[-1]
+        fold_of = _stack.folds(groups, seed)
+        options["told"] = self._tell
+        if self.source is None:
+            joints = fit_joint(near, self._features(z), groups, None, own, **options)
+        else:
+            code = self._source_code(z)
+            joints, *found = _sources.fit(near, lambda d: self._features(z, d), groups, code, own, **options)
+            self.source_distance_, self.source_noise_ = found
+            own = _sources.with_noise(own, self.source_noise_, code, near.shape)
+            self.source_scale_ = np.ones(len(self.source_noise_))
+        features, joint = self._features(z), joints[-1]
         self.n_iter_, self.change_ = joint.n_iter, joint.change
         if not joint.change < self.tol:
             warnings.warn(
@@ -231,8 +264,17 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        base = [cross_fitted(joint, near, features, groups, fold_of, None, own) for joint in joints]
-        self.joints_ = [{**asdict(joint), "unseen": np.zeros((0, len(at)))} for joint in joints]
+        # Variances by the fit that will predict, so that widths mean the same for new rows: those of the folds are
+        # greater, and widths fitted to them too narrow for the former (0.79 to 0.95 times, on alloys).
+        flat, scatter = np.zeros(near.shape), self._noise_of(z)
+        base = [
+            (
+                cross_fitted(joint, near, features, groups, fold_of, None, own)[0],
+                joint.left_out(near, flat, own)[1] + (0.0 if scatter is None else scatter**2),
+            )
+            for joint in joints
+        ]
+        self.joints_ = [asdict(joint) for joint in joints]
         self._restrict(base, *self._linear(z, error, at))
         stage = _stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, fold_of, own, self.n_estimators,
                            seed, self.n_jobs, self._tell)  # fmt: skip
@@ -241,7 +283,10 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _calibrate(self, X, z, error):
         """Left-out predictions of the training table, and the factors that make their intervals hold 90 %."""
         values, std = self._expected(X, z, error, self._unseen)
-        del self._unseen
+        if self.source is not None and len(self._at):
+            ratio = (X - values)[:, self.properties_] / std[:, self.properties_]
+            self.source_scale_ = _sources.scale(ratio, self._source_code(z), len(self.source_noise_))
+            values, std = self._expected(X, z, error, self._unseen)
         seen = ~np.isnan(X)
         self.std_scale_ = np.ones(X.shape[1])
         score = np.full(X.shape, np.nan)
@@ -256,7 +301,17 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if len(ratio) and j not in self.properties_:
                 # Of an element that few alloys hold, nine tenths are zero and predicted as zero.
                 self.std_scale_[j] = max(self.std_scale_[j], np.sqrt(np.mean(ratio**2)))
-        scored = self._scores(X, values, std)
+        scale = self.std_scale_ * rarity(X, values, std * self.std_scale_)
+        scored = misfit(X, values, std * scale, self.log_)
+        plain = np.where(np.isnan(scored) | ~np.isnan(score), 0.0, scored)
+        worst = (plain > WRONG) & (plain == plain.max(axis=1, keepdims=True))
+        if worst.any():  # the others of its row are not blamed for an entry that is wrong
+            without = z.copy()
+            owner = self.columns_["owner"]
+            without[:, : len(owner)][worst[:, owner]] = np.nan
+            values, std = self._expected(X, without, error, self._unseen)
+            scored = misfit(X, values, std * scale, self.log_)
+        del self._unseen
         self.outlier_scores_ = np.where(np.isnan(score), scored, score)
         self.left_out_, self.left_out_std_ = values, std * self.std_scale_
 
@@ -305,18 +360,20 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         values, std = self._expected(X, self._standardise(X))
         return (values, std * self.std_scale_) if return_std else values
 
-    def outliers(self, n_max=20):
-        """Entries of the training table that fit least, the worst first.
+    def outliers(self, n_max=20, columns=None):
+        """Entries of the training table that fit least, the worst first; of some columns only, by name or number.
 
         Returns
         -------
         list of Outlier
-            Row, column name, value, expected value, its standard deviation, and the distance in these, taken on a
-            logarithmic scale where the column is.
+            Row, column name, value, expected value, its standard deviation, and ``outlier_scores_``.
         """
         check_is_fitted(self)
         check_number("n_max", n_max, Integral, 1)
         score = np.nan_to_num(self.outlier_scores_, nan=-1.0)
+        if columns is not None:
+            shown = [column_number(self, column, "columns") for column in columns]
+            score[:, np.setdiff1d(np.arange(score.shape[1]), shown)] = -1.0
         names = self.get_feature_names_out()
         found = []
         for place in np.argsort(-score, axis=None, kind="stable")[:n_max]:
@@ -324,7 +381,9 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if score[i, j] < 0:
                 break
             value, expected = (self._word(j, table[i, j]) for table in (self.table_, self.left_out_))
-            found.append(Outlier(i, str(names[j]), value, expected, float(self.left_out_std_[i, j]), score[i, j]))
+            found.append(
+                Outlier(i, str(names[j]), value, expected, float(self.left_out_std_[i, j]), float(score[i, j]))
+            )
         return found
 
     def score(self, X, y=None):
@@ -349,28 +408,29 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _standardise(self, X):
         """Standardised columns, those of a category and derived ones included."""
-        z = Columns.restored(self.columns_).standardise(X)
-        extra = []
-        for name, law in (self.derived or {}).items():
-            value = np.asarray(law(X), dtype=float)
-            if value.shape != (len(X),) or np.isinf(value).any():
-                raise ValueError(
-                    f"derived[{name!r}] returned shape {value.shape} for X of shape {X.shape}; give one number or NaN "
-                    "per row, none infinite."
-                )
-            extra.append(value)
-        if not extra:
+        laws = _laws.relations_of(self, self.relations)
+        z = Columns.restored(self.columns_).standardise(X - _laws.related(laws, X) if laws else X)
+        extra = _laws.derived_columns(self.derived, X)
+        if not extra.shape[1]:
             return z
-        extra = np.column_stack(extra)
         if "derived_" not in self.columns_:
+            if np.isnan(extra).all(axis=0).any():
+                name = list(self.derived)[np.isnan(extra).all(axis=0).argmax()]
+                raise ValueError(f"derived[{name!r}] returned NaN in every row; leave it out or mend the function.")
             center, unit = np.nanmean(extra, axis=0), np.nanstd(extra, axis=0)
             self.columns_ = {**self.columns_, "derived_": np.array([center, np.where(unit > 0, unit, 1.0)])}
         center, unit = self.columns_["derived_"]
         return np.hstack([z, (extra - center) / unit])
 
-    def _features(self, z):
+    def _source_code(self, z):
+        """Number of each row's source, -1 where unknown."""
+        block = np.flatnonzero(self.columns_["owner"] == column_number(self, self.source, "source"))
+        known = (z[:, block] == 1).any(axis=1)
+        return np.where(known, (z[:, block] == 1).argmax(axis=1), -1)
+
+    def _features(self, z, distance=None):
         """Descriptors for the kernel, complete and within five standard deviations."""
-        features = _missing.fill(self.feature_linear_, z[:, self.descriptor_])
+        features = _missing.fill(self.feature_linear_, np.clip(z[:, self.descriptor_], -FAR, FAR))
         owner = np.concatenate([self.columns_["owner"], np.full(z.shape[1] - len(self.columns_["owner"]), -1)])
         raw = [self.columns_["levels"][j] is None if j >= 0 else True for j in owner[self.descriptor_]]
         center, unit = self.columns_["center"], self.columns_["unit"]
@@ -381,14 +441,21 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 return np.round(bits)
         features = np.clip(features, -5.0, 5.0)
         if self.source is not None:
-            features[:, plain == column_number(self, self.source, "source")] *= SOURCE
+            own = plain == column_number(self, self.source, "source")
+            features[:, own] *= self.source_distance_ if distance is None else distance
         return features
+
+    def _noise_of(self, z):
+        """Scatter of the rows' sources, (n, n_properties); None without."""
+        if self.source is None:
+            return None
+        return _sources.with_noise(None, self.source_noise_, self._source_code(z), (len(z), len(self._at)))
 
     def _linear(self, z, error, wanted):
         """Expectation and variance of standardised columns from all allowed ones."""
         if not len(wanted):
             return np.empty((len(z), 0)), np.empty((len(z), 0))
-        expected, variance = _missing.left_out(self.linear_, z, error, self.allowed_)
+        expected, variance = _missing.left_out(self.linear_, np.clip(z, -FAR, FAR), error, self.allowed_)
         return expected[:, wanted], variance[:, wanted]
 
     def _restrict(self, base, linear, variance):
@@ -406,24 +473,35 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if unseen is None:
                 joints, features = [Joint(**arrays) for arrays in self.joints_], self._features(z)
                 near = np.clip(z[:, at], -FARTHEST, FARTHEST)
-                base = [joint.left_out(near, joint.smooth(features)) for joint in joints]
+                scatter = self._noise_of(z)
+                base = [joint.left_out(near, joint.smooth(features), scatter) for joint in joints]
+                if scatter is not None:
+                    base = [(expected, variance + scatter**2) for expected, variance in base]
                 self._restrict(base, expected[:, at], variance[:, at])
                 unseen = _stack.predict(self.forests_, self.weight_, self.variance_, z, at,
                                         self._inputs_of(at, z.shape[1]), base)  # fmt: skip
             expected[:, at], variance[:, at] = unseen
+        told = self._told_by_relations(X, columns, expected)
         values, std = np.empty(X.shape), np.empty(X.shape)
         for j in range(X.shape[1]):
             block = np.flatnonzero(owner == j)
-            values[:, j], std[:, j] = columns.restore(j, expected[:, block], np.sqrt(variance[:, block]))
+            values[:, j], std[:, j] = columns.restore(j, expected[:, block], np.sqrt(variance[:, block]), told[:, j])
+        if self.source is not None and len(at):
+            std[:, self.properties_] *= np.append(self.source_scale_, 1.0)[self._source_code(z)][:, None]
         return values, np.maximum(std, 1e-12 * np.maximum(1.0, np.abs(columns.center)))
 
-    def _scores(self, X, values, std):
-        """Distance in standard deviations, on the scale on which the column was learned."""
-        scale = self.std_scale_ * std
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_step = np.arcsinh(std / np.abs(values)) * self.std_scale_
-            far = np.abs(np.log(X / values)) / log_step
-            return np.where(self.log_ & (X > 0), far, np.abs(X - values) / scale)
+    def _told_by_relations(self, X, columns, expected):
+        """What the relations say, (n, d), with missing descriptors filled; their mean where they do not know."""
+        laws = _laws.relations_of(self, self.relations)
+        if not laws:
+            return np.zeros(X.shape)
+        filled = X.copy()
+        for j in np.flatnonzero(np.isnan(X).any(axis=0)):
+            if j not in self.properties_ and j not in laws:
+                block = expected[:, columns.owner == j]
+                filled[:, j] = np.where(np.isnan(X[:, j]), columns.restore(j, block, 0.0 * block)[0], X[:, j])
+        told = _laws.related(laws, filled)
+        return np.where(np.isnan(told), self.relation_mean_, told)
 
     def _word(self, j, code):
         name = str(self.get_feature_names_out()[j])
@@ -443,11 +521,17 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_number("max_iter", self.max_iter, Integral, 1)
         check_number("tol", self.tol, Real, 0)
         check_number("damping", self.damping, Real, 1e-3, 1.0)
-        for name in ("inputs", "derived", "bounds"):
+        for name in ("inputs", "derived", "relations", "bounds"):
             if not (getattr(self, name) is None or isinstance(getattr(self, name), dict)):
                 raise ValueError(f"{name}={getattr(self, name)!r} is not possible: give None or a dict.")
-        if isinstance(self.categorical, str):
-            raise ValueError(f"categorical={self.categorical!r} is not possible: give a list of columns.")
+        if not (self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0)):
+            raise ValueError(f"n_jobs={self.n_jobs!r} is not possible: give None, a number of threads, or -1.")
+        lists = {"properties": self.properties, "log": self.log, "categorical": self.categorical}
+        lists |= {f"inputs[{column!r}]": names for column, names in (self.inputs or {}).items()}
+        for name, value in lists.items():
+            auto = name in ("properties", "log") and isinstance(value, str)  # "auto" is checked where it is used
+            if not auto and (isinstance(value, str) or not np.iterable(value)):
+                raise ValueError(f"{name}={value!r} is not possible: give a list of columns.")
 
     def _check_groups(self, groups, n):
         groups = np.unique(np.asarray(groups), return_inverse=True)[1].ravel()

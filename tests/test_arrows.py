@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 LEVELS = [
     {"_ext"},
     {"_objective", "_progress", "_validation", "_notation", "metrics", "activation", "datasets", "_joint"},
-    {"_comparison", "_committee", "_uncertainty", "_tree", "_orientation", "_missing", "_columns"}
+    {"_comparison", "_committee", "_uncertainty", "_tree", "_orientation", "_columns", "_sources"}
     | {"_criterion", "_feasible", "_models"},
-    {"_selection", "_formula", "_grower", "_requests"},
+    {"_missing", "_laws", "_selection", "_formula", "_grower", "_requests"},
     {"_training"},
     {"net", "_mixture", "crystal", "_flow", "trajectories", "design", "_records", "_plain"},
     {"forest", "_learning", "_free"},

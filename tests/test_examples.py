@@ -14,11 +14,14 @@ sys.path.insert(0, str(EXAMPLES))
 import logarithms  # noqa: E402
 import nodes  # noqa: E402
 import partition  # noqa: E402
+import plot_database_errors  # noqa: E402
 import plot_design  # noqa: E402
 import plot_forest_gradients  # noqa: E402
 import plot_forging  # noqa: E402
 import plot_laws  # noqa: E402
 import plot_nanowire  # noqa: E402
+import plot_simulation_and_experiment  # noqa: E402
+import plot_sparse_alloys  # noqa: E402
 import triangle  # noqa: E402
 from common import nrmse  # noqa: E402
 from read_table import read_table  # noqa: E402
@@ -223,7 +226,7 @@ def test_logarithms_fail_on_sums_and_signs_only():
 def test_the_orbits_part_finds_keplers_law_and_draws(tmp_path, capsys):
     plot_laws.orbits(tmp_path)
     out = capsys.readouterr().out
-    assert "law found:            T = 2.78e+05 a^1.50 M^-0.50" in out
+    assert "law found:            T = 2.81e+05 a^1.50 M^-0.50" in out
     assert (tmp_path / "laws.png").stat().st_size < 150_000
 
 
@@ -293,6 +296,44 @@ def test_the_proposed_mixture_is_as_good_as_said_and_drawn(tmp_path, capsys):
     assert strength > 980 - 2 * 44
     assert elongation > 17
     assert 10_000 < (tmp_path / "design.png").stat().st_size < 300_000
+
+
+def test_a_sparse_table_is_filled_better_than_by_forests(tmp_path, capsys):
+    plot_sparse_alloys.main(["--out", str(tmp_path)])
+    lines = [line.replace(",", "").split() for line in capsys.readouterr().out.splitlines()]
+    ours, forest = ([float(line[at]) for line in lines if "R2" in line] for at in (4, -1))
+    assert len(ours) == 5
+    assert np.mean(ours) > np.mean(forest) + 0.03
+    cover, surest, whole = (next(line for line in lines if "intervals" in line)[at] for at in (4, 10, -1))
+    assert float(cover.rstrip("%;")) > 82
+    assert float(surest) < 0.4 * float(whole)
+    assert 10_000 < (tmp_path / "sparse_alloys.png").stat().st_size < 300_000
+
+
+def test_sparse_alloys_and_database_errors_take_a_file(tmp_path, capsys):
+    names = ["yield_MPa", "hardness_HV"]
+    plot_sparse_alloys.make_alloys(80)[0].assign(maker="a").to_csv(tmp_path / "own.csv", index=False)
+    for example in (plot_sparse_alloys, plot_database_errors):
+        example.main(["--out", str(tmp_path), "--table", str(tmp_path / "own.csv"), "--properties", *names])
+    assert "spoiled" not in capsys.readouterr().out
+
+
+def test_spoiled_entries_head_the_list(tmp_path, capsys):
+    plot_database_errors.main(["--out", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.endswith(("decimal slip", "wrong unit")) for line in lines[:8])
+    assert float(next(line for line in lines if "precision" in line).split()[2].rstrip(",")) > 0.65
+    assert 10_000 < (tmp_path / "database_errors.png").stat().st_size < 300_000
+
+
+def test_simulations_and_a_law_help_six_experiments(tmp_path, capsys):
+    plot_simulation_and_experiment.main(["--out", str(tmp_path)])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "error" in line]
+    error = {line[:40].strip(): float(line[40:].split()[1]) for line in lines}
+    best = error.pop("all three")
+    assert best < 0.6 * min(error.values())
+    assert float(lines[-1].split()[-1].rstrip("%")) > 80
+    assert 10_000 < (tmp_path / "simulation_and_experiment.png").stat().st_size < 300_000
 
 
 def test_the_triangle_holds_every_axis_once():

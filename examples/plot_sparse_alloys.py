@@ -1,0 +1,95 @@
+"""Fill a sparse table of alloys and say how surely: one measured property tells about the others.
+
+A fifth of what was measured is hidden and predicted from the rest of the table. Without --table the alloys are made up
+(alloys.py); with it, name the columns to learn as properties:
+
+    python examples/plot_sparse_alloys.py --table FILE.csv --properties yield UTS hardness
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from alloys import PROPERTIES, make_alloys
+from common import BLACK, BLUE, GREY, ORANGE, VERMILLION, save
+from sklearn.ensemble import RandomForestRegressor
+
+from skmerge import MergedNetImputer
+from skmerge.metrics import confidence_curve, interval_coverage, observed_r2_score
+
+
+def by_forest(train, truth, properties):
+    """Each property from the numeric descriptors alone, as is usually done."""
+    X = train.drop(columns=properties).select_dtypes("number")
+    X = X.fillna(X.mean())
+    guess = np.full(truth.shape, np.nan)
+    for k, name in enumerate(properties):
+        seen = train[name].notna()
+        guess[:, k] = RandomForestRegressor(random_state=0).fit(X[seen], train.loc[seen, name]).predict(X)
+    return guess
+
+
+def draw(table, properties, truth, guess, std, curve, out):
+    figure, (gaps, parity, sure) = plt.subplots(1, 3, figsize=(13.2, 4.3), layout="constrained")
+    shown = table.notna().to_numpy()
+    gaps.imshow(shown, aspect="auto", interpolation="nearest", cmap=matplotlib.colors.ListedColormap(["white", BLUE]))
+    every = max(1, table.shape[1] // 14)
+    gaps.set_xticks(range(0, table.shape[1], every), table.columns[::every], rotation=90, fontsize=8)
+    gaps.set(ylabel="alloy")
+    gaps.set_title(f"what is measured ({shown.mean():.0%})", fontsize=11)
+    colours = BLUE, VERMILLION, ORANGE, "#009E73", "#CC79A7", GREY
+    for k, name in enumerate(properties):
+        known = ~np.isnan(truth[:, k])
+        parity.errorbar(truth[known, k], guess[known, k], 1.645 * std[known, k], fmt="o", ms=3.5, lw=0.7,
+                        color=colours[k % 6], alpha=0.7, label=name)  # fmt: skip
+    ends = np.nanmin(truth), np.nanmax(truth)
+    parity.plot(ends, ends, color=BLACK, lw=0.8)
+    parity.set(xlabel="measured (hidden), in standard deviations", ylabel="predicted, bars hold 90 %")
+    parity.set_title("hidden entries", fontsize=11)
+    parity.legend(frameon=False, fontsize=8.5, loc="upper left")
+    share, _, rmse = curve
+    sure.plot(100 * share, rmse, "o-", color=BLUE, ms=4)
+    sure.axhline(rmse[-1], color=GREY, lw=0.8)
+    sure.set(xlabel="most certain share of the entries, %", ylabel="error, in standard deviations", ylim=(0, None))
+    sure.set_title("it knows what it knows", fontsize=11)
+    for axes in (parity, sure):
+        axes.spines[["top", "right"]].set_visible(False)
+    save(figure, out, "sparse_alloys.png")
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="directory of the figure")
+    parser.add_argument("--table", type=Path, help="CSV file of your own")
+    parser.add_argument("--properties", nargs="+", default=PROPERTIES, help="its columns to predict")
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = make_alloys()[0] if options.table is None else pd.read_csv(options.table)
+    names = options.properties
+    truth = table[names].to_numpy(float)
+    hidden = ~np.isnan(truth) & (np.random.default_rng(1).random(truth.shape) < 0.2)
+    train = table.copy()
+    train[names] = table[names].mask(hidden)
+    model = MergedNetImputer(names, random_state=0).fit(train)
+    filled, std = model.transform(train, return_std=True)
+    place = [table.columns.get_loc(name) for name in names]
+    unit, mean = np.nanstd(truth, axis=0), np.nanmean(truth, axis=0)
+    truth = np.where(hidden, (truth - mean) / unit, np.nan)
+    guess, std = (np.asarray(filled)[:, place].astype(float) - mean) / unit, std[:, place] / unit
+    forest = (by_forest(train, truth, names) - mean) / unit
+    for k, name in enumerate(names):
+        ours, peer = (observed_r2_score(truth[:, k], array[:, k]) for array in (guess, forest))
+        print(f"{name:16} {hidden[:, k].sum():4d} hidden: R2 {ours:.3f}, forest on descriptors {peer:.3f}")
+    cover = interval_coverage(truth, guess, std, levels=[0.9])[0]
+    curve = confidence_curve(truth, guess, std, n_points=10)
+    print(f"90 % intervals hold {cover:.0%}; error of the surest tenth {curve[2][0]:.2f}, of all {curve[2][-1]:.2f}")
+    draw(table, names, truth, guess, std, curve, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Laws that the user gives of a table: further descriptors, and what columns are but for a remainder."""
+
+import numpy as np
+
+from skmerge._columns import column_number
+from skmerge._validation import naming
+
+
+def called(name, law, X):
+    """law(X), checked: one number or NaN per row."""
+    try:
+        value = law(X.copy())
+    except Exception as error:
+        raise ValueError(
+            f"{name} raised {error!r}; it is called with the table as an array of shape {X.shape}, columns by number, "
+            "NaN where missing."
+        ) from error
+    with naming(name):
+        value = np.asarray(value, dtype=float)
+    if value.shape != (len(X),) or np.isinf(value).any():
+        raise ValueError(
+            f"{name} returned shape {value.shape} for X of shape {X.shape}; give one number or NaN per row, none "
+            "infinite."
+        )
+    return value
+
+
+def derived_columns(derived, X):
+    """Values (n, n_derived) of the derived columns."""
+    columns = [called(f"derived[{name!r}]", law, X) for name, law in (derived or {}).items()]
+    return np.column_stack(columns) if columns else np.empty((len(X), 0))
+
+
+def relations_of(estimator, relations):
+    """``{column number: function}``."""
+    for feature, law in (relations or {}).items():
+        if not callable(law):
+            raise ValueError(f"relations[{feature!r}]={law!r} is not possible: give a function of the table.")
+    return {column_number(estimator, feature, "relations"): law for feature, law in (relations or {}).items()}
+
+
+def related(laws, X):
+    """What the relations say of their columns, (n, d): 0 for columns without one, NaN where they do not know."""
+    values = np.zeros(X.shape)
+    for j, law in laws.items():
+        without = X.copy()
+        without[:, j] = np.nan  # never from itself
+        values[:, j] = called(f"relations[{j}]", law, without)
+    return values

@@ -1,0 +1,72 @@
+"""Scores that skip the unmeasured, the confidence curve and the coverage of intervals."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+from sklearn.model_selection import GridSearchCV
+
+from skmerge import MergedNetRegressor, metrics
+
+RNG = np.random.default_rng(0)
+TRUTH, GUESS = RNG.normal(size=(2, 60, 3))
+GAPPY = np.where(RNG.random(TRUTH.shape) < 0.4, np.nan, TRUTH)
+WEIGHT = RNG.uniform(size=60)
+PAIRS = [
+    (metrics.observed_r2_score, r2_score),
+    (metrics.observed_rmse, root_mean_squared_error),
+    (metrics.observed_mae, mean_absolute_error),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_scores_are_those_of_the_measured(ours, theirs, weight):
+    each = []
+    for k in range(3):
+        seen = ~np.isnan(GAPPY[:, k])
+        each.append(theirs(GAPPY[seen, k], GUESS[seen, k], sample_weight=None if weight is None else weight[seen]))
+    np.testing.assert_allclose(ours(GAPPY, GUESS, sample_weight=weight, average=None), each)
+    assert ours(GAPPY, GUESS, sample_weight=weight) == pytest.approx(np.mean(each))
+    seen = ~np.isnan(GAPPY)
+    wide = None if weight is None else np.broadcast_to(weight[:, None], seen.shape)[seen]
+    pooled = theirs(GAPPY[seen], GUESS[seen], sample_weight=wide)
+    assert ours(GAPPY, GUESS, sample_weight=weight, average="pooled") == pytest.approx(pooled)
+
+
+def test_too_few_measured():
+    with pytest.raises(ValueError, match="two measured rows"):
+        metrics.observed_r2_score([1.0, np.nan], [1.0, 2.0])
+    with pytest.raises(ValueError, match="one measured row"):
+        metrics.observed_rmse([np.nan, np.nan], [1.0, 2.0])
+    with pytest.raises(ValueError, match="0 measured entries"):
+        metrics.interval_coverage([np.nan], [1.0], [1.0])
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        metrics.interval_coverage([1.0], [1.0], [1.0], levels=[2.0])
+
+
+def test_coverage_of_normal_errors_is_the_level():
+    std = RNG.uniform(0.1, 3, 20_000)
+    truth = std * RNG.normal(size=20_000)
+    levels = (0.5, 0.68, 0.9, 0.95)
+    np.testing.assert_allclose(metrics.interval_coverage(truth, 0 * truth, std, levels=levels), levels, atol=0.012)
+
+
+def test_the_confidence_curve_rises_where_std_tells_the_error():
+    std = RNG.uniform(0.1, 3, 5000)
+    truth = RNG.normal(size=5000)
+    share, r2, rmse = metrics.confidence_curve(truth, truth + std * RNG.normal(size=5000), std, n_points=10)
+    assert (np.diff(rmse) > 0).all() and (np.diff(r2) < 0).all()
+    np.testing.assert_allclose(share, np.arange(1, 11) / 10)
+
+
+@pytest.mark.parametrize("scorer", [metrics.observed_r2_scorer, metrics.observed_rmse_scorer,
+                                    metrics.observed_mae_scorer])  # fmt: skip
+def test_scorers_in_a_grid_search(scorer):
+    X = RNG.uniform(1, 2, (40, 2))
+    y = X[:, 0] * X[:, 1]
+    y[::4] = np.nan
+    search = GridSearchCV(MergedNetRegressor(1, random_state=0), {"blend": [0.0, 1.0]}, scoring=scorer, cv=3)
+    assert search.fit(X, y).best_params_ == {"blend": 0.0}
+    whole = LinearRegression().fit(X, X[:, 0])
+    assert scorer(whole, X, X[:, 0]) == pytest.approx(1.0 if scorer is metrics.observed_r2_scorer else 0.0)
