@@ -8,6 +8,7 @@ from skmerge._columns import Columns
 from skmerge._joint import Joint, fit_joint, patterns
 
 WIDEST = 400  # columns of one covariance; a step takes their cube for every pattern of missing cells
+FARTHEST = 1e4  # spreads; entries farther out leave no digits of their column's covariance with the others
 INPUTS = 100  # features of a regressor; beyond, a missing one is its mean: the step above is taken in every fit
 AXES = 10**6  # numbers of the axes of a block of rows
 ROWS = 20_000  # that tell how a regressor's features hang together
@@ -19,6 +20,7 @@ def fit_fill(z, error=None, damping=1.0, max_iter=100, tol=1e-2):
     if not 0 < z.shape[1] <= WIDEST:
         return None
     nothing, rows = np.zeros((len(z), 0)), np.arange(len(z))
+    z = np.clip(z, -FARTHEST, FARTHEST)
     # The prior is weak: columns that add to 100 determine each other.
     (joint,) = fit_joint(z, nothing, rows, 1.0, error, damping, max_iter, tol, limit=len(z))
     return asdict(joint)
