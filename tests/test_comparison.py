@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from skmerge import MergedNetRegressor, _comparison
+from skmerge import MergedNetRegressor, _comparison, _selection, _training
 from skmerge._objective import Objective, Scaling
 
 
@@ -106,3 +106,11 @@ def test_a_prior_exponent_is_kept_in_noise():
     X, y = rng.uniform(1, 2, (30, 2)), rng.normal(3, 1, 30)
     model = MergedNetRegressor(exponents={0: -2.0}, random_state=0).fit(X, y)
     assert "x0^-2" in str(model.formula())
+
+
+def test_of_more_rows_than_are_searched_a_noisy_law_is_told(monkeypatch):
+    monkeypatch.setattr(_training, "BIG", 300)
+    monkeypatch.setattr(_selection, "SEARCH_ROWS", 200)
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 4, (600, 3))
+    assert str(formula_of(X, X[:, 0] * X[:, 1] + rng.normal(size=600))).endswith("x0 x1")
