@@ -267,6 +267,15 @@ def test_start_without_tilt():
     assert np.isfinite(upside).all() and abs(np.diff(upside[..., 2] - upside[..., 4], axis=1)).max() < 0.02
 
 
+def test_an_increment_of_rounding_errors_is_a_small_one():
+    strain = np.array([0, 0.3, 0.1 + 0.2, 0.31, 0.31 - 1e-15, 0.32])
+    state = simulate(random_angles(2), strain)
+    assert np.isfinite(state).all()
+    assert_allclose(state[:, 1, :2], state[:, 2, :2], rtol=1e-9)
+    assert_allclose(state[:, -1], simulate(random_angles(2), strain[[0, 1, 3, 5]])[:, -1], rtol=1e-4)
+    assert_allclose(simulate([[0.0, 0.0, 0.0]], [0, 1e-300])[0, 1, 0], 66834e-300, rtol=1e-3)
+
+
 # --- what goes wrong
 
 

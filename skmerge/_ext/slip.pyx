@@ -541,6 +541,7 @@ def integrate(const double[:, ::1] schmid, const double[:, ::1] spin, const doub
                     length = strain[path, t] - strain[path, t - 1]
                     sign = 1.0 if length > 0.0 else -1.0
                     length, done, taken = fabs(length), 0.0, 0
+                    next_h = fmax(next_h, 1e-8)  # an increment of rounding errors does not shorten the next
                     while done < length:
                         if cancelled[0]:
                             break
@@ -552,7 +553,7 @@ def integrate(const double[:, ::1] schmid, const double[:, ::1] spin, const doub
                         taken += 1
                         # Steps of equal length to the end, that none is left over.
                         h = (length - done) / ceil((length - done) / next_h)
-                        if taken > max_substeps or not h > 1e-14:
+                        if taken > max_substeps or not h > fmin(1e-14, 1e-6 * length):
                             failing = 1
                             failed[r] = strain[path, t - 1] + sign * done
                             break
