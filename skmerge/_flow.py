@@ -155,7 +155,8 @@ def flowing(steps, sign, modulus):
     if len(rows) < 50:
         raise ValueError(
             f"only {len(rows)} steps of {'rising' if sign > 0 else 'falling'} strain are plastic; at least 50 are "
-            "needed. Give longer or more trajectories."
+            "needed. Give longer or more trajectories that begin without load (the elastic slope is taken there), "
+            "their records in the order of the path."
         )
     return thinned(steps, rows)
 

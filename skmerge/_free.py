@@ -154,6 +154,7 @@ def propagate(model, state0, strain, out, flags, tell):
     stress, root, angles = state0[:, 0].copy(), np.sqrt(state0[:, 1]), state0[:, 2:].copy()
     quaternion = quaternion_of(angles)
     out[0] = state0
+    flags |= (OUTSIDE * overloaded(model, stress, quaternion, root)).astype(np.uint8)
     for t in range(1, strain.shape[1]):
         h = np.broadcast_to(strain[:, t] - strain[:, t - 1], n)
         pieces = np.clip(np.ceil(np.abs(h) / model.longest_step_ - 1e-6), 1, 10_000) * np.sign(h)
@@ -180,4 +181,10 @@ def propagate(model, state0, strain, out, flags, tell):
 
 def inside(model, X):
     root = np.sqrt(X[:, 1])
-    return (root >= model.grid_[0]) & (root <= model.grid_[1])
+    within = (root >= model.grid_[0]) & (root <= model.grid_[1])
+    return within & ~overloaded(model, X[:, 0], quaternion_of(X[:, 2:5]), root)
+
+
+def overloaded(model, stress, quaternion, root):
+    """Where a start bears more stress than a crystal does, as the compiled step has it."""
+    return np.abs(stress) > 1.5 * rates(model, quaternion, root, True)[:, 0]

@@ -7,7 +7,8 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import check_random_state
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
 
 from skmerge import _flow, _free, _learning, _plain
@@ -41,8 +42,8 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
     estimator : regressor or None, default=None
         What learns. With orientation it learns S, K and W of flowing steps and is condensed into a table of splines.
         None is a `GradientForestRegressor`, which also takes the slopes along the trajectories; the splines then follow
-        the steps themselves and, where none comes, the forest. Of a given regressor of several outputs they follow the
-        predictions.
+        the steps themselves and, where none comes, the forest. Of a given regressor they follow the predictions; one
+        of a single output is fitted to each.
     orientation : {None, "bunge"}, default=None
         "bunge": a state is stress in MPa, density in 1/m^2 and phi1, Phi, phi2 in rad, crystal to sample.
     axis : {"x", "y", "z"}, array-like of shape (3,) or None, default="z"
@@ -69,7 +70,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         splines between the trajectories.
     table_ : ndarray of shape (n_parts, n_axis, n_axis, n_density, 6)
         Coefficients of cubic B-splines of S, K, W and E, for each direction of straining that was trained; 32 x 32 x 6
-        of them, 40 x 40 x 16 with ``memory_``.
+        of them, 48 x 48 x 40 with ``memory_``.
     reached_ : uint8 ndarray of shape (n_parts, n_axis - 3, n_axis - 3, n_density - 3)
         Cells of the table that training came to.
     grid_ : ndarray of shape (6,)
@@ -278,7 +279,13 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
             )
         if "sample_weight" in more and not has_fit_parameter(estimator, "sample_weight"):
             raise TypeError(f"sample_weight: {type(estimator).__name__} takes none; leave it out or give another.")
-        return estimator.fit(X, y, **more)
+        try:
+            return estimator.fit(X, y, **more)
+        except ValueError:
+            # Tags do not tell: those of MLPRegressor and GridSearchCV deny several outputs, which they may well take.
+            if y.ndim == 1 or get_tags(estimator).target_tags.multi_output:
+                raise
+            return MultiOutputRegressor(estimator).fit(X, y, **more)
 
     @property
     def _default(self):

@@ -18,9 +18,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reference_plasticity import step as slow_step
 from scipy.spatial.transform import Rotation
 from sklearn import config_context
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import BayesianRidge, Lasso, LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skmerge
 from skmerge import PlasticityPropagator, crystal
@@ -279,6 +281,31 @@ def test_any_estimator(old, new):
     model = fitted(old, estimator=KNeighborsRegressor(5, weights="distance"))
     out = quietly(model, new[:, 0], STRAIN)
     assert np.median(np.abs(out[-1, :, 0] / new[:, -1, 0] - 1)) < 0.1
+
+
+def test_an_estimator_of_one_output_is_fitted_to_each(old, new):
+    alone = fitted(old, estimator=make_pipeline(StandardScaler(), BayesianRidge()))
+    assert len(alone.estimator_.estimators_) == 5
+    assert np.isfinite(quietly(alone, new[:, 0], STRAIN)).all()
+    plain = PlasticityPropagator(BayesianRidge()).fit_trajectories(STRAIN, old)
+    assert plain.predict(old[:, 0]).shape == (len(old), 5)
+    several = GridSearchCV(Ridge(), {"alpha": [1.0]}, cv=2)  # which its tags deny
+    X = np.random.default_rng(0).normal(size=(30, 5))
+    assert PlasticityPropagator(several).fit(X, X).estimator_.best_estimator_.coef_.shape == (5, 5)
+    with pytest.raises(ValueError, match="alpha"):
+        PlasticityPropagator(Lasso(alpha="none")).fit(X, X)
+
+
+@pytest.mark.parametrize("axis", ["z", None])
+def test_a_start_under_more_stress_than_it_bears_is_flagged(model, old, axis):
+    if axis is None:
+        model = fitted(old, estimator=KNeighborsRegressor(5), axis=None)
+    start = old[:2, -1].copy()
+    start[1, 0] = 5000.0
+    for strain in ([0.0, 1e-3], [0.0, -1e-3]):
+        quietly(model, start, strain)
+        assert list(model.flags_ & 1) == [0, 1]
+    assert list(model.applicability(start)) == [0, 1]
 
 
 def test_a_table_and_groups_are_the_same(old, model, tmp_path):
