@@ -18,9 +18,20 @@ def numbers(name, value, **options):
         return check_array(value, dtype=float, ensure_2d=False, allow_nd=True, input_name=name, **options)
 
 
+def complete(name, value):
+    """Numbers; where one is missing the message says which."""
+    try:
+        return numbers(name, value)
+    except ValueError as error:
+        bad = np.argwhere(~np.isfinite(numbers(name, value, ensure_all_finite=False)))
+        if not len(bad):
+            raise
+        raise ValueError(f"{error} The first is {name}[{', '.join(map(str, bad[0]))}].") from None
+
+
 def check_records(strain, state, groups, oriented):
     """Strain (n,), state (n, m) and group (n,), ascending, of records below each other."""
-    strain, state = numbers("strain", strain), numbers("state", state)
+    strain, state = complete("strain", strain), complete("state", state)
     if groups is None:
         if state.ndim != 3 or strain.shape not in (state.shape[1:2], state.shape[:2]):
             raise ValueError(
@@ -28,7 +39,8 @@ def check_records(strain, state, groups, oriented):
                 f"(n_trajectories, n_steps), or give groups; got {state.shape} and {strain.shape}."
             )
         n, n_steps = state.shape[:2]
-        group, strain = np.repeat(np.arange(n), n_steps), np.broadcast_to(strain, (n, n_steps)).ravel()
+        groups = np.repeat(np.arange(n), n_steps)
+        group, strain = groups, np.broadcast_to(strain, (n, n_steps)).ravel()
         state = state.reshape(n * n_steps, -1)
     else:
         with naming("groups"):
@@ -41,12 +53,15 @@ def check_records(strain, state, groups, oriented):
         group = np.r_[0, np.cumsum(groups[1:] != groups[:-1])]
         if group[-1] + 1 != len(np.unique(groups)):
             raise ValueError("groups: the records of a trajectory must stand together; sort them by trajectory.")
-    if np.bincount(group).min() < 2:
-        raise ValueError("state has a trajectory of one record, which says nothing of rates; leave it out.")
+    counts = np.bincount(group)
+    if counts.min() < 2:
+        alone = groups[group == counts.argmin()][0]
+        raise ValueError(f"trajectory {alone} has one record, which says nothing of rates; leave it out.")
     repeated = np.flatnonzero((group[1:] == group[:-1]) & (strain[1:] == strain[:-1]))
     if len(repeated):
         raise ValueError(
-            f"strain repeats {strain[repeated[0]]:g} from one record to the next of a trajectory; leave one out."
+            f"strain repeats {strain[repeated[0]]:g} from one record to the next of trajectory {groups[repeated[0]]}; "
+            "leave one out."
         )
     if oriented:
         check_states(state, "state")
@@ -120,6 +135,9 @@ def read_table(table, columns):
         )
     with naming("table"):
         values = np.column_stack([np.asarray(table[name], dtype=float) for name in columns[1:]])
+    unnamed = np.flatnonzero(table[columns[0]].isna()) if hasattr(table[columns[0]], "isna") else []
+    if len(unnamed):
+        raise ValueError(f"table: {len(unnamed)} rows name no {columns[0]}, the first is row {unnamed[0]}; name it.")
     labels = np.unique(np.asarray(table[columns[0]]), return_inverse=True)[1]
     order = np.argsort(labels, kind="stable")
     return values[order, 0], values[order, 1:], labels[order]

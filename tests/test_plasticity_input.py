@@ -57,9 +57,9 @@ def changed(old, index, value):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda e, s: (np.r_[e[:9], e[8], e[10:]], s), "strain repeats 0.0008 from one record to the next"),
+        (lambda e, s: (np.r_[e[:9], e[8], e[10:]], s), "strain repeats 0.0008 from one record to the next of tr"),
         (lambda e, s: (e[:1], s[:, :1]), "one record, which says nothing of rates"),
-        (lambda e, s: (e, changed(s, (3, 7, 0), np.nan)), "state: Input state contains NaN"),
+        (lambda e, s: (e, changed(s, (3, 7, 0), np.nan)), r"state: Input state contains NaN.*is state\[3, 7, 0\]"),
         (lambda e, s: (e, changed(s, (3, 7, 2), np.inf)), "state: Input state contains infinity"),
         (lambda e, s: (changed(e, 3, np.nan), s), "strain: Input strain contains NaN"),
         (lambda e, s: (e[None, :4], s), "state must have shape"),
@@ -84,7 +84,7 @@ def test_groups(old, model):
     paths = np.tile(STRAIN, (n, 1))
     assert_array_equal(propagator().fit_trajectories(paths, old).table_, model.table_)
     one = np.append(groups, "crystal 99")
-    with pytest.raises(ValueError, match="one record"):
+    with pytest.raises(ValueError, match="trajectory crystal 99 has one record"):
         propagator().fit_trajectories(np.r_[strain, 0], np.r_[state, state[:1]], groups=one)
     with pytest.raises(ValueError, match="must stand together"):
         propagator().fit_trajectories(strain, state, groups=np.roll(groups, -1))
@@ -198,6 +198,8 @@ def test_tables(old, model, tmp_path, monkeypatch):
         propagator().fit_table([1, 2])
     with pytest.raises(FileNotFoundError):
         propagator().fit_table(tmp_path / "none.csv")
+    with pytest.raises(ValueError, match="2 rows name no trajectory, the first is row 7"):
+        propagator().fit_table(table.assign(trajectory=table["trajectory"].where(~table.index.isin([7, 40]))))
     with pytest.raises(ValueError, match="could not convert"):
         propagator().fit_table(table.astype({"rho": object}).replace({"rho": {table["rho"][0]: "many"}}))
 
