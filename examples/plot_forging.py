@@ -74,7 +74,7 @@ def forging(out, n_train, n_grains):
     left.plot(strain, stress[0], color=BLACK, lw=3.5, alpha=0.35, label="simulation")
     left.plot(strain, stress[1], "--", color=BLUE, lw=1.6, label="propagator")
     left.axhline(0, color=GREY, lw=0.6)
-    left.set(xlabel="strain", ylabel="mean stress, MPa")
+    left.set(xlabel="strain", ylabel="mean stress, MPa", xticks=np.arange(-0.4, 0.05, 0.1))
     left.set_title(f"{n_grains} grains, {len(TURNS) - 2} reversals", fontsize=11)
     left.legend(frameon=False, fontsize=9.5)
     left.spines[["top", "right"]].set_visible(False)
