@@ -1,5 +1,7 @@
 """Scores that skip unmeasured targets (NaN)."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.stats import norm
 from sklearn.metrics import make_scorer, r2_score
@@ -94,8 +96,9 @@ def confidence_curve(y_true, y_pred, std, *, n_points=20):
     (array([0.5, 1. ]), array([0., 1.]))
     """
     y, p, s = _measured(y_true, y_pred, std)
-    if n_points < 1 or len(y) < 2:
-        raise ValueError(f"found {len(y)} measured entries and n_points={n_points}; at least 2 and 1 are needed.")
+    if not isinstance(n_points, Integral) or n_points < 1 or len(y) < 2:
+        raise ValueError(f"found {len(y)} measured entries and n_points={n_points!r}; at least 2 and an integer of "
+                         "at least 1 are needed.")  # fmt: skip
     share = np.arange(1, n_points + 1) / n_points
     order = np.argsort(s, kind="stable")
     r2, rmse = np.empty(n_points), np.empty(n_points)
@@ -128,28 +131,48 @@ def interval_coverage(y_true, y_pred, std, *, levels=(0.5, 0.68, 0.9, 0.95)):
 
 
 def _measured(*arrays):
-    """The arrays, flat, where the first one is not NaN."""
+    """y_true, y_pred and std, flat, where the first one is not NaN."""
     arrays = [np.asarray(array, dtype=float) for array in arrays]
     if len({array.shape for array in arrays}) > 1:
         raise ValueError(f"y_true, y_pred and std must be of one shape, got {[array.shape for array in arrays]}.")
     seen = ~np.isnan(arrays[0])
-    return [array[seen] for array in arrays]
+    arrays = [array[seen] for array in arrays]
+    for name, array in zip(("y_true", "y_pred", "std"), arrays, strict=True):
+        _check_finite(name, array)
+    if (arrays[2] < 0).any():
+        raise ValueError(f"std is {arrays[2].min():g} for a measured entry; standard deviations are not negative.")
+    return arrays
+
+
+def _check_finite(name, array):
+    if not np.isfinite(array).all():
+        bad = array[~np.isfinite(array)][0]
+        raise ValueError(f"{name} is {bad} for a measured entry; only NaN in y_true marks entries to skip.")
 
 
 def _averaged(y_true, y_pred, sample_weight, average, fewest, score):
     y_true, y_pred = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
     if y_true.shape != y_pred.shape:
         raise ValueError(f"y_true has shape {y_true.shape} and y_pred {y_pred.shape}; they must be equal.")
+    if not y_true.size:
+        raise ValueError("y_true is empty; a score needs measured rows.")
     if average not in ("columns", "pooled", None):
         raise ValueError(f'average={average!r} is not possible: give "columns", "pooled" or None.')
+    y_true, y_pred = np.atleast_1d(y_true), np.atleast_1d(y_pred)
     y_true, y_pred = y_true.reshape(len(y_true), -1), y_pred.reshape(len(y_pred), -1)
+    for name, array in (("y_true", y_true), ("y_pred", y_pred)):
+        _check_finite(name, array[~np.isnan(y_true)])
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    if weight is not None and not (weight.shape == y_true.shape[:1] and np.isfinite(weight).all() and min(weight) >= 0):
+        raise ValueError(f"sample_weight must be {len(y_true)} finite numbers, one for each row, none negative.")
     if average == "pooled":
         weight = None if weight is None else np.repeat(weight, y_true.shape[1])
         y_true, y_pred = y_true.reshape(-1, 1), y_pred.reshape(-1, 1)
     scores = np.full(y_true.shape[1], np.nan)
     for k, (truth, prediction) in enumerate(zip(y_true.T, y_pred.T, strict=True)):
         seen = ~np.isnan(truth)
+        if weight is not None:  # a weight of 0 is an absent row
+            seen &= weight > 0
         if np.count_nonzero(seen) >= fewest:
             own = None if weight is None else weight[seen]
             scores[k] = score(truth[seen], prediction[seen], sample_weight=own)

@@ -70,3 +70,37 @@ def test_scorers_in_a_grid_search(scorer):
     assert search.fit(X, y).best_params_ == {"blend": 0.0}
     whole = LinearRegression().fit(X, X[:, 0])
     assert scorer(whole, X, X[:, 0]) == pytest.approx(1.0 if scorer is metrics.observed_r2_scorer else 0.0)
+
+
+@pytest.mark.parametrize("score", [ours for ours, _ in PAIRS])
+def test_scores_say_what_is_wrong(score):
+    truth, nan = [1.0, 2.0, 4.0], float("nan")
+    for guess, options, words in (
+        ([1.0, nan, 2.0], {}, "y_pred is nan"),
+        ([1.0, np.inf, 2.0], {}, "y_pred is inf"),
+        (truth, {"sample_weight": [1.0, 2.0]}, "sample_weight must be 3 finite"),
+        (truth, {"sample_weight": [1.0, 2.0, -1.0]}, "none negative"),
+        (truth, {"sample_weight": [0.0, 0.0, 0.0]}, "y_true has no output"),
+        (truth, {"sample_weight": [0.0, 0.0, 0.0], "average": "pooled"}, "y_true has no output"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            score(truth, guess, **options)
+    with pytest.raises(ValueError, match="y_true is inf"):
+        score([1.0, np.inf, 2.0], truth)
+    with pytest.raises(ValueError, match="empty"):
+        score([], [])
+    assert score([1.0, nan, 3.0, 4.0], [1.0, nan, 3.5, 4.5]) == score([1.0, 3.0, 4.0], [1.0, 3.5, 4.5])
+
+
+@pytest.mark.parametrize("measure", [metrics.confidence_curve, metrics.interval_coverage])
+def test_standard_deviations_are_numbers_and_not_negative(measure):
+    truth = [1.0, 2.0, 4.0]
+    for guess, std, words in (
+        (truth, [1.0, np.nan, 1.0], "std is nan"),
+        (truth, [1.0, -2.0, 1.0], "std is -2"),
+        ([1.0, np.nan, 2.0], truth, "y_pred is nan"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            measure(truth, guess, std)
+    with pytest.raises(ValueError, match="integer of"):
+        metrics.confidence_curve(truth, truth, truth, n_points=2.5)
