@@ -49,7 +49,7 @@ def draw(listed, score, wrong, out):
     place = np.arange(1, len(order) + 1)
     rank.loglog(place, score[order], ".", color=GREY, ms=4, label="entry")
     rank.loglog(place[wrong[order]], score[order][wrong[order]], "o", color=VERMILLION, ms=6, label="spoiled")
-    rank.set(xlabel="place in the list", ylabel="distance, in standard deviations")
+    rank.set(xlabel="place in the list", ylabel="score")
     rank.set_title("entries by how little they fit", fontsize=11)
     rank.legend(frameon=False)
     at = np.arange(len(listed))[::-1]
@@ -64,9 +64,11 @@ def draw(listed, score, wrong, out):
             values.plot(found[rows], at[rows], "o", color=colour, label="spoiled" if spoiled else "entry")
     labels = [f"row {entry.row}, {entry.column}" + (f": {kind}" if kind else "") for entry, kind in listed]
     values.set_yticks(at, labels, fontsize=8)
-    values.set(xlabel="value / expected value", xscale="symlog")
+    values.set(xlabel="value / size of the expected value", xscale="symlog")
     values.set_title("the head of the list", fontsize=11)
-    values.legend(frameon=False, fontsize=8.5, loc="lower right")
+    figure.legend(
+        *values.get_legend_handles_labels(), frameon=False, fontsize=8.5, loc="outside lower right", ncols=3
+    )
     for axes in (rank, values):
         axes.spines[["top", "right"]].set_visible(False)
     save(figure, out, "database_errors.png")
