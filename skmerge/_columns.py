@@ -170,6 +170,15 @@ class Columns:
             middle, step = np.exp(middle), np.exp(middle) * np.sinh(step)
         return np.clip(middle + told, self.low[j], self.high[j]), step
 
+    def error_units(self, error, X, width):
+        """Errors of measurements (n, d) in the units of the standardised columns, (n, width)."""
+        out = np.zeros((len(X), width))
+        for k, j in enumerate(self.owner):
+            if self.levels[j] is None:
+                size = np.abs(X[:, j]) if self.log[j] else 1.0
+                out[:, k] = np.nan_to_num(error[:, j] / size / self.unit[j])
+        return out
+
 
 def _without_far(z):
     """Each column within REACH robust standard deviations of its median: a decimal slip must not set its unit."""
@@ -239,6 +248,14 @@ def check_error(error, X):
     if not np.isfinite(error).all() or (error < 0).any():
         raise ValueError("error must be finite and not negative; NaN where unknown.")
     return np.broadcast_to(error, X.shape)
+
+
+def check_groups(groups, n):
+    """Numbers from 0 of the groups of n rows."""
+    groups = np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
+    if len(groups) != n:
+        raise ValueError(f"groups must have one entry per row of X, {n}; got {len(groups)}.")
+    return groups
 
 
 def check_number(name, value, kind, low, high=np.inf):

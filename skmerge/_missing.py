@@ -45,6 +45,33 @@ def fill(fitted, z):
     return z
 
 
+def unsure(fitted, z, predict):
+    """What missing cells add to the variance of ``predict(filled rows, their numbers)``, (n, m), as Inputs.variance."""
+    rows = np.flatnonzero(np.isnan(z).any(axis=1))
+    if not len(rows):
+        return 0.0
+    total, S = None, fitted["covariance"]
+    size = max(1, AXES // len(S) ** 2)
+    for part in np.split(rows, np.arange(size, len(rows), size)):
+        filled = fill(fitted, np.clip(z[part], -FARTHEST, FARTHEST))
+        start = predict(filled, part)
+        total = np.zeros((len(z), start.shape[1])) if total is None else total
+        axes = np.zeros((len(part), len(S), len(S)))
+        for seen, some in patterns(z[part]):
+            hidden = np.setdiff1d(np.arange(len(S)), seen)
+            left = S[np.ix_(hidden, hidden)]
+            if len(seen):
+                left = left - S[np.ix_(hidden, seen)] @ np.linalg.solve(S[np.ix_(seen, seen)], S[np.ix_(seen, hidden)])
+            value, vector = np.linalg.eigh(left)
+            axes[np.ix_(some, np.arange(len(hidden)), hidden)] = (vector * np.sqrt(np.maximum(value, 0.0))).T
+        for step in axes.transpose(1, 0, 2):
+            moves = np.flatnonzero(step.any(axis=1))
+            for sign in (1.0, -1.0) if len(moves) else ():
+                moved = predict(filled[moves] + sign * step[moves], part[moves])
+                total[part[moves]] += (moved - start[moves]) ** 2 / 2
+    return total
+
+
 class Inputs:
     """What fills the missing inputs of a regressor, and how unsure that leaves them.
 

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skmerge import _laws, _missing, _sources, _stack
+from skmerge import _columns, _laws, _missing, _sources, _stack
 from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number, misfit, rarity
 from skmerge._joint import Joint, cross_fitted, fit_joint
 from skmerge._validation import naming
@@ -198,7 +198,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         # Rows in an order of their own: the order given does not matter, and copies are one group.
         row = np.unique(np.where(np.isnan(X), np.inf, X), axis=0, return_inverse=True)[1].ravel()
         order = np.argsort(row, kind="stable")
-        groups = row if groups is None else self._check_groups(groups, n)
+        groups = row if groups is None else _columns.check_groups(groups, n)
         X_given, X, groups = X, X[order], np.unique(groups[order], return_inverse=True)[1]
         error = None if error is None else check_error(error, X_given)[order]
         source = () if self.source is None else (column_number(self, self.source, "source"),)
@@ -216,7 +216,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.properties_ = self._properties(X, columns)
         z = self._standardise(X)
         if error is not None:
-            error = self._error_units(error, X, z.shape[1])
+            error = columns.error_units(error, X, z.shape[1])
         self._tell(f"{n} rows, {len(self.properties_)} properties, {d - len(self.properties_)} descriptors")
         options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol}
         held = np.clip(z, -FAR, FAR)
@@ -372,6 +372,8 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_number("n_max", n_max, Integral, 1)
         score = np.nan_to_num(self.outlier_scores_, nan=-1.0)
         if columns is not None:
+            if isinstance(columns, str) or not np.iterable(columns):
+                raise ValueError(f"columns={columns!r} is not possible: give a list of columns.")
             shown = [column_number(self, column, "columns") for column in columns]
             score[:, np.setdiff1d(np.arange(score.shape[1]), shown)] = -1.0
         names = self.get_feature_names_out()
@@ -481,6 +483,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 unseen = _stack.predict(self.forests_, self.weight_, self.variance_, z, at,
                                         self._inputs_of(at, z.shape[1]), base)  # fmt: skip
             expected[:, at], variance[:, at] = unseen
+            variance[:, at] += self._unsure(z)
         told = self._told_by_relations(X, columns, expected)
         values, std = np.empty(X.shape), np.empty(X.shape)
         for j in range(X.shape[1]):
@@ -489,6 +492,21 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if self.source is not None and len(at):
             std[:, self.properties_] *= np.append(self.source_scale_, 1.0)[self._source_code(z)][:, None]
         return values, np.maximum(std, 1e-12 * np.maximum(1.0, np.abs(columns.center)))
+
+    def _unsure(self, z):
+        """What missing descriptors add to the variance of the properties, (n, n_properties); not to that of bits."""
+        joint, near = Joint(**self.joints_[-1]), np.clip(z[:, self._at], -FARTHEST, FARTHEST)
+        if not len(joint.weight) or not joint.length or self.feature_linear_ is None:
+            return 0.0
+
+        def predict(descriptors, rows):
+            whole = z[rows]
+            whole[:, self.descriptor_] = descriptors
+            return joint.left_out(near[rows], joint.smooth(self._features(whole)))[0]
+
+        # Forests are taken to follow descriptors as the kernel does; columns of own inputs have their own variance.
+        follows = np.where(np.isin(self._at, self._restricted), 0.0, 1.0 - self.weight_[:, 0])
+        return follows**2 * _missing.unsure(self.feature_linear_, z[:, self.descriptor_], predict)
 
     def _told_by_relations(self, X, columns, expected):
         """What the relations say, (n, d), with missing descriptors filled; their mean where they do not know."""
@@ -533,12 +551,6 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if not auto and (isinstance(value, str) or not np.iterable(value)):
                 raise ValueError(f"{name}={value!r} is not possible: give a list of columns.")
 
-    def _check_groups(self, groups, n):
-        groups = np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
-        if len(groups) != n:
-            raise ValueError(f"groups must have one entry per row of X, {n}; got {len(groups)}.")
-        return groups
-
     def _properties(self, X, columns):
         if isinstance(self.properties, str):
             if self.properties != "auto":
@@ -582,15 +594,6 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _inputs_of(self, at, width):
         """Standardised columns that the forest of each property may see."""
         return [np.flatnonzero(self.allowed_[k] & (np.arange(width) != k)) for k in at]
-
-    def _error_units(self, error, X, width):
-        """Errors in the units of the standardised columns."""
-        columns, out = Columns.restored(self.columns_), np.zeros((len(X), width))
-        for k, j in enumerate(columns.owner):
-            if columns.levels[j] is None:
-                size = np.abs(X[:, j]) if columns.log[j] else 1.0
-                out[:, k] = np.nan_to_num(error[:, j] / size / columns.unit[j])
-        return out
 
     def _tell(self, text):
         if self.verbose:

@@ -299,6 +299,8 @@ def test_wrong_entries_head_the_list():
     assert {entry.column for entry in model.outliers(30, columns=["x1", 2])} == {"x1", "p"}
     with pytest.raises(ValueError, match="columns: no column 's'"):
         model.outliers(columns=["s"])
+    with pytest.raises(ValueError, match="columns='x1' is not possible"):
+        model.outliers(columns="x1")
 
 
 def test_far_entries_hardly_widen_intervals():
@@ -428,3 +430,21 @@ def test_a_column_that_was_never_missing(fitted):
     assert np.isfinite(model.transform(hidden)).all()
     filled, std = model.transform(np.full((1, 5), np.nan), return_std=True)
     assert np.isfinite(filled).all() and (std > 0).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_a_missing_descriptor_widens_the_interval(share):
+    rng = np.random.default_rng(2)
+    x = rng.uniform(300, 1300, 500)
+    p = np.sin(x / 300)
+    table = np.column_stack([x, p + 0.05 * rng.normal(size=500), 2 * p + 0.1 * rng.normal(size=500)])
+    truth, train, ask = table[200:, 1], table[:200].copy(), table[200:].copy()
+    train[::2, 1] = train[1::3, 2] = ask[:, 1:] = np.nan
+    train[rng.random(200) < share, 0] = np.nan
+    model = MergedNetImputer([1, 2], n_estimators=0, random_state=0).fit(train)
+    _, known = model.transform(ask, return_std=True)
+    ask[:, 0] = np.nan
+    filled, std = model.transform(ask, return_std=True)
+    assert std[:, 1].min() > 3 * known[:, 1].max()
+    held = np.mean(np.abs(filled[:, 1] - truth) < 1.645 * std[:, 1])
+    assert 0.7 < held < 0.98  # 0.1 to 0.2 with the fill taken for the truth
