@@ -1,6 +1,7 @@
 """Law or committee: trains every output of the net and keeps the better of the two."""
 
 import threading
+import warnings
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -20,6 +21,7 @@ SHORT = 10  # free parameters
 SHORTEST = 4
 FEW_ROWS = 20  # below, a committee has nothing to learn from
 FOLDS = 5
+GROSS = 0.5  # share of the squared error that one of FEW_ROWS or more rows never has of normal noise: of 20 it has 0.2
 BIG = 20_000  # rows above which a law is searched on SEARCH_ROWS of them and then fitted to all
 # A law with a pole at zero, in a feature of which new rows may come as near to it as they like, must be this many times
 # as good as one without that is no longer. Feynman II.11.28 in 200 rows: 7e-6 std(y), 0.012 without.
@@ -45,6 +47,7 @@ class Training:
     def __init__(self, net, sign, seed, fold_of, task):
         self.n_nodes, self.n_estimators = net.n_nodes, net.n_estimators
         self.penalty, self.simplify = net.penalty, net.simplify
+        self.target = "y" if net.offset is None else "y less its offset"
         self.sign, self.seed, self.fold_of, self.task = sign, seed, fold_of, task
         self.parallel = Parallel(n_jobs=effective_n_jobs(net.n_jobs), prefer="threads", return_as="generator")
 
@@ -115,7 +118,8 @@ class Training:
             constant = objective.constant()
             alone = objective.weight * _comparison.left_out(objective, constant)
             if _stands(objective, constant, alone, alone.sum(), squares):
-                law, stands = (constant, float(alone.sum()), alone, law[3]), True
+                law, stands, squares = (constant, float(alone.sum()), alone, law[3]), True, alone
+        _warn_of_gross_error(objective, squares, self.target)
         chosen = "law" if stands else f"committee of {len(committee[0])} nets"
         told = "" if committee is None else f"; committee's validation error {np.sqrt(committee[2]):.3g} std(y)"
         output.end(f"{chosen} kept{told}")
@@ -225,6 +229,21 @@ def mean_of(objective, squares):
     """Squared error in units of var(y) from its shares of rows, NaN where it is not known."""
     known = ~np.isnan(squares)
     return float(squares[known].sum() / objective.weight[known].sum()) if known.any() else np.inf
+
+
+def _warn_of_gross_error(objective, squares, target):
+    """Say so if one row makes up most of the error of what was chosen: the others then decide little."""
+    known = np.nan_to_num(squares, nan=0.0, posinf=0.0)
+    worst = int(np.argmax(known))
+    if objective.n >= FEW_ROWS and known[worst] > GROSS * known.sum() > 0:
+        value = objective.y[worst] * objective.y_scale
+        warnings.warn(
+            f"The row with {target}={value:.6g} makes up {known[worst] / known.sum():.0%} of the squared error, so that the "
+            "others decide little. If it is a gross error, correct it or leave it out; if errors grow with y, give "
+            "sample_weight=1 / y**2.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _stands(objective, net, squares, error, best):

@@ -1,5 +1,6 @@
 """How nets are compared on rows they have not seen."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -114,3 +115,17 @@ def test_of_more_rows_than_are_searched_a_noisy_law_is_told(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.uniform(1, 4, (600, 3))
     assert str(formula_of(X, X[:, 0] * X[:, 1] + rng.normal(size=600))).endswith("x0 x1")
+
+
+@pytest.mark.parametrize("offset", [None, 1])
+def test_a_gross_error_is_told(offset):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 5, (60, 2))
+    y = 3 * X[:, 0] + X[:, 1] + 0.1 * rng.normal(size=60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MergedNetRegressor(random_state=0, offset=offset).fit(X, y)
+    y[3] += 100.0
+    shown = y[3] if offset is None else y[3] - X[3, 1]
+    with pytest.warns(UserWarning, match=rf"=({shown:.6g}) makes up 9\d% of the squared error.*sample_weight"):
+        MergedNetRegressor(random_state=0, offset=offset).fit(X, y)
