@@ -236,10 +236,10 @@ def _warn_of_gross_error(objective, squares, target):
     known = np.nan_to_num(squares, nan=0.0, posinf=0.0)
     worst = int(np.argmax(known))
     if objective.n >= FEW_ROWS and known[worst] > GROSS * known.sum() > 0:
-        value = objective.y[worst] * objective.y_scale
+        value, share = objective.y[worst] * objective.y_scale, known[worst] / known.sum()
         warnings.warn(
-            f"The row with {target}={value:.6g} makes up {known[worst] / known.sum():.0%} of the squared error, so that the "
-            "others decide little. If it is a gross error, correct it or leave it out; if errors grow with y, give "
+            f"The row with {target}={value:.6g} makes up {share:.0%} of the squared error, so that the others decide "
+            "little. If it is a gross error, correct it or leave it out; if errors grow with y, give "
             "sample_weight=1 / y**2.",
             UserWarning,
             stacklevel=2,
