@@ -25,8 +25,8 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.preprocessing import StandardScaler
 
 from skmerge import GradientForestRegressor, MergedNetRegressor, PlasticityPropagator, crystal
-from skmerge._flow import steps_of
 from skmerge._orientation import reduced_axis, turn_pseudovector
+from skmerge._plasticity.flow import steps_of
 
 TARGETS = {  # of held-out crystals
     "final stress, relative rms": ("<=", 0.005),

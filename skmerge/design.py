@@ -7,9 +7,9 @@ import numpy as np
 from scipy.optimize import differential_evolution
 from sklearn.utils import check_random_state
 
-from skmerge._criterion import FINE, SPAN, WORSE, Criterion
-from skmerge._models import Models, Seen, knows_inputs
-from skmerge._requests import read_correlation, read_space, read_targets
+from skmerge._design.criterion import FINE, SPAN, WORSE, Criterion
+from skmerge._design.models import Models, Seen, knows_inputs
+from skmerge._design.requests import read_correlation, read_space, read_targets
 from skmerge._validation import naming
 
 POOL = 500  # feasible inputs looked at before each scouting search

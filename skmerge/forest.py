@@ -13,9 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from skmerge import _mixture
-from skmerge._grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
-from skmerge._tree import Trees
+from skmerge._forest import mixture
+from skmerge._forest.grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
+from skmerge._forest.tree import Trees
 from skmerge._validation import check_forest, check_rows, check_slope_data, naming
 from skmerge.metrics import observed_r2_score
 
@@ -177,7 +177,7 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         data = check_slope_data(self, X, y, dydx, direction, slope, sample_weight)
         self._n_outputs = data.n_outputs
         ground, units = self._ground(data)
-        pairs = _mixture.recipes(
+        pairs = mixture.recipes(
             self.order, self.criterion, ground.slopes.shape[2] > 0, self.n_estimators, self.bootstrap, self._given()
         )
         warm = self._warm(ground, units, pairs)
@@ -355,7 +355,7 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         (sums, squares), count = self._unseen[0].transpose(1, 0, 2, 3), self._unseen[1]
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = sums / count[:, :, None]
-        weight = _mixture.weights(mean, ground.y, ground.weight)
+        weight = mixture.weights(mean, ground.y, ground.weight)
         self.member_weight_ = [
             np.repeat(weight[None, g] / trees.n_members, trees.n_members, axis=0) for g, trees in enumerate(groups)
         ]

@@ -13,14 +13,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
-from skmerge import _missing, _uncertainty
+from skmerge import _missing
 from skmerge._ext import kernel
-from skmerge._formula import Formula
 from skmerge._missing import Inputs
-from skmerge._notation import names_of
-from skmerge._objective import MAX_EXPONENT, Objective, Scaling
+from skmerge._net import uncertainty
+from skmerge._net.formula import Formula
+from skmerge._net.notation import names_of
+from skmerge._net.objective import MAX_EXPONENT, Objective, Scaling
+from skmerge._net.training import Training
 from skmerge._progress import Task, Told
-from skmerge._training import Training
 from skmerge._validation import check_fitted, check_rows, check_training_data, naming
 from skmerge.metrics import observed_r2_score
 
@@ -377,7 +378,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
                 self.D_[e, k] = net.theta[-1] - self.blend_[e, k].mean() * self.y_mean_[k]
             JTJ = objectives[k].curvature(members[0]) if n_estimators == 1 else None
             if JTJ is not None:
-                found = _uncertainty.assess(objectives[k], members[0], JTJ, noise, n_nodes)
+                found = uncertainty.assess(objectives[k], members[0], JTJ, noise, n_nodes)
                 for kept, array in zip((self.covariance_, self._null, self._standing), found, strict=True):
                     kept.append(array)
         if len(self.covariance_) < m:

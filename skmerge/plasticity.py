@@ -11,10 +11,10 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
 
-from skmerge import _flow, _free, _learning, _plain
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
+from skmerge._plasticity import flow, free, learning, plain
+from skmerge._plasticity.records import check_path, check_records, check_states, check_strain_unit, numbers, read_table
 from skmerge._progress import Task, Told
-from skmerge._records import check_path, check_records, check_states, check_strain_unit, numbers, read_table
 from skmerge._validation import check_weight, naming
 from skmerge.forest import GradientForestRegressor
 
@@ -227,7 +227,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
                 f"shape {X.shape}, y {y.shape}."
             )
         check_states(X, "X")
-        return self._learn(_flow.states_with_rates(X, y, self._axis()), task, np.inf, weight)
+        return self._learn(flow.states_with_rates(X, y, self._axis()), task, np.inf, weight)
 
     def _fit_trajectories(self, strain, state, rates, groups, task):
         strain, state, group = check_records(strain, state, groups, self.orientation is not None)
@@ -250,7 +250,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
             self.longest_step_ = float(np.abs(h).max())
             return
         memory = self.axis is not None and self._judge(strain, state, group, task)
-        self._learn(_flow.steps_of(strain, state, group, self._axis(), memory), task, memory=memory)
+        self._learn(flow.steps_of(strain, state, group, self._axis(), memory), task, memory=memory)
 
     def _fit_plain(self, X, y, sign, task, weight=None):
         """Without orientation: rates by states and, where both were trained, by the direction of straining."""
@@ -294,23 +294,23 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
     def _judge(self, strain, state, group, task):
         """Whether memory helps, and how wrong steps are, by every fifth trajectory learned from the others."""
         memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
-        if group[-1] + 1 < _learning.FEW:
+        if group[-1] + 1 < learning.FEW:
             return memories[0]
-        held = _learning.held_out(state, group)
+        held = learning.held_out(state, group)
         rest = ~held[group]
         axis, best, chosen = self._axis(), None, memories[0]
         renumbered = np.unique(group[rest], return_inverse=True)[1]
         for memory in memories:
             stage = task.begin("held-out trajectories")
-            steps = _flow.steps_of(strain[rest], state[rest], renumbered, axis, memory)
-            fitted, _ = _learning.learn(steps, None if self._default else self._learner(), memory)
-            found = _learning.errors(fitted, strain, state, group, held, axis)
-            scores = _learning.scores(found, state)
+            steps = flow.steps_of(strain[rest], state[rest], renumbered, axis, memory)
+            fitted, _ = learning.learn(steps, None if self._default else self._learner(), memory)
+            found = learning.errors(fitted, strain, state, group, held, axis)
+            scores = learning.scores(found, state)
             words = "with" if memory else "without"
             stop = stage.end(f"{words} memory: error {scores.mean():.3g} of {held.sum()} held out")
-            if best is None or _learning.much_better(scores, best):
+            if best is None or learning.much_better(scores, best):
                 best, chosen = scores, memory
-                self.std_strain_, self.std_squares_ = _learning.table_of_errors(found, axis)
+                self.std_strain_, self.std_squares_ = learning.table_of_errors(found, axis)
             if stop:
                 break
         return chosen
@@ -328,9 +328,9 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
             raise ValueError(f"{n_trajectories} trajectories tell too little of other orientations; give 5 or more.")
         stage = task.begin("table")
         if self.axis is None:
-            fitted, resolved = _free.learn(steps, self._fitted, longest)
+            fitted, resolved = free.learn(steps, self._fitted, longest)
         else:
-            fitted, resolved = _learning.learn(steps, self._learner(), memory, longest, weight)
+            fitted, resolved = learning.learn(steps, self._learner(), memory, longest, weight)
         if not resolved:
             warnings.warn(
                 "the first strain step of the trajectories already holds the knee from elastic to plastic: the elastic "
@@ -357,14 +357,14 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         check_is_fitted(self, "part_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         if self.orientation is None:
-            return _plain.rates(self, X, 1.0)
+            return plain.rates(self, X, 1.0)
         check_states(X, "X")
         quaternion, root = quaternion_of(X[:, 2:5]), np.sqrt(X[:, 1])
         y = np.empty((len(X), 6))
         if self.axis is None:
-            y = _free.rates(self, quaternion, root, True)
+            y = free.rates(self, quaternion, root, True)
         else:
-            self._flow().rates(_learning.starts(X, self._axis()), np.ones(len(X), np.int32), y)
+            self._flow().rates(learning.starts(X, self._axis()), np.ones(len(X), np.int32), y)
         x = X[:, 0] / y[:, 0]
         plastic = np.abs(x) ** self.exponent_
         slope = y[:, 5] * (1.0 - np.sign(x) * plastic)
@@ -412,7 +412,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
             raise ValueError(f"return_std={return_std!r} is not possible: give True or False.")
         if return_std and not hasattr(self, "std_squares_"):
             raise ValueError(
-                f"return_std needs orientation and {_learning.FEW} or more training trajectories without given rates, "
+                f"return_std needs orientation and {learning.FEW} or more training trajectories without given rates, "
                 "a fifth of which is held out to learn how wrong steps are."
             )
         outs = out if return_std and out is not None else (out, None)
@@ -428,12 +428,12 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
                 print(f"[PlasticityPropagator] {t} of {n_steps} strain steps", flush=True)
 
         if self.orientation is None:
-            _plain.propagate(self, state0, strain, out, flags, tell)
+            plain.propagate(self, state0, strain, out, flags, tell)
         else:
             check_states(state0, "state0")
             check_strain_unit(strain)
             if self.axis is None:
-                _free.propagate(self, state0, strain, out, flags, tell)
+                free.propagate(self, state0, strain, out, flags, tell)
             else:
                 root = np.sqrt(state0[:, 1])
                 flags |= ((root < self.start_[0]) | (root > self.start_[1])).astype(np.uint8) * ELSEWHERE * self.memory_
@@ -450,7 +450,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         return out
 
     def _step_table(self, state0, strain, out, std, flags):
-        flow, axis = self._flow(), self._axis()
+        stepper, axis = self._flow(), self._axis()
         cancelled = np.zeros(1, np.int32)
         n = len(state0)
         size = int(np.clip(CHUNK // strain.shape[1], 64, 8192))
@@ -458,14 +458,14 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         def run(start):
             part = slice(start, start + size)
             angles = state0[part, 2:5].copy()
-            state = _learning.starts(state0[part], axis)
+            state = learning.starts(state0[part], axis)
             path = strain if len(strain) == 1 else strain[part]
             block = np.empty((strain.shape[1], len(state), 5))
-            flow.propagate(state, angles, path, block, flags[part], cancelled)
+            stepper.propagate(state, angles, path, block, flags[part], cancelled)
             out[:, part] = block
             if std is not None:
                 known = self.std_strain_, self.std_squares_
-                _learning.standard_deviations(*known, state0[part], path, block, axis, std[:, part])
+                learning.standard_deviations(*known, state0[part], path, block, axis, std[:, part])
             return len(state)
 
         done = 0
@@ -480,7 +480,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
 
     def _flow(self):
         tol = TOLERANCE if self.integrator == "adaptive" else 0.0
-        return _learning.flow_of(vars(self), self._axis(), self.integrator != "euler", tol)
+        return learning.flow_of(vars(self), self._axis(), self.integrator != "euler", tol)
 
     def compiled_step(self):
         """What a finite-element program needs to step a grain without Python.
@@ -515,7 +515,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         check_states(state0, "state0")
         if self.axis is None:
             raise ValueError("a compiled step needs an axis of loading.")
-        return _learning.starts(state0, self._axis())
+        return learning.starts(state0, self._axis())
 
     def applicability(self, X):
         """Whether states lie where training came: 0 inside, 1 outside, for rising strain.
@@ -534,8 +534,8 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
             return np.where((np.clip(X, *self._box) != X).any(axis=1), 1.0, 0.0)
         check_states(X, "X")
         if self.axis is None:
-            return np.where(_free.inside(self, X), 0.0, 1.0)
-        state = _learning.starts(X, self._axis())
+            return np.where(free.inside(self, X), 0.0, 1.0)
+        state = learning.starts(X, self._axis())
         flags = np.zeros(len(X), np.uint8)
         out = np.empty((2, len(X), 5))
         path = np.array([[0.0, 1e-9]])

@@ -11,9 +11,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skmerge import _columns, _laws, _missing, _sources, _stack
+from skmerge import _columns, _missing
 from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number, misfit, rarity
 from skmerge._joint import Joint, cross_fitted, fit_joint
+from skmerge._table import laws, sources, stack
 from skmerge._validation import naming
 
 SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
@@ -203,9 +204,9 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         error = None if error is None else check_error(error, X_given)[order]
         source = () if self.source is None else (column_number(self, self.source, "source"),)
         codes = dict.fromkeys([*self.words_, *self.categorical, *source])
-        laws = _laws.relations_of(self, self.relations)
-        told = _laws.related(laws, X)
-        for j in laws:
+        relations = laws.relations_of(self, self.relations)
+        told = laws.related(relations, X)
+        for j in relations:
             if j in [column_number(self, feature, "categorical") for feature in codes]:
                 raise ValueError(f"relations[{j}]: the column is categorical; only numbers can follow a law.")
             if np.isnan(X[:, j] - told[:, j]).all():
@@ -245,15 +246,15 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return
         own = None if error is None else error[:, at]
         near = np.clip(z[:, at], -FARTHEST, FARTHEST)
-        fold_of = _stack.folds(groups, seed)
+        fold_of = stack.folds(groups, seed)
         options["told"] = self._tell
         if self.source is None:
             joints = fit_joint(near, self._features(z), groups, None, own, **options)
         else:
             code = self._source_code(z)
-            joints, *found = _sources.fit(near, lambda d: self._features(z, d), groups, code, own, **options)
+            joints, *found = sources.fit(near, lambda d: self._features(z, d), groups, code, own, **options)
             self.source_distance_, self.source_noise_ = found
-            own = _sources.with_noise(own, self.source_noise_, code, near.shape)
+            own = sources.with_noise(own, self.source_noise_, code, near.shape)
             self.source_scale_ = np.ones(len(self.source_noise_))
         features, joint = self._features(z), joints[-1]
         self.n_iter_, self.change_ = joint.n_iter, joint.change
@@ -276,7 +277,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ]
         self.joints_ = [asdict(joint) for joint in joints]
         self._restrict(base, *self._linear(z, error, at))
-        stage = _stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, fold_of, own, self.n_estimators,
+        stage = stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, fold_of, own, self.n_estimators,
                            seed, self.n_jobs, self._tell)  # fmt: skip
         self.forests_, self.weight_, self.variance_, self._unseen = stage
 
@@ -285,7 +286,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         values, std = self._expected(X, z, error, self._unseen)
         if self.source is not None and len(self._at):
             ratio = (X - values)[:, self.properties_] / std[:, self.properties_]
-            self.source_scale_ = _sources.scale(ratio, self._source_code(z), len(self.source_noise_))
+            self.source_scale_ = sources.scale(ratio, self._source_code(z), len(self.source_noise_))
             values, std = self._expected(X, z, error, self._unseen)
         seen = ~np.isnan(X)
         self.std_scale_ = np.ones(X.shape[1])
@@ -410,9 +411,9 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _standardise(self, X):
         """Standardised columns, those of a category and derived ones included."""
-        laws = _laws.relations_of(self, self.relations)
-        z = Columns.restored(self.columns_).standardise(X - _laws.related(laws, X) if laws else X)
-        extra = _laws.derived_columns(self.derived, X)
+        relations = laws.relations_of(self, self.relations)
+        z = Columns.restored(self.columns_).standardise(X - laws.related(relations, X) if relations else X)
+        extra = laws.derived_columns(self.derived, X)
         if not extra.shape[1]:
             return z
         if "derived_" not in self.columns_:
@@ -451,7 +452,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Scatter of the rows' sources, (n, n_properties); None without."""
         if self.source is None:
             return None
-        return _sources.with_noise(None, self.source_noise_, self._source_code(z), (len(z), len(self._at)))
+        return sources.with_noise(None, self.source_noise_, self._source_code(z), (len(z), len(self._at)))
 
     def _linear(self, z, error, wanted):
         """Expectation and variance of standardised columns from all allowed ones."""
@@ -480,7 +481,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 if scatter is not None:
                     base = [(expected, variance + scatter**2) for expected, variance in base]
                 self._restrict(base, expected[:, at], variance[:, at])
-                unseen = _stack.predict(self.forests_, self.weight_, self.variance_, z, at,
+                unseen = stack.predict(self.forests_, self.weight_, self.variance_, z, at,
                                         self._inputs_of(at, z.shape[1]), base)  # fmt: skip
             expected[:, at], variance[:, at] = unseen
             variance[:, at] += self._unsure(z)
@@ -510,15 +511,15 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _told_by_relations(self, X, columns, expected):
         """What the relations say, (n, d), with missing descriptors filled; their mean where they do not know."""
-        laws = _laws.relations_of(self, self.relations)
-        if not laws:
+        relations = laws.relations_of(self, self.relations)
+        if not relations:
             return np.zeros(X.shape)
         filled = X.copy()
         for j in np.flatnonzero(np.isnan(X).any(axis=0)):
-            if j not in self.properties_ and j not in laws:
+            if j not in self.properties_ and j not in relations:
                 block = expected[:, columns.owner == j]
                 filled[:, j] = np.where(np.isnan(X[:, j]), columns.restore(j, block, 0.0 * block)[0], X[:, j])
-        told = _laws.related(laws, filled)
+        told = laws.related(relations, filled)
         return np.where(np.isnan(told), self.relation_mean_, told)
 
     def _word(self, j, code):

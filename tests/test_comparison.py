@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from skmerge import MergedNetRegressor, _comparison, _selection, _training
-from skmerge._objective import Objective, Scaling
+from skmerge import MergedNetRegressor
+from skmerge._net import comparison, selection, training
+from skmerge._net.objective import Objective, Scaling
 
 
 def objective_of(X, y, weight=None):
@@ -41,14 +42,14 @@ def test_the_error_of_a_row_left_out_is_that_of_a_fit_without_it(weighted):
         root = np.sqrt(weight[rest])
         slopes = np.linalg.lstsq(design[rest] * root[:, None], objective.y[rest] * root, rcond=None)[0]
         expected[i] = (objective.y[i] - design[i] @ slopes) ** 2
-    np.testing.assert_allclose(_comparison.left_out(objective, line(objective)), expected, rtol=1e-6)
+    np.testing.assert_allclose(comparison.left_out(objective, line(objective)), expected, rtol=1e-6)
 
 
 def test_a_row_that_alone_holds_a_parameter_errs_by_its_distance_from_the_mean():
     X = np.column_stack([np.linspace(1, 2, 12), np.ones(12)])
     X[3, 1] = 2.0  # nothing else decides the second slope
     objective = objective_of(X, 3 * X[:, 0] + np.random.default_rng(0).normal(size=12))
-    found = _comparison.left_out(objective, line(objective))[3]
+    found = comparison.left_out(objective, line(objective))[3]
     assert found == pytest.approx((objective.y[3] - objective.y.mean()) ** 2)
 
 
@@ -57,9 +58,9 @@ def test_a_gain_on_one_or_two_rows_does_not_count_one_on_many_does():
     for rows, forgiven in (1, True), (2, True), (3, False), (25, False):
         squares = best.copy()
         squares[:rows] += 1.0
-        assert _comparison.no_worse(squares, best) == (forgiven or rows / 50 <= 0.02)
-    assert not _comparison.no_worse(np.append(best[1:], 1e3), best)  # but not at any price
-    assert _comparison.no_worse(1.01 * best, best)
+        assert comparison.no_worse(squares, best) == (forgiven or rows / 50 <= 0.02)
+    assert not comparison.no_worse(np.append(best[1:], 1e3), best)  # but not at any price
+    assert comparison.no_worse(1.01 * best, best)
 
 
 def test_the_simplest_of_the_best():
@@ -67,9 +68,9 @@ def test_the_simplest_of_the_best():
     squares = np.full((3, 40), 1.0)
     squares[1, 0] = 4.0
     squares[0] = 2.0
-    assert _comparison.simplest_of_the_best(nets, squares.sum(axis=1), squares) == 1
+    assert comparison.simplest_of_the_best(nets, squares.sum(axis=1), squares) == 1
     errors = np.array([80.0, 500.0, 40.0])  # wild between the rows
-    assert _comparison.simplest_of_the_best(nets, errors, squares) == 2
+    assert comparison.simplest_of_the_best(nets, errors, squares) == 2
 
 
 def formula_of(X, y, **given):
@@ -110,8 +111,8 @@ def test_a_prior_exponent_is_kept_in_noise():
 
 
 def test_of_more_rows_than_are_searched_a_noisy_law_is_told(monkeypatch):
-    monkeypatch.setattr(_training, "BIG", 300)
-    monkeypatch.setattr(_selection, "SEARCH_ROWS", 200)
+    monkeypatch.setattr(training, "BIG", 300)
+    monkeypatch.setattr(selection, "SEARCH_ROWS", 200)
     rng = np.random.default_rng(0)
     X = rng.uniform(1, 4, (600, 3))
     assert str(formula_of(X, X[:, 0] * X[:, 1] + rng.normal(size=600))).endswith("x0 x1")

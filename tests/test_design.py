@@ -18,9 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmerge import Designer, GradientForestRegressor, MergedNetImputer, MergedNetRegressor
-from skmerge._criterion import log_box, log_interval
-from skmerge._feasible import Feasible
-from skmerge._requests import error_correlation
+from skmerge._design.criterion import log_box, log_interval
+from skmerge._design.feasible import Feasible
+from skmerge._design.requests import error_correlation
 
 UNIT = {"inputs": ["a", "b"], "bounds": [(0, 1), (0, 1)], "random_state": 0}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmerge import GradientForestRegressor
-from skmerge._mixture import recipes
+from skmerge._forest.mixture import recipes
 
 RNG = np.random.default_rng(7)
 X = RNG.uniform(-1, 1, (120, 3))

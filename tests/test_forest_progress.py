@@ -13,7 +13,7 @@ import pytest
 from sklearn.callback import ProgressBar
 
 from skmerge import GradientForestRegressor, forest
-from skmerge._tree import Trees
+from skmerge._forest.tree import Trees
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(60, 3))

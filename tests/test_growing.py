@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from skmerge._ext import growing
-from skmerge._grower import ENDLESS, choose_coordinates, encode
-from skmerge._tree import Trees
+from skmerge._forest.grower import ENDLESS, choose_coordinates, encode
+from skmerge._forest.tree import Trees
 
 NONE = np.empty(0)
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from skmerge import MergedNetRegressor, _comparison, _objective
-from skmerge._objective import Objective, Scaling
+from skmerge import MergedNetRegressor
+from skmerge._net import comparison
+from skmerge._net.objective import Objective, Scaling
 
 RNG = np.random.default_rng(4)
 X = RNG.uniform(0.5, 4.0, (40, 2))
@@ -352,7 +353,7 @@ def test_a_law_fitted_by_lbfgs_knows_its_std(monkeypatch):
     X = rng.uniform(1, 5, (200, 2))
     y = X[:, 0] ** 1.5 / X[:, 1] + 0.05 * rng.normal(size=200)
     dense = MergedNetRegressor(1, simplify=False, random_state=0).fit(X, y)
-    monkeypatch.setattr(_objective, "MAX_NORMAL_EQUATIONS", 100.0)
+    monkeypatch.setattr("skmerge._net.objective.MAX_NORMAL_EQUATIONS", 100.0)
     large = MergedNetRegressor(1, simplify=False, random_state=0).fit(X, y)
     std, expected = (model.predict(X[:20], return_std=True)[1] for model in (large, dense))
     np.testing.assert_allclose(std, expected, rtol=0.05)
@@ -361,8 +362,8 @@ def test_a_law_fitted_by_lbfgs_knows_its_std(monkeypatch):
 def test_a_net_without_covariance_says_so(monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(30, 2)), rng.normal(size=30)
-    monkeypatch.setattr(_objective, "MAX_CURVATURE", 10)
-    monkeypatch.setattr(_objective, "MAX_NORMAL_EQUATIONS", 100.0)
+    monkeypatch.setattr("skmerge._net.objective.MAX_CURVATURE", 10)
+    monkeypatch.setattr("skmerge._net.objective.MAX_NORMAL_EQUATIONS", 100.0)
     model = MergedNetRegressor(12, n_estimators=1, random_state=0).fit(X, y)
     assert model.covariance_ == []
     assert np.isfinite(model.predict(X)).all()
@@ -455,8 +456,8 @@ def test_no_pole_beside_the_data_where_as_short_a_law_has_none():
     # From 0 to 1 new rows come nearer to zero than any measured one.
     rng = np.random.default_rng(0)
     X, far = rng.uniform(0, 1, (60, 2)), rng.uniform(5, 9, (60, 2))
-    assert _comparison.near_zero(X).all() and not _comparison.near_zero(far).any()
-    assert not _comparison.near_zero(np.ones((60, 1))).any()
+    assert comparison.near_zero(X).all() and not comparison.near_zero(far).any()
+    assert not comparison.near_zero(np.ones((60, 1))).any()
     objective = Objective(X, X[:, 0], np.ones(60), Scaling.of(X, np.ones(60)), (np.full(2, -30.0), np.full(2, 30.0)))
     low, high = objective.regular(np.array([True, False])).exponent_bounds
     assert low.tolist() == [0, -30] and high.tolist() == [30, 30]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmerge._objective import Network, Objective, Scaling, rounded
+from skmerge._net.objective import Network, Objective, Scaling, rounded
 
 unhurried = settings(deadline=None, max_examples=60)
 inf = np.inf

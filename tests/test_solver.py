@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import least_squares
 
-from skmerge._committee import random_net
 from skmerge._ext import kernel, solver
-from skmerge._objective import Cancelled, Network, Objective, Scaling
+from skmerge._net.committee import random_net
+from skmerge._net.objective import Cancelled, Network, Objective, Scaling
 
 unhurried = settings(deadline=None, max_examples=40)
 inf = np.inf

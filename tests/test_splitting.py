@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from skmerge._ext import splitting
-from skmerge._grower import encode
+from skmerge._forest.grower import encode
 
 
 @st.composite

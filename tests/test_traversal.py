@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skmerge._ext import traversal
 from skmerge._ext.growing import NODE
-from skmerge._tree import Trees
+from skmerge._forest.tree import Trees
 
 
 def random_tree(rng, d, depth):

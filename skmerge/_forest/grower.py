@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from skmerge._ext import growing
-from skmerge._tree import Trees
+from skmerge._forest.tree import Trees
 
 MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
 PARTS = 5  # a member that draws "part" of the rows leaves out one of so many

@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from skmerge import _uncertainty
-from skmerge._notation import (
+from skmerge._net import uncertainty
+from skmerge._net.notation import (
     MOST_DIGITS,
     as_identifiers,
     given_names,
@@ -374,7 +374,7 @@ class _Writer:
         theta = self._theta(e)
         if null.shape[1:] != theta.shape or standing.shape != theta.shape:
             raise ValueError("standard_errors: the model is damaged; fit it again.")
-        moving = np.flatnonzero(covariance.any(axis=0) | null.any(axis=0) | (standing == _uncertainty.FREE))
+        moving = np.flatnonzero(covariance.any(axis=0) | null.any(axis=0) | (standing == uncertainty.FREE))
         keys = list(self.values)
         gradient = np.zeros((len(keys), len(theta)))
         for q in moving:
@@ -408,11 +408,11 @@ class _Writer:
             nodes = self._linear_nodes(j) if t == "linear" else self.terms[t].nodes
             of_nodes = self.standing[nodes, j]
             words = {
-                _uncertainty.SHARED: "(undetermined)",
-                _uncertainty.UNDECIDED: "(undetermined)",
-                _uncertainty.REFUSED: "(fixed as given, the data object)",
-                _uncertainty.GIVEN: "(fixed as given)",
-                _uncertainty.BOUND: "(at its bound)",
+                uncertainty.SHARED: "(undetermined)",
+                uncertainty.UNDECIDED: "(undetermined)",
+                uncertainty.REFUSED: "(fixed as given, the data object)",
+                uncertainty.GIVEN: "(fixed as given)",
+                uncertainty.BOUND: "(at its bound)",
             }
             for standing, word in words.items():
                 if (of_nodes == standing).any():
@@ -434,7 +434,7 @@ class _Writer:
 
     def _remarks(self):
         """What the data cannot decide and the formula does not show."""
-        together = np.flatnonzero((self.standing == _uncertainty.SHARED).any(axis=0))
+        together = np.flatnonzero((self.standing == uncertainty.SHARED).any(axis=0))
         names = [self.names[j] for j in together]
         still = [name for name, low, high in zip(self.names, self.net.x_min_, self.net.x_max_, strict=True)
                  if low == high]  # fmt: skip

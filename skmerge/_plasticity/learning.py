@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
-from skmerge import _flow
 from skmerge._ext.stepping import Flow
 from skmerge._orientation import inverse, product, quaternion_of, reduced_axis, rotation_vector, turned
+from skmerge._plasticity import flow
 
 FEW = 15  # trajectories from which on a fifth is held out
 NODES, BINS = 12, 24  # of the table of errors, along each coordinate of the axis and along the strain passed
@@ -34,12 +34,12 @@ def learn(steps, learner, memory, longest=None, weight=None):
         Whether the steps resolve the knee from elastic to plastic.
     """
     weight = np.ones(len(steps.slope)) if weight is None else weight
-    stiff, best, resolved, modulus = _flow.moduli(steps, longest)
-    grid = _flow.grid_of(steps, _flow.MEMORY if memory else _flow.SMOOTH)
+    stiff, best, resolved, modulus = flow.moduli(steps, longest)
+    grid = flow.grid_of(steps, flow.MEMORY if memory else flow.SMOOTH)
     signs = np.unique(steps.sign)
     parts = {sign: part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight) for sign in signs}
     tables = {sign: part[0] for sign, part in parts.items()}
-    exponent = _flow.knee_exponent(steps, modulus, tables, grid) if resolved else _flow.KNEE
+    exponent = flow.knee_exponent(steps, modulus, tables, grid) if resolved else flow.KNEE
     both, falling = len(parts) == 2, 0 if -1 in parts else -1
     fitted = {
         "table_": np.stack([parts[sign][0] for sign in signs]),
@@ -64,16 +64,16 @@ def start_of(steps):
 
 def part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight):
     """Table, reached cells and estimator of one direction of straining."""
-    rows = _flow.flowing(steps, sign, modulus)
-    values, weight = _flow.targets(steps, rows, modulus), weight[rows]
-    estimator, guess = None, _flow.nearest(steps, rows, values, grid)
+    rows = flow.flowing(steps, sign, modulus)
+    values, weight = flow.targets(steps, rows, modulus), weight[rows]
+    estimator, guess = None, flow.nearest(steps, rows, values, grid)
     # Between trajectories of the default a table with memory is interpolated: nothing is left to a forest.
     if learner is not None and not (memory and learner.default):
         unit, scale = np.sqrt(np.mean(values**2, axis=0)), np.array([1.0, 1.0, grid[5]])
         unit[unit == 0] = 1.0
         more = {} if (weight == weight[0]).all() else {"sample_weight": weight}
         if learner.default:
-            direction, slope = _flow.path_slopes(steps, rows, values)
+            direction, slope = flow.path_slopes(steps, rows, values)
             more |= {"direction": direction / scale, "slope": slope / unit}
         estimator = learner(steps.features[rows] / scale, values / unit, **more)
 
@@ -82,7 +82,7 @@ def part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight):
 
         if not learner.default:
             values = guess(steps.features[rows])
-    return *_flow.condense(steps, rows, values, weight, best, stiff, grid, guess, memory), estimator
+    return *flow.condense(steps, rows, values, weight, best, stiff, grid, guess, memory), estimator
 
 
 def flow_of(fitted, axis, heun=True, tol=0.0):
@@ -119,13 +119,13 @@ def errors(fitted, strain, state, group, held, axis):
     list of (start (5,), strain passed (n_steps,), errors (n_steps, 3)) of each
         Of stress in MPa, of the logarithm of the density, and of the lattice in rad.
     """
-    flow, out = flow_of(fitted, axis), []
+    stepper, out = flow_of(fitted, axis), []
     begin = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
     for i in np.flatnonzero(held):
         part = slice(begin[i], begin[i + 1] if i + 1 < len(begin) else None)
         path, truth = strain[part], state[part]
         found = np.empty((len(path), 1, 5))
-        flow.propagate(
+        stepper.propagate(
             starts(truth[:1], axis), truth[:1, 2:5].copy(), path[None], found, np.zeros(1, np.uint8),
             np.zeros(1, np.int32),
         )  # fmt: skip

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from skmerge._comparison import ROUNDING, left_out, no_worse
-from skmerge._objective import MAX_EXPONENT, Network
+from skmerge._net.comparison import ROUNDING, left_out, no_worse
+from skmerge._net.objective import MAX_EXPONENT, Network
 from skmerge._progress import SILENCE, refine, rms
 
 EXHAUSTED = 1e-17  # of a law without noise this is left: the data are rounded to 1e-10

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import nnls
 
-from skmerge._grower import ENDLESS, PARTS, Recipe
+from skmerge._forest.grower import ENDLESS, PARTS, Recipe
 
 # Chosen on the tables and functions of benchmarks/: mean rank among 15 peers 2.7, where the best of the recipes alone
 # reaches 3.1 and a forest of order 0 8.6. Weak members that follow each other see what one deep tree misses.

@@ -7,8 +7,8 @@ from scipy.optimize import LinearConstraint
 from scipy.stats import rankdata
 from sklearn.model_selection import KFold, cross_val_predict
 
-from skmerge._feasible import Feasible
-from skmerge._models import framed, is_imputer, last_step, properties_of
+from skmerge._design.feasible import Feasible
+from skmerge._design.models import framed, is_imputer, last_step, properties_of
 from skmerge._validation import naming
 
 MIN_COMMON = 10  # rows in which two errors must be known to be called correlated

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import nnls
 
-from skmerge._objective import MAX_NORMAL_EQUATIONS
+from skmerge._net.objective import MAX_NORMAL_EQUATIONS
 from skmerge._progress import SILENCE, refine
 
 MAX_ROWS = 4000  # a member starts from no more rows than these
@@ -90,7 +90,7 @@ def penalty_groups(objective, net):
     return group, unit
 
 
-def plan(objective, n_estimators, n_nodes):
+def plan_committee(objective, n_estimators, n_nodes):
     """Members to train, [(recipe, fold to leave out or None)], and the number of folds."""
     recipes = [affordable(objective, recipe) for recipe in RECIPES]
     if n_nodes != "auto":

@@ -6,8 +6,9 @@ import warnings
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
-from skmerge import _committee, _comparison, _selection
-from skmerge._objective import MAX_EXPONENT
+from skmerge._net import comparison, selection
+from skmerge._net.committee import combine, plan_committee, train_member
+from skmerge._net.objective import MAX_EXPONENT
 from skmerge._progress import SILENCE, refine, rms
 
 # A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
@@ -71,7 +72,7 @@ class Training:
         exact, laws = objectives, [None] * len(objectives)
         objectives = [objective.rounded() if objective.n <= BIG else objective for objective in exact]
         stop = False
-        if self.n_nodes == "auto" or self.n_nodes <= _selection.MAX_NODES:
+        if self.n_nodes == "auto" or self.n_nodes <= selection.MAX_NODES:
             stage = self.task.begin("laws", len(objectives), ordered=False)
             n_threads = self._threads(len(objectives))
             jobs = (
@@ -116,7 +117,7 @@ class Training:
             squares = honest if stands else squares
         if self.n_nodes == "auto" and objective.may_be_constant and objective.n > 1:
             constant = objective.constant()
-            alone = objective.weight * _comparison.left_out(objective, constant)
+            alone = objective.weight * comparison.left_out(objective, constant)
             if _stands(objective, constant, alone, alone.sum(), squares):
                 law, stands, squares = (constant, float(alone.sum()), alone, law[3]), True, alone
         _warn_of_gross_error(objective, squares, self.target)
@@ -175,7 +176,7 @@ class Training:
         return members, np.full(len(members), 1.0 / len(members)), error, noise
 
     def _train_committee(self, objective, k, rows, output):
-        plan, n_folds = _committee.plan(objective, self.n_estimators, self.n_nodes)
+        plan, n_folds = plan_committee(objective, self.n_estimators, self.n_nodes)
         parts = self.folds(rows, n_folds)
         if len(parts) < n_folds:  # fewer rows than folds
             plan = [(recipe, None if f is None or objective.n == 1 else f % len(parts)) for recipe, f in plan]
@@ -186,7 +187,7 @@ class Training:
             left_out = None if f is None else parts[f]
             seeds = np.random.SeedSequence([self.seed, k, i])
             member = stage.begin("member", recipe.rounds + 1, index=i)
-            net, weights = _committee.train_member(
+            net, weights = train_member(
                 objective, recipe, left_out, seeds, self.penalty, member, self._threads(len(plan))
             )
             told = f"{i + 1} of {len(plan)}, {net.n_nodes} nodes, {rms(net.squares)}"
@@ -199,7 +200,7 @@ class Training:
         stop, least = threading.Event(), 2 if self.n_estimators == 1 else 1  # the second tells how good the first is
         members, nets, weights = zip(*filter(None, self.parallel(jobs)), strict=True)
         stage.end()
-        keep, share, squares, noise = _committee.combine(objective, members, nets, parts, self.n_estimators == 1)
+        keep, share, squares, noise = combine(objective, members, nets, parts, self.n_estimators == 1)
         stage = output.begin("refits", len(keep), ordered=False)
 
         def refit(i):
@@ -253,9 +254,9 @@ def _stands(objective, net, squares, error, best):
     if net.n_free > SHORTEST:
         return error <= mean_of(objective, best)
     if squares is None:  # that of a sample of rows scatters too much to say more
-        return error <= _comparison.FORGIVEN * mean_of(objective, best)
+        return error <= comparison.FORGIVEN * mean_of(objective, best)
     known = ~np.isnan(best) & ~np.isnan(squares)
-    return _comparison.no_worse(squares[known], best[known])
+    return comparison.no_worse(squares[known], best[known])
 
 
 def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, task, n_threads=1):
@@ -266,15 +267,15 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, task,
     rng = np.random.default_rng(seeds)
     sample = objective
     if objective.n > BIG:
-        sample = objective.subset(np.sort(rng.choice(objective.n, _selection.SEARCH_ROWS, replace=False))).rounded()
+        sample = objective.subset(np.sort(rng.choice(objective.n, selection.SEARCH_ROWS, replace=False))).rounded()
         folds = None
     if folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
-    any_law = _selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, task)
+    any_law = selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, task)
     net, error, squares, search = _best_law(any_law, folds)
-    near = _comparison.near_zero(sample.X)
-    if sample.n > 1 and _comparison.has_pole(net, near):
-        other = _selection.LawSearch(sample.regular(near), sign, rng, n_nodes, penalty, simplify, task)
+    near = comparison.near_zero(sample.X)
+    if sample.n > 1 and comparison.has_pole(net, near):
+        other = selection.LawSearch(sample.regular(near), sign, rng, n_nodes, penalty, simplify, task)
         regular = _best_law(other, folds)
         if regular[1] <= POLE_GAIN * error and regular[0].n_free <= net.n_free:
             net, error, squares, search = regular
@@ -287,15 +288,15 @@ def _best_law(search, folds):
     nets = search.run()
     if search.objective.n == 1:  # nothing is known of its error
         return nets[0], np.inf, None, search
-    errors, squares = _comparison.cross_validate(search, nets, folds)
+    errors, squares = comparison.cross_validate(search, nets, folds)
     wild = np.array([_has_wild_exponent(net) for net in nets])
     if not wild.all():  # where the user asks for nothing else
         errors[wild] = np.inf
-    best = _comparison.simplest_of_the_best(nets, errors, squares)
+    best = comparison.simplest_of_the_best(nets, errors, squares)
     net, error, rows = nets[best], errors[best], squares[best]
     plain = search.plainer(net)
     if plain.n_free < net.n_free:
-        net, rows = plain, search.objective.weight * _comparison.left_out(search.objective, plain)
+        net, rows = plain, search.objective.weight * comparison.left_out(search.objective, plain)
         error = max(error, rows.sum())
     return net, float(error), rows, search
 

@@ -1,11 +1,10 @@
 """Crystals under loading that no rotation leaves as it is: orientation reduced by cubic symmetry alone.
 
-S, K, W and E (see _flow) are then functions of the whole orientation, of which regressors are asked at every step.
+S, K, W and E (see flow) are then functions of the whole orientation, of which regressors are asked at every step.
 """
 
 import numpy as np
 
-from skmerge import _flow
 from skmerge._orientation import (
     OPERATIONS,
     product,
@@ -14,6 +13,7 @@ from skmerge._orientation import (
     rotation_vector,
     unwrapped_angles,
 )
+from skmerge._plasticity import flow
 
 NEAR = 0.03  # orientations whose scalar part is that much smaller than the greatest are images to learn from
 OUTSIDE, REVERSED, LONG = 1, 2, 4  # flags
@@ -72,13 +72,13 @@ def learn(steps, learner, longest=None):
     fitted : dict of attributes of a PlasticityPropagator
     resolved : bool
     """
-    stiff, best, resolved, modulus = _flow.moduli(steps, longest)
-    least, most = _flow.root_range(steps)
+    stiff, best, resolved, modulus = flow.moduli(steps, longest)
+    least, most = flow.root_range(steps)
     signs = np.unique(steps.sign)
     estimators, units = [], []
     for sign in signs:
-        rows = _flow.flowing(steps, sign, modulus)
-        values = _flow.targets(steps, rows, modulus)
+        rows = flow.flowing(steps, sign, modulus)
+        values = flow.targets(steps, rows, modulus)
         index, vector, spin = images(quaternion_from(steps.features[rows, :3]), values[:, 2:])
         values = np.column_stack([values[index, :2], spin])
         unit = np.sqrt(np.mean(values**2, axis=0))
@@ -94,7 +94,7 @@ def learn(steps, learner, longest=None):
         "unit_": np.array(units),
         "modulus_": float(stiff.mean()),
         "grid_": np.array([least, most]),
-        "exponent_": _flow.KNEE,
+        "exponent_": flow.KNEE,
         "memory_": False,
         "part_": np.array([falling, 1 if both else (0 if 1 in signs else -1)], np.int32),
         "longest_step_": float(steps.length.max()) if longest is None else longest,

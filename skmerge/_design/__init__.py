@@ -1,0 +1,1 @@
+"""What Designer is made of: requests, feasible inputs, models, criterion."""

@@ -1,0 +1,1 @@
+"""What GradientForestRegressor is made of: trees, how they are grown and weighed."""

@@ -1,0 +1,1 @@
+"""What MergedNetRegressor is made of: search for a law, committee, formula."""

@@ -1,0 +1,1 @@
+"""What MergedNetImputer is made of: laws, sources, second stage."""
