@@ -1,0 +1,43 @@
+"""What importing the package imports."""
+
+import subprocess
+import sys
+
+import pytest
+
+import skmerge
+
+HEAVY = {"sklearn", "scipy", "matplotlib", "pandas", "joblib"}
+NOT_FOR_A_NET = {"matplotlib", "pandas", "sklearn.ensemble", "sklearn.tree", "sklearn.linear_model"}
+
+
+def modules_after(statement, before=""):
+    """Modules that a statement imports in a new process, beside those that another one has imported."""
+    code = f"{before}\nimport sys\nold = set(sys.modules)\n{statement}\nprint(*(set(sys.modules) - old))"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_package_imports_nothing_heavy():
+    found = modules_after("import skmerge")
+    assert "skmerge" in found and not found & HEAVY
+
+
+def test_a_net_imports_nothing_of_other_estimators():
+    found = modules_after("from skmerge import MergedNetRegressor", "import sklearn.base")
+    assert "skmerge.net" in found and not found & (NOT_FOR_A_NET | {"skmerge.forest", "skmerge.design"})
+
+
+@pytest.mark.parametrize("name", skmerge.__all__)
+def test_public_names_stay_what_they_are(name):
+    import skmerge.activation  # the module of a function's name
+
+    found = getattr(skmerge, name)
+    assert callable(found) and found.__name__ == name and name in dir(skmerge)
+
+
+def test_public_modules_are_attributes():
+    code = "import skmerge\nprint(skmerge.metrics.__name__, skmerge.datasets.load_orbits.__name__)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.split() == ["skmerge.metrics", "load_orbits"]
+    with pytest.raises(AttributeError, match="has no attribute 'forrest'"):
+        skmerge.forrest  # noqa: B018
