@@ -5,10 +5,17 @@ import os
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-DEBUG = bool(os.environ.get("SKMERGE_DEBUG"))  # bounds checks, for the developers' tests
+DEBUG = bool(os.environ.get("SKMERGE_DEBUG"))  # bounds checks
+SANITIZE = os.environ.get("SKMERGE_SANITIZE")  # what gcc's -fsanitize takes, such as address,undefined
 
 # errno and traps would keep the loops from being vectorised; NaN and infinity stay exact.
 FLAGS = ["/O2"] if os.name == "nt" else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+LINK = []
+if (DEBUG or SANITIZE) and os.name != "nt":
+    FLAGS += ["-O1", "-g"]
+if SANITIZE:
+    LINK = [f"-fsanitize={SANITIZE}"]
+    FLAGS += [*LINK, "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 
 setup(
     ext_modules=cythonize(
@@ -18,6 +25,7 @@ setup(
                 [f"skmerge/_ext/{name}.pyx"],
                 depends=["skmerge/_ext/simd.h"],
                 extra_compile_args=FLAGS,
+                extra_link_args=LINK,
             )
             for name in (
                 *("activation", "kernel", "solver", "leaf", "splitting", "growing", "traversal"),

@@ -335,7 +335,10 @@ cdef Data table(const double[:, ::1] X, const double[::1] x_scale, const double[
     data.n, data.d = X.shape[0], X.shape[1]
     data.X = &X[0, 0] if data.n and data.d else NULL
     data.y = data.root_weight = NULL
-    data.x_scale, data.x_mean, data.product = &x_scale[0], &x_mean[0], &product[0]
+    data.x_scale = data.x_mean = NULL
+    data.product = NULL
+    if data.d:
+        data.x_scale, data.x_mean, data.product = &x_scale[0], &x_mean[0], &product[0]
     return data
 
 
@@ -405,7 +408,8 @@ cdef jacobian_part(const double[:, ::1] X, const double[::1] y, const double[::1
     cdef Py_ssize_t p = theta.shape[0], start, block_index, q, r
     cdef int[::1] slot = np.arange(p, dtype=np.intc)
     cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), block = np.empty(p * BLOCK), f = np.empty(BLOCK)
-    data.y, data.root_weight = &y[0], &root[0]
+    if data.n:
+        data.y, data.root_weight = &y[0], &root[0]
     with nogil:
         for block_index in range((data.n + BLOCK - 1) // BLOCK):
             start = block_index * BLOCK
@@ -443,7 +447,8 @@ cdef loss_gradient_part(const double[:, ::1] X, const double[::1] y, const doubl
     cdef Py_ssize_t work = 0
     cdef int n_block = BLOCK, n_slots = <int>p, one = 1
     cdef double unit = 1.0
-    data.y, data.root_weight = &y[0], &root[0]
+    if data.n:
+        data.y, data.root_weight = &y[0], &root[0]
     with nogil:
         for block_index in range((data.n + BLOCK - 1) // BLOCK):
             start = block_index * BLOCK

@@ -100,10 +100,12 @@ def polynomial(const double[::1] coef, const double[:, ::1] Z, int n_square):
     value, slope = np.empty(Z.shape[0]), np.empty((Z.shape[0], k))
     cdef double[::1] out = value
     cdef double[:, ::1] out_slope = slope
+    cdef const double *z
     for r in range(Z.shape[0]):
-        out[r] = evaluate(&coef[0], &Z[r, 0], k, n_square)
+        z = &Z[r, 0] if k else NULL
+        out[r] = evaluate(&coef[0], z, k, n_square)
         for i in range(k):
-            out_slope[r, i] = evaluate_slope(&coef[0], &Z[r, 0], i, k, n_square)
+            out_slope[r, i] = evaluate_slope(&coef[0], z, i, k, n_square)
     return value, slope
 
 
@@ -113,5 +115,6 @@ def recentred(coef, const double[::1] shift, int n_square):
     cdef double[::1] view = moved
     if shift.shape[0] < n_square or view.shape[0] != n_terms(shift.shape[0], n_square):
         raise ValueError("coef and shift do not fit together.")
-    recentre(&view[0], &shift[0], shift.shape[0], n_square)
+    if shift.shape[0]:
+        recentre(&view[0], &shift[0], shift.shape[0], n_square)
     return moved
