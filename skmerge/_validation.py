@@ -300,6 +300,18 @@ def check_rows(estimator, X, allow_nan=False):
 POSITIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
 
 
+def excess(X, low, high, size=0.0):
+    """How far beyond low..high each row lies, at most over its features, in units of a feature's range.
+
+    Of its size, at least ``size``, where it did not vary. 0 inside; a missing entry counts as inside.
+    """
+    low, high, X = low / 4, high / 4, X / 4  # differences stay within the range of float
+    tiny = np.finfo(float).tiny
+    width = np.maximum(np.where(high > low, high - low, np.maximum(np.abs(high), size / 4)), tiny)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.fmax(np.maximum(low - X, X - high) / width, 0.0).max(axis=1)
+
+
 def check_fitted(model):
     """Raise ValueError or AttributeError if an array is not what a fit leaves: a damaged file must not predict."""
     n_estimators, m, h, d = model.A_.shape if np.ndim(model.A_) == 4 else (0, 0, 0, 0)

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from skmerge._forest import mixture
 from skmerge._forest.grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
 from skmerge._forest.tree import Trees
-from skmerge._validation import check_forest, check_rows, check_slope_data, naming
+from skmerge._validation import check_forest, check_rows, check_slope_data, excess, naming
 from skmerge.metrics import observed_r2_score
 
 JUDGES = 10**9  # numbers of the members that only judge the others begin here
@@ -536,11 +536,7 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         X = self._check_rows(X)
         if np.isnan(self.x_min_).any() or np.isnan(self.x_max_).any():
             raise ValueError("x_min_ or x_max_ is NaN; the forest is damaged, fit it again.")
-        low, high, X = self.x_min_ / 4, self.x_max_ / 4, X / 4  # differences stay within the range of float
-        width = np.where(high > low, high - low, np.maximum(np.abs(high), np.finfo(float).tiny))
-        with np.errstate(over="ignore", invalid="ignore"):
-            excess = np.maximum(low - X, X - high) / width
-        return np.fmax(excess, 0.0).max(axis=1)
+        return excess(X, self.x_min_, self.x_max_)
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

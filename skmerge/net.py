@@ -22,7 +22,7 @@ from skmerge._net.notation import names_of
 from skmerge._net.objective import MAX_EXPONENT, Objective, Scaling
 from skmerge._net.training import Training
 from skmerge._progress import Task, Told
-from skmerge._validation import check_fitted, check_rows, check_training_data, naming
+from skmerge._validation import check_fitted, check_rows, check_training_data, excess, naming
 from skmerge.metrics import observed_r2_score
 
 MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
@@ -539,10 +539,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
             its size if it did not vary). A missing feature counts as inside.
         """
         _, X = self._check_rows(X)
-        low, high, X = self.x_min_ / 4, self.x_max_ / 4, X / 4  # differences stay within the range of float
-        width = np.where(high > low, high - low, np.maximum(np.abs(high), self.x_scale_ / 4))
-        with np.errstate(over="ignore"):
-            return np.maximum(np.maximum(low - X, X - high) / width, 0.0).max(axis=1)
+        return excess(X, self.x_min_, self.x_max_, self.x_scale_)
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

@@ -150,7 +150,10 @@ def evidence(objective, net, group, unit, strength):
     free = np.flatnonzero(inside)
     weight = np.where(group >= 0, strength[np.maximum(group, 0)] * unit, 0.0)[free]
     H = net.JTJ[np.ix_(free, free)]
-    covariance = np.linalg.inv(H + np.diag(weight + 1e-12 * H.diagonal().max()))
+    try:
+        covariance = np.linalg.inv(H + np.diag(weight + 1e-12 * H.diagonal().max()))
+    except np.linalg.LinAlgError:  # columns whose numbers are 1e150 apart: nothing is told
+        return strength.copy()
     shrink = 1.0 - np.diag(covariance) * weight  # 1 where the data determine the parameter
     n = objective.n
     variance = net.squares / max(1.0 - shrink.sum() / n, 0.05)

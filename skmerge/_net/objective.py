@@ -70,8 +70,9 @@ class Scaling:
             if share > 0:
                 # Whole powers of two apart: the logarithm of 1e30 is 1e-14 off, and its exponential as much.
                 power = np.frexp(np.abs(x).max())[1]
-                log = np.log2(np.ldexp(np.abs(x[nonzero]), -power))
-                x_scale[j] = np.ldexp(np.exp2(weight[nonzero] @ log / share), power)
+                log = np.log2(np.maximum(np.ldexp(np.abs(x[nonzero]), -power), np.finfo(float).tiny))
+                # At least the smallest normal number: 1 / x_scale is within the range of float.
+                x_scale[j] = max(np.ldexp(np.exp2(weight[nonzero] @ log / share), power), np.finfo(float).tiny)
             z = in_units(x, x_scale[j], weight)
             if share > 0:
                 log = np.log(np.abs(z[nonzero]))

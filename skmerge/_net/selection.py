@@ -80,7 +80,8 @@ class LawSearch:
             rows = np.sort(rng.choice(objective.n, SEARCH_ROWS, replace=False))
         self.X, self.y = objective.X[rows], objective.y[rows]
         self.root = np.sqrt(objective.weight[rows] / objective.weight[rows].sum())
-        scaled = self.X / s.x_scale
+        with np.errstate(over="ignore"):
+            scaled = np.clip(self.X / s.x_scale, -1e150, 1e150)  # squares stay within the range of float
         self.centred = scaled - s.x_mean
         with np.errstate(divide="ignore"):
             self.log = np.where(scaled == 0, -708.0, np.log(np.abs(scaled)))
@@ -96,7 +97,8 @@ class LawSearch:
             y = (o.y - o.weight @ o.y) * o.weight
             strength = np.empty(o.d)
             for j in range(o.d):
-                x = o.X[:, j] / s.x_scale[j]
+                with np.errstate(over="ignore"):
+                    x = np.clip(o.X[:, j] / s.x_scale[j], -1e150, 1e150)
                 with np.errstate(divide="ignore"):
                     log = np.log(np.abs(x)) if s.product[j] and not s.zeros[j] else x
                 raw, relative = (abs(y @ z) / (np.sqrt(o.weight @ (z - o.weight @ z) ** 2) + 1e-150) for z in (x, log))
