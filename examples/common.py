@@ -1,12 +1,17 @@
 """What the parts of plot_laws.py share."""
 
-import matplotlib.pyplot as plt
+from os.path import relpath
+from pathlib import Path
+
+import matplotlib
 import numpy as np
 
 from skmerge import MergedNetRegressor
 
+matplotlib.use("Agg")  # figures go to files
 BLUE, ORANGE, VERMILLION, GREEN, GREY, BLACK = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#888888", "#000000"
 ROWS, NOISE = 200, 0.05
+FIGURES = Path(__file__).parent / "figures"
 
 
 def nrmse(predicted, truth):
@@ -14,9 +19,8 @@ def nrmse(predicted, truth):
 
 
 def save(figure, out, name):
-    figure.savefig(out / name, dpi=130)
-    plt.close(figure)
-    print(f"   figure: {out / name}\n")
+    figure.savefig(out / name, dpi=130)  # left open: the gallery of the documentation shows it
+    print(f"   figure: {relpath(out / name)}\n")
 
 
 def both_nets(formula, noise=NOISE):

@@ -1,8 +1,11 @@
-"""Find the wrong entries of a database: those far from what the rest of the table says of them.
+"""Wrong entries of a database
+===========================
+
+The entries far from what the rest of the table says of them.
 
 Twelve entries of a table of alloys are spoiled: decimal slips, ksi for MPa, values of another row. The table is fitted
 with them in it, each entry predicted without itself, and the list is headed by the entries furthest off in units of
-their standard deviation. Without --table the alloys are made up (alloys.py); with it nothing is spoiled:
+their standard deviation. Without --table the alloys are made up (alloys.py); with it nothing is spoiled::
 
     python examples/plot_database_errors.py --table FILE.csv --properties yield UTS hardness
 """
@@ -10,14 +13,11 @@ their standard deviation. Without --table the alloys are made up (alloys.py); wi
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from alloys import PROPERTIES, make_alloys
-from common import BLACK, BLUE, GREY, VERMILLION, save
+from common import BLACK, BLUE, FIGURES, GREY, VERMILLION, save
 from sklearn.metrics import average_precision_score
 
 from skmerge import MergedNetImputer
@@ -75,8 +75,8 @@ def draw(listed, score, wrong, out):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="directory of the figure")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=FIGURES, help="directory of the figure")
     parser.add_argument("--table", type=Path, help="CSV file of your own")
     parser.add_argument("--properties", nargs="+", default=PROPERTIES, help="its sparse columns")
     options = parser.parse_args(arguments)

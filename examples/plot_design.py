@@ -1,4 +1,7 @@
-"""Which mixture to make next: the alloy most likely to be strong, tough and light all at once.
+"""Which mixture to make next
+==========================
+
+The alloy most likely to be strong, tough and light all at once.
 
 Strength and elongation of a made-up alloy of three elements are learned from 60 noisy measurements by forests, whose
 errors go against each other; density follows from composition exactly. Left: where each target is likely to hold.
@@ -8,12 +11,9 @@ Right: where all hold, and five proposals.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from common import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, save
+from common import BLACK, BLUE, FIGURES, GREEN, GREY, ORANGE, VERMILLION, save
 
 from skmerge import Designer, GradientForestRegressor
 
@@ -73,7 +73,7 @@ def draw(designer, models, designs, X, out, parts):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="where figures go")
+    parser.add_argument("--out", type=Path, default=FIGURES, help="where figures go")
     parser.add_argument("--parts", type=int, default=200, help="of an edge of the triangle, for the figure")
     options = parser.parse_args(arguments)
     out = options.out

@@ -1,4 +1,7 @@
-"""A forest whose leaves have slopes follows a curve that ordinary forests climb in stairs.
+"""A forest with slopes
+====================
+
+A forest whose leaves have slopes follows a curve that ordinary forests climb in stairs.
 
 Figure 1: the talk's four points of a parabola. Figure 2 (partition.py): a plane cut into sixteen leaves of order 0, 1
 and 2.
@@ -7,12 +10,9 @@ and 2.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from common import BLACK, BLUE, GREEN, ORANGE, VERMILLION, nrmse, save
+from common import BLACK, BLUE, FIGURES, GREEN, ORANGE, VERMILLION, nrmse, save
 from partition import partition
 from sklearn.ensemble import RandomForestRegressor
 
@@ -29,7 +29,7 @@ def parabola(out):
     constants, lines = forest(0, max_leaf_nodes=2).fit(X, y), forest(1, min_samples_leaf=2).fit(X, y)
     models = (
         ("random forest", RandomForestRegressor(random_state=0).fit(X, y), ORANGE, "-"),
-        ("net of one node", MergedNetRegressor(2, simplify=False, random_state=0).fit(X, y), GREEN, "-"),
+        ("net of one node", MergedNetRegressor(1, simplify=False, random_state=0).fit(X, y), GREEN, "-"),
         ("gradient forest, slopes estimated", lines, VERMILLION, "--"),
         ("gradient forest, slopes known", forest(2).fit(X, y, dydx), BLUE, "-"),
     )
@@ -62,8 +62,8 @@ def parabola(out):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="directory of the figures")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=FIGURES, help="directory of the figures")
     out = parser.parse_args(arguments).out
     out.mkdir(parents=True, exist_ok=True)
     parabola(out)

@@ -1,4 +1,7 @@
-"""A polycrystal that is forged in uneven blows, pulled in between: mean stress and texture.
+"""A forged polycrystal
+====================
+
+A polycrystal that is forged in uneven blows, pulled in between: mean stress and texture.
 
 The propagator learns from single crystals, each on a path of its own with reversals, and then steps the grains of an
 aggregate (all share the strain, as in `crystal.mean_stress`) along a path that none of them took.
@@ -9,12 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from common import BLACK, BLUE, GREY, save
+from common import BLACK, BLUE, FIGURES, GREY, save
 from scipy.spatial.transform import Rotation
 from triangle import draw, project
 
@@ -87,8 +87,8 @@ def forging(out, n_train, n_grains):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="directory of the figure")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=FIGURES, help="directory of the figure")
     parser.add_argument("--train", type=int, default=150, help="crystals to learn from")
     parser.add_argument("--grains", type=int, default=1000, help="grains of the polycrystal")
     options = parser.parse_args(arguments)

@@ -1,4 +1,7 @@
-"""Laws found in measurements, and where other models stop.
+"""Laws found in measurements
+==========================
+
+Laws found in measurements, and where other models stop.
 
 Part 1 (orbits.py) learns how long an orbit takes from what goes around the Sun, Jupiter and Saturn, and predicts the
 moons of Uranus, a central body the model has not seen. Parts 2 to 4 (formulae.py, nodes.py, logarithms.py) take
@@ -10,9 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
+from common import FIGURES
 from formulae import formulae
 from logarithms import logarithms
 from nodes import nodes
@@ -22,8 +23,8 @@ from read_table import TableError
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="directory of the figures")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=FIGURES, help="directory of the figures")
     parser.add_argument("--csv", metavar="FILE", help="fit this table instead; column names in its first line")
     parser.add_argument("--target", metavar="NAME", help="the column of FILE to predict from the others")
     parser.add_argument("--drop", metavar="NAME", action="append", default=[], help="a column of FILE to leave out")
@@ -44,5 +45,5 @@ def main(arguments=None):
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+if __name__ == "__main__" and (status := main()):
+    sys.exit(status)

@@ -1,4 +1,7 @@
-"""Grains of a wire that is pulled: what a model learned from a hundred of them makes of grains it has never seen.
+"""Grains of a wire
+================
+
+Grains of a wire that is pulled: what a model learned from a hundred of them makes of grains it has never seen.
 
 The trajectories come from the package's own simulation. Beside the propagator stands what one would try first: a random
 forest of the rates of stress, density and Bunge angles as they stand in the record, stepped by explicit Euler.
@@ -8,12 +11,9 @@ import argparse
 from pathlib import Path
 from time import perf_counter
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from common import BLACK, BLUE, ORANGE, save
+from common import BLACK, BLUE, FIGURES, ORANGE, save
 from scipy.spatial.transform import Rotation
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import RandomForestRegressor
@@ -87,8 +87,8 @@ def nanowire(out, n_train, n_test):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="directory of the figure")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=FIGURES, help="directory of the figure")
     parser.add_argument("--train", type=int, default=100, help="grains to learn from")
     parser.add_argument("--test", type=int, default=12, help="others to predict")
     options = parser.parse_args(arguments)

@@ -1,4 +1,7 @@
-"""Many cheap simulations, six experiments and one law: what each adds.
+"""Simulations, experiments and a law
+==================================
+
+Many cheap simulations, six experiments and one law: what each adds.
 
 The strength of a nickel alloy over temperature. Experiments are few, of samples of different grain sizes. Simulations
 are of single crystals, so without grain boundaries; they lie too low, by more when hot, and scatter. The law is
@@ -8,13 +11,10 @@ Hall-Petch: boundaries add 800 MPa / sqrt(grain size in micrometres). Asked for 
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from common import BLACK, BLUE, GREY, VERMILLION, save
+from common import BLACK, BLUE, FIGURES, GREY, VERMILLION, save
 
 from skmerge import MergedNetImputer
 
@@ -57,8 +57,8 @@ def ways(table):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="directory of the figure")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=FIGURES, help="directory of the figure")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     table, T = make(), np.linspace(30, 1040, 102)

@@ -1,7 +1,10 @@
-"""Fill a sparse table of alloys and say how surely: one measured property tells about the others.
+"""Fill a sparse table
+===================
+
+Fill a sparse table of alloys and say how surely: one measured property tells about the others.
 
 A fifth of what was measured is hidden and predicted from the rest of the table. Without --table the alloys are made up
-(alloys.py); with it, name the columns to learn as properties:
+(alloys.py); with it, name the columns to learn as properties::
 
     python examples/plot_sparse_alloys.py --table FILE.csv --properties yield UTS hardness
 """
@@ -9,14 +12,12 @@ A fifth of what was measured is hidden and predicted from the rest of the table.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from alloys import PROPERTIES, make_alloys
-from common import BLACK, BLUE, GREY, ORANGE, VERMILLION, save
+from common import BLACK, BLUE, FIGURES, GREY, ORANGE, VERMILLION, save
+from matplotlib.colors import ListedColormap
 from sklearn.ensemble import RandomForestRegressor
 
 from skmerge import MergedNetImputer
@@ -37,7 +38,7 @@ def by_forest(train, truth, properties):
 def draw(table, properties, truth, guess, std, curve, out):
     figure, (gaps, parity, sure) = plt.subplots(1, 3, figsize=(13.2, 4.3), layout="constrained")
     shown = table.notna().to_numpy()
-    gaps.imshow(shown, aspect="auto", interpolation="nearest", cmap=matplotlib.colors.ListedColormap(["white", BLUE]))
+    gaps.imshow(shown, aspect="auto", interpolation="nearest", cmap=ListedColormap(["white", BLUE]))
     every = max(1, table.shape[1] // 14)
     gaps.set_xticks(range(0, table.shape[1], every), table.columns[::every], rotation=90, fontsize=8)
     gaps.set(ylabel="alloy")
@@ -63,8 +64,8 @@ def draw(table, properties, truth, guess, std, curve, out):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="directory of the figure")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=FIGURES, help="directory of the figure")
     parser.add_argument("--table", type=Path, help="CSV file of your own")
     parser.add_argument("--properties", nargs="+", default=PROPERTIES, help="its columns to predict")
     options = parser.parse_args(arguments)

@@ -84,7 +84,7 @@ def activation(u, C=1.0, *, kind="saturating", out=None):
 
 
 def activation_derivatives(u, C=1.0, *, kind="saturating"):
-    r"""Derivatives of :func:`activation` with respect to `u` and `C`.
+    r"""Derivatives of :func:`~skmerge.activation.activation` with respect to `u` and `C`.
 
     .. math::
         \frac{\partial g}{\partial u} = \frac{C^2}{(|u| + C)^2}, \qquad

@@ -60,13 +60,13 @@ class Crystal:
 
     Notes
     -----
-    Slip on system a, with its density rho_a and the interaction q of self (on the diagonal) and latent hardening,
+    Slip on system a, with its density rho_a and the interaction q of self (on the diagonal) and latent hardening::
 
         gdot_a = gdot0 |tau_a / g_a|^n sign(tau_a),   g_a = tau0 + a G b sqrt(rho_a),
-        d rho_a = (k1 sqrt(rho_a) - k2 rho_a) sum_b q_ab |gdot_b| dt,
+        d rho_a = (k1 sqrt(rho_a) - k2 rho_a) sum_b q_ab |gdot_b| dt
 
-    is the power law of Hutchinson [1]_, the storage and recovery of Kocks and Mecking [2]_ and the latent hardening of
-    Peirce, Asaro and Needleman [3]_. The density saturates at (k1 / k2)^2.
+    This is the power law of Hutchinson [1]_, the storage and recovery of Kocks and Mecking [2]_ and the latent
+    hardening of Peirce, Asaro and Needleman [3]_. The density saturates at (k1 / k2)^2.
 
     References
     ----------

@@ -386,7 +386,7 @@ def load_formulae():
     Returns
     -------
     list of Formula
-        21 of them; see :class:`Formula` for evaluating and sampling one.
+        21 of them; see :class:`~skmerge.datasets.Formula` for evaluating and sampling one.
 
     Examples
     --------

@@ -42,7 +42,8 @@ def observed_r2_score(y_true, y_pred, *, sample_weight=None, average="columns"):
 def observed_rmse(y_true, y_pred, *, sample_weight=None, average="columns"):
     """Root mean squared error over the measured entries, per column or pooled.
 
-    Parameters and errors are those of :func:`observed_r2_score`; one measured row of an output is enough.
+    Parameters and errors are those of :func:`~skmerge.metrics.observed_r2_score`; one measured row of an output is
+    enough.
 
     Examples
     --------
@@ -57,7 +58,7 @@ def observed_rmse(y_true, y_pred, *, sample_weight=None, average="columns"):
 
 
 def observed_mae(y_true, y_pred, *, sample_weight=None, average="columns"):
-    """Mean absolute error over the measured entries, per column or pooled, as :func:`observed_rmse`.
+    """Mean absolute error over the measured entries, per column or pooled, as :func:`~skmerge.metrics.observed_rmse`.
 
     Examples
     --------

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from skmerge import _missing
+from skmerge._documentation import Documented
 from skmerge._ext import kernel
 from skmerge._missing import Inputs
 from skmerge._net import uncertainty
@@ -32,7 +33,7 @@ BLAS = ThreadpoolController()  # made once: looking for libraries takes a tenth 
 CHUNK = 16_384  # rows whose standard deviations are predicted at a time by one thread
 
 
-class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """One hidden layer of nodes that blend addition with multiplication, fitted by least squares.
 
     With ``g(u; C) = C u / (|u| + C)``, abar the mean blend, xbar and ybar the training means,
@@ -81,7 +82,8 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     Attributes
     ----------
     A_ : ndarray of shape (n_estimators, n_outputs, n_nodes, n_features)
-        Slopes and exponents, for x in units of ``x_scale_`` and y in units of ``y_scale_`` (so are B_, C_ and D_).
+        Slopes and exponents, for x in units of ``x_scale_`` and y in units of ``y_scale_`` (so are ``B_``, ``C_``
+        and ``D_``).
     B_, C_, blend_ : ndarray of shape (n_estimators, n_outputs, n_nodes)
         ``C_`` is infinite where a node does not saturate.
     D_ : ndarray of shape (n_estimators, n_outputs)

@@ -11,6 +11,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
 
+from skmerge._documentation import Documented
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._plasticity import flow, free, learning, plain
 from skmerge._plasticity.records import check_path, check_records, check_states, check_strain_unit, numbers, read_table
@@ -24,13 +25,13 @@ TOLERANCE = 1e-5  # of an adaptive step
 OUTSIDE, REVERSED, LONG, ELSEWHERE = 1, 2, 4, 8  # flags
 
 
-class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Learns the rates of a state from old simulations and steps new states along strain.
 
     With ``orientation="bunge"`` the state is that of a cubic crystal under axial loading: stress, dislocation density
     and Bunge angles. The loading axis is reduced to one stereographic triangle; what is learned is the flow stress S,
     the storage of dislocations K and the lattice rotation W per plastic strain, functions of the axis and of sqrt(rho),
-    and the elastic modulus E. In a strain step of size h and sign d
+    and the elastic modulus E. In a strain step of size h and sign d::
 
         d sigma' = S x,   d sigma' - d sigma = E h (1 - sgn(x) abs(x)^n),   p = 1 - (d sigma' - d sigma) / (E h),
         sqrt(rho') - sqrt(rho) = K p h,   R' = R exp(W p d h).

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skmerge import _columns, _missing
+from skmerge import _columns, _documentation, _missing
 from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number, misfit, rarity
 from skmerge._joint import Joint, cross_fitted, fit_joint
 from skmerge._table import laws, sources, stack
@@ -34,15 +34,15 @@ class Outlier(NamedTuple):
     score: float
 
 
-class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Fills a sparse table: every column from all the others, never from itself.
 
     Columns that are mostly observed are descriptors, the sparse ones properties. The properties of a row are jointly
     normal: their means follow the descriptors smoothly (a Gaussian process with one kernel for all of them) and their
     errors are correlated, so each measured property corrects the others. Missing cells start at the mean and are
     iterated to the fixed point at which filling and fitting agree. In tables of up to 100 columns, forests
-    (:class:`GradientForestRegressor`) learn each property from descriptors and other properties as well, and rows
-    that neither has seen decide how much each of them counts.
+    (:class:`~skmerge.GradientForestRegressor`) learn each property from descriptors and other properties as well, and
+    rows that neither has seen decide how much each of them counts.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     >>> a = np.arange(1.0, 31.0)
     >>> X = np.column_stack([a, 3 * a])
     >>> X[4, 1] = np.nan
-    >>> MergedNetImputer(random_state=0).fit(X).transform(X)[4].round(1)
+    >>> MergedNetImputer([1], random_state=0).fit(X).transform(X)[4].round(1)
     array([ 5., 15.])
     """
 
