@@ -21,6 +21,10 @@ class Silence:
 SILENCE = Silence()
 
 
+def _silence():
+    return SILENCE
+
+
 class Task:
     """A task of a fit; ``begin`` starts a subtask of it.
 
@@ -59,6 +63,9 @@ class Task:
             return self.context.call_on_fit_task_end(
                 estimator=told.estimator, reconstruction_attributes=fitted, **told.data
             )
+
+    def __reduce__(self):
+        return _silence, ()  # of another process nobody is told
 
     def iteration(self, count, squares):
         """One iteration of the optimiser: whether a callback asks to end it."""

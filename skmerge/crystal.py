@@ -313,7 +313,7 @@ def simulate(
         return start + count
 
     starts = range(0, n, size)
-    parallel = Parallel(n_jobs=effective_n_jobs(n_jobs), prefer="threads", return_as="generator")
+    parallel = Parallel(n_jobs=effective_n_jobs(n_jobs), require="sharedmem", return_as="generator")
     done = 0
     try:
         for last in parallel(delayed(run)(start) for start in starts):

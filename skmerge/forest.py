@@ -324,7 +324,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         parallel = Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads", return_as="generator")
         try:
             with threadpool_limits(1, user_api="blas"):
-                grown = parallel(delayed(ground.grow)(recipe, e, self._seed, g) for g, recipe, e in jobs)
+                grown = parallel(delayed(Ground.grow)(ground, recipe, e, self._seed, g) for g, recipe, e in jobs)
                 stop = False
                 for i, ((g, _, e), (trees, out, values)) in enumerate(zip(jobs, grown, strict=True)):
                     if e < JUDGES:
@@ -437,7 +437,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         chunks = [X[start : start + size] for start in range(0, len(X), size)]
         if len(chunks) == 1:
             return function(X)
-        done = Parallel(n_jobs=n_jobs, prefer="threads")(delayed(function)(chunk) for chunk in chunks)
+        done = Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(function)(chunk) for chunk in chunks)
         return np.concatenate(done, axis=axis)
 
     def predict(self, X, return_std=False):

@@ -1,6 +1,5 @@
 """MergedNetRegressor: physical laws from a few dozen rows."""
 
-import threading
 from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
@@ -23,6 +22,7 @@ from skmerge._net.notation import names_of
 from skmerge._net.objective import MAX_EXPONENT, Objective, Scaling
 from skmerge._net.training import Training
 from skmerge._progress import Task, Told
+from skmerge._sharing import Flag
 from skmerge._validation import check_fitted, check_rows, check_training_data, excess, naming
 from skmerge.metrics import observed_r2_score
 
@@ -214,7 +214,7 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         bounds, sign = self._exponent_bounds(d), self._sign_mask(d)
         with naming("random_state"):
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        cancelled = threading.Event()
+        cancelled = Flag()
         blend = "learn" if self.blend == "learn" else float(self.blend)
         trust = _missing.first_trust(gappy, target)
         # One partition of all rows, so that outputs share their folds.
@@ -401,7 +401,7 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
     def _over_chunks(self, function, X):
         """function(rows of X), two arrays, chunk by chunk in threads; the chunks bound what it needs beside them."""
         chunks = (X[start : start + CHUNK] for start in range(0, max(len(X), 1), CHUNK))
-        done = Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads")(delayed(function)(c) for c in chunks)
+        done = Parallel(n_jobs=effective_n_jobs(self.n_jobs), require="sharedmem")(delayed(function)(c) for c in chunks)
         return tuple(np.concatenate(part) for part in zip(*done, strict=True))
 
     def _shaped(self, values):

@@ -471,7 +471,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
 
         done = 0
         try:
-            parallel = Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads", return_as="generator")
+            parallel = Parallel(n_jobs=effective_n_jobs(self.n_jobs), require="sharedmem", return_as="generator")
             for count in parallel(delayed(run)(start) for start in range(0, n, size)):
                 if self.verbose and (self.verbose > 1 or 10 * (done + count) // n > 10 * done // n):
                     print(f"[PlasticityPropagator] {done + count} of {n} grains propagated", flush=True)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 # The modules of a room serve the public module of that name, and are named "room.module".
 LEVELS = [
     {"_ext"},
-    {"_progress", "_validation", "metrics", "activation", "datasets", "_joint", "_documentation"},
+    {"_progress", "_sharing", "_validation", "metrics", "activation", "datasets", "_joint", "_documentation"},
     {"_orientation", "_columns"},
     {"_missing"},
     {"_net.objective", "_net.notation"},

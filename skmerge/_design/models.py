@@ -201,7 +201,7 @@ class Models:
         if effective_n_jobs(self.n_jobs) == 1 or len(self.parts) == 1:
             results = [_call(part, X, part.title) for part in self.parts]
         else:
-            pool = Parallel(n_jobs=self.n_jobs, prefer="threads")
+            pool = Parallel(n_jobs=self.n_jobs, require="sharedmem")
             results = pool(delayed(_call)(part, X, part.title) for part in self.parts)
         columns = []
         for part, result in zip(self.parts, results, strict=True):

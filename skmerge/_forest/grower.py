@@ -6,6 +6,7 @@ import numpy as np
 
 from skmerge._ext import growing
 from skmerge._forest.tree import Trees
+from skmerge._sharing import Shared
 
 MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
 PARTS = 5  # a member that draws "part" of the rows leaves out one of so many
@@ -41,7 +42,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Ground:
+class Ground(Shared):
     """What every tree of a forest grows on; y and slopes in units of y's spread, coordinates in those of X's.
 
     Parameters

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skmerge._ext import kernel, solver
+from skmerge._sharing import Shared
 
 # Exponents beyond this are steps, not laws; slopes and constants are free.
 MAX_EXPONENT = 30.0
@@ -158,7 +159,7 @@ class Cancelled(Exception):
     """Raised in a worker when the fit it belongs to was interrupted."""
 
 
-class Objective:
+class Objective(Shared):
     """Weighted squares of one output, the rows where it was observed.
 
     Parameters
@@ -169,7 +170,7 @@ class Objective:
     scaling : Scaling
     exponent_bounds : tuple of two ndarrays of shape (d,), prior bounds of the exponents.
     blend : "learn" or float
-    cancelled : threading.Event or None
+    cancelled : Flag or None
     """
 
     def __init__(self, X, y, weight, scaling, exponent_bounds, blend="learn", cancelled=None):

@@ -5,12 +5,12 @@ n being the number of distinct rows (weights say how exact they are, not how man
 nodes cross-validation decides.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skmerge._net.comparison import ROUNDING, left_out, no_worse
-from skmerge._net.objective import MAX_EXPONENT, Network
+from skmerge._net.objective import MAX_EXPONENT, Network, Scaling
 from skmerge._progress import SILENCE, refine, rms
 
 EXHAUSTED = 1e-17  # of a law without noise this is left: the data are rounded to 1e-10
@@ -47,6 +47,28 @@ def collinear(Z, root):
     return Z.shape[1] > 1 and np.linalg.svd(Z, compute_uv=False)[-1] < 1e-5
 
 
+@dataclass(frozen=True)
+class Ridge:
+    """Ridge penalty of every parameter of a net; in the last fit, which keeps a choice between ties, only the given."""
+
+    scaling: Scaling
+    given: float
+    tie_breaker: float
+
+    def __call__(self, net, last=False):
+        penalty = np.zeros(len(net.theta))
+        strength = self.given if last else max(self.given, self.tie_breaker)
+        if strength:
+            s = self.scaling
+            rows = penalty[:-1].reshape(net.n_nodes, net.n_features + 3)
+            for i in range(net.n_nodes):
+                product = net.kind(i) != "sum"
+                spread = np.where(s.product & product, s.log_variance, s.slope_variance)
+                rows[i, :-3] = strength * spread
+                rows[i, -3] = strength
+        return penalty
+
+
 class LawSearch:
     """One output's search.
 
@@ -67,7 +89,6 @@ class LawSearch:
         self.sign = sign
         self.rng = rng
         self.n_nodes = n_nodes
-        self.penalty = penalty
         self.simplify = simplify
         self.task = task
         s = objective.scaling
@@ -87,7 +108,7 @@ class LawSearch:
             self.log = np.where(scaled == 0, -708.0, np.log(np.abs(scaled)))
         self.positive = np.sign(self.X)
         tied = collinear(self.centred, self.root) or collinear(self.log[:, self.admitted], self.root)
-        self.tie_breaker = TIE_BREAKER if tied else 0.0
+        self.penalties = Ridge(s, penalty, TIE_BREAKER if tied else 0.0)
 
     def _screen(self):
         """Of many features, those that take no part in the search: least correlated with y, raw or in logarithms."""
@@ -127,20 +148,6 @@ class LawSearch:
 
     def fit(self, net, max_iter=60, tol=1e-7):
         return self.objective.fit(net, self.penalties(net), max_iter, tol)
-
-    def penalties(self, net, last=False):
-        """Ridge penalty of every parameter; in the last fit, which keeps a choice between ties, only what was given."""
-        penalty = np.zeros(len(net.theta))
-        strength = self.penalty if last else max(self.penalty, self.tie_breaker)
-        if strength:
-            s = self.objective.scaling
-            rows = penalty[:-1].reshape(net.n_nodes, net.n_features + 3)
-            for i in range(net.n_nodes):
-                product = net.kind(i) != "sum"
-                spread = np.where(s.product & product, s.log_variance, s.slope_variance)
-                rows[i, :-3] = strength * spread
-                rows[i, -3] = strength
-        return penalty
 
     def _refined(self, parent, name, net, max_iter, tol):
         return refine(parent, name, self.objective, net, self.penalties(net), max_iter, tol)

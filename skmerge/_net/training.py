@@ -1,6 +1,5 @@
 """Law or committee: trains every output of the net and keeps the better of the two."""
 
-import threading
 import warnings
 
 import numpy as np
@@ -10,6 +9,7 @@ from skmerge._net import comparison, selection
 from skmerge._net.committee import combine, plan_committee, train_member
 from skmerge._net.objective import MAX_EXPONENT
 from skmerge._progress import SILENCE, refine, rms
+from skmerge._sharing import Flag
 
 # A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
 # challenged by a committee, which takes 20 to 50 times as long: formulae with 5 % noise lie below, real tables above.
@@ -47,10 +47,23 @@ class Training:
 
     def __init__(self, net, sign, seed, fold_of, task):
         self.n_nodes, self.n_estimators = net.n_nodes, net.n_estimators
-        self.penalty, self.simplify = net.penalty, net.simplify
+        self.penalty = net.penalty
         self.target = "y" if net.offset is None else "y less its offset"
-        self.sign, self.seed, self.fold_of, self.task = sign, seed, fold_of, task
+        self.seed, self.fold_of, self.task = seed, fold_of, task
+        self.law = (  # what a search for a law is told
+            sign,
+            None if net.n_nodes == "auto" else net.n_nodes,
+            0.0 if net.penalty == "auto" else float(net.penalty),
+            net.simplify,
+        )
         self.parallel = Parallel(n_jobs=effective_n_jobs(net.n_jobs), prefer="threads", return_as="generator")
+
+    def _seeds(self, *which):
+        return np.random.SeedSequence([self.seed, *which])
+
+    def _law_folds(self, rows):
+        n = len(self.fold_of[rows])
+        return self.folds(rows, FOLDS if n > 2 * FOLDS else n)
 
     def _threads(self, n_tasks):
         """Threads for each of so many tasks that run at once, where it has rows for them."""
@@ -76,7 +89,9 @@ class Training:
             stage = self.task.begin("laws", len(objectives), ordered=False)
             n_threads = self._threads(len(objectives))
             jobs = (
-                delayed(self._search_law)(objective, k, rows[k], stage, n_threads)
+                delayed(_law_of_output)(
+                    objective, k, self._law_folds(rows[k]), self._seeds(k), self.law, stage, n_threads
+                )
                 for k, objective in enumerate(objectives)
             )
             for k, law in enumerate(self.parallel(jobs)):
@@ -126,16 +141,6 @@ class Training:
         output.end(f"{chosen} kept{told}")
         return law, None if stands else committee
 
-    def _search_law(self, objective, k, rows, stage, n_threads):
-        output = stage.begin("output", None, index=k)
-        n_nodes = None if self.n_nodes == "auto" else self.n_nodes
-        penalty = 0.0 if self.penalty == "auto" else float(self.penalty)
-        folds = self.folds(rows, FOLDS if objective.n > 2 * FOLDS else objective.n)
-        seeds = np.random.SeedSequence([self.seed, k])
-        law = _search_law(objective, self.sign, seeds, n_nodes, penalty, self.simplify, folds, output, n_threads)
-        output.end(f"law of {law[0].n_nodes} nodes, validation error {np.sqrt(law[1]):.3g} std(y)", net=law[0])
-        return law
-
     def _honest_squares(self, objective, k, rows, law, limit, output):
         """Share of every row in the squared error of the law, with the whole search repeated without each fold.
 
@@ -146,7 +151,7 @@ class Training:
         parts = self.folds(rows, FOLDS)
         stage = output.begin("search repeated", len(parts), ordered=False, aside=True)
         jobs = (
-            delayed(_repeat_search)(law[3], objective, fold, np.random.SeedSequence([self.seed, k, f]), stage, f)
+            delayed(_repeat_search)(objective, fold, self._seeds(k, f), self.law, stage, f)
             for f, fold in enumerate(parts)
         )
         for fold, (errors, stop) in zip(parts, self.parallel(jobs), strict=False):
@@ -158,18 +163,18 @@ class Training:
         return squares
 
     def _law_members(self, objective, exact, rows, law):
-        net, error, _, search = law
+        net, error, _, penalties = law
         if net.squares < NO_NOISE:
-            net = objective.fit(net, search.penalties(net, last=True), max_iter=2000, tol=1e-12)
+            net = objective.fit(net, penalties(net, last=True), max_iter=2000, tol=1e-12)
         if net.squares < EXACT:
             objective = exact
-            net = objective.fit(net, search.penalties(net, last=True), max_iter=100, tol=1e-12)
+            net = objective.fit(net, penalties(net, last=True), max_iter=100, tol=1e-12)
         members = [net]
         if self.n_estimators != "auto" and self.n_estimators > 1 and objective.n > 1:
             members = []
             for fold in self.folds(rows, max(self.n_estimators, 2))[: self.n_estimators]:
                 rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
-                members.append(rest.fit(net, search.penalties(net), max_iter=100))
+                members.append(rest.fit(net, penalties(net), max_iter=100))
             while len(members) < self.n_estimators:  # fewer rows than members
                 members.append(members[len(members) % objective.n])
         noise = net.squares / max(1.0 - net.n_free / objective.n, 0.05)
@@ -181,35 +186,24 @@ class Training:
         if len(parts) < n_folds:  # fewer rows than folds
             plan = [(recipe, None if f is None or objective.n == 1 else f % len(parts)) for recipe, f in plan]
 
-        def train(i, recipe, f):
-            if stop.is_set() and i >= least:
-                return None
-            left_out = None if f is None else parts[f]
-            seeds = np.random.SeedSequence([self.seed, k, i])
-            member = stage.begin("member", recipe.rounds + 1, index=i)
-            net, weights = train_member(
-                objective, recipe, left_out, seeds, self.penalty, member, self._threads(len(plan))
-            )
-            told = f"{i + 1} of {len(plan)}, {net.n_nodes} nodes, {rms(net.squares)}"
-            if member.end(told, net=net):
-                stop.set()
-            return (recipe, f), net, weights
-
         stage = output.begin("members", len(plan), ordered=False)
-        jobs = (delayed(train)(i, recipe, f) for i, (recipe, f) in enumerate(plan))
-        stop, least = threading.Event(), 2 if self.n_estimators == 1 else 1  # the second tells how good the first is
-        members, nets, weights = zip(*filter(None, self.parallel(jobs)), strict=True)
+        stop, least = Flag(), 2 if self.n_estimators == 1 else 1  # the second tells how good the first is
+        jobs = (
+            delayed(_train)(
+                objective, recipe, None if f is None else parts[f], self._seeds(k, i), self.penalty, stage,
+                f"{i + 1} of {len(plan)}", i, self._threads(len(plan)), Flag() if i < least else stop, stop,
+            )
+            for i, (recipe, f) in enumerate(plan)
+        )  # fmt: skip
+        trained = [(member, *found) for member, found in zip(plan, self.parallel(jobs), strict=True) if found]
+        members, nets, weights = zip(*trained, strict=True)
         stage.end()
         keep, share, squares, noise = combine(objective, members, nets, parts, self.n_estimators == 1)
         stage = output.begin("refits", len(keep), ordered=False)
 
-        def refit(i):
-            task = stage.begin("refit", 1, index=int(i))
-            net, _ = refine(task, "refit", objective, nets[i], weights[i], 60, 1e-5, self._threads(len(keep)))
-            task.end(f"on all rows, {rms(net.squares)}", level=2)
-            return net
-
-        nets_of_all = list(self.parallel(delayed(refit)(i) for i in keep))
+        n_threads = self._threads(len(keep))
+        jobs = (delayed(_refit)(objective, nets[i], weights[i], stage, int(i), n_threads) for i in keep)
+        nets_of_all = list(self.parallel(jobs))
         stage.end()
         return nets_of_all, share, squares, noise
 
@@ -243,7 +237,7 @@ def _warn_of_gross_error(objective, squares, target):
             "little. If it is a gross error, correct it or leave it out; if errors grow with y, give "
             "sample_weight=1 / y**2.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=7,  # the caller of fit
         )
 
 
@@ -259,8 +253,8 @@ def _stands(objective, net, squares, error, best):
     return comparison.no_worse(squares[known], best[known])
 
 
-def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, task, n_threads=1):
-    """The law of one output: (net, cross-validated squared error in units of var(y), its share of every row, search).
+def _search_law(objective, sign, n_nodes, penalty, simplify, seeds, folds, task, n_threads=1):
+    """The law of one output: (net, cross-validated squared error in units of var(y), shares of rows in it, penalties).
 
     The shares are None if the rows were too many to search on all.
     """
@@ -272,22 +266,22 @@ def _search_law(objective, sign, seeds, n_nodes, penalty, simplify, folds, task,
     if folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
     any_law = selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, task)
-    net, error, squares, search = _best_law(any_law, folds)
+    net, error, squares, penalties = _best_law(any_law, folds)
     near = comparison.near_zero(sample.X)
     if sample.n > 1 and comparison.has_pole(net, near):
         other = selection.LawSearch(sample.regular(near), sign, rng, n_nodes, penalty, simplify, task)
         regular = _best_law(other, folds)
         if regular[1] <= POLE_GAIN * error and regular[0].n_free <= net.n_free:
-            net, error, squares, search = regular
+            net, error, squares, penalties = regular
     if sample is not objective:
-        net, _ = refine(task, "fit to all rows", objective, net, search.penalties(net), 50, 1e-8, n_threads)
-    return net, error, squares if sample is objective else None, search
+        net, _ = refine(task, "fit to all rows", objective, net, penalties(net), 50, 1e-8, n_threads)
+    return net, error, squares if sample is objective else None, penalties
 
 
 def _best_law(search, folds):
     nets = search.run()
     if search.objective.n == 1:  # nothing is known of its error
-        return nets[0], np.inf, None, search
+        return nets[0], np.inf, None, search.penalties
     errors, squares = comparison.cross_validate(search, nets, folds)
     wild = np.array([_has_wild_exponent(net) for net in nets])
     if not wild.all():  # where the user asks for nothing else
@@ -298,7 +292,7 @@ def _best_law(search, folds):
     if plain.n_free < net.n_free:
         net, rows = plain, search.objective.weight * comparison.left_out(search.objective, plain)
         error = max(error, rows.sum())
-    return net, float(error), rows, search
+    return net, float(error), rows, search.penalties
 
 
 def _has_wild_exponent(net):
@@ -307,10 +301,35 @@ def _has_wild_exponent(net):
     return bool((np.abs(net.nodes[products, : net.n_features]) >= MAX_EXPONENT).any())
 
 
-def _repeat_search(search, objective, fold, seeds, stage, f):
+def _law_of_output(objective, k, folds, seeds, law, stage, n_threads):
+    output = stage.begin("output", None, index=k)
+    found = _search_law(objective, *law, seeds, folds, output, n_threads)
+    output.end(f"law of {found[0].n_nodes} nodes, validation error {np.sqrt(found[1]):.3g} std(y)", net=found[0])
+    return found
+
+
+def _repeat_search(objective, fold, seeds, law, stage, f):
     """Squared errors on the fold of the law that the other rows choose, and whether a callback asks for no more."""
     task = stage.begin("without fold", None, index=f)
     rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
-    net, *_ = _search_law(rest, search.sign, seeds, search.n_nodes, search.penalty, search.simplify, None, task)
+    net, *_ = _search_law(rest, *law, seeds, None, task)
     squares = np.minimum(objective.subset(fold).squares(net), 1e6)
     return squares, task.end(f"law of {net.n_nodes} nodes, error on the fold {np.sqrt(squares.mean()):.3g} std(y)")
+
+
+def _train(objective, recipe, left_out, seeds, penalty, stage, title, i, n_threads, before, stop):
+    """A member of a committee and its penalties; nothing if it is told to stop before."""
+    if before.is_set():
+        return None
+    member = stage.begin("member", recipe.rounds + 1, index=i)
+    net, weights = train_member(objective, recipe, left_out, seeds, penalty, member, n_threads)
+    if member.end(f"{title}, {net.n_nodes} nodes, {rms(net.squares)}", net=net):
+        stop.set()
+    return net, weights
+
+
+def _refit(objective, net, weights, stage, i, n_threads):
+    task = stage.begin("refit", 1, index=i)
+    net, _ = refine(task, "refit", objective, net, weights, 60, 1e-5, n_threads)
+    task.end(f"on all rows, {rms(net.squares)}", level=2)
+    return net

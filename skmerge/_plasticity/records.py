@@ -92,9 +92,7 @@ def check_states(state, name):
             f"{name} holds a density of {density.min():g}; the second column must be above zero, in 1/m^2."
         )
     if density.max() < 1e7:
-        warn(
-            f"{name} holds densities of {density.max():g} at most, which looks like 1/um^2; give 1/m^2, 1e12 times."
-        )
+        warn(f"{name} holds densities of {density.max():g} at most, which looks like 1/um^2; give 1/m^2, 1e12 times.")
     elif density.min() < 1e7:
         warn(
             f"{name} mixes densities of {density.min():g} and {density.max():g}, the former of which look like 1/um^2; "

@@ -44,20 +44,14 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
         if n_estimators and enough and 0 < len(inputs[p]) <= WIDEST:
             tasks += [(p, fold) for fold in range(N_FOLDS)]
 
-    def grow(p, fold):
-        rows = np.flatnonzero(~np.isnan(z[:, at[p]]) & (fold_of != fold))
-        weight = None if error is None else 1.0 / (0.1 + error[rows, p] ** 2)
-        X, y = z[np.ix_(rows, inputs[p])], z[rows, at[p]]
-        options = {"random_state": (seed + fold) % 2**31, "n_jobs": 1}
-        return [
-            GradientForestRegressor(5 * n_estimators, order=0, **options).fit(X, y, sample_weight=weight),
-            GradientForestRegressor(n_estimators, **options).fit(X, y, sample_weight=weight),
-        ]
-
     forests = [[] for _ in at]
     if tasks:
         told(f"{2 * len(tasks)} forests")
-        grown = Parallel(n_jobs=effective_n_jobs(n_jobs), prefer="threads")(delayed(grow)(*task) for task in tasks)
+        grown = Parallel(n_jobs=effective_n_jobs(n_jobs), prefer="threads")(
+            delayed(_grow)(z, np.flatnonzero(~np.isnan(z[:, at[p]]) & (fold_of != fold)), inputs[p], at[p],
+                           None if error is None else error[:, p], n_estimators, (seed + fold) % 2**31)
+            for p, fold in tasks
+        )  # fmt: skip
         for (p, _), pair in zip(tasks, grown, strict=True):
             forests[p].append(pair)
     weight = np.zeros((len(at), 4))
@@ -141,3 +135,14 @@ def _width(error, variance, apart):
             if best is None or surprise < best[0]:
                 best = surprise, (factor, power, share)
     return best[1]
+
+
+def _grow(z, rows, inputs, output, error, n_estimators, seed):
+    """Two forests of one column from others, on some rows of the table z."""
+    weight = None if error is None else 1.0 / (0.1 + error[rows] ** 2)
+    X, y = z[np.ix_(rows, inputs)], z[rows, output]
+    options = {"random_state": seed, "n_jobs": 1}
+    return [
+        GradientForestRegressor(5 * n_estimators, order=0, **options).fit(X, y, sample_weight=weight),
+        GradientForestRegressor(n_estimators, **options).fit(X, y, sample_weight=weight),
+    ]

@@ -1,0 +1,22 @@
+"""What tasks share, whether they run in threads of this process or in other ones."""
+
+import threading
+
+import numpy as np
+
+
+class Shared:
+    """An object of arrays that many tasks read.
+
+    joblib's backends ask for the size: what is large, Dask's sends to a worker once and not with every task.
+    """
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + sum(v.nbytes for v in vars(self).values() if isinstance(v, np.ndarray))
+
+
+class Flag(threading.Event):
+    """An event for the threads of one process; another process has its own, never set."""
+
+    def __reduce__(self):
+        return Flag, ()
