@@ -501,3 +501,29 @@ def test_printed_powers_keep_to_given_bounds():
     net = MergedNetRegressor(exponents={0: (0.5, 1), 1: 2}, random_state=3).fit(X, y)
     powers = re.findall(r"a\^([\d.]+)", net.formula(["a", "b"]).text)
     assert len(powers) > 1 and all(0.5 <= float(power) <= 1 for power in powers)
+
+
+def test_a_saturating_law_has_its_shortest_form():
+    """And not 5.00 - g(10.00 x^-1; 5.00), unless inverse powers are what is given or saves the constant."""
+    x = np.random.default_rng(1).uniform(0.1, 10.0, (60, 1))
+    y = 5.0 * x[:, 0] / (2.0 + x[:, 0])
+    assert str(fit(x, y).formula()) == "y = g(2.50 x0; 5.00)"
+    assert str(fit(x, 3.0 + y).formula()) == "y = g(2.50 x0; 5.00) + 3.00"
+    assert str(fit(x, 5.0 / (1.0 + x[:, 0])).formula()) == "y = g(5.00 x0^-1.00; 5.00)"
+    assert str(fit(x, y, exponents={0: -1}).formula()) == "y = g(-10.00 x0^-1.00; 5.00) + 5.00"
+
+
+def test_a_saturating_law_is_found_where_no_power_is_near():
+    """The power closest to it is 0.001 with a factor of 1149: from there no fit reached the law."""
+    r = np.random.default_rng(2)
+    r.uniform(size=(60, 3)), r.normal(size=60)
+    x = r.uniform(0.1, 10.0, (60, 1))
+    assert str(fit(x, 5.0 * x[:, 0] / (2.0 + x[:, 0])).formula()) == "y = g(2.50 x0; 5.00)"
+
+
+@pytest.mark.parametrize("seed", [1, 3, 5])
+def test_rounding_does_not_object_to_a_given_exponent(seed):
+    X = np.random.default_rng(seed).uniform(1.0, 5.0, (60, 3))
+    y = X[:, 0] * X[:, 1] / X[:, 2] ** 2
+    net = fit(X, y, exponents={0: 1.0, 1: (0, 2), 2: (-2.0, -2.0)})
+    assert "object" not in str(net.formula(standard_errors=True))

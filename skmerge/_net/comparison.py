@@ -3,9 +3,8 @@
 import numpy as np
 
 from skmerge._ext import kernel
+from skmerge._net.objective import ROUNDING
 
-# Residuals below this are rounding; relative to the variance of y.
-ROUNDING = 1e-14
 RECOMBINED = 1000  # rows at which nets are compared
 # A simpler net may have so many times the squares of the best, if their differences, row by row, add up to less than so
 # many times their own spread. Of pure noise (45 rows of 3 columns, 200 of 5) 0 of 60 draws are then told as anything

@@ -10,6 +10,8 @@ from skmerge._sharing import Shared
 
 # Exponents beyond this are steps, not laws; slopes and constants are free.
 MAX_EXPONENT = 30.0
+# Residuals below this are rounding; relative to the variance of y.
+ROUNDING = 1e-14
 MAX_CURVATURE = 2000  # parameters whose covariance is kept, 32 MB
 # Multiply-adds of one Levenberg-Marquardt iteration, (n_rows + n_parameters / 3) n_parameters^2, above which L-BFGS
 # takes over (0.1 s).
@@ -39,6 +41,14 @@ def in_units(x, unit, weight):
         z = np.clip(x / unit, -1.7e308, 1.7e308)
     held = np.clip(z, -1e150, 1e150)
     return rounded(z, np.sqrt(weight @ (held - weight @ held) ** 2))
+
+
+def collinear(Z, root):
+    """Whether some columns determine another to 1e-5 of its spread, rows weighted by root^2."""
+    Z = (Z - root**2 @ Z) * root[:, None]
+    length = np.sqrt((Z**2).sum(axis=0))
+    Z = Z[:, length > 1e-12] / length[length > 1e-12]
+    return Z.shape[1] > 1 and np.linalg.svd(Z, compute_uv=False)[-1] < 1e-5
 
 
 @dataclass(frozen=True)

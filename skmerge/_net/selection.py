@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skmerge._net.comparison import ROUNDING, left_out, no_worse
-from skmerge._net.objective import MAX_EXPONENT, Network, Scaling
+from skmerge._net.comparison import left_out, no_worse
+from skmerge._net.objective import MAX_EXPONENT, ROUNDING, Network, Scaling, collinear
 from skmerge._progress import SILENCE, refine, rms
 
 EXHAUSTED = 1e-17  # of a law without noise this is left: the data are rounded to 1e-10
@@ -37,14 +37,6 @@ def criterion(objective, net):
     if p >= n:
         return np.inf
     return n * np.log(max(net.squares, ROUNDING)) + np.log(n) * p * n / (n - p)
-
-
-def collinear(Z, root):
-    """Whether some columns determine another to 1e-5 of its spread, rows weighted by root^2."""
-    Z = (Z - root**2 @ Z) * root[:, None]
-    length = np.sqrt((Z**2).sum(axis=0))
-    Z = Z[:, length > 1e-12] / length[length > 1e-12]
-    return Z.shape[1] > 1 and np.linalg.svd(Z, compute_uv=False)[-1] < 1e-5
 
 
 @dataclass(frozen=True)
@@ -139,7 +131,7 @@ class LawSearch:
         chosen = [path[h] for h in order]
         # A law that saturates, g(u) with finite C, and blends: the small nets with everything free.
         if path[-1].squares > ROUNDING:
-            chosen += [self._relaxed(net) for net in path[1:4]]
+            chosen += [self._relaxed(net) for net in path[1:4]] + self._saturated()
         # A constant and one node, should the longer be made for a few rows.
         chosen += [path[h] for h in range(first, min(2, len(path))) if h not in order]
         found = self._all_simplified(chosen, thin=True)
@@ -356,6 +348,25 @@ class LawSearch:
             nodes[i, d + 1] = max(nodes[i, d + 1], 0.1)
         return self.fit(Network(theta, net.sign, lower, upper), max_iter=200, tol=1e-6)
 
+    def _saturated(self):
+        """The one product that saturates and fits best, as a list of one net, or none.
+
+        Drawn as such: the single power closest to 5 x / (2 + x) may be x^0.001 of a huge factor, no start for it.
+        """
+        if self.objective.blend not in ("learn", 0.0) or not len(self.admitted):
+            return []
+        constant = self.objective.constant()
+        A, sign, columns = self._products(constant)
+        height = np.exp(1.5 * self.rng.normal(size=len(A)))  # of the plateau, over the product at the features' units
+        columns = columns / (1.0 + np.abs(columns) / height)
+        residual = (self.y - self.root**2 @ self.y) * self.root
+        nets = []
+        for t, factor in self._rank(columns, residual, self.root[:, None])[:3]:
+            start = self._node("product", A[t], sign[t], factor, saturating=True)
+            start[0][-2] = 1.0 / max(abs(factor) * height[t], 1e-6)
+            nets.append(self.fit(constant.with_node(*start), max_iter=100, tol=1e-6))
+        return [min(nets, key=lambda net: net.squares)] if nets else []
+
     # --- simplifying
 
     def _thinned(self, net):
@@ -398,6 +409,7 @@ class LawSearch:
             return True
 
         net = self._pinned(net, better, lambda: np.isfinite(best), task)
+        net = self._mirrored(net, better)
         net = self._without_undecided(net)
         return self.fit(self._joined(self._without_empty(net)), max_iter=300, tol=1e-12)
 
@@ -444,6 +456,35 @@ class LawSearch:
                     break
                 if stop:
                     break
+        return net
+
+    def _mirrored(self, net, better):
+        """Saturating products g(B p; C) as C sign B - g(C^2 / (B p); C): the same, if it saves the constant or poles.
+
+        Exponents are simple by then. Of 5 x / (2 + x) the search finds 5 - g(10 / x; 5) in every third table;
+        g(2.5 x; 5) has a parameter less.
+        """
+        d, last = self.objective.d, len(net.theta) - 1
+        low, high = (bound[:d] for bound in self.objective.node_bounds("product"))
+        for i in range(net.n_nodes):
+            A, (B, curvature) = 0.0 - net.nodes[i, :d], net.nodes[i, d : d + 2]
+            simple = A.any() and np.array_equal(*(net.bound(which)[i, :d] for which in ("lower", "upper")))
+            within = np.array_equal(A, np.clip(A, low, high)) and net.lower[last] < net.upper[last]
+            # A plateau far beyond the data would be the difference of two large numbers.
+            if net.kind(i) != "product" or net.sign[i].any() or not (simple and within) or abs(B) * curvature < 1e-3:
+                continue
+            other = replace(net, theta=net.theta.copy(), lower=net.lower.copy(), upper=net.upper.copy(), JTJ=None)
+            other.nodes[i, :d], other.nodes[i, d] = A, -1.0 / (B * curvature**2)
+            other.theta[last] -= np.sign(B) / curvature
+            other.bound("lower")[i, :d] = other.bound("upper")[i, :d] = A
+            if all(net.kind(j) == "product" for j in range(net.n_nodes)):
+                bare = self.fit(other.pinned(last, 0.0), max_iter=30, tol=1e-6)
+                if better(bare):
+                    net = bare
+                    continue
+            if (A >= 0).all():
+                other = self.fit(other)
+                net = other if better(other) or other.squares <= net.squares * 1.0001 + ROUNDING else net
         return net
 
     def plainer(self, net):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skmerge._ext import kernel
+from skmerge._net.objective import ROUNDING
 
 # What a parameter is: estimated; fixed by its form or because the data did not object; fixed by the user; so, against
 # the data; an exponent at its bound; one that the data cannot tell from others; so, for the sake of other features.
@@ -78,10 +79,11 @@ def _standing(objective, net, noise):
     live = (unit > 0) & np.isfinite(unit)
     free = np.flatnonzero((standing == FREE) & live)
     basis, _ = np.linalg.qr(J[:, free])
+    told = REFUSAL * np.sqrt(max(noise, ROUNDING) / part.n)
     for q in np.flatnonzero((standing == GIVEN) & live):
         new = J[:, q] - basis @ (basis.T @ J[:, q])
         length = np.linalg.norm(new)
-        if length > 1e-6 and abs(new @ residual) > REFUSAL * length * np.sqrt(noise / part.n):
+        if length > 1e-6 and abs(new @ residual) > told * length:
             standing[q] = REFUSED
     scatter = np.sqrt(noise / part.n)
 
