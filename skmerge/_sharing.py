@@ -1,8 +1,18 @@
-"""What tasks share, whether they run in threads of this process or in other ones."""
+"""Tasks of a fit and what they share, whether they run in threads of this process or in other ones."""
 
 import threading
 
 import numpy as np
+from joblib import Parallel
+
+
+def each(tasks, n_jobs):
+    """Results of joblib's tasks in turn: as they come, or all at the end where the backend can no better (Ray's)."""
+    try:
+        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    except ValueError:
+        parallel = Parallel(n_jobs=n_jobs, prefer="threads")
+    yield from parallel(tasks)
 
 
 class Shared:

@@ -17,6 +17,7 @@ from skmerge._documentation import Documented
 from skmerge._forest import mixture
 from skmerge._forest.grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
 from skmerge._forest.tree import Trees
+from skmerge._sharing import each
 from skmerge._validation import check_forest, check_rows, check_slope_data, excess, naming
 from skmerge.metrics import observed_r2_score
 
@@ -321,10 +322,10 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         jobs = [job[1:] for job in sorted(jobs, key=lambda job: job[:2])]  # in turn: a stop leaves some of each kind
         task = context.subcontext(task_name="members", max_subtasks=len(jobs))
         task.call_on_fit_task_begin(estimator=self, **told)
-        parallel = Parallel(n_jobs=effective_n_jobs(self.n_jobs), prefer="threads", return_as="generator")
         try:
             with threadpool_limits(1, user_api="blas"):
-                grown = parallel(delayed(Ground.grow)(ground, recipe, e, self._seed, g) for g, recipe, e in jobs)
+                tasks = (delayed(Ground.grow)(ground, recipe, e, self._seed, g) for g, recipe, e in jobs)
+                grown = each(tasks, effective_n_jobs(self.n_jobs))
                 stop = False
                 for i, ((g, _, e), (trees, out, values)) in enumerate(zip(jobs, grown, strict=True)):
                     if e < JUDGES:

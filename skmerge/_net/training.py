@@ -3,13 +3,13 @@
 import warnings
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs
 
 from skmerge._net import comparison, selection
 from skmerge._net.committee import combine, plan_committee, train_member
 from skmerge._net.objective import MAX_EXPONENT
 from skmerge._progress import SILENCE, refine, rms
-from skmerge._sharing import Flag
+from skmerge._sharing import Flag, each
 
 # A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
 # challenged by a committee, which takes 20 to 50 times as long: formulae with 5 % noise lie below, real tables above.
@@ -56,7 +56,7 @@ class Training:
             0.0 if net.penalty == "auto" else float(net.penalty),
             net.simplify,
         )
-        self.parallel = Parallel(n_jobs=effective_n_jobs(net.n_jobs), prefer="threads", return_as="generator")
+        self.n_jobs = effective_n_jobs(net.n_jobs)
 
     def _seeds(self, *which):
         return np.random.SeedSequence([self.seed, *which])
@@ -67,7 +67,7 @@ class Training:
 
     def _threads(self, n_tasks):
         """Threads for each of so many tasks that run at once, where it has rows for them."""
-        return max(1, self.parallel.n_jobs // n_tasks)
+        return max(1, self.n_jobs // n_tasks)
 
     def folds(self, rows, n_folds):
         """Folds of an output's rows; fewer than n_folds if there are fewer rows."""
@@ -94,7 +94,7 @@ class Training:
                 )
                 for k, objective in enumerate(objectives)
             )
-            for k, law in enumerate(self.parallel(jobs)):
+            for k, law in enumerate(each(jobs, self.n_jobs)):
                 laws[k] = law
             stop = stage.end()
         poor = [False if stop else self._is_poor(*case) for case in zip(objectives, laws, strict=True)]
@@ -154,9 +154,9 @@ class Training:
             delayed(_repeat_search)(objective, fold, self._seeds(k, f), self.law, stage, f)
             for f, fold in enumerate(parts)
         )
-        for fold, (errors, stop) in zip(parts, self.parallel(jobs), strict=False):
+        for fold, (errors, stop) in zip(parts, each(jobs, self.n_jobs), strict=False):
             squares[fold] = np.inf if stop else objective.weight[fold] * errors  # stopped: the committee stands
-            if np.nansum(squares) > limit and self.parallel.n_jobs == 1:
+            if np.nansum(squares) > limit and self.n_jobs == 1:
                 squares[:] = np.inf
                 break
         stage.end()
@@ -195,7 +195,7 @@ class Training:
             )
             for i, (recipe, f) in enumerate(plan)
         )  # fmt: skip
-        trained = [(member, *found) for member, found in zip(plan, self.parallel(jobs), strict=True) if found]
+        trained = [(member, *found) for member, found in zip(plan, each(jobs, self.n_jobs), strict=True) if found]
         members, nets, weights = zip(*trained, strict=True)
         stage.end()
         keep, share, squares, noise = combine(objective, members, nets, parts, self.n_estimators == 1)
@@ -203,7 +203,7 @@ class Training:
 
         n_threads = self._threads(len(keep))
         jobs = (delayed(_refit)(objective, nets[i], weights[i], stage, int(i), n_threads) for i in keep)
-        nets_of_all = list(self.parallel(jobs))
+        nets_of_all = list(each(jobs, self.n_jobs))
         stage.end()
         return nets_of_all, share, squares, noise
 

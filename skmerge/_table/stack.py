@@ -1,9 +1,10 @@
 """Second stage of the imputer: forests beside the joint normal distribution, weighted by rows they have not seen."""
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs
 from scipy.optimize import nnls
 
+from skmerge._sharing import each
 from skmerge.forest import GradientForestRegressor
 
 N_FOLDS = 5
@@ -47,12 +48,14 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
     forests = [[] for _ in at]
     if tasks:
         told(f"{2 * len(tasks)} forests")
-        grown = Parallel(n_jobs=effective_n_jobs(n_jobs), prefer="threads")(
-            delayed(_grow)(z, np.flatnonzero(~np.isnan(z[:, at[p]]) & (fold_of != fold)), inputs[p], at[p],
-                           None if error is None else error[:, p], n_estimators, (seed + fold) % 2**31)
+        jobs = (
+            delayed(_grow)(
+                z, np.flatnonzero(~np.isnan(z[:, at[p]]) & (fold_of != fold)), inputs[p], at[p],
+                None if error is None else error[:, p], n_estimators, (seed + fold) % 2**31,
+            )
             for p, fold in tasks
         )  # fmt: skip
-        for (p, _), pair in zip(tasks, grown, strict=True):
+        for (p, _), pair in zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True):
             forests[p].append(pair)
     weight = np.zeros((len(at), 4))
     coefficient = np.tile([1.0, 1.0, 0.0], (len(at), 1))
