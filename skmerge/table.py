@@ -47,12 +47,13 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
     source : column or None, default=None
         The column that says where a row comes from (simulation, experiment). A source may differ from the others by a
         smooth curve and scatter more, as far as rows left out show; a source of six rows counts as much in that as one
-        of a thousand.
+        of a thousand. Up to 50.
     log : "auto" or list of columns, default="auto"
         Positive columns to learn as logarithms; "auto" those over more than two decades, where that is ten times as
         likely.
     categorical : list of columns, default=()
-        Columns whose numbers are codes. Columns of words in a pandas table need not be listed.
+        Columns whose numbers are codes: up to 50, or more whole ones with five cells each. Columns of words in a
+        pandas table need not be listed.
     bounds : dict or None, default=None
         ``{column: (low, high)}``: between what predictions stay.
     n_estimators : int, default=20
@@ -87,7 +88,8 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
     source_noise_ : ndarray of shape (n_sources,)
         By how much each source, in the order of its codes, scatters more, in standard deviations of a property.
     source_scale_ : ndarray of shape (n_sources,)
-        Factor of the standard deviations of properties in rows of each source, by its rows left out.
+        Factor of the standard deviations of properties in rows of each source, by its rows left out: what makes 90 %
+        of them lie within 1.645, wider where they are few.
     std_scale_ : ndarray of shape (n_features,)
         Factor that makes 90 % of the training entries lie within 1.645 standard deviations of ``left_out_``; of
         descriptors at least their root mean squared distance.
