@@ -465,8 +465,8 @@ class Designer:
         place = ", ".join(f"{self.inputs[j]} {x[j]:.4g}" for j in free) or "the only input"
         advice = (
             f"explore: measure at {place}; no input is likely to meet all targets (proposal 1: "
-            f"{chance(probability)}), here least is known of {doubt!r}, and if all predictions err by one std to the good "
-            f"side the probability is {chance(min(hope, 1.0))}"
+            f"{chance(probability)}), here least is known of {doubt!r}, and if all predictions err by one std to the "
+            f"good side the probability is {chance(min(hope, 1.0))}"
         )
         return "explore", x, advice
 
