@@ -27,7 +27,7 @@ from sklearn.metrics import average_precision_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 
 from skmerge import MergedNetImputer  # noqa: E402
-from skmerge._columns import misfit  # noqa: E402
+from skmerge._table.faults import misfit  # noqa: E402
 from skmerge.metrics import confidence_curve  # noqa: E402
 
 try:

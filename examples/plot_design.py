@@ -51,7 +51,9 @@ def draw(designer, models, designs, X, out, parts):
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.4, 4.6), layout="constrained")
     for (name, (low, high)), color in zip(TARGETS.items(), (BLUE, ORANGE, GREEN), strict=True):
         one = Designer(models, {name: (low, high)}, inputs=ELEMENTS, bounds=[(0, 100)] * 3, total=100)
-        left.tricontourf(*at.T, one.probability(grid), [0.5, 1.01], colors=[color], alpha=0.35)
+        # Density is exact and jumps from 0 to 1, which a grid would draw as stairs: its own contour is smooth.
+        certain = 0.5 + high - density(grid) if name == "density" else one.probability(grid)
+        left.tricontourf(*at.T, certain, [0.5, 10], colors=[color], alpha=0.35)
         words = f"at least {low:g}" if high is None else f"at most {high:g}"
         left.plot([], [], "s", ms=11, color=color, alpha=0.5, label=f"{name} {words} {UNITS[name]}")
     filled = right.tricontourf(*at.T, probability, np.linspace(0, max(probability.max(), 0.1), 11), cmap="Blues")

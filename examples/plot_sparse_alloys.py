@@ -37,6 +37,7 @@ def by_forest(train, truth, properties):
 
 def draw(table, properties, truth, guess, std, curve, out):
     figure, (gaps, parity, sure) = plt.subplots(1, 3, figsize=(13.2, 4.3), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.05)
     shown = table.notna().to_numpy()
     gaps.imshow(shown, aspect="auto", interpolation="nearest", cmap=ListedColormap(["white", BLUE]))
     every = max(1, table.shape[1] // 14)
@@ -50,8 +51,8 @@ def draw(table, properties, truth, guess, std, curve, out):
                         color=colours[k % 6], alpha=0.7, label=name)  # fmt: skip
     ends = np.nanmin(truth), np.nanmax(truth)
     parity.plot(ends, ends, color=BLACK, lw=0.8)
-    parity.set(xlabel="measured (hidden), in standard deviations", ylabel="predicted, bars hold 90 %")
-    parity.set_title("hidden entries", fontsize=11)
+    parity.set(xlabel="measured (hidden), in standard deviations", ylabel="predicted, in standard deviations")
+    parity.set_title("hidden entries; bars hold 90 %", fontsize=11)
     parity.legend(frameon=False, fontsize=8.5, loc="upper left")
     share, _, rmse = curve
     sure.plot(100 * share, rmse, "o-", color=BLUE, ms=4)

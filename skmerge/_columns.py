@@ -7,18 +7,22 @@ import numpy as np
 from skmerge._validation import check_features, check_observed, naming
 
 FAR = 6.0  # standard deviations from which a cell tells other cells no more
+HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
 REACH = 4.0  # robust standard deviations within which a unit is found
 
 
 def column_number(estimator, feature, name):
     """Number of a column given by name or number."""
     names = getattr(estimator, "feature_names_in_", None)
-    if isinstance(feature, str):
-        if names is None or feature not in names:
-            known = "X has no column names" if names is None else f"the columns are {list(names)[:20]}"
-            raise ValueError(f"{name}: no column {feature!r}; {known}. Give a column number or a name.")
-        return int(np.flatnonzero(names == feature)[0])
     d = estimator.n_features_in_
+    if isinstance(feature, str):
+        if names is None:  # as scikit-learn calls the columns of an array
+            names = np.array([f"x{j}" for j in range(d)], object)
+        if feature not in names:
+            raise ValueError(
+                f"{name}: no column {feature!r}; the columns are {list(names)[:20]}. Give a column number or a name."
+            )
+        return int(np.flatnonzero(names == feature)[0])
     if isinstance(feature, bool) or not isinstance(feature, Integral) or not 0 <= feature < d:
         raise ValueError(f"{name}: {feature!r} is no column; give a name or a number from 0 to {d - 1}.")
     return int(feature)
@@ -190,39 +194,6 @@ def _without_far(z):
 
 def observed(X, j):
     return X[~np.isnan(X[:, j]), j]
-
-
-def rarity(X, values, std):
-    """Factors (n, d) of standard deviations: of columns that are mostly zero, the errors of entries that are not.
-
-    That an alloy holds an element that few do is rare, not wrong; the question is whether it holds as much.
-    """
-    factor = np.ones(X.shape)
-    for j in np.flatnonzero((X == 0).sum(axis=0) > (~np.isnan(X)).sum(axis=0) / 2):
-        rows = ~np.isnan(X[:, j]) & (X[:, j] != 0)
-        if rows.any():
-            ratio = np.abs(X[rows, j] - values[rows, j]) / std[rows, j]
-            ratio = np.minimum(ratio, 3.0 * np.quantile(ratio, 0.8))  # wrong ones must not set it
-            factor[rows, j] = max(0.1, np.sqrt(np.mean(ratio**2)))
-    return factor
-
-
-def misfit(X, values, std, log):
-    """How little entries fit, (n, d): sqrt(d^2 - d10^2), or d / 2 if that is more.
-
-    d is the distance in standard deviations on the scale on which a column was learned, d10 that of the entry with its
-    decimal point one place off: an entry that a slip of the point explains is a likelier error than one as far off that
-    nothing does.
-    """
-
-    def distance(X):
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            far = np.abs(np.log(X / values)) / np.arcsinh(std / np.abs(values))
-            return np.minimum(np.where(log & (X > 0), far, np.abs(X - values) / std), 1e3)
-
-    with np.errstate(over="ignore"):
-        own, slipped = distance(X), np.minimum(distance(X * 10), distance(X / 10))
-    return np.maximum(np.sqrt(np.maximum(own**2 - slipped**2, 0.0)), own / 2)
 
 
 def check_table(estimator, X, reset):

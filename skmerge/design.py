@@ -23,6 +23,9 @@ POLISH = 0.03  # of the width of the bounds: where the last search of a proposal
 LIKELY = 0.5  # probability from which on the best proposal is worth making
 HOPELESS = 0.05  # probability below which the targets are taken apart
 BLAME_ITER = 20  # generations to take them apart
+DUST = 1e-3  # of the width of its bounds: less of an input that may be 0 is left out, as it cannot be weighed
+OBJECTION = 1e-3  # loss, so a thousandth of the probability, for which dust is kept
+NEVER = 1e-10  # probability below which digits say nothing
 BROKEN, TAKEN = 1e15, 1e12  # added to the loss for a broken constraint, and near a proposal already made
 
 
@@ -73,7 +76,7 @@ class Designs:
         return pandas.DataFrame(columns | {"probability": self.probability})
 
     def __str__(self):
-        rows = [("proposal", range(1, len(self) + 1)), ("probability", [f"{p:.3g}" for p in self.probability])]
+        rows = [("proposal", range(1, len(self) + 1)), ("probability", [chance(p, 3) for p in self.probability])]
         rows += [
             (name, [f"{value:.4g}" if value else "-" for value in column])
             for name, column in zip(self.inputs, self.X.T, strict=True)
@@ -83,7 +86,7 @@ class Designs:
             pairs = zip(self.mean[:, j], self.std[:, j], strict=True)
             rows.append((name, [f"{mean:.4g}" + (f" +- {std:.2g}" if std > 0 else "") for mean, std in pairs]))
             if not np.isnan(self.target_probability[:, j]).any():
-                rows.append(("  target holds", [f"{p:.3g}" for p in self.target_probability[:, j]]))
+                rows.append(("  target holds", [chance(p, 3) for p in self.target_probability[:, j]]))
         left = max(len(str(name)) for name, _ in rows)
         wide = max(len(str(cell)) for _, cells in rows for cell in cells)
         lines = [f"{name!s:{left}}" + "".join(f"  {cell!s:>{wide}}" for cell in cells) for name, cells in rows]
@@ -324,7 +327,21 @@ class Designer:
                 best = self._evolve(space, free, start, loss, seen, taken, rng, title, max_iter, PATIENCE[stage])
             else:
                 best = start[value.argmin()]
-        return best
+        return self._weighable(best, loss, seen, taken) if polish else best
+
+    def _weighable(self, x, loss, seen, taken):
+        """The input without amounts too small to be weighed, unless constraints or loss object."""
+        space = self._space
+        small = np.flatnonzero((space.low == 0) & (x > 0) & (x < DUST * space.high) & ~space.integer)
+        most = self._value(x[None], np.zeros(1), loss, seen, taken)[0] + OBJECTION
+        high = space.high.copy()
+        for j in small[np.argsort(x[small] / space.high[small], kind="stable")]:
+            without = np.where(np.arange(len(x)) == j, 0.0, high)
+            # Zeros stay zeros: the rest makes up for what is left out.
+            X, broken = replace(space, high=np.where(x == 0, np.minimum(0.0, without), without)).repair(x[None])
+            if broken[0] == 0 and self._value(X, broken, loss, seen, taken)[0] <= most:
+                x, high = X[0], without
+        return x
 
     def _value(self, X, broken, loss, seen, taken):
         """Loss of inputs, constraints and what is taken included."""
@@ -422,7 +439,7 @@ class Designer:
             return "a target of an exactly known property is missed"
         if self._criterion.goal.any():
             return f"loss {loss:.4g}"
-        return f"probability {np.exp(-loss):.3g}"
+        return f"probability {chance(np.exp(-loss), 3)}"
 
     def _print(self, level, title, text):
         if self.verbose >= level:
@@ -433,7 +450,7 @@ class Designer:
     def _next(self, criterion, seen, rng, best, probability, uncertain):
         """("exploit" or "explore", input, why)."""
         if probability >= LIKELY or not uncertain:
-            advice = f"exploit: make proposal 1, which meets all targets with probability {probability:.3g}"
+            advice = f"exploit: make proposal 1, which meets all targets with probability {chance(probability, 3)}"
             return "exploit", best, advice
 
         def hopeful(mean, std, rough=False):
@@ -448,8 +465,8 @@ class Designer:
         place = ", ".join(f"{self.inputs[j]} {x[j]:.4g}" for j in free) or "the only input"
         advice = (
             f"explore: measure at {place}; no input is likely to meet all targets (proposal 1: "
-            f"{probability:.2g}), here least is known of {doubt!r}, and if all predictions err by one std to the good "
-            f"side the probability is {min(hope, 1.0):.2g}"
+            f"{chance(probability)}), here least is known of {doubt!r}, and if all predictions err by one std to the "
+            f"good side the probability is {chance(min(hope, 1.0))}"
         )
         return "explore", x, advice
 
@@ -483,10 +500,15 @@ class Designer:
             return ""
         worst = max(blame, key=lambda name: blame[name][1])
         alone, without = blame[worst]
-        text = f"no input was found that reaches all targets with more than probability {probability:.2g}"
         if len(blame) == 1:
-            return text
+            return f"no input was found that reaches the target of {worst!r} with more than {chance(probability)}"
         return (
-            f"{text}: to blame is most of all the target of {worst!r}, reached alone with probability {alone:.2g}; "
-            f"without it the others are reached with {without:.2g}"
+            f"no input was found that reaches all targets with more than probability {chance(probability)}: to blame "
+            f"is most of all the target of {worst!r}, reached alone with probability {chance(alone)}; without it the "
+            f"others are reached with {chance(without)}"
         )
+
+
+def chance(probability, digits=2):
+    """A probability in print; of the order of the least only that it is small."""
+    return f"< {NEVER:.0e}" if 0 < probability < NEVER else f"{probability:.{digits}g}"

@@ -2,8 +2,7 @@
 
 import warnings
 from dataclasses import asdict
-from numbers import Integral, Real
-from typing import NamedTuple
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -12,26 +11,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skmerge import _columns, _documentation, _missing
-from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number, misfit, rarity
+from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number
 from skmerge._joint import Joint, cross_fitted, fit_joint
-from skmerge._table import laws, sources, stack
+from skmerge._table import faults, laws, roles, sources, stack
+from skmerge._table.faults import Outlier
 from skmerge._validation import naming
 
-SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
 FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
-WRONG = 8.0  # score from which the worst entry of a row tells its other cells no more
-HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
-
-
-class Outlier(NamedTuple):
-    """An entry that does not fit: its place, what it says and what the rest of the table says of it."""
-
-    row: int
-    column: str
-    value: object
-    expected: object
-    std: float
-    score: float
 
 
 class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -61,12 +47,13 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
     source : column or None, default=None
         The column that says where a row comes from (simulation, experiment). A source may differ from the others by a
         smooth curve and scatter more, as far as rows left out show; a source of six rows counts as much in that as one
-        of a thousand.
+        of a thousand. Up to 50.
     log : "auto" or list of columns, default="auto"
         Positive columns to learn as logarithms; "auto" those over more than two decades, where that is ten times as
         likely.
     categorical : list of columns, default=()
-        Columns whose numbers are codes. Columns of words in a pandas table need not be listed.
+        Columns whose numbers are codes: up to 50, or more whole ones with five cells each. Columns of words in a
+        pandas table need not be listed.
     bounds : dict or None, default=None
         ``{column: (low, high)}``: between what predictions stay.
     n_estimators : int, default=20
@@ -101,7 +88,8 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
     source_noise_ : ndarray of shape (n_sources,)
         By how much each source, in the order of its codes, scatters more, in standard deviations of a property.
     source_scale_ : ndarray of shape (n_sources,)
-        Factor of the standard deviations of properties in rows of each source, by its rows left out.
+        Factor of the standard deviations of properties in rows of each source, by its rows left out: what makes 90 %
+        of them lie within 1.645, wider where they are few.
     std_scale_ : ndarray of shape (n_features,)
         Factor that makes 90 % of the training entries lie within 1.645 standard deviations of ``left_out_``; of
         descriptors at least their root mean squared distance.
@@ -182,7 +170,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         -------
         self
         """
-        self._check_parameters()
+        roles.check_parameters(self)
         before = dict(vars(self))
         try:
             return self._fit(X, groups, error)
@@ -202,19 +190,19 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         groups = row if groups is None else _columns.check_groups(groups, n)
         X_given, X, groups = X, X[order], np.unique(groups[order], return_inverse=True)[1]
         error = None if error is None else check_error(error, X_given)[order]
-        source = () if self.source is None else (column_number(self, self.source, "source"),)
-        codes = dict.fromkeys([*self.words_, *self.categorical, *source])
+        roles.check_derived(self)
+        codes = roles.codes_of(self, X)
         relations = laws.relations_of(self, self.relations)
         told = laws.related(relations, X)
         for j in relations:
-            if j in [column_number(self, feature, "categorical") for feature in codes]:
+            if j in codes:
                 raise ValueError(f"relations[{j}]: the column is categorical; only numbers can follow a law.")
             if np.isnan(X[:, j] - told[:, j]).all():
                 raise ValueError(f"relations[{j}] returned NaN in every row where the column is measured.")
         columns = Columns(self, X - told, self.log, codes, self.bounds, told)
         self.relation_mean_ = np.nanmean(told, axis=0)
         self.columns_, self.log_ = vars(columns), columns.log
-        self.properties_ = self._properties(X, columns)
+        self.properties_ = roles.properties_of(self, X, columns)
         z = self._standardise(X)
         if error is not None:
             error = columns.error_units(error, X, z.shape[1])
@@ -222,8 +210,9 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol}
         held = np.clip(z, -FAR, FAR)
         self.linear_ = _missing.fit_fill(held, error, **options)
-        self.allowed_ = self._allowed(columns.owner, z.shape[1])
-        self.descriptor_ = self._descriptors(columns.owner, z.shape[1])
+        self.allowed_, self._restricted = roles.allowed(self, columns.owner, z.shape[1])
+        numbers = np.flatnonzero(~np.isin(columns.owner, self.properties_))
+        self.descriptor_ = np.concatenate([numbers, np.arange(len(columns.owner), z.shape[1])])
         self.feature_linear_ = _missing.fit_fill(held[:, self.descriptor_], None, **options)
         self._fit_properties(z, groups, error, options, seed)
         self._calibrate(X, z, error)
@@ -284,36 +273,23 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
     def _calibrate(self, X, z, error):
         """Left-out predictions of the training table, and the factors that make their intervals hold 90 %."""
         values, std = self._expected(X, z, error, self._unseen)
+        self.std_scale_ = faults.std_scale(X, values, std, self.columns_["levels"], self.properties_)
         if self.source is not None and len(self._at):
-            ratio = (X - values)[:, self.properties_] / std[:, self.properties_]
+            ratio = ((X - values) / (std * self.std_scale_))[:, self.properties_]
             self.source_scale_ = sources.scale(ratio, self._source_code(z), len(self.source_noise_))
             values, std = self._expected(X, z, error, self._unseen)
-        seen = ~np.isnan(X)
-        self.std_scale_ = np.ones(X.shape[1])
-        score = np.full(X.shape, np.nan)
-        for j, levels in enumerate(Columns.restored(self.columns_).levels):
-            rows = seen[:, j]
-            if levels is not None:
-                score[rows, j] = np.where(values[rows, j] == X[rows, j], 0.0, 1.0) / std[rows, j].clip(0.05)
-                continue
-            ratio = np.abs(X[rows, j] - values[rows, j]) / std[rows, j]
-            if len(ratio) >= 10 and np.quantile(ratio, 0.9) > 0:
-                self.std_scale_[j] = np.quantile(ratio, 0.9) / HALF_90
-            if len(ratio) and j not in self.properties_:
-                # Of an element that few alloys hold, nine tenths are zero and predicted as zero.
-                self.std_scale_[j] = max(self.std_scale_[j], np.sqrt(np.mean(ratio**2)))
-        scale = self.std_scale_ * rarity(X, values, std * self.std_scale_)
-        scored = misfit(X, values, std * scale, self.log_)
-        plain = np.where(np.isnan(scored) | ~np.isnan(score), 0.0, scored)
-        worst = (plain > WRONG) & (plain == plain.max(axis=1, keepdims=True))
+        scale = self.std_scale_ * faults.rarity(X, values, std * self.std_scale_)
+        score = faults.scores(X, values, std, scale, self.log_, self.columns_["levels"])
+        worst = faults.worst(score, self.columns_["levels"])
         if worst.any():  # the others of its row are not blamed for an entry that is wrong
             without = z.copy()
             owner = self.columns_["owner"]
             without[:, : len(owner)][worst[:, owner]] = np.nan
+            codes = score.copy()
             values, std = self._expected(X, without, error, self._unseen)
-            scored = misfit(X, values, std * scale, self.log_)
+            score = faults.scores(X, values, std, scale, self.log_, self.columns_["levels"], codes)
         del self._unseen
-        self.outlier_scores_ = np.where(np.isnan(score), scored, score)
+        self.outlier_scores_ = score
         self.left_out_, self.left_out_std_ = values, std * self.std_scale_
 
     # --- prediction
@@ -532,65 +508,6 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
             words = self.words_.get(name)
             table[name] = filled[:, j] if words is None else np.array(words, object)[filled[:, j].astype(int)]
         return table
-
-    # --- parameters
-
-    def _check_parameters(self):
-        check_number("n_estimators", self.n_estimators, Integral, 0)
-        check_number("max_iter", self.max_iter, Integral, 1)
-        check_number("tol", self.tol, Real, 0)
-        check_number("damping", self.damping, Real, 1e-3, 1.0)
-        for name in ("inputs", "derived", "relations", "bounds"):
-            if not (getattr(self, name) is None or isinstance(getattr(self, name), dict)):
-                raise ValueError(f"{name}={getattr(self, name)!r} is not possible: give None or a dict.")
-        if not (self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0)):
-            raise ValueError(f"n_jobs={self.n_jobs!r} is not possible: give None, a number of threads, or -1.")
-        lists = {"properties": self.properties, "log": self.log, "categorical": self.categorical}
-        lists |= {f"inputs[{column!r}]": names for column, names in (self.inputs or {}).items()}
-        for name, value in lists.items():
-            auto = name in ("properties", "log") and isinstance(value, str)  # "auto" is checked where it is used
-            if not auto and (isinstance(value, str) or not np.iterable(value)):
-                raise ValueError(f"{name}={value!r} is not possible: give a list of columns.")
-
-    def _properties(self, X, columns):
-        if isinstance(self.properties, str):
-            if self.properties != "auto":
-                raise ValueError(f'properties={self.properties!r} is not possible: give "auto" or a list of columns.')
-            sparse = np.isnan(X).mean(axis=0) > SPARSE
-            return np.flatnonzero([s and c is None for s, c in zip(sparse, columns.levels, strict=True)])
-        chosen = np.unique([column_number(self, name, "properties") for name in self.properties]).astype(int)
-        words = [j for j in chosen if columns.levels[j] is not None]
-        if words:
-            raise ValueError(f"properties: column(s) {words} are categorical; only numbers can be properties.")
-        return chosen
-
-    def _descriptors(self, owner, width):
-        """Standardised columns that the kernel sees: no property, nothing constant."""
-        numbers = np.flatnonzero(~np.isin(owner, self.properties_))
-        return np.concatenate([numbers, np.arange(len(owner), width)])
-
-    def _allowed(self, owner, width):
-        """Which standardised column may be predicted from which: not from other levels of itself."""
-        full = np.concatenate([owner, np.full(width - len(owner), -1)])
-        allowed = np.ones((width, width), bool)
-        for j in np.flatnonzero(np.bincount(owner) > 1):
-            allowed[np.ix_(full == j, full == j)] = False
-        self._restricted = np.empty(0, int)
-        derived = list(self.derived or {})
-        for feature, names in (self.inputs or {}).items():
-            j = column_number(self, feature, "inputs")
-            if self.linear_ is None:
-                raise ValueError(f"inputs: {width} columns are too many to restrict; {_missing.WIDEST} at most.")
-            use = np.zeros(width, bool)
-            for name in names:
-                if name in derived:
-                    use[len(owner) + derived.index(name)] = True
-                else:
-                    use |= full == column_number(self, name, f"inputs[{feature!r}]")
-            use[full == j] = False
-            allowed[full == j] = use
-            self._restricted = np.append(self._restricted, np.flatnonzero(full == j))
-        return allowed
 
     def _inputs_of(self, at, width):
         """Standardised columns that the forest of each property may see."""

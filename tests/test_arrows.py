@@ -24,7 +24,7 @@ LEVELS = [
     {"_forest.grower"},
     {"_forest.mixture"},
     {"forest"},
-    {"_table.sources", "_table.laws", "_table.stack"},
+    {"_table.sources", "_table.laws", "_table.stack", "_table.roles", "_table.faults"},
     {"table"},
     {"crystal", "trajectories"},
     {"_plasticity.flow", "_plasticity.records", "_plasticity.plain"},

@@ -338,6 +338,32 @@ def test_unreachable_targets_are_blamed():
     assert designs.blame["h"][0] == pytest.approx(norm.sf(-1), abs=1e-3)
 
 
+def test_chances_in_print():
+    designs = Designer({"h": plane}, {"h": (2, None)}, **UNIT).suggest(1)
+    assert 0 < designs.probability[0] < 1e-10
+    assert "the target of 'h' with more than < 1e-10" in designs.advice
+    assert "< 1e-10" in str(designs) and "e-1" not in (str(designs) + designs.advice).replace("< 1e-10", "")
+
+
+@pytest.mark.parametrize("target", [(2.9, None), "maximise"])
+def test_dust_is_left_out(target):
+    """Of eight components the best mixture holds one; traces of others would change nothing."""
+    d = 8
+    designer = Designer(
+        {"p": lambda X: (X[:, 0] * 0.03 + X[:, 1:].sum(axis=1) * 0.02999, np.full(len(X), 0.5))}, {"p": target},
+        inputs=list("abcdefgh"), bounds=[(0, 100)] * d, total=100, random_state=0, max_iter=15,
+    )  # fmt: skip
+    for x in designer.suggest(3).X:
+        assert ((x == 0) | (x >= 0.1)).all()
+        assert x.sum() == pytest.approx(100, abs=1e-6)
+    # A trace that the target needs stays.
+    needed = Designer(
+        {"p": lambda X: np.where(X[:, 1] > 0, 1.0, 0.0) + 0 * X[:, 0]}, {"p": (1, None)}, inputs=["a", "b"],
+        bounds=[(0, 100), (0, 100)], constraints=[({"b": 1}, (None, 0.05))], total=100, random_state=0,
+    ).suggest(1)  # fmt: skip
+    assert 0 < needed.X[0, 1] <= 0.05
+
+
 def test_targets_that_exclude_each_other_are_blamed():
     """Either alone is certain; together they are out of reach."""
     designs = Designer(

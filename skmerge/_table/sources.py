@@ -1,12 +1,14 @@
 """Rows of several sources (simulation, experiment): how far to trust each where another is predicted."""
 
 import numpy as np
+from scipy.special import stdtrit
 
+from skmerge._columns import HALF_90
 from skmerge._joint import fit_joint
 
 DISTANCES = (0.05, 0.2, 0.8)  # of two sources in the kernel: from nearly the same curve to curves of their own
 NOISES = (0.3, 1.0)  # standard deviations of a property by which a source may scatter more than the others
-SHRINK, FARTHEST = 2.0, 10.0  # cells; standard deviations that one of them counts at most
+SHRINK, FEW = 2.0, 10  # cells
 GAIN = 0.98  # squared error left over, of what was, for which a source is called noisier
 
 
@@ -62,15 +64,23 @@ def with_noise(error, noise, code, shape):
 
 
 def scale(ratio, code, n_sources):
-    """Factors (n_sources,) of standard deviations: root mean square of ``ratio``, error by standard deviation (n, m).
+    """Factors (n_sources,) of standard deviations, from ``ratio`` (n, m), error by calibrated standard deviation.
 
-    Few experiments are further off than many simulations; SHRINK cells at the common size stand beside a source's own.
+    What lets 90 % of a source's own cells lie within 1.645 of them, or their root mean square where these are fewer
+    than FEW. As many as SHRINK cells of the common size stand beside it where it is smaller: that a source is surer
+    than the others takes many cells, that it is less sure does not. Few cells know their own spread badly, so that
+    their intervals are those of Student's distribution.
     """
-    with np.errstate(invalid="ignore"):
-        squares = np.minimum(ratio**2, FARTHEST**2)
-    common = np.nanmean(squares)
-    if not common > 0:
-        return np.ones(n_sources)
-    own = [squares[code == source] for source in range(n_sources)]
-    found = [(np.nansum(s) + SHRINK * common) / ((~np.isnan(s)).sum() + SHRINK) for s in own]
-    return np.sqrt(np.array(found) / common)
+    factor = np.empty(n_sources)
+    for source in range(n_sources):
+        own = np.abs(ratio[code == source])
+        own = own[~np.isnan(own)]
+        n = len(own)
+        square = 1.0
+        if n >= FEW:
+            square = (np.quantile(own, 0.9) / HALF_90) ** 2
+        elif n:
+            square = np.mean(np.minimum(own, 3.0 * np.quantile(own, 0.8)) ** 2)  # one wrong entry must not set it
+        square = (n * square + SHRINK * max(square, 1.0)) / (n + SHRINK)
+        factor[source] = np.sqrt(square) * stdtrit(n + SHRINK, 0.95) / HALF_90
+    return factor

@@ -1,0 +1,95 @@
+"""How far the entries of a table are from what the rest of it says: scale of standard deviations, and scores."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skmerge._columns import HALF_90
+
+WRONG = 8.0  # score from which the worst entry of a row tells its other cells no more
+
+
+class Outlier(NamedTuple):
+    """An entry that does not fit: its place, what it says and what the rest of the table says of it."""
+
+    row: int
+    column: str
+    value: object
+    expected: object
+    std: float
+    score: float
+
+
+def std_scale(X, values, std, levels, properties):
+    """Factors (d,) of standard deviations that let 90 % of the entries lie within 1.645 of them.
+
+    Parameters
+    ----------
+    X, values, std : ndarray of shape (n, d)
+        Entries, NaN where missing, what is expected of each and its standard deviation.
+    levels : list of (None or ndarray), those of categorical columns
+    properties : ndarray of int
+    """
+    factor = np.ones(X.shape[1])
+    for j in np.flatnonzero([codes is None for codes in levels]):
+        rows = ~np.isnan(X[:, j])
+        ratio = np.abs(X[rows, j] - values[rows, j]) / std[rows, j]
+        if len(ratio) >= 10 and np.quantile(ratio, 0.9) > 0:
+            factor[j] = np.quantile(ratio, 0.9) / HALF_90
+        if len(ratio) and j not in properties:
+            # Of an element that few alloys hold, nine tenths are zero and predicted as zero.
+            factor[j] = max(factor[j], np.sqrt(np.mean(ratio**2)))
+    return factor
+
+
+def scores(X, values, std, scale, log, levels, before=None):
+    """How little entries fit, (n, d): ``misfit`` of numbers; of codes that are not the expected one 1 / std.
+
+    ``before``: scores of which those of codes are kept.
+    """
+    score = misfit(X, values, std * scale, log)
+    for j in np.flatnonzero([codes is not None for codes in levels]):
+        rows = ~np.isnan(X[:, j])
+        wrong = np.where(values[rows, j] == X[rows, j], 0.0, 1.0)
+        score[:, j] = np.nan
+        score[rows, j] = wrong / std[rows, j].clip(0.05) if before is None else before[rows, j]
+    return score
+
+
+def worst(score, levels):
+    """Which entries are surely wrong: the numbers that score highest of their row, beyond WRONG."""
+    plain = np.where(np.isnan(score) | [codes is not None for codes in levels], 0.0, score)
+    return (plain > WRONG) & (plain == plain.max(axis=1, keepdims=True))
+
+
+def rarity(X, values, std):
+    """Factors (n, d) of standard deviations: of columns that are mostly zero, the errors of entries that are not.
+
+    That an alloy holds an element that few do is rare, not wrong; the question is whether it holds as much.
+    """
+    factor = np.ones(X.shape)
+    for j in np.flatnonzero((X == 0).sum(axis=0) > (~np.isnan(X)).sum(axis=0) / 2):
+        rows = ~np.isnan(X[:, j]) & (X[:, j] != 0)
+        if rows.any():
+            ratio = np.abs(X[rows, j] - values[rows, j]) / std[rows, j]
+            ratio = np.minimum(ratio, 3.0 * np.quantile(ratio, 0.8))  # wrong ones must not set it
+            factor[rows, j] = max(0.1, np.sqrt(np.mean(ratio**2)))
+    return factor
+
+
+def misfit(X, values, std, log):
+    """How little entries fit, (n, d): sqrt(d^2 - d10^2), or d / 2 if that is more.
+
+    d is the distance in standard deviations on the scale on which a column was learned, d10 that of the entry with its
+    decimal point one place off: an entry that a slip of the point explains is a likelier error than one as far off that
+    nothing does.
+    """
+
+    def distance(X):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            far = np.abs(np.log(X / values)) / np.arcsinh(std / np.abs(values))
+            return np.minimum(np.where(log & (X > 0), far, np.abs(X - values) / std), 1e3)
+
+    with np.errstate(over="ignore"):
+        own, slipped = distance(X), np.minimum(distance(X * 10), distance(X / 10))
+    return np.maximum(np.sqrt(np.maximum(own**2 - slipped**2, 0.0)), own / 2)

@@ -1,0 +1,110 @@
+"""What the user asks of the imputer's columns: which are properties, codes and laws, and which tell which."""
+
+from numbers import Integral, Real
+
+import numpy as np
+
+from skmerge import _missing
+from skmerge._columns import check_number, column_number, observed
+
+SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
+LEVELS, FEWEST = 50, 5  # of a column of codes; cells of each level from which it may have more
+
+
+def check_parameters(model):
+    """Raise for parameters of the imputer that no table could make possible."""
+    check_number("n_estimators", model.n_estimators, Integral, 0)
+    check_number("max_iter", model.max_iter, Integral, 1)
+    check_number("tol", model.tol, Real, 0)
+    check_number("damping", model.damping, Real, 1e-3, 1.0)
+    for name in ("inputs", "derived", "relations", "bounds"):
+        if not (getattr(model, name) is None or isinstance(getattr(model, name), dict)):
+            raise ValueError(f"{name}={getattr(model, name)!r} is not possible: give None or a dict.")
+    if not (model.n_jobs is None or (isinstance(model.n_jobs, Integral) and model.n_jobs != 0)):
+        raise ValueError(f"n_jobs={model.n_jobs!r} is not possible: give None, a number of threads, or -1.")
+    lists = {"properties": model.properties, "log": model.log, "categorical": model.categorical}
+    lists |= {f"inputs[{column!r}]": names for column, names in (model.inputs or {}).items()}
+    for name, value in lists.items():
+        auto = name in ("properties", "log") and isinstance(value, str)  # "auto" is checked where it is used
+        if not auto and (isinstance(value, str) or not np.iterable(value)):
+            raise ValueError(f"{name}={value!r} is not possible: give a list of columns.")
+
+
+def check_derived(model):
+    """Raise for a derived column that is called as one of the table."""
+    names = model.get_feature_names_out()
+    for name in model.derived or {}:
+        if (isinstance(name, Integral) and 0 <= name < len(names)) or (isinstance(name, str) and name in names):
+            raise ValueError(
+                f"derived: the table already has a column {name!r}; give the law a name of its own, or relations= if "
+                "that column follows it."
+            )
+
+
+def codes_of(model, X):
+    """Columns whose numbers are codes, by number; raise for those that look like measurements or names of rows."""
+    given = {column_number(model, feature, "categorical"): ("categorical", feature) for feature in model.categorical}
+    if model.source is not None:
+        given[column_number(model, model.source, "source")] = "source", model.source
+    for j, (name, feature) in given.items():
+        cells = observed(X, j)
+        levels = np.unique(cells)
+        if len(levels) <= LEVELS:
+            continue
+        found = f"{name}: column {feature!r} has {len(levels)} different values in {len(cells)} cells"
+        if (levels != np.round(levels)).any():
+            raise ValueError(f"{found}, fractions among them: not codes but numbers. Leave it out of {name}.")
+        if name == "source":
+            raise ValueError(
+                f"{found}; a source is one of few, {LEVELS} at most, such as simulation and experiment. Join them into "
+                "fewer, or give rows that belong together as fit(X, groups=...)."
+            )
+        if len(cells) < FEWEST * len(levels):
+            raise ValueError(
+                f"{found}, fewer than {FEWEST} for each: too few to learn what each code means. Names or numbers of "
+                "rows are no codes: drop the column, and give rows that belong together as fit(X, groups=...); or join "
+                "rare codes into one."
+            )
+    return sorted({*given, *(column_number(model, name, "categorical") for name in model.words_)})
+
+
+def properties_of(model, X, columns):
+    """Numbers of the columns that are learned as properties."""
+    if isinstance(model.properties, str):
+        if model.properties != "auto":
+            raise ValueError(f'properties={model.properties!r} is not possible: give "auto" or a list of columns.')
+        sparse = np.isnan(X).mean(axis=0) > SPARSE
+        return np.flatnonzero([s and c is None for s, c in zip(sparse, columns.levels, strict=True)])
+    chosen = np.unique([column_number(model, name, "properties") for name in model.properties]).astype(int)
+    words = [j for j in chosen if columns.levels[j] is not None]
+    if words:
+        raise ValueError(f"properties: column(s) {words} are categorical; only numbers can be properties.")
+    return chosen
+
+
+def allowed(model, owner, width):
+    """Which standardised column may be predicted from which, and the numbers of those that were told so.
+
+    ``owner``: the column of the table of each standardised one; those of ``width`` beyond are derived. None is
+    predicted from other levels of its own column.
+    """
+    full = np.concatenate([owner, np.full(width - len(owner), -1)])
+    may = np.ones((width, width), bool)
+    for j in np.flatnonzero(np.bincount(owner) > 1):
+        may[np.ix_(full == j, full == j)] = False
+    restricted = np.empty(0, int)
+    derived = list(model.derived or {})
+    for feature, names in (model.inputs or {}).items():
+        j = column_number(model, feature, "inputs")
+        if model.linear_ is None:
+            raise ValueError(f"inputs: {width} columns are too many to restrict; {_missing.WIDEST} at most.")
+        use = np.zeros(width, bool)
+        for name in names:
+            if name in derived:
+                use[len(owner) + derived.index(name)] = True
+            else:
+                use |= full == column_number(model, name, f"inputs[{feature!r}]")
+        use[full == j] = False
+        may[full == j] = use
+        restricted = np.append(restricted, np.flatnonzero(full == j))
+    return may, restricted
