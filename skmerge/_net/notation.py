@@ -10,7 +10,7 @@ MOST_DIGITS = 14  # beyond the usual three significant; then repr
 
 
 class Term(NamedTuple):
-    """A term of a law: its kind ("product", "linear" or "sum", which saturates), text, and the exponent of every feature.
+    """A term of a law: its kind ("product", "linear" or "sum", which saturates), text and exponents.
 
     ``exponent`` (n_features,) is NaN where the feature takes no part, of a sum everywhere; ``std`` (n_features,) holds
     the standard errors, 0 where an exponent is fixed and NaN where the data cannot decide or none were asked for.

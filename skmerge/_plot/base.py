@@ -84,9 +84,7 @@ def columns_of(name, value):
     """Numbers of shape (n, m), NaN where unmeasured."""
     value = plain(name, value)
     with naming(name):
-        array = check_array(
-            value, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name=name
-        )  # fmt: skip
+        array = check_array(value, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name=name)
     if array.ndim > 2:
         raise ValueError(f"{name} must have shape (n_samples,) or (n_samples, n_outputs), got {array.shape}.")
     return array.reshape(len(array), -1)

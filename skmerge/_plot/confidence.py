@@ -47,9 +47,9 @@ class ConfidenceCurveDisplay:
     Examples
     --------
     >>> from skmerge.plot import ConfidenceCurveDisplay
-    >>> display = ConfidenceCurveDisplay.from_predictions(
-    ...     [0, 1, 2, 3], [0, 1, 2, 5], [1, 1, 1, 9], n_points=2
-    ... )  # doctest: +SKIP
+    >>> display = ConfidenceCurveDisplay.from_predictions([0, 1, 2, 3], [0, 1, 2, 5], [1, 1, 1, 9], n_points=2)
+    >>> display.rmse
+    array([0., 1.])
     """
 
     def __init__(self, *, share, r2, rmse, name=None):

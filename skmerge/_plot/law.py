@@ -1,5 +1,8 @@
 """Exponents of a learned law."""
 
+import re
+from textwrap import fill
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,7 +23,7 @@ from skmerge.net import MergedNetRegressor
 
 COLORS = BLUE, VERMILLION, GREEN, ORANGE, "#CC79A7", "#56B4E9"
 MARKERS = "osD^v<>P"
-SHORT = 90  # characters of a law that fits above a plot
+SHORT = 96  # characters of a law that fits above a plot
 
 
 class LawDisplay:
@@ -58,12 +61,13 @@ class LawDisplay:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skmerge import MergedNetRegressor
-    >>> from skmerge.datasets import load_orbits
     >>> from skmerge.plot import LawDisplay
-    >>> orbits = load_orbits(as_frame=True)
-    >>> net = MergedNetRegressor(random_state=0).fit(orbits.data, orbits.target)
-    >>> display = LawDisplay.from_estimator(net)  # doctest: +SKIP
+    >>> X = np.random.default_rng(0).uniform(1, 5, (30, 2))
+    >>> net = MergedNetRegressor(random_state=0).fit(X, 3.0 * X[:, 0] ** 1.5 / X[:, 1])
+    >>> LawDisplay.from_estimator(net).exponent
+    array([[ 1.5, -1. ]])
     """
 
     def __init__(self, *, exponent, std, feature_names, term_names, known=True, law=None):
@@ -98,7 +102,7 @@ class LawDisplay:
         ax.axhline(0, color=GREY, linewidth=0.8, zorder=0)
         free = ~np.isnan(self.exponent) & (self.std != 0)
         unknown = free & np.isnan(self.std) & self.known
-        shift = 0.6 / max(n_terms, 3)  # terms stand side by side
+        shift = 0.8 / max(n_terms, 3)  # terms stand side by side
         for t in range(n_terms):
             at = np.arange(n_features) + (t - (n_terms - 1) / 2) * shift
             style = styled(
@@ -116,8 +120,8 @@ class LawDisplay:
             self.undecided_ += ax.plot(at[unknown[t]], self.exponent[t, unknown[t]], **crossed)
             for j in np.flatnonzero(~np.isnan(self.exponent[t])):
                 ax.annotate(
-                    f"{self.exponent[t, j]:.2f}", (at[j], self.exponent[t, j]), xytext=(7, 0),
-                    textcoords="offset points", va="center", fontsize="small", color=plain.get("color"),
+                    f"{self.exponent[t, j]:.2f}", (at[j], self.exponent[t, j]), xytext=(0, 6),
+                    textcoords="offset points", ha="center", fontsize="small", color=plain.get("color"),
                 )  # fmt: skip
             ax.plot([], [], label=self.term_names[t], **plain)
         for rows, label, mark in (
@@ -129,8 +133,10 @@ class LawDisplay:
         ax.set_xticks(range(n_features), self.feature_names)
         ax.set_xlim(-0.6, n_features - 0.4)
         ax.margins(y=0.15)
-        bars = f", bars hold {level:.0%}" if (free & ~np.isnan(self.std)).any() else ""
-        label_axes(ax, ylabel=f"exponent{bars}", title=self.law)
+        bars = f", bars hold {100 * level:g} %" if (free & ~np.isnan(self.std)).any() else ""
+        label_axes(ax, ylabel=f"exponent{bars}")
+        if self.law and not ax.get_title():
+            ax.set_title(fill(re.sub(r" (?![+-] )", "\u00a0", self.law), 48), fontsize="small")  # broken before a sign
         ax.legend(frameon=False, fontsize="small")
         return self
 

@@ -25,7 +25,7 @@ class MissingnessDisplay:
     columns : list of str
         Names of the columns.
     measured : float
-        Measured share of the whole table.
+        Measured share of the whole table, per cent.
     sort : str or None, default=None
         What was sorted.
 
@@ -40,7 +40,8 @@ class MissingnessDisplay:
     >>> import numpy as np
     >>> from skmerge.plot import MissingnessDisplay
     >>> table = np.array([[1.0, np.nan], [2.0, 3.0]])
-    >>> display = MissingnessDisplay.from_data(table)  # doctest: +SKIP
+    >>> MissingnessDisplay.from_data(table).measured
+    75.0
     """
 
     def __init__(self, *, share, n_samples, columns, measured, sort=None):
@@ -79,7 +80,7 @@ class MissingnessDisplay:
         )  # fmt: skip
         self.im_ = ax.imshow(self.share, **style)
         if colorbar or (colorbar is None and len(self.share) < self.n_samples):
-            bins = self.figure_.colorbar(self.im_, ax=ax, format=lambda share, _: f"{share:.0%}")
+            bins = self.figure_.colorbar(self.im_, ax=ax, format=lambda share, _: f"{100 * share:g} %")
             bins.set_label("measured")
         room = ax.get_window_extent().width / self.figure_.dpi * 72 / LETTER
         every = max(1, int(np.ceil(n_columns / max(room, 1))))
@@ -126,7 +127,7 @@ class MissingnessDisplay:
         start = np.unique(np.linspace(0, len(seen), min(max_rows, len(seen)) + 1).astype(int))
         share = np.add.reduceat(seen.astype(float), start[:-1], axis=0) / np.diff(start)[:, None]
         return cls(
-            share=share, n_samples=len(seen), columns=list(names), measured=100 * seen.mean(), sort=sort
+            share=share, n_samples=len(seen), columns=list(names), measured=float(100 * seen.mean()), sort=sort
         ).plot(ax, colorbar=colorbar, im_kwargs=im_kwargs)  # fmt: skip
 
 
@@ -153,4 +154,6 @@ def _missing(X):
 
 
 def _is_missing(entry):
-    return entry is None or type(entry).__name__ in ("NAType", "NaTType") or (isinstance(entry, float) and entry != entry)
+    if isinstance(entry, float):
+        return entry != entry
+    return entry is None or type(entry).__name__ in ("NAType", "NaTType")

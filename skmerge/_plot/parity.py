@@ -54,7 +54,9 @@ class ParityDisplay:
     Examples
     --------
     >>> from skmerge.plot import ParityDisplay
-    >>> display = ParityDisplay.from_predictions([1, 2, 3], [1.1, 1.9, 3.2], [0.1, 0.1, 0.2])  # doctest: +SKIP
+    >>> display = ParityDisplay.from_predictions([1, 2, 3], [1.1, 1.9, 3.2], [0.1, 0.1, 0.2])
+    >>> round(display.r2, 3), round(display.rmse, 3)
+    (0.97, 0.141)
     """
 
     def __init__(self, *, y_true, y_pred, std=None, r2=None, rmse=None, name=None):
@@ -101,15 +103,16 @@ class ParityDisplay:
                 ecolor=style.get("color", BLUE), elinewidth=0.8, alpha=0.4, zorder=2,
             )  # fmt: skip
             self.errorbar_ = ax.errorbar(self.y_true, self.y_pred, width * self.std, fmt="none", **bars)
-        bars = f", bars hold {level:.0%}" if self.std is not None else ""
+        bars = f", bars hold {100 * level:g} %" if self.std is not None else ""
         label_axes(ax, xlabel="measured", ylabel=f"predicted{bars}")
         if style["label"]:
-            ax.legend(loc="upper left", frameon=False, fontsize="small")
+            ax.legend(loc="upper left", framealpha=0.8, edgecolor="none", fontsize="small")
         return self
 
     def _label(self, name):
         name = self.name if name is None else name
-        scores = [f"{text} = {value:.3g}" for text, value in (("R²", self.r2), ("RMSE", self.rmse)) if value is not None]
+        scores = {"R²": self.r2, "RMSE": self.rmse}
+        scores = [f"{text} = {value:.3g}" for text, value in scores.items() if value is not None]
         return ": ".join(part for part in (name, ", ".join(scores)) if part) or None
 
     @classmethod

@@ -20,14 +20,14 @@ from skmerge._plot.base import (
 )
 from skmerge.forest import GradientForestRegressor
 
+FEW = 30  # splits whose lines need not be faint
 MOST_EXACT = 2000  # split positions about which a prediction of one feature is asked for on both sides
 
 
 class PartitionDisplay:
     """Prediction of a forest over one or two features, and where its trees split them.
 
-    Other features are held. Where many trees split at many places, their lines are as faint: dark is where they agree.
-    Use :meth:`from_estimator` to make one.
+    Other features are held. Of many splits those that explain most are drawn. Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------
@@ -36,9 +36,8 @@ class PartitionDisplay:
     response : ndarray of shape (len(grid[0]),) or (len(grid[1]), len(grid[0]))
         What is predicted there.
     splits : ndarray of shape (n_splits,) or (n_splits, 2, 2)
-        Positions, or the ends of the lines, (first feature, second feature).
+        Positions, or the ends of the lines, (first feature, second feature); those that explain most come first.
     feature_names : list of str
-    n_trees : int
     X : ndarray of shape (n_samples, 1 or 2), default=None
         Rows to draw.
     y : ndarray of shape (n_samples,), default=None
@@ -68,28 +67,32 @@ class PartitionDisplay:
     >>> from skmerge.plot import PartitionDisplay
     >>> X = np.linspace(0, 3, 20)[:, None]
     >>> forest = GradientForestRegressor(1, order=1, random_state=0).fit(X, X[:, 0] ** 2)
-    >>> display = PartitionDisplay.from_estimator(forest, X, X[:, 0] ** 2)  # doctest: +SKIP
+    >>> display = PartitionDisplay.from_estimator(forest, X, X[:, 0] ** 2)
+    >>> display.splits.shape == (sum(nodes["feature"] >= 0 for nodes in forest.nodes_[0]),)
+    True
     """
 
-    def __init__(self, *, grid, response, splits, feature_names, n_trees, X=None, y=None, name=None):
+    def __init__(self, *, grid, response, splits, feature_names, X=None, y=None, name=None):
         self.grid = grid
         self.response = response
         self.splits = splits
         self.feature_names = feature_names
-        self.n_trees = n_trees
         self.X = X
         self.y = y
         self.name = name
 
     def plot(
-        self, ax=None, *, colorbar=True, line_kwargs=None, surface_kwargs=None, splits_kwargs=None, scatter_kwargs=None
-    ):
+        self, ax=None, *, max_splits=100, colorbar=True,
+        line_kwargs=None, surface_kwargs=None, splits_kwargs=None, scatter_kwargs=None,
+    ):  # fmt: skip
         """Draw.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             None makes a new figure.
+        max_splits : int, default=100
+            How many splits to draw at most.
         colorbar : bool, default=True
             Of two features.
         line_kwargs, surface_kwargs, splits_kwargs, scatter_kwargs : dict, default=None
@@ -104,11 +107,13 @@ class PartitionDisplay:
         from matplotlib.lines import Line2D
 
         self.line_, self.surface_, self.scatter_ = None, None, None
-        faint = float(np.clip(2 / max(self.n_trees, 1), 0.05, 1))
+        number("max_splits", max_splits, Integral, 0, np.inf, "a number of at least 0")
+        splits = self.splits[:max_splits]
+        faint = 1.0 if len(splits) <= FEW else 0.4
         if len(self.grid) == 1:
             style = styled("line_kwargs", line_kwargs, Line2D, color=BLUE, linewidth=1.8, label="predicted")
             self.line_ = ax.plot(self.grid[0], self.response, **style)[0]
-            lines = [[(cut, 0), (cut, 1)] for cut in self.splits]
+            lines = [[(cut, 0), (cut, 1)] for cut in splits]
             style = {"color": VERMILLION, "linewidth": 0.8, "alpha": faint, "zorder": 1}
             transform = {"transform": ax.get_xaxis_transform()}
         else:
@@ -116,15 +121,16 @@ class PartitionDisplay:
             self.surface_ = ax.pcolormesh(*self.grid, self.response, **style)
             if colorbar:
                 self.figure_.colorbar(self.surface_, ax=ax, label=self.name or "predicted")
-            lines, transform = self.splits, {}
+            lines, transform = splits, {}
             style = {"color": "white", "linewidth": 0.8, "alpha": faint}
         style = styled("splits_kwargs", splits_kwargs, LineCollection, **style)
         self.splits_ = ax.add_collection(LineCollection(lines, **transform, **style), autolim=False)
-        if self.X is not None and len(self.grid) == 2:
-            colors = {"color": "white"} if self.y is None else {"c": self.y, "norm": self.surface_.norm}
+        if self.y is not None and len(self.grid) == 2:
             style = styled(
-                "scatter_kwargs", scatter_kwargs, PathCollection, s=14, edgecolor=BLACK, linewidth=0.4, **colors
-            )
+                "scatter_kwargs", scatter_kwargs, PathCollection,
+                s=14, edgecolor=BLACK, linewidth=0.4, zorder=3,
+                c=self.y, norm=self.surface_.norm, cmap=self.surface_.cmap,
+            )  # fmt: skip
             self.scatter_ = ax.scatter(*self.X.T, **style)
         elif self.y is not None:
             style = styled(
@@ -142,8 +148,8 @@ class PartitionDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, features=None, output=None, grid_resolution=200, ax=None, colorbar=True,
-        line_kwargs=None, surface_kwargs=None, splits_kwargs=None, scatter_kwargs=None,
+        cls, estimator, X, y=None, *, features=None, output=None, grid_resolution=100, max_splits=100, ax=None,
+        colorbar=True, line_kwargs=None, surface_kwargs=None, splits_kwargs=None, scatter_kwargs=None,
     ):  # fmt: skip
         """Show a fitted forest.
 
@@ -159,9 +165,9 @@ class PartitionDisplay:
             Features to draw, by number or name; None if the forest has at most two.
         output : int or str, default=None
             Which output, where there are several: its number, or its name in the data frame y.
-        grid_resolution : int, default=200
+        grid_resolution : int, default=100
             Points along each feature.
-        ax, colorbar, line_kwargs, surface_kwargs, splits_kwargs, scatter_kwargs :
+        max_splits, ax, colorbar, line_kwargs, surface_kwargs, splits_kwargs, scatter_kwargs :
             As in :meth:`plot`.
 
         Returns
@@ -193,7 +199,8 @@ class PartitionDisplay:
         held = np.nanmedian(table, axis=0)
         low, high = (end(table[:, chosen], axis=0) for end in (np.nanmin, np.nanmax))
         if not (low < high).all():
-            raise ValueError(f"X has one value only of feature {chosen[int(np.argmin(low < high))]}; there is no range.")
+            still = chosen[int(np.argmin(low < high))]
+            raise ValueError(f"X has a single value of feature {still}; there is no range to draw.")
         splits = _splits(estimator, chosen, held, low, high)
         grid = [np.linspace(*ends, grid_resolution) for ends in zip(low, high, strict=True)]
         if len(chosen) == 1 and len(splits) <= MOST_EXACT:  # a jump is upright
@@ -213,10 +220,9 @@ class PartitionDisplay:
         names = known or [f"x{j}" for j in range(d)]
         return cls(
             grid=grid, response=response, splits=splits, feature_names=[str(names[j]) for j in chosen],
-            n_trees=sum(len(start) - 1 for start in estimator.tree_start_), X=table[:, chosen], y=values,
-            name=None if targets is None else targets[k],
+            X=None if y is None else table[:, chosen], y=values, name=None if targets is None else targets[k],
         ).plot(
-            ax, colorbar=colorbar, line_kwargs=line_kwargs, surface_kwargs=surface_kwargs,
+            ax, max_splits=max_splits, colorbar=colorbar, line_kwargs=line_kwargs, surface_kwargs=surface_kwargs,
             splits_kwargs=splits_kwargs, scatter_kwargs=scatter_kwargs,
         )  # fmt: skip
 
@@ -246,9 +252,10 @@ def _splits(forest, chosen, held, low, high):
     splits : ndarray of shape (n_splits,) for one feature, (n_splits, 2, 2) for two
     """
     place = {j: axis for axis, j in enumerate(chosen)}
-    found = []
+    found, gains = [], []
     for nodes, starts in zip(forest.nodes_, forest.tree_start_, strict=True):
         feature, threshold, child = (nodes[name].tolist() for name in ("feature", "threshold", "child"))
+        gain = nodes["gain"].tolist()
         stack = [(int(root), tuple(low), tuple(high)) for root in starts[:-1]]
         while stack:
             i, lower, upper = stack.pop()
@@ -266,5 +273,7 @@ def _splits(forest, chosen, held, low, high):
             left, right = list(upper), list(lower)
             left[axis] = right[axis] = cut
             found.append(cut if len(chosen) == 1 else (right, left))
+            gains.append(gain[i])
             stack += [(below, lower, tuple(left)), (above, tuple(right), upper)]
-    return np.array(found, dtype=float).reshape(-1, *([2, 2] if len(chosen) == 2 else []))
+    found = np.array(found, dtype=float).reshape(-1, *([2, 2] if len(chosen) == 2 else []))
+    return found[np.argsort(-np.array(gains), kind="stable")]

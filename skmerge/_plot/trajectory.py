@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from skmerge._orientation import inverse, product, quaternion_of, rotation_vector
-from skmerge._plot.base import BLACK, BLUE, GREY, axes_of, check_matplotlib, label_axes, number, styled, word
+from skmerge._plot.base import BLACK, BLUE, axes_of, check_matplotlib, label_axes, number, styled, word
 from skmerge._validation import naming
 
 LABELS = {
@@ -15,6 +15,7 @@ LABELS = {
     "density": "dislocation density, 1/m$^2$",
     "orientation": "rotation of the lattice, degrees",
 }
+FAINT = {"alpha": 0.2}
 FEW = 10  # trajectories that are drawn one by one
 
 
@@ -52,7 +53,9 @@ class TrajectoryDisplay:
     >>> from skmerge.plot import TrajectoryDisplay
     >>> strain = np.linspace(0, 0.1, 11)
     >>> recorded = np.sqrt(strain) * np.ones((3, 1))
-    >>> display = TrajectoryDisplay.from_predictions(strain, recorded, 1.01 * recorded, output=0)  # doctest: +SKIP
+    >>> display = TrajectoryDisplay.from_predictions(strain, recorded, 1.01 * recorded, output=0)
+    >>> len(display.predicted_), len(display.recorded_)
+    (3, 3)
     """
 
     def __init__(self, *, strain, y_pred, y_true=None, ylabel=None, misorientation=None, log=False):
@@ -97,19 +100,20 @@ class TrajectoryDisplay:
             "predicted_kwargs", predicted_kwargs, Line2D, color=BLUE, linestyle="--", linewidth=1.6, zorder=3,
             label=self._label(),
         )  # fmt: skip
-        wide = {"color": BLACK, "linewidth": 1.6} if kind == "band" else {"color": BLACK, "linewidth": 3.5, "alpha": 0.3}
-        recorded = styled("recorded_kwargs", recorded_kwargs, Line2D, label="recorded", zorder=2, **wide)
+        wide = {"linewidth": 1.6} if kind == "band" else {"linewidth": 3.5, "alpha": 0.3}
+        recorded = styled("recorded_kwargs", recorded_kwargs, Line2D, color=BLACK, label="recorded", zorder=2, **wide)
         draw = self._band if kind == "band" else self._lines
         self.recorded_, self.recorded_band_, self.predicted_band_ = [], None, None
         if self.y_true is not None:
-            self.recorded_, self.recorded_band_ = draw(ax, self.y_true, recorded, quantiles, 0.3)
-        self.predicted_, self.predicted_band_ = draw(ax, self.y_pred, predicted, quantiles, 0.25)
+            self.recorded_, self.recorded_band_ = draw(ax, self.y_true, recorded, quantiles, False)
+        self.predicted_, self.predicted_band_ = draw(ax, self.y_pred, predicted, quantiles, True)
         if self.log:
             ax.set_yscale("log")
         label_axes(ax, xlabel="strain", ylabel=self.ylabel)
         if kind == "band":
             low, high = (f"{100 * share:g}" for share in quantiles)
-            ax.plot([], [], color=GREY, alpha=0.3, linewidth=7, label=f"{low} to {high} % of {len(self._whole())}")
+            label = f"{low} to {high} % of {len(self._whole())}"
+            ax.fill_between([], [], color=BLACK, linewidth=0, label=label, **FAINT)
         ax.legend(frameon=False, fontsize="small")
         return self
 
@@ -121,13 +125,13 @@ class TrajectoryDisplay:
         known = ~np.isnan(self.y_pred).any(axis=1)
         return np.flatnonzero(known if self.y_true is None else known & ~np.isnan(self.y_true).any(axis=1))
 
-    def _lines(self, ax, values, style, quantiles, alpha):
+    def _lines(self, ax, values, style, quantiles, outlined):
         lines = ax.plot(np.broadcast_to(self.strain, values.shape).T, values.T, **style)
         for line in lines[1:]:
             line.set_label(None)  # one entry of the legend
         return lines, None
 
-    def _band(self, ax, values, style, quantiles, alpha):
+    def _band(self, ax, values, style, quantiles, outlined):
         from matplotlib.collections import PolyCollection
 
         rows = self._whole()
@@ -142,7 +146,10 @@ class TrajectoryDisplay:
             part = slice(start, end + 1)
             there, back = ([self.strain[part], edge[part]] for edge in (low, high))
             polygons.append(np.concatenate([np.transpose(there), np.transpose(back)[::-1]]))
-        band = PolyCollection(polygons, color=style.get("color"), alpha=alpha, linewidth=0, zorder=1)
+        color = style.get("color")  # an outline over a filled band: both are seen where they agree
+        outline = {"facecolor": "none", "edgecolor": color, "linestyle": ":", "linewidth": 1.2}
+        look = outline if outlined else {"color": color, "linewidth": 0, **FAINT}
+        band = PolyCollection(polygons, zorder=1 + outlined, **look)
         return ax.plot(self.strain, middle, **style), ax.add_collection(band)
 
     @classmethod
