@@ -9,12 +9,9 @@ features, and how much more the predictions are worth of which it is surer.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from common import save
+from common import FIGURES, save
 from scipy.spatial.transform import Rotation
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import train_test_split
@@ -61,7 +58,7 @@ def patients(gaps, partition, parity, sure):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "figures", help="directory of the figure")
+    parser.add_argument("--out", type=Path, default=FIGURES, help="directory of the figure")
     out = parser.parse_args(arguments).out
     out.mkdir(parents=True, exist_ok=True)
     figure, ((law, path, parity), (gaps, partition, sure)) = plt.subplots(2, 3, figsize=(13, 8), layout="constrained")

@@ -1,5 +1,8 @@
 """The displays: what their artists hold, bad input, and no matplotlib until something is drawn."""
 
+import doctest
+import inspect
+import re
 import subprocess
 import sys
 
@@ -139,8 +142,21 @@ def test_styles_take_aliases_and_no_words():
     assert display.line_.get_color() == "red" and display.line_.get_linestyle() == ":"
     with pytest.raises(TypeError, match=r"^line_kwargs='red' is not possible: give a dict"):
         display.plot(line_kwargs="red")
+    with pytest.raises(TypeError, match=r"^line_kwargs: Got both 'c' and 'color'"):
+        display.plot(line_kwargs={"c": "red", "color": "blue"})
     coloured = display.plot(scatter_kwargs={"c": [0.0, 1.0]})
     assert_array_equal(coloured.scatter_.get_array(), [0, 1])
+
+
+@pytest.mark.parametrize("name", plot.__all__)
+def test_docstrings(name):
+    display = getattr(plot, name)
+    result = doctest.testmod(sys.modules[display.__module__])
+    assert result.attempted > 2 and not result.failed
+    for method in (display, *(vars(display)[key].__func__ for key in vars(display) if key.startswith("from_"))):
+        names = list(inspect.signature(method).parameters)
+        documented = re.split(r"\n *Returns\n|\n *Attributes\n", method.__doc__)[0]
+        assert all(re.search(rf"^[ \w,]*\b{key}\b[ \w,]* :", documented, re.MULTILINE) for key in names if key != "cls")
 
 
 # --- parity
@@ -169,6 +185,8 @@ def test_parity_of_an_estimator_takes_an_output_by_name_or_number(forest):
         assert_array_equal(display.scatter_.get_offsets(), np.column_stack([Y[80:, 1], mean[:, 1]]))
         assert_array_equal(display.std, std[:, 1])
     assert by_name.name == "q" and by_number.name is None
+    series = ParityDisplay.from_predictions(TARGETS["q"], TARGETS["q"] + 1)
+    assert series.name == "q" and series.rmse == pytest.approx(1)
 
 
 def test_standard_deviations_of_a_measurement_where_there_are_some(law):
@@ -361,15 +379,22 @@ def test_splits_of_two_features_are_the_borders_of_the_leaves(held):
 
 def test_the_splits_that_explain_most_are_drawn(forest):
     display = PartitionDisplay.from_estimator(forest, FRAME, output=1, max_splits=3)
-    roots = [nodes[starts[:-1]]["threshold"].max() for nodes, starts in zip(
-        forest.nodes_, forest.tree_start_, strict=True)]  # fmt: skip
-    assert len(display.splits_.get_segments()) == 3 < len(display.splits)
-    assert display.splits[0][0, 1] <= max(roots) and display.scatter_ is None
-    assert display.ax_.get_xlabel() == "a"
+    nodes = forest.nodes_[0]
+    inner = nodes[nodes["feature"] >= 0]
+    assert len(display.splits) == len(inner)
+    assert_array_equal(display.splits_.get_segments(), display.splits[:3])
+    for segment, node in zip(display.splits, inner[np.argsort(-inner["gain"], kind="stable")], strict=True):
+        assert_array_equal(segment[:, node["feature"]], node["threshold"])
+    assert display.scatter_ is None and display.ax_.get_xlabel() == "a"
     named = GradientForestRegressor(2, random_state=0).fit(FRAME, TARGETS)
     display = PartitionDisplay.from_estimator(named, FRAME, TARGETS, features="b", output="q", grid_resolution=5)
-    rows = FRAME.assign(a=FRAME["a"].median()).iloc[: len(display.grid[0])]
-    assert display.ax_.get_xlabel() == "b" and display.ax_.get_ylabel() == "q" and len(rows) <= len(display.grid[0])
+    assert display.ax_.get_xlabel() == "b" and display.ax_.get_ylabel() == "q"
+    rows = pd.DataFrame({"a": FRAME["a"].median(), "b": display.grid[0]})
+    assert_array_equal(display.line_.get_ydata(), named.predict(rows)[:, 1])
+    assert_array_equal(display.scatter_.get_offsets(), np.column_stack([FRAME["b"], TARGETS["q"]]))
+    again = PartitionDisplay.from_estimator(named, pl.DataFrame(FRAME.to_dict("list")), features=1, output=1,
+                                            grid_resolution=5)  # fmt: skip
+    assert_array_equal(again.response, display.response)
 
 
 # --- missingness
@@ -379,6 +404,7 @@ def test_missing_entries_of_all_kinds_of_tables():
     expected = np.array([[1, 0, 1], [0, 1, 0]])
     for table in (
         np.array([[1.0, NAN, 2.0], [NAN, 3.0, NAN]]),
+        np.ma.masked_equal([[1.0, 9.0, 2.0], [NAN, 3.0, 9.0]], 9.0),
         [["a", None, 1.0], [NAN, "b", pd.NA]],
         pd.DataFrame({"a": ["x", None], "b": [pd.NaT, pd.Timestamp(0)], "c": pd.array([1, pd.NA], dtype="Int64")}),
         pl.DataFrame({"a": ["x", None], "b": [None, 1.0], "c": [2, None]}),
@@ -455,6 +481,8 @@ def test_many_trajectories_are_a_median_and_a_band():
         assert_allclose(polygons[1][:8], np.column_stack([strain[5:], low[5:]]))
     assert legend_of(display)[-1] == "25 to 75 % of 29"
     assert len(display.plot(kind="individual").predicted_) == 30
+    pred[:, -1] = NAN  # nothing whole to make a band of
+    assert len(TrajectoryDisplay.from_predictions(strain, true, pred, output=0).predicted_) == 30
 
 
 def test_orientation_is_how_far_the_lattice_has_turned(grains):
@@ -515,6 +543,7 @@ NUMBERS = np.array([1.0, 2.0, 3.0])
         (lambda: MissingnessDisplay.from_data(None), TypeError, "^X is NoneType"),
         (lambda: MissingnessDisplay.from_data("a table"), TypeError, "^X is str"),
         (lambda: MissingnessDisplay.from_data(csr_array(np.eye(3))), TypeError, "^X is sparse"),
+        (lambda: MissingnessDisplay.from_data(pl.DataFrame({"a": [1]}).lazy()), TypeError, "^X is a LazyFrame"),
         (lambda: MissingnessDisplay.from_data(NUMBERS), ValueError, r"^X has shape \(3,\)"),
         (lambda: MissingnessDisplay.from_data(pd.DataFrame()), ValueError, r"^X has shape \(0, 0\)"),
         (lambda: MissingnessDisplay.from_data([[1, 2], [3]]), ValueError, "^X"),
@@ -538,6 +567,8 @@ NUMBERS = np.array([1.0, 2.0, 3.0])
          "^kind='both'"),
         (lambda: TrajectoryDisplay.from_predictions([0, 1], None, np.ones((4, 2)), output=0, quantiles=(0.9, 0.1)),
          ValueError, "^quantiles="),
+        (lambda: TrajectoryDisplay.from_predictions([0, 1], None, np.ones((4, 2)), output=0, quantiles=("a", "b")),
+         ValueError, "^quantiles="),
         (lambda: TrajectoryDisplay.from_predictions(np.ones((4, 2)), None, np.ones((4, 2)), output=0, kind="band"),
          ValueError, "^kind='band' needs one path"),
         (lambda: TrajectoryDisplay.from_predictions([0, 1], None, np.full((4, 2), NAN), output=0, kind="band"),
@@ -555,6 +586,7 @@ def test_bad_input_of_a_partition_is_named(forest):
         ({"features": [0, 0]}, "^features="),
         ({"features": []}, "^features="),
         ({"features": 2}, "^features=2"),
+        ({"features": 1.5}, "^features=1.5"),
         ({"features": "c"}, "^features='c'"),
         ({"grid_resolution": 1}, "^grid_resolution=1"),
         ({"max_splits": -1}, "^max_splits=-1"),

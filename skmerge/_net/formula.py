@@ -1,6 +1,6 @@
 """The fitted law in words: as a physicist writes it, as LaTeX, and as Python."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -57,7 +57,7 @@ class Formula:
     latex: str
     python: object
     python_names: dict
-    terms: list
+    terms: list = field(compare=False)  # arrays
 
     def __str__(self):
         return self.text

@@ -44,7 +44,10 @@ def styled(name, given, artist, **defaults):
 
     if given is not None and not isinstance(given, Mapping):
         raise TypeError(f"{name}={given!r} is not possible: give a dict of matplotlib's keywords, or None.")
-    given = normalize_kwargs(given, artist)
+    try:
+        given = normalize_kwargs(given, artist)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}.") from error
     if "c" in given:  # of a scatter plot, which takes no color beside it
         defaults.pop("color", None)
     return normalize_kwargs(defaults, artist) | given
@@ -75,8 +78,10 @@ def half_width(level):
 
 
 def names_in(table):
-    """Names of the columns, or None."""
+    """Names of the columns, of a Series its own, or None."""
     columns = getattr(table, "columns", None)
+    if columns is None and isinstance(getattr(table, "name", None), str):
+        columns = [table.name] if table.name else None
     return None if columns is None else [str(name) for name in columns]
 
 
@@ -123,7 +128,7 @@ def one_output(y_true, y_pred, std, output):
 def predictions(estimator, X, y, output, return_std):
     """y_true, y_pred and std, 1-D, of one output of a fitted estimator; its name or None. std may be None.
 
-    Without y, of a model that predicts the entries of X itself (:class:`MergedNetImputer`).
+    Without y, of a model that predicts the entries of X itself (:class:`~skmerge.MergedNetImputer`).
     """
     if y is None:
         return _entries(estimator, X, output)

@@ -128,7 +128,7 @@ class ConfidenceCurveDisplay:
         if std is None:
             raise ValueError(
                 f"estimator: {type(estimator).__name__} gives no standard deviations (return_std={return_std!r}), "
-                "without which no prediction is more certain than another."
+                "without which no prediction is more certain than another. Of a search give best_estimator_."
             )
         return cls.from_predictions(
             y_true, y_pred, std, n_points=n_points, metric=metric, name=target if name is None else name, ax=ax,

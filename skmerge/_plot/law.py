@@ -27,7 +27,7 @@ SHORT = 96  # characters of a law that fits above a plot
 
 
 class LawDisplay:
-    """Exponents of the terms of a law that :class:`MergedNetRegressor` learned, with standard errors.
+    """Exponents of the terms of a law that :class:`~skmerge.MergedNetRegressor` learned, with standard errors.
 
     Full marks are estimated, with bars where their standard error is known. Open ones are fixed: at a simple value that
     the data do not object to, as given by ``exponents``, or at its bound; a linear term is one of exponent 1. Crosses
@@ -57,7 +57,7 @@ class LawDisplay:
 
     See Also
     --------
-    MergedNetRegressor.formula : The law with all its numbers.
+    skmerge.MergedNetRegressor.formula : The law with all its numbers.
 
     Examples
     --------
@@ -171,8 +171,8 @@ class LawDisplay:
         check_matplotlib(f"{cls.__name__}.from_estimator")
         if not isinstance(estimator, MergedNetRegressor):
             raise TypeError(
-                f"estimator is a {type(estimator).__name__}; give a fitted MergedNetRegressor, of a pipeline its last "
-                "step."
+                f"estimator is a {type(estimator).__name__}; give a fitted MergedNetRegressor: of a pipeline its last "
+                "step, of a search best_estimator_."
             )
         if not isinstance(features, str) or features not in ("used", "all"):
             raise ValueError(f"features={features!r} is not possible: give 'used' or 'all'.")

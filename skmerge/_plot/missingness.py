@@ -96,7 +96,7 @@ class MissingnessDisplay:
         Parameters
         ----------
         X : data frame or array-like of shape (n_samples, n_features)
-            Of numbers, words or both. Missing is what is NaN, None, ``pandas.NA`` or ``pandas.NaT``.
+            Of numbers, words or both. Missing is what is NaN, None, ``pandas.NA``, ``pandas.NaT`` or masked.
         sort : {None, "rows", "columns", "both"}, default=None
             What to sort by the number of measured entries, the fullest first.
         max_rows : int, default=500
@@ -136,8 +136,12 @@ def _missing(X):
     if X is None or issparse(X) or isinstance(X, (str, bytes)):
         found = "sparse" if issparse(X) else type(X).__name__
         raise TypeError(f"X is {found}; give a data frame or an array of rows and columns.")
+    if hasattr(X, "collect"):
+        raise TypeError(f"X is a {type(X).__name__}, not yet computed; give X.collect().")
     if hasattr(X, "isna"):
         missing = np.asarray(X.isna())
+    elif isinstance(X, np.ma.MaskedArray):
+        missing = np.ma.getmaskarray(X) | _missing(X.data)
     else:
         if not hasattr(X, "dtype") and not hasattr(X, "columns"):  # ragged lists stay lists in an array of objects
             X = np.array(X, dtype=object)

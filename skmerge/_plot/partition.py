@@ -182,8 +182,8 @@ class PartitionDisplay:
         check_matplotlib(f"{cls.__name__}.from_estimator")
         if not isinstance(estimator, GradientForestRegressor):
             raise TypeError(
-                f"estimator is a {type(estimator).__name__}; give a fitted GradientForestRegressor, of a pipeline its "
-                "last step."
+                f"estimator is a {type(estimator).__name__}; give a fitted GradientForestRegressor: of a pipeline its "
+                "last step, of a search best_estimator_."
             )
         check_is_fitted(estimator, "nodes_")
         number("grid_resolution", grid_resolution, Integral, 2, 10_000, "a number from 2 to 10,000")
@@ -237,7 +237,7 @@ def _chosen(features, d, names):
         if d > 2:
             raise ValueError(f"features=None is not possible: the forest has {d} features; give one or two of them.")
         return list(range(d))
-    features = [features] if isinstance(features, (str, Integral)) else list(features)
+    features = list(features) if np.iterable(features) and not isinstance(features, str) else [features]
     chosen = [column_of("features", feature, d, names) for feature in features]
     if len(chosen) not in (1, 2) or len(set(chosen)) < len(chosen):
         raise ValueError(f"features={features!r} is not possible: give one feature or two different ones.")

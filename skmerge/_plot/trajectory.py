@@ -1,7 +1,7 @@
 """Propagated trajectories against recorded ones."""
 
 from itertools import pairwise
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils.validation import check_array
@@ -74,8 +74,8 @@ class TrajectoryDisplay:
         ax : matplotlib Axes, default=None
             None makes a new figure.
         kind : {"auto", "individual", "band"}, default="auto"
-            One by one, or median and band; "auto" is the latter for more than ten trajectories of one path. A band
-            leaves out trajectories with NaN.
+            One by one, or median and band; "auto" is the latter for more than ten trajectories without NaN along one
+            path. A band leaves out those with NaN.
         quantiles : pair of float, default=(0.1, 0.9)
             Between which the band lies.
         predicted_kwargs, recorded_kwargs : dict, default=None
@@ -88,10 +88,11 @@ class TrajectoryDisplay:
         word("kind", kind, "auto", "individual", "band")
         shared = np.ndim(self.strain) == 1
         if kind == "auto":
-            kind = "band" if len(self.y_pred) > FEW and shared else "individual"
+            kind = "band" if len(self._whole()) > FEW and shared else "individual"
         if kind == "band" and not shared:
             raise ValueError("kind='band' needs one path of strain for all trajectories; give 'individual'.")
-        if not (np.ndim(quantiles) == 1 and len(quantiles) == 2 and 0 <= quantiles[0] < quantiles[1] <= 1):
+        pair = np.ndim(quantiles) == 1 and len(quantiles) == 2 and all(isinstance(share, Real) for share in quantiles)
+        if not (pair and 0 <= quantiles[0] < quantiles[1] <= 1):
             raise ValueError(f"quantiles={quantiles!r} is not possible: give two rising shares, such as (0.1, 0.9).")
         ax = axes_of(self, ax)
         from matplotlib.lines import Line2D
