@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = {"_net": "#dcebf7", "_forest": "#ddf1e4", "_table": "#fbe9cf", "_plasticity": "#f6dde6", "_design": "#e7e2f4"}
+ROOMS = {"_net": "#dcebf7", "_forest": "#ddf1e4", "_table": "#fbe9cf", "_plasticity": "#f6dde6", "_design": "#e7e2f4",
+         "_plot": "#e9ead2"}  # fmt: skip
 ROW = 0.16  # half the height of a box, in rows
 
 

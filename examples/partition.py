@@ -5,16 +5,7 @@ import numpy as np
 from common import nrmse, save
 
 from skmerge import GradientForestRegressor
-
-
-def leaves(nodes, i=0, low=(0, 0), high=(1, 1)):
-    """Corners (low, high) of the leaves below node i of a tree on the unit square."""
-    j, child = nodes["feature"][i], nodes["child"][i]
-    if j < 0:
-        return [(low, high)]
-    cut = {j: nodes["threshold"][i]}
-    left, right = ([cut.get(k, end[k]) for k in (0, 1)] for end in (high, low))
-    return leaves(nodes, child, low, left) + leaves(nodes, child + 1, right, high)
+from skmerge.plot import PartitionDisplay
 
 
 def partition(out):
@@ -28,20 +19,20 @@ def partition(out):
     color = {"vmin": truth.min(), "vmax": truth.max(), "rasterized": True}
     image = axes[0].pcolormesh(grid, grid, truth, **color)
     axes[0].plot(x1, x2, ".", color="white", ms=2.5, alpha=0.7)
-    axes[0].set(title="truth and 400 rows", ylabel="$x_2$")
+    axes[0].set(title="truth and 400 rows")
     print("2. Sixteen leaves, 400 rows with their slopes")
     for order, part in enumerate(axes[1:]):
         model = GradientForestRegressor(
             1, order=order, bootstrap=False, max_leaf_nodes=16, min_samples_leaf=5, random_state=0
         ).fit(X, y, dydx)
-        values = model.predict(Z.reshape(-1, 2)).reshape(truth.shape)
-        part.pcolormesh(grid, grid, values, **color)
-        for low, high in leaves(model.nodes_[0]):
-            part.add_patch(plt.Rectangle(low, *np.subtract(high, low), fill=False, color="white", lw=0.8))
+        values = PartitionDisplay.from_estimator(
+            model, [[0, 0], [1, 1]], grid_resolution=len(grid), ax=part, colorbar=False, surface_kwargs=color
+        ).response
         name = ("means", "planes", "quadratics")[order]
         print(f"   {name:22s} error {nrmse(values, truth):6.1%}")
         part.set_title(f"{name}: error {nrmse(values, truth):.1%}")
     for part in axes:
-        part.set(xlabel="$x_1$", aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        part.set(xlabel="$x_1$", ylabel="", aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+    axes[0].set_ylabel("$x_2$")
     figure.colorbar(image, ax=axes, label="y", shrink=0.85)
     save(figure, out, "forest_partition.png")

@@ -16,12 +16,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from alloys import PROPERTIES, make_alloys
-from common import BLACK, BLUE, FIGURES, GREY, ORANGE, VERMILLION, save
-from matplotlib.colors import ListedColormap
+from common import BLUE, FIGURES, GREY, ORANGE, VERMILLION, save
 from sklearn.ensemble import RandomForestRegressor
 
 from skmerge import MergedNetImputer
-from skmerge.metrics import confidence_curve, interval_coverage, observed_r2_score
+from skmerge.metrics import interval_coverage, observed_r2_score
+from skmerge.plot import ConfidenceCurveDisplay, MissingnessDisplay, ParityDisplay
 
 
 def by_forest(train, truth, properties):
@@ -35,33 +35,25 @@ def by_forest(train, truth, properties):
     return guess
 
 
-def draw(table, properties, truth, guess, std, curve, out):
+def draw(table, properties, truth, guess, std, out):
     figure, (gaps, parity, sure) = plt.subplots(1, 3, figsize=(13.2, 4.3), layout="constrained")
     figure.get_layout_engine().set(wspace=0.05)
-    shown = table.notna().to_numpy()
-    gaps.imshow(shown, aspect="auto", interpolation="nearest", cmap=ListedColormap(["white", BLUE]))
-    every = max(1, table.shape[1] // 14)
-    gaps.set_xticks(range(0, table.shape[1], every), table.columns[::every], rotation=90, fontsize=8)
+    MissingnessDisplay.from_data(table, ax=gaps)
     gaps.set(ylabel="alloy")
-    gaps.set_title(f"what is measured ({shown.mean():.0%})", fontsize=11)
     colours = BLUE, VERMILLION, ORANGE, "#009E73", "#CC79A7", GREY
     for k, name in enumerate(properties):
-        known = ~np.isnan(truth[:, k])
-        parity.errorbar(truth[known, k], guess[known, k], 1.645 * std[known, k], fmt="o", ms=3.5, lw=0.7,
-                        color=colours[k % 6], alpha=0.7, label=name)  # fmt: skip
-    ends = np.nanmin(truth), np.nanmax(truth)
-    parity.plot(ends, ends, color=BLACK, lw=0.8)
-    parity.set(xlabel="measured (hidden), in standard deviations", ylabel="predicted, in standard deviations")
-    parity.set_title("hidden entries; bars hold 90 %", fontsize=11)
-    parity.legend(frameon=False, fontsize=8.5, loc="upper left")
-    share, _, rmse = curve
-    sure.plot(100 * share, rmse, "o-", color=BLUE, ms=4)
-    sure.axhline(rmse[-1], color=GREY, lw=0.8)
-    sure.set(xlabel="most certain share of the entries, %", ylabel="error, in standard deviations", ylim=(0, None))
+        colour = {"color": colours[k % 6]}
+        ParityDisplay.from_predictions(truth[:, k], guess[:, k], std[:, k], name=name, ax=parity, scatter_kwargs=colour)
+    parity.set(xlabel="measured (hidden), in standard deviations", ylabel="predicted, bars hold 90 %")
+    parity.set_title("hidden entries", fontsize=11)
+    parity.legend(frameon=False, fontsize=7.5, loc="upper left", borderaxespad=0, handletextpad=0)
+    error = ConfidenceCurveDisplay.from_predictions(truth, guess, std, n_points=10, ax=sure).rmse
+    sure.set(xlabel="most certain share of the entries, %", ylabel="error, in standard deviations")
     sure.set_title("it knows what it knows", fontsize=11)
     for axes in (parity, sure):
         axes.spines[["top", "right"]].set_visible(False)
     save(figure, out, "sparse_alloys.png")
+    return error
 
 
 def main(arguments=None):
@@ -88,9 +80,8 @@ def main(arguments=None):
         ours, peer = (observed_r2_score(truth[:, k], array[:, k]) for array in (guess, forest))
         print(f"{name:16} {hidden[:, k].sum():4d} hidden: R2 {ours:.3f}, forest on descriptors {peer:.3f}")
     cover = interval_coverage(truth, guess, std, levels=[0.9])[0]
-    curve = confidence_curve(truth, guess, std, n_points=10)
-    print(f"90 % intervals hold {cover:.0%}; error of the surest tenth {curve[2][0]:.2f}, of all {curve[2][-1]:.2f}")
-    draw(table, names, truth, guess, std, curve, options.out)
+    error = draw(table, names, truth, guess, std, options.out)
+    print(f"90 % intervals hold {cover:.0%}; error of the surest tenth {error[0]:.2f}, of all {error[-1]:.2f}")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,9 @@ LEVELS = [
     {"_design.criterion", "_design.feasible", "_design.models"},
     {"_design.requests"},
     {"design"},
+    {"_plot.base"},
+    {"_plot.confidence", "_plot.law", "_plot.missingness", "_plot.parity", "_plot.partition", "_plot.trajectory"},
+    {"plot"},
     {"__init__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -13,9 +13,9 @@ pytest.importorskip("matplotlib")
 sys.path.insert(0, str(EXAMPLES))
 import logarithms  # noqa: E402
 import nodes  # noqa: E402
-import partition  # noqa: E402
 import plot_database_errors  # noqa: E402
 import plot_design  # noqa: E402
+import plot_displays  # noqa: E402
 import plot_forest_gradients  # noqa: E402
 import plot_forging  # noqa: E402
 import plot_laws  # noqa: E402
@@ -25,8 +25,6 @@ import plot_sparse_alloys  # noqa: E402
 import triangle  # noqa: E402
 from common import nrmse  # noqa: E402
 from read_table import read_table  # noqa: E402
-
-from skmerge import GradientForestRegressor  # noqa: E402
 
 ROWS = "\n".join(f"{a},{b},{3 * a * b}" for a, b in ((1, 2), (2, 5), (3, 1), (4, 4), (5, 3), (6, 7)))
 GOOD = "a,b,y\n" + ROWS + "\n"
@@ -249,15 +247,9 @@ def test_the_forest_follows_the_parabola_and_draws(tmp_path, capsys):
         assert 10_000 < (tmp_path / f"forest_{name}.png").stat().st_size < 300_000
 
 
-def test_the_leaves_that_are_drawn_fill_the_square(tmp_path):
-    X = np.random.default_rng(0).uniform(size=(100, 2))
-    tree = GradientForestRegressor(1, order=0, max_leaf_nodes=9, random_state=0).fit(X, X[:, 0] * X[:, 1])
-    boxes = np.array(partition.leaves(tree.nodes_[0]))
-    assert len(boxes) == 9
-    assert np.prod(boxes[:, 1] - boxes[:, 0], axis=1).sum() == pytest.approx(1)
-    inside = ((X[:, None] > boxes[:, 0]) & (X[:, None] <= boxes[:, 1])).all(axis=2)
-    assert (inside.sum(axis=1) == 1).all()
-    assert len(np.unique(np.column_stack([inside.argmax(axis=1), tree.apply(X)[:, 0]]), axis=0)) == 9
+def test_the_displays_are_drawn(tmp_path):
+    plot_displays.main(["--out", str(tmp_path)])
+    assert 10_000 < (tmp_path / "displays.png").stat().st_size < 300_000
 
 
 @pytest.mark.filterwarnings("ignore:.*grains left the states of the training")  # forty crystals leave gaps

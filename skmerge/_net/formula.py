@@ -1,6 +1,6 @@
 """The fitted law in words: as a physicist writes it, as LaTeX, and as Python."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from skmerge._net import uncertainty
 from skmerge._net.notation import (
     MOST_DIGITS,
+    Term,
     as_identifiers,
     given_names,
     joined,
@@ -48,12 +49,15 @@ class Formula:
         What each feature is called in ``python``: its name where that is an identifier, else the name with an
         underscore for everything that an identifier may not hold ("T (K)" is T_K, "100%" is _100), and one more
         behind what is a keyword, taken (np, X, the offset's name) or another feature's.
+    terms : list of Term, or one for each output
+        Kind, text, exponents and their standard errors; empty where the text is too long to read.
     """
 
     text: str
     latex: str
     python: object
     python_names: dict
+    terms: list = field(compare=False)  # arrays
 
     def __str__(self):
         return self.text
@@ -86,16 +90,17 @@ class Formula:
             raise TypeError(f"standard_errors={standard_errors!r} is not possible: give True or False.")
         if standard_errors and not net.covariance_:
             raise ValueError("standard_errors: an ensemble or very large net has none; a law does (n_estimators=1).")
-        lines, latex, python = [], [], []
+        lines, latex, python, terms = [], [], [], []
         identifiers = as_identifiers(names, net)
         for k in range(m):
             writer = _Writer(net, k, names, identifiers, standard_errors)
             lines.append(f"{targets[k]}{writer.unit(written)} = {writer.text()}")
             latex.append(f"{latex_name(targets[k])}{writer.unit(latex_number)} = {writer.latex()}")
             python.append(writer.python())
+            terms.append(writer.summary())
         return cls(
             "\n".join(lines), r" \\ ".join(latex), python[0] if m == 1 else python,
-            dict(zip(names, identifiers, strict=True)),
+            dict(zip(names, identifiers, strict=True)), terms[0] if m == 1 else terms,
         )  # fmt: skip
 
 
@@ -487,6 +492,26 @@ class _Writer:
         if whole and (round(exponent) % 2 == 1) == (j in signs):
             return name
         return f"sign({self.names[j]}) |{name}|" if j in signs else f"|{name}|"
+
+    def summary(self):
+        """The terms for ``Formula.terms``."""
+        if self.long:
+            return []
+        shape, found = (2, len(self.names)), []
+        for t, term in enumerate(self.terms):
+            power, error = np.full(shape, np.nan)
+            for j in term.used if term.product else ():
+                power[j], error[j] = self.values[t, j], self._error((t, j))
+            found.append(Term("product" if term.product else "sum", self._term_text(t, term), power, error))
+        for key in self._slopes():
+            power, error = np.full(shape, np.nan)
+            power[key[1]], error[key[1]] = 1.0, 0.0
+            found.append(Term("linear", f"{self._printed(key)} {self._shown(key[1])}", power, error))
+        return found
+
+    def _error(self, key):
+        note = self._note(key)
+        return self.error[key] if "±" in note else np.nan if note in ("", "(undetermined)") else 0.0
 
     # --- LaTeX
 

@@ -2,10 +2,24 @@
 
 import keyword
 import unicodedata
+from typing import NamedTuple
 
 import numpy as np
 
 MOST_DIGITS = 14  # beyond the usual three significant; then repr
+
+
+class Term(NamedTuple):
+    """A term of a law: its kind ("product", "linear" or "sum", which saturates), text and exponents.
+
+    ``exponent`` (n_features,) is NaN where the feature takes no part, of a sum everywhere; ``std`` (n_features,) holds
+    the standard errors, 0 where an exponent is fixed and NaN where the data cannot decide or none were asked for.
+    """
+
+    kind: str
+    text: str
+    exponent: np.ndarray
+    std: np.ndarray
 
 
 def names_of(y):

@@ -1,0 +1,1 @@
+"""The displays, one module each, and what they share."""

@@ -1,0 +1,174 @@
+"""What the displays share: axes, styles, one output of several, predictions with standard deviations."""
+
+from collections.abc import Mapping
+from inspect import signature
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.stats import norm
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_array
+
+from skmerge._validation import naming, plain
+from skmerge.net import MergedNetRegressor
+
+BLUE, ORANGE, VERMILLION, GREEN, GREY, BLACK = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#888888", "#000000"
+
+
+def check_matplotlib(caller):
+    """Raise ImportError, with what to do, before anything is computed that could not be drawn."""
+    try:
+        import matplotlib.pyplot  # noqa: F401
+    except ImportError as error:
+        message = f"{caller} requires matplotlib. You can install matplotlib with `pip install matplotlib`."
+        raise ImportError(message) from error
+
+
+def axes_of(display, ax):
+    """The axes to draw on, those of a new figure if None; they and their figure become attributes of the display."""
+    check_matplotlib(f"{type(display).__name__}.plot")
+    import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
+
+    if ax is None:
+        ax = plt.subplots(layout="constrained")[1]
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax is a {type(ax).__name__}; give the matplotlib axes of one plot, or None for a new figure.")
+    display.ax_, display.figure_ = ax, ax.figure
+    return ax
+
+
+def styled(name, given, artist, **defaults):
+    """Keywords of an artist: the defaults, and over them what is given under whichever alias."""
+    from matplotlib.cbook import normalize_kwargs
+
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"{name}={given!r} is not possible: give a dict of matplotlib's keywords, or None.")
+    try:
+        given = normalize_kwargs(given, artist)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}.") from error
+    if "c" in given:  # of a scatter plot, which takes no color beside it
+        defaults.pop("color", None)
+    return normalize_kwargs(defaults, artist) | given
+
+
+def label_axes(ax, **labels):
+    """Set labels where the axes have none: what the caller wrote on them stays."""
+    ax.set(**{name: text for name, text in labels.items() if text and not getattr(ax, f"get_{name}")()})
+
+
+def number(name, value, kind, low, high, what):
+    """A number within [low, high], or ValueError."""
+    if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)) or not low <= value <= high:
+        raise ValueError(f"{name}={value!r} is not possible: give {what}.")
+    return value
+
+
+def word(name, value, *words):
+    if not isinstance(value, str) or value not in words:
+        raise ValueError(f"{name}={value!r} is not possible: give one of {', '.join(map(repr, words))}.")
+    return value
+
+
+def half_width(level):
+    """Standard deviations to either side that hold a share of a normal distribution."""
+    number("level", level, Real, 1e-9, 1 - 1e-9, "a share between 0 and 1, such as 0.9")
+    return norm.ppf(0.5 + level / 2)
+
+
+def names_in(table):
+    """Names of the columns, of a Series its own, or None."""
+    columns = getattr(table, "columns", None)
+    if columns is None and isinstance(getattr(table, "name", None), str):
+        columns = [table.name] if table.name else None
+    return None if columns is None else [str(name) for name in columns]
+
+
+def columns_of(name, value):
+    """Numbers of shape (n, m), NaN where unmeasured."""
+    value = plain(name, value)
+    with naming(name):
+        array = check_array(value, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name=name)
+    if array.ndim > 2:
+        raise ValueError(f"{name} must have shape (n_samples,) or (n_samples, n_outputs), got {array.shape}.")
+    return array.reshape(len(array), -1)
+
+
+def column_of(argument, given, n, names=None):
+    """Number of one of n columns, given by number or name; None if there is but one."""
+    known = f"{n} of them" + (f": {', '.join(names)}" if names is not None and n <= 20 else "")
+    if given is None:
+        if n == 1:
+            return 0
+        raise ValueError(f"{argument}=None is not possible: there are {known}; give one, by number or name.")
+    if isinstance(given, str):
+        if names is None or given not in names:
+            known = "columns have no names; give a number" if names is None else f"there are {known}"
+            raise ValueError(f"{argument}={given!r} is not possible: {known}.")
+        return list(names).index(given)
+    return int(number(argument, given, Integral, 0, n - 1, f"a number from 0 to {n - 1}, or a name"))
+
+
+def one_output(y_true, y_pred, std, output):
+    """One column of each, 1-D, and its name or None. std may be None."""
+    names = names_in(y_true) or names_in(y_pred)
+    arrays = {"y_true": columns_of("y_true", y_true), "y_pred": columns_of("y_pred", y_pred)}
+    if std is not None:
+        arrays["std"] = columns_of("std", std)
+    shape = arrays["y_true"].shape
+    for name, array in arrays.items():
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape} and y_true {shape}; they must be equal.")
+    k = column_of("output", output, shape[1], names)
+    true, pred, *more = (array[:, k] for array in arrays.values())
+    return true, pred, more[0] if more else None, None if names is None else names[k]
+
+
+def predictions(estimator, X, y, output, return_std):
+    """y_true, y_pred and std, 1-D, of one output of a fitted estimator; its name or None. std may be None.
+
+    Without y, of a model that predicts the entries of X itself (:class:`~skmerge.MergedNetImputer`).
+    """
+    if y is None:
+        return _entries(estimator, X, output)
+    if not hasattr(estimator, "predict"):
+        raise TypeError(f"estimator is a {type(estimator).__name__}, which has no predict; give a fitted regressor.")
+    asked = _resolved(estimator, return_std)
+    found = estimator.predict(X, return_std=asked) if asked else estimator.predict(X)
+    y_pred, std = found if asked else (found, None)
+    names = names_in(y)
+    if names is None and getattr(estimator, "target_names_in_", None) is not None:
+        names = list(estimator.target_names_in_)
+    y_pred = np.asarray(y_pred, dtype=float).reshape(len(y_pred), -1)
+    y_true = columns_of("y", y)
+    if y_true.shape != y_pred.shape:
+        raise ValueError(f"y has shape {y_true.shape}, what is predicted of X {y_pred.shape}; they must be equal.")
+    k = column_of("output", output, y_true.shape[1], names)
+    std = None if std is None else np.asarray(std, dtype=float).reshape(y_pred.shape)[:, k]
+    return y_true[:, k], y_pred[:, k], std, None if names is None else str(names[k])
+
+
+def _resolved(estimator, return_std):
+    """What predict is given as return_std; "auto" is the standard deviation of a measurement where there is one."""
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    takes = "return_std" in signature(last.predict).parameters
+    if isinstance(return_std, str) and return_std == "auto":
+        if isinstance(last, MergedNetRegressor) and hasattr(last, "A_"):
+            # A single net of very many parameters keeps no covariance.
+            return "measurement" if len(last.A_) > 1 or last.covariance_ else False
+        return takes
+    if return_std and not takes:
+        name = type(last).__name__
+        raise ValueError(f"return_std={return_std!r} is not possible: {name} predicts no standard deviations.")
+    return return_std
+
+
+def _entries(estimator, X, output):
+    if not hasattr(estimator, "predict_entries"):
+        raise ValueError(f"y=None is not possible: {type(estimator).__name__} does not predict entries of X; give y.")
+    expected, std = estimator.predict_entries(X, return_std=True)
+    names = [str(name) for name in estimator.get_feature_names_out()]
+    k = column_of("output", output, len(names), names)
+    column = X[X.columns[k]] if hasattr(X, "columns") else np.asarray(X)[:, k]
+    return columns_of("X", column)[:, 0], expected[:, k], std[:, k], names[k]

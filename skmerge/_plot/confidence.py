@@ -1,0 +1,177 @@
+"""Error of the most certain predictions."""
+
+from skmerge._plot.base import (
+    BLUE,
+    GREY,
+    axes_of,
+    check_matplotlib,
+    columns_of,
+    label_axes,
+    one_output,
+    predictions,
+    styled,
+    word,
+)
+from skmerge.metrics import confidence_curve
+
+LABELS = {"rmse": "RMSE", "r2": "R²"}
+
+
+class ConfidenceCurveDisplay:
+    """Error, or R2, of the most certain share of the predictions.
+
+    Where standard deviations are worth something, the error falls to the left: the model knows what it knows. A flat
+    curve says that they tell nothing. Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
+
+    Parameters
+    ----------
+    share : ndarray of shape (n_points,)
+        Most certain share of the entries, the last one being 1.
+    r2, rmse : ndarray of shape (n_points,)
+        Scores of these entries.
+    name : str, default=None
+        For the legend.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+    baseline_ : matplotlib Line2D
+        Score of all entries: what certainties that tell nothing would give.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    See Also
+    --------
+    skmerge.metrics.confidence_curve : The numbers.
+
+    Examples
+    --------
+    >>> from skmerge.plot import ConfidenceCurveDisplay
+    >>> display = ConfidenceCurveDisplay.from_predictions([0, 1, 2, 3], [0, 1, 2, 5], [1, 1, 1, 9], n_points=2)
+    >>> display.rmse
+    array([0., 1.])
+    """
+
+    def __init__(self, *, share, r2, rmse, name=None):
+        self.share = share
+        self.r2 = r2
+        self.rmse = rmse
+        self.name = name
+
+    def plot(self, ax=None, *, metric="rmse", name=None, line_kwargs=None, baseline_kwargs=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        metric : {"rmse", "r2"}, default="rmse"
+        name : str, default=None
+            For the legend; None is that of the display.
+        line_kwargs, baseline_kwargs : dict, default=None
+            Keywords of matplotlib's ``plot``.
+
+        Returns
+        -------
+        self
+        """
+        word("metric", metric, *LABELS)
+        ax = axes_of(self, ax)
+        from matplotlib.lines import Line2D
+
+        score, name = getattr(self, metric), self.name if name is None else name
+        line = styled("line_kwargs", line_kwargs, Line2D, color=BLUE, marker="o", markersize=4, label=name)
+        self.line_ = ax.plot(100 * self.share, score, **line)[0]
+        baseline = styled("baseline_kwargs", baseline_kwargs, Line2D, color=GREY, linewidth=0.8, zorder=1)
+        self.baseline_ = ax.plot([0, 100], [score[-1]] * 2, **baseline)[0]
+        if metric == "rmse":
+            ax.set_ylim(bottom=0)
+        label_axes(ax, xlabel="most certain share of the predictions, %", ylabel=LABELS[metric])
+        if line["label"]:
+            ax.legend(frameon=False, fontsize="small")
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y=None, *, output=None, return_std="auto", n_points=20, metric="rmse", name=None, ax=None,
+        line_kwargs=None, baseline_kwargs=None,
+    ):  # fmt: skip
+        """Predict X with standard deviations and compare with y.
+
+        Parameters
+        ----------
+        estimator : fitted regressor whose ``predict`` takes ``return_std``, pipeline that ends with one, or \
+                MergedNetImputer
+        X : array-like of shape (n_samples, n_features)
+            Rows that were not trained.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            NaN where unmeasured. None with an imputer: its entries of X, each predicted without itself.
+        output : int or str, default=None
+            Which column of y (of X with an imputer), where there are several: its number, or its name in a data frame.
+        return_std : {"auto", True, "value", "measurement"}, default="auto"
+            What the estimator's ``predict`` is given; "auto" is the standard deviation of a measurement where the
+            estimator has it. Not used with an imputer.
+        n_points, metric, name, ax, line_kwargs, baseline_kwargs :
+            As in :meth:`from_predictions` and :meth:`plot`.
+
+        Returns
+        -------
+        display : ConfidenceCurveDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the estimator predicts no standard deviations, or an argument does not fit; the message names it.
+        """
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        y_true, y_pred, std, target = predictions(estimator, X, y, output, return_std)
+        if std is None:
+            raise ValueError(
+                f"estimator: {type(estimator).__name__} gives no standard deviations (return_std={return_std!r}), "
+                "without which no prediction is more certain than another. Of a search give best_estimator_."
+            )
+        return cls.from_predictions(
+            y_true, y_pred, std, n_points=n_points, metric=metric, name=target if name is None else name, ax=ax,
+            line_kwargs=line_kwargs, baseline_kwargs=baseline_kwargs,
+        )  # fmt: skip
+
+    @classmethod
+    def from_predictions(
+        cls, y_true, y_pred, std, *, output=None, n_points=20, metric="rmse", name=None, ax=None,
+        line_kwargs=None, baseline_kwargs=None,
+    ):  # fmt: skip
+        """Compare predictions with measurements.
+
+        Parameters
+        ----------
+        y_true, y_pred, std : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            NaN in y_true where unmeasured.
+        output : int or str, default=None
+            Which column; None takes all entries together: give columns of different units in units of their spread.
+        n_points : int, default=20
+            Of the curve.
+        metric, name, ax, line_kwargs, baseline_kwargs :
+            As in :meth:`plot`.
+
+        Returns
+        -------
+        display : ConfidenceCurveDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; the message names it.
+        """
+        check_matplotlib(f"{cls.__name__}.from_predictions")
+        word("metric", metric, *LABELS)
+        if std is None:
+            raise ValueError("std=None is not possible: without it no prediction is more certain than another.")
+        if output is None:
+            arrays = [columns_of(*pair) for pair in (("y_true", y_true), ("y_pred", y_pred), ("std", std))]
+        else:
+            *arrays, target = one_output(y_true, y_pred, std, output)
+            name = target if name is None else name
+        share, r2, rmse = confidence_curve(*arrays, n_points=n_points)
+        return cls(share=share, r2=r2, rmse=rmse, name=name).plot(
+            ax, metric=metric, line_kwargs=line_kwargs, baseline_kwargs=baseline_kwargs
+        )

@@ -1,0 +1,208 @@
+"""Exponents of a learned law."""
+
+import re
+from textwrap import fill
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skmerge._plot.base import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    axes_of,
+    check_matplotlib,
+    column_of,
+    half_width,
+    label_axes,
+    styled,
+)
+from skmerge.net import MergedNetRegressor
+
+COLORS = BLUE, VERMILLION, GREEN, ORANGE, "#CC79A7", "#56B4E9"
+MARKERS = "osD^v<>P"
+SHORT = 96  # characters of a law that fits above a plot
+
+
+class LawDisplay:
+    """Exponents of the terms of a law that :class:`~skmerge.MergedNetRegressor` learned, with standard errors.
+
+    Full marks are estimated, with bars where their standard error is known. Open ones are fixed: at a simple value that
+    the data do not object to, as given by ``exponents``, or at its bound; a linear term is one of exponent 1. Crosses
+    are exponents that the data cannot decide. Use :meth:`from_estimator` to make one.
+
+    Parameters
+    ----------
+    exponent, std : ndarray of shape (n_terms, n_features)
+        NaN where a feature takes no part in a term. Standard errors are 0 where an exponent is fixed and NaN where the
+        data cannot decide or they are not known.
+    feature_names : list of str
+    term_names : list of str
+        For the legend.
+    known : bool, default=True
+        Whether standard errors are known; without, every exponent is drawn as an estimated one.
+    law : str, default=None
+        The title.
+
+    Attributes
+    ----------
+    points_ : list of matplotlib ErrorbarContainer
+        One for each term, of its estimated exponents; a term that has none has an empty one.
+    fixed_, undecided_ : list of matplotlib Line2D
+        Exponents that are fixed, and that the data cannot decide, one for each term.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    See Also
+    --------
+    skmerge.MergedNetRegressor.formula : The law with all its numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmerge import MergedNetRegressor
+    >>> from skmerge.plot import LawDisplay
+    >>> X = np.random.default_rng(0).uniform(1, 5, (30, 2))
+    >>> net = MergedNetRegressor(random_state=0).fit(X, 3.0 * X[:, 0] ** 1.5 / X[:, 1])
+    >>> LawDisplay.from_estimator(net).exponent
+    array([[ 1.5, -1. ]])
+    """
+
+    def __init__(self, *, exponent, std, feature_names, term_names, known=True, law=None):
+        self.exponent = exponent
+        self.std = std
+        self.feature_names = feature_names
+        self.term_names = term_names
+        self.known = known
+        self.law = law
+
+    def plot(self, ax=None, *, level=0.9, errorbar_kwargs=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        level : float, default=0.9
+            Share of a normal distribution that error bars hold: 0.9 is 1.645 standard errors to either side.
+        errorbar_kwargs : dict, default=None
+            Keywords of matplotlib's ``errorbar``, for all terms.
+
+        Returns
+        -------
+        self
+        """
+        ax, width = axes_of(self, ax), half_width(level)
+        from matplotlib.lines import Line2D
+
+        n_terms, n_features = self.exponent.shape
+        self.points_, self.fixed_, self.undecided_ = [], [], []
+        ax.axhline(0, color=GREY, linewidth=0.8, zorder=0)
+        free = ~np.isnan(self.exponent) & (self.std != 0)
+        unknown = free & np.isnan(self.std) & self.known
+        shift = 0.8 / max(n_terms, 3)  # terms stand side by side
+        for t in range(n_terms):
+            at = np.arange(n_features) + (t - (n_terms - 1) / 2) * shift
+            style = styled(
+                "errorbar_kwargs", errorbar_kwargs, Line2D, color=COLORS[t % len(COLORS)],
+                marker=MARKERS[t % len(MARKERS)], linestyle="none", markersize=7, capsize=3,
+            )  # fmt: skip
+            rows = free[t] & ~unknown[t]
+            bars = width * np.nan_to_num(self.std[t, rows])
+            self.points_.append(ax.errorbar(at[rows], self.exponent[t, rows], bars, **style))
+            plain = {key: style[key] for key in ("color", "marker", "linestyle", "markersize") if key in style}
+            rows = ~np.isnan(self.exponent[t]) & (self.std[t] == 0)
+            hollow = plain | {"markerfacecolor": "white", "markeredgewidth": 1.6}
+            self.fixed_ += ax.plot(at[rows], self.exponent[t, rows], **hollow)
+            crossed = plain | {"marker": "x", "markeredgewidth": 1.6}
+            self.undecided_ += ax.plot(at[unknown[t]], self.exponent[t, unknown[t]], **crossed)
+            for j in np.flatnonzero(~np.isnan(self.exponent[t])):
+                ax.annotate(
+                    f"{self.exponent[t, j]:.2f}", (at[j], self.exponent[t, j]), xytext=(0, 6),
+                    textcoords="offset points", ha="center", fontsize="small", color=plain.get("color"),
+                )  # fmt: skip
+            ax.plot([], [], label=self.term_names[t], **plain)
+        for rows, label, mark in (
+            (self.std == 0, "fixed", {"marker": "o", "markerfacecolor": "white"}),
+            (unknown, "undetermined", {"marker": "x"}),
+        ):
+            if rows.any():
+                ax.plot([], [], color=GREY, linestyle="none", markersize=7, markeredgewidth=1.6, label=label, **mark)
+        ax.set_xticks(range(n_features), self.feature_names)
+        ax.set_xlim(-0.6, n_features - 0.4)
+        ax.margins(y=0.15)
+        bars = f", bars hold {100 * level:g} %" if (free & ~np.isnan(self.std)).any() else ""
+        label_axes(ax, ylabel=f"exponent{bars}")
+        if self.law and not ax.get_title():
+            ax.set_title(fill(re.sub(r" (?![+-] )", "\u00a0", self.law), 48), fontsize="small")  # broken before a sign
+        ax.legend(frameon=False, fontsize="small")
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, *, output=None, feature_names=None, features="used", level=0.9, ax=None, errorbar_kwargs=None
+    ):
+        """Show the law of a fitted net.
+
+        Parameters
+        ----------
+        estimator : MergedNetRegressor
+            Fitted, to a law: a single net that is short enough to be written.
+        output : int or str, default=None
+            Which output, where there are several: its number, or its name in the data frame y.
+        feature_names : list of str, default=None
+            Names of the columns of X; None are those of the fit, or x0, x1, ...
+        features : {"used", "all"}, default="used"
+            Whether to leave out features that take part in no term.
+        level, ax, errorbar_kwargs :
+            As in :meth:`plot`.
+
+        Returns
+        -------
+        display : LawDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the estimator is not a net, has learned no law or one without powers, or an argument does not fit.
+        """
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        if not isinstance(estimator, MergedNetRegressor):
+            raise TypeError(
+                f"estimator is a {type(estimator).__name__}; give a fitted MergedNetRegressor: of a pipeline its last "
+                "step, of a search best_estimator_."
+            )
+        if not isinstance(features, str) or features not in ("used", "all"):
+            raise ValueError(f"features={features!r} is not possible: give 'used' or 'all'.")
+        check_is_fitted(estimator)
+        formula = estimator.formula(feature_names)
+        several = len(estimator.y_scale_) > 1
+        targets = estimator.target_names_in_
+        k = column_of("output", output, len(estimator.y_scale_), None if targets is None else list(targets))
+        known = bool(estimator.covariance_)
+        terms = formula.terms[k] if several else formula.terms
+        law = str(formula).splitlines()[k]
+        if not terms and len(estimator.A_) > 1:
+            raise ValueError(
+                f"estimator: {law}. Their exponents are no law; PartialDependenceDisplay of sklearn.inspection shows "
+                "what such a model has learned."
+            )
+        powers = [t for t, term in enumerate(terms) if term.kind != "sum"]
+        if not powers:
+            raise ValueError(f"estimator has learned a law without powers, {law}; there is nothing to show.")
+        if known:
+            told = estimator.formula(feature_names, standard_errors=True).terms
+            std = np.array([(told[k] if several else told)[t].std for t in powers])
+        else:
+            std = np.full((len(powers), estimator.n_features_in_), np.nan)
+        exponent = np.array([terms[t].exponent for t in powers])
+        shown = np.ones(exponent.shape[1], bool) if features == "all" else ~np.isnan(exponent).all(axis=0)
+        if not shown.any():  # only signs
+            raise ValueError(f"estimator has learned a law without powers, {law}; there is nothing to show.")
+        names = np.array(list(formula.python_names), dtype=object)
+        return cls(
+            exponent=exponent[:, shown], std=std[:, shown], feature_names=list(names[shown]),
+            term_names=[terms[t].text for t in powers], known=known, law=law if len(law) <= SHORT else None,
+        ).plot(ax, level=level, errorbar_kwargs=errorbar_kwargs)  # fmt: skip

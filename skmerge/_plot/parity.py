@@ -1,0 +1,223 @@
+"""Predicted against measured, with error bars."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skmerge._plot.base import (
+    BLACK,
+    BLUE,
+    axes_of,
+    check_matplotlib,
+    half_width,
+    label_axes,
+    number,
+    one_output,
+    predictions,
+    styled,
+)
+from skmerge._validation import naming
+from skmerge.metrics import _measured, observed_r2_score, observed_rmse
+
+
+class ParityDisplay:
+    """Predicted against measured values, with error bars where standard deviations are known.
+
+    Use :meth:`from_estimator` or :meth:`from_predictions` to make one. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of shape (n_samples,)
+        Measured and predicted values.
+    std : ndarray of shape (n_samples,), default=None
+        Standard deviations of the predictions.
+    r2, rmse : float, default=None
+        Scores for the legend; None leaves one out.
+    name : str, default=None
+        For the legend.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        Where both are equal.
+    scatter_ : matplotlib PathCollection
+    errorbar_ : matplotlib ErrorbarContainer or None
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    See Also
+    --------
+    sklearn.metrics.PredictionErrorDisplay : Residuals as well, without error bars.
+    ConfidenceCurveDisplay : Whether the standard deviations tell the better predictions from the worse.
+
+    Examples
+    --------
+    >>> from skmerge.plot import ParityDisplay
+    >>> display = ParityDisplay.from_predictions([1, 2, 3], [1.1, 1.9, 3.2], [0.1, 0.1, 0.2])
+    >>> round(display.r2, 3), round(display.rmse, 3)
+    (0.97, 0.141)
+    """
+
+    def __init__(self, *, y_true, y_pred, std=None, r2=None, rmse=None, name=None):
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.std = std
+        self.r2 = r2
+        self.rmse = rmse
+        self.name = name
+
+    def plot(self, ax=None, *, level=0.9, name=None, scatter_kwargs=None, errorbar_kwargs=None, line_kwargs=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        level : float, default=0.9
+            Share of a normal distribution that error bars hold: 0.9 is 1.645 standard deviations to either side.
+        name : str, default=None
+            For the legend; None is that of the display.
+        scatter_kwargs, errorbar_kwargs, line_kwargs : dict, default=None
+            Keywords of matplotlib's ``scatter``, ``errorbar`` and ``plot``.
+
+        Returns
+        -------
+        self
+        """
+        ax, width = axes_of(self, ax), half_width(level)
+        from matplotlib.collections import PathCollection
+        from matplotlib.lines import Line2D
+
+        ends = [np.min([self.y_true, self.y_pred]), np.max([self.y_true, self.y_pred])]
+        line = styled("line_kwargs", line_kwargs, Line2D, color=BLACK, linewidth=0.8, zorder=1)
+        self.line_ = ax.plot(ends, ends, **line)[0]
+        style = styled(
+            "scatter_kwargs", scatter_kwargs, PathCollection,
+            s=14, color=BLUE, alpha=0.8, linewidth=0, zorder=3, label=self._label(name),
+        )  # fmt: skip
+        self.scatter_, self.errorbar_ = ax.scatter(self.y_true, self.y_pred, **style), None
+        if self.std is not None:
+            bars = styled(
+                "errorbar_kwargs", errorbar_kwargs, Line2D,
+                ecolor=style.get("color", BLUE), elinewidth=0.8, alpha=0.4, zorder=2,
+            )  # fmt: skip
+            self.errorbar_ = ax.errorbar(self.y_true, self.y_pred, width * self.std, fmt="none", **bars)
+        bars = f", bars hold {100 * level:g} %" if self.std is not None else ""
+        label_axes(ax, xlabel="measured", ylabel=f"predicted{bars}")
+        if style["label"]:
+            ax.legend(loc="upper left", framealpha=0.8, edgecolor="none", fontsize="small")
+        return self
+
+    def _label(self, name):
+        name = self.name if name is None else name
+        scores = {"R²": self.r2, "RMSE": self.rmse}
+        scores = [f"{text} = {value:.3g}" for text, value in scores.items() if value is not None]
+        return ": ".join(part for part in (name, ", ".join(scores)) if part) or None
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y=None, *, output=None, return_std="auto", subsample=1_000, random_state=None,
+        level=0.9, name=None, ax=None, scatter_kwargs=None, errorbar_kwargs=None, line_kwargs=None,
+    ):  # fmt: skip
+        """Predict X and compare with y.
+
+        Parameters
+        ----------
+        estimator : fitted regressor, pipeline that ends with one, or MergedNetImputer
+        X : array-like of shape (n_samples, n_features)
+            Rows that were not trained, preferably.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            NaN where unmeasured. None with an imputer: its entries of X, each predicted without itself. Rows of its own
+            training table have been seen; show ``left_out_`` and ``left_out_std_`` of these by
+            :meth:`from_predictions`.
+        output : int or str, default=None
+            Which column of y (of X with an imputer), where there are several: its number, or its name in a data frame.
+        return_std : {"auto", True, False, "value", "measurement"}, default="auto"
+            What the estimator's ``predict`` is given. "auto" is the standard deviation of a measurement where the
+            estimator has it, otherwise none. Not used with an imputer.
+        subsample, random_state, level, name, ax, scatter_kwargs, errorbar_kwargs, line_kwargs :
+            As in :meth:`from_predictions` and :meth:`plot`.
+
+        Returns
+        -------
+        display : ParityDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; the message names it.
+        """
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        y_true, y_pred, std, target = predictions(estimator, X, y, output, return_std)
+        return cls.from_predictions(
+            y_true, y_pred, std, subsample=subsample, random_state=random_state, level=level,
+            name=target if name is None else name, ax=ax,
+            scatter_kwargs=scatter_kwargs, errorbar_kwargs=errorbar_kwargs, line_kwargs=line_kwargs,
+        )  # fmt: skip
+
+    @classmethod
+    def from_predictions(
+        cls, y_true, y_pred, std=None, *, output=None, subsample=1_000, random_state=None,
+        level=0.9, name=None, ax=None, scatter_kwargs=None, errorbar_kwargs=None, line_kwargs=None,
+    ):  # fmt: skip
+        """Compare predictions with measurements.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            NaN in y_true where unmeasured.
+        std : array-like of the same shape, default=None
+            Standard deviations of the predictions.
+        output : int or str, default=None
+            Which column, where there are several: its number, or its name in a data frame.
+        subsample : int, float or None, default=1_000
+            How many points to draw at most, or what share of them; None draws all. Scores are of all.
+        random_state : int, RandomState instance or None, default=None
+            Which points a subsample holds.
+        level, name, ax, scatter_kwargs, errorbar_kwargs, line_kwargs :
+            As in :meth:`plot`.
+
+        Returns
+        -------
+        display : ParityDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; the message names it.
+        """
+        check_matplotlib(f"{cls.__name__}.from_predictions")
+        y_true, y_pred, std, target = one_output(y_true, y_pred, std, output)
+        known = std is not None
+        y_true, y_pred, std = _measured(y_true, y_pred, std if known else np.zeros(len(y_true)))
+        if not len(y_true):
+            raise ValueError("y_true has nothing measured (all NaN); a plot needs a measured row.")
+        scores = {"rmse": observed_rmse(y_true, y_pred)}
+        if len(y_true) > 1:
+            scores["r2"] = observed_r2_score(y_true, y_pred)
+        rows = _drawn(len(y_true), subsample, random_state)
+        display = cls(
+            y_true=y_true[rows], y_pred=y_pred[rows], std=std[rows] if known else None, **scores,
+            name=target if name is None else name,
+        )  # fmt: skip
+        return display.plot(
+            ax, level=level,
+            scatter_kwargs=scatter_kwargs, errorbar_kwargs=errorbar_kwargs, line_kwargs=line_kwargs,
+        )  # fmt: skip
+
+
+def _drawn(n, subsample, random_state):
+    """Rows of a subsample, in their order."""
+    if subsample is None:
+        return np.arange(n)
+    if isinstance(subsample, Integral):
+        size = number("subsample", subsample, Integral, 1, np.inf, "a number of at least 1, a share or None")
+    else:
+        number("subsample", subsample, Real, 1e-300, 1 - 1e-16, "a number of points, a share below 1 or None")
+        size = max(1, int(n * subsample))
+    if size >= n:
+        return np.arange(n)
+    with naming("random_state"):
+        rng = check_random_state(random_state)
+    return np.sort(rng.choice(n, size, replace=False))

@@ -1,0 +1,307 @@
+"""Propagated trajectories against recorded ones."""
+
+from itertools import pairwise
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from skmerge._orientation import inverse, product, quaternion_of, rotation_vector
+from skmerge._plot.base import BLACK, BLUE, axes_of, check_matplotlib, label_axes, number, styled, word
+from skmerge._validation import naming
+
+LABELS = {
+    "stress": "stress, MPa",
+    "density": "dislocation density, 1/m$^2$",
+    "orientation": "rotation of the lattice, degrees",
+}
+FAINT = {"alpha": 0.2}
+FEW = 10  # trajectories that are drawn one by one
+
+
+class TrajectoryDisplay:
+    """Trajectories against strain, propagated and recorded.
+
+    Few are drawn one by one, many as the median and a band between two quantiles. Use :meth:`from_estimator` or
+    :meth:`from_predictions` to make one.
+
+    Parameters
+    ----------
+    strain : ndarray of shape (n_steps,) or (n_trajectories, n_steps)
+    y_pred : ndarray of shape (n_trajectories, n_steps)
+        Propagated.
+    y_true : ndarray of shape (n_trajectories, n_steps), default=None
+        Recorded; NaN where a simulation did not converge.
+    ylabel : str, default=None
+    misorientation : float, default=None
+        Mean angle between the propagated and the recorded lattice at the end, in degrees, for the legend.
+    log : bool, default=False
+        Whether the scale is logarithmic.
+
+    Attributes
+    ----------
+    predicted_, recorded_ : list of matplotlib Line2D
+        Trajectories, or their median; ``recorded_`` is empty without records.
+    predicted_band_, recorded_band_ : matplotlib PolyCollection or None
+        A polygon for each part of the path between two turning points.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmerge.plot import TrajectoryDisplay
+    >>> strain = np.linspace(0, 0.1, 11)
+    >>> recorded = np.sqrt(strain) * np.ones((3, 1))
+    >>> display = TrajectoryDisplay.from_predictions(strain, recorded, 1.01 * recorded, output=0)
+    >>> len(display.predicted_), len(display.recorded_)
+    (3, 3)
+    """
+
+    def __init__(self, *, strain, y_pred, y_true=None, ylabel=None, misorientation=None, log=False):
+        self.strain = strain
+        self.y_pred = y_pred
+        self.y_true = y_true
+        self.ylabel = ylabel
+        self.misorientation = misorientation
+        self.log = log
+
+    def plot(self, ax=None, *, kind="auto", quantiles=(0.1, 0.9), predicted_kwargs=None, recorded_kwargs=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        kind : {"auto", "individual", "band"}, default="auto"
+            One by one, or median and band; "auto" is the latter for more than ten trajectories without NaN along one
+            path. A band leaves out those with NaN.
+        quantiles : pair of float, default=(0.1, 0.9)
+            Between which the band lies.
+        predicted_kwargs, recorded_kwargs : dict, default=None
+            Keywords of matplotlib's ``plot``; bands take their color.
+
+        Returns
+        -------
+        self
+        """
+        word("kind", kind, "auto", "individual", "band")
+        shared = np.ndim(self.strain) == 1
+        if kind == "auto":
+            kind = "band" if len(self._whole()) > FEW and shared else "individual"
+        if kind == "band" and not shared:
+            raise ValueError("kind='band' needs one path of strain for all trajectories; give 'individual'.")
+        pair = np.ndim(quantiles) == 1 and len(quantiles) == 2 and all(isinstance(share, Real) for share in quantiles)
+        if not (pair and 0 <= quantiles[0] < quantiles[1] <= 1):
+            raise ValueError(f"quantiles={quantiles!r} is not possible: give two rising shares, such as (0.1, 0.9).")
+        ax = axes_of(self, ax)
+        from matplotlib.lines import Line2D
+
+        predicted = styled(
+            "predicted_kwargs", predicted_kwargs, Line2D, color=BLUE, linestyle="--", linewidth=1.6, zorder=3,
+            label=self._label(),
+        )  # fmt: skip
+        wide = {"linewidth": 1.6} if kind == "band" else {"linewidth": 3.5, "alpha": 0.3}
+        recorded = styled("recorded_kwargs", recorded_kwargs, Line2D, color=BLACK, label="recorded", zorder=2, **wide)
+        draw = self._band if kind == "band" else self._lines
+        self.recorded_, self.recorded_band_, self.predicted_band_ = [], None, None
+        if self.y_true is not None:
+            self.recorded_, self.recorded_band_ = draw(ax, self.y_true, recorded, quantiles, False)
+        self.predicted_, self.predicted_band_ = draw(ax, self.y_pred, predicted, quantiles, True)
+        if self.log:
+            ax.set_yscale("log")
+        label_axes(ax, xlabel="strain", ylabel=self.ylabel)
+        if kind == "band":
+            low, high = (f"{100 * share:g}" for share in quantiles)
+            label = f"{low} to {high} % of {len(self._whole())}"
+            ax.fill_between([], [], color=BLACK, linewidth=0, label=label, **FAINT)
+        ax.legend(frameon=False, fontsize="small")
+        return self
+
+    def _label(self):
+        return "propagated" + ("" if self.misorientation is None else f", {self.misorientation:.2g}° off at the end")
+
+    def _whole(self):
+        """Trajectories without NaN."""
+        known = ~np.isnan(self.y_pred).any(axis=1)
+        return np.flatnonzero(known if self.y_true is None else known & ~np.isnan(self.y_true).any(axis=1))
+
+    def _lines(self, ax, values, style, quantiles, outlined):
+        lines = ax.plot(np.broadcast_to(self.strain, values.shape).T, values.T, **style)
+        for line in lines[1:]:
+            line.set_label(None)  # one entry of the legend
+        return lines, None
+
+    def _band(self, ax, values, style, quantiles, outlined):
+        from matplotlib.collections import PolyCollection
+
+        rows = self._whole()
+        if not len(rows):
+            raise ValueError("y_true and y_pred have no trajectory without NaN, of which a band could be made.")
+        low, middle, high = np.quantile(values[rows], [quantiles[0], 0.5, quantiles[1]], axis=0)
+        sign = np.sign(np.diff(self.strain))
+        turns = np.flatnonzero(sign[1:] * sign[:-1] < 0) + 1
+        ends = [0, *turns, len(self.strain) - 1]
+        polygons = []
+        for start, end in pairwise(ends):
+            part = slice(start, end + 1)
+            there, back = ([self.strain[part], edge[part]] for edge in (low, high))
+            polygons.append(np.concatenate([np.transpose(there), np.transpose(back)[::-1]]))
+        color = style.get("color")  # an outline over a filled band: both are seen where they agree
+        outline = {"facecolor": "none", "edgecolor": color, "linestyle": ":", "linewidth": 1.2}
+        look = outline if outlined else {"color": color, "linewidth": 0, **FAINT}
+        band = PolyCollection(polygons, zorder=1 + outlined, **look)
+        return ax.plot(self.strain, middle, **style), ax.add_collection(band)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, strain, state, *, output="stress", kind="auto", quantiles=(0.1, 0.9), ax=None,
+        predicted_kwargs=None, recorded_kwargs=None,
+    ):  # fmt: skip
+        """Propagate from the first records and compare with the others.
+
+        Parameters
+        ----------
+        estimator : PlasticityPropagator
+            Fitted.
+        strain : array-like of shape (n_steps,) or (n_trajectories, n_steps)
+        state : array-like of shape (n_trajectories, n_steps, n_variables), or (n_trajectories, n_variables)
+            Recorded, preferably not trained; or the first states only, with which to start.
+        output : {"stress", "density", "orientation"} or int, default="stress"
+            What to show: of a state of five columns (stress, density, phi1, Phi, phi2) by a word, orientation being by
+            how much the lattice has turned since the start; or a column by its number.
+        kind, quantiles, ax, predicted_kwargs, recorded_kwargs :
+            As in :meth:`plot`.
+
+        Returns
+        -------
+        display : TrajectoryDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; the message names it.
+        """
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        if not hasattr(estimator, "propagate"):
+            raise TypeError(f"estimator is a {type(estimator).__name__}; give a fitted PlasticityPropagator.")
+        state = _numbers("state", state)
+        if state.ndim not in (2, 3):
+            raise ValueError(
+                "state must have shape (n_trajectories, n_steps, n_variables), or (n_trajectories, n_variables) for "
+                f"first states only; got {state.shape}."
+            )
+        start = state if state.ndim == 2 else state[:, 0]
+        _check_output(output, start.shape[1])
+        if state.ndim == 3:
+            _check_strain(strain, state.shape)
+        found = estimator.propagate(start, strain).transpose(1, 0, 2)
+        return cls.from_predictions(
+            strain, state if state.ndim == 3 else None, found, output=output, kind=kind, quantiles=quantiles, ax=ax,
+            predicted_kwargs=predicted_kwargs, recorded_kwargs=recorded_kwargs,
+        )  # fmt: skip
+
+    @classmethod
+    def from_predictions(
+        cls, strain, y_true, y_pred, *, output="stress", kind="auto", quantiles=(0.1, 0.9), ax=None,
+        predicted_kwargs=None, recorded_kwargs=None,
+    ):  # fmt: skip
+        """Compare propagated with recorded trajectories.
+
+        Parameters
+        ----------
+        strain : array-like of shape (n_steps,) or (n_trajectories, n_steps)
+        y_true : array-like of shape (n_trajectories, n_steps, n_variables), or (n_trajectories, n_steps), or None
+            Recorded, as from :func:`skmerge.crystal.simulate`.
+        y_pred : array-like of the same shape
+            Propagated; ``propagate`` returns its transpose (n_steps, n_trajectories, n_variables), give
+            ``.transpose(1, 0, 2)``.
+        output : {"stress", "density", "orientation"} or int, default="stress"
+            As in :meth:`from_estimator`.
+        kind, quantiles, ax, predicted_kwargs, recorded_kwargs :
+            As in :meth:`plot`.
+
+        Returns
+        -------
+        display : TrajectoryDisplay
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; the message names it.
+        """
+        check_matplotlib(f"{cls.__name__}.from_predictions")
+        states = {"y_pred": _numbers("y_pred", y_pred)}
+        if y_true is not None:
+            states["y_true"] = _numbers("y_true", y_true)
+        for name, array in states.items():
+            if array.ndim not in (2, 3):
+                raise ValueError(
+                    f"{name} must have shape (n_trajectories, n_steps, n_variables) or (n_trajectories, n_steps), got "
+                    f"{array.shape}."
+                )
+            states[name] = array.reshape(*array.shape[:2], -1)
+        shape = states["y_pred"].shape
+        if y_true is not None and states["y_true"].shape != shape:
+            raise ValueError(
+                f"y_true has shape {states['y_true'].shape} and y_pred {shape}; they must be equal. What propagate "
+                "returns is transposed: give .transpose(1, 0, 2) of it."
+            )
+        _check_output(output, shape[2])
+        strain = _check_strain(strain, shape)
+        shown = {name: _shown(array, output) for name, array in states.items()}
+        apart = None
+        if output == "orientation" and y_true is not None:
+            lattices = [quaternion_of(states[name][:, -1, 2:]) for name in ("y_true", "y_pred")]
+            off = _degrees(*lattices)
+            apart = float(np.nanmean(off)) if not np.isnan(off).all() else None
+        positive = all((array[~np.isnan(array)] > 0).all() for array in shown.values())
+        return cls(
+            strain=strain, y_pred=shown["y_pred"], y_true=shown.get("y_true"), ylabel=LABELS.get(output),
+            misorientation=apart, log=output == "density" and positive,
+        ).plot(
+            ax, kind=kind, quantiles=quantiles, predicted_kwargs=predicted_kwargs, recorded_kwargs=recorded_kwargs
+        )  # fmt: skip
+
+
+def _numbers(name, value):
+    with naming(name):
+        return check_array(
+            value, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name=name
+        )
+
+
+def _check_strain(strain, shape):
+    with naming("strain"):
+        strain = check_array(strain, dtype=np.float64, ensure_2d=False, input_name="strain")
+    if strain.shape not in (shape[1:2], shape[:2]):
+        raise ValueError(
+            f"strain has shape {strain.shape}; {shape[1:2]} or {shape[:2]} goes with {shape[0]} trajectories of "
+            f"{shape[1]} records."
+        )
+    return strain
+
+
+def _check_output(output, n):
+    if isinstance(output, str):
+        word("output", output, *LABELS)
+        if n != 5:
+            raise ValueError(
+                f"output={output!r} is of states of five columns (stress, density, phi1, Phi, phi2); these have {n}. "
+                "Give the number of a column."
+            )
+    else:
+        number("output", output, Integral, 0, n - 1, f"one of {', '.join(LABELS)}, or a column from 0 to {n - 1}")
+
+
+def _shown(state, output):
+    """What an output is of states (n_trajectories, n_steps, n_variables)."""
+    if output != "orientation":
+        return state[:, :, {"stress": 0, "density": 1}.get(output, output)]
+    lattice = quaternion_of(state[:, :, 2:].reshape(-1, 3)).reshape(*state.shape[:2], 4)
+    return _degrees(lattice[:, :1], lattice)
+
+
+def _degrees(one, other):
+    """Angles between lattices given by quaternions; cubic symmetry is not used, for paths are continuous."""
+    return np.degrees(np.linalg.norm(rotation_vector(product(inverse(one), other)), axis=-1))
