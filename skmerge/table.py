@@ -17,6 +17,8 @@ from skmerge._joint import Joint, cross_fitted, fit_joint
 from skmerge._table import laws, sources, stack
 from skmerge._validation import naming
 
+__all__ = ["MergedNetImputer", "Outlier"]
+
 SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
 FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
 WRONG = 8.0  # score from which the worst entry of a row tells its other cells no more

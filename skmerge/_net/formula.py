@@ -52,8 +52,8 @@ class Formula:
 
     text: str
     latex: str
-    python: object
-    python_names: dict
+    python: str | list[str]
+    python_names: dict[str, str]
 
     def __str__(self):
         return self.text
