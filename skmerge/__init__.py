@@ -1,16 +1,8 @@
 """skmerge: learn from sparse data; merge simulations, physical laws and experiments."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from skmerge.activation import activation, activation_derivatives
-
-if TYPE_CHECKING:
-    from skmerge.design import Designer
-    from skmerge.forest import GradientForestRegressor
-    from skmerge.net import MergedNetRegressor
-    from skmerge.plasticity import PlasticityPropagator
-    from skmerge.table import MergedNetImputer
 
 __all__ = [
     "Designer",
@@ -24,7 +16,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 # Imported when first asked for (PEP 562): `import skmerge` takes 0.03 s beyond NumPy, all of these 0.4 s beyond
-# scikit-learn.
+# scikit-learn. Type checkers and editors read __init__.pyi.
 _MODULE_OF = {
     "Designer": "design",
     "GradientForestRegressor": "forest",
@@ -32,7 +24,7 @@ _MODULE_OF = {
     "MergedNetRegressor": "net",
     "PlasticityPropagator": "plasticity",
 }
-_SUBMODULES = {"crystal", "datasets", "metrics", "plot", "trajectories"}
+_SUBMODULES = {*_MODULE_OF.values(), "crystal", "datasets", "metrics", "trajectories"}
 
 
 def __getattr__(name):

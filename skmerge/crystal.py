@@ -14,6 +14,8 @@ from skmerge._ext.slip import integrate
 from skmerge._orientation import angles_of, check_axis, quaternion_of, unit_vector, unwrapped_angles
 from skmerge._validation import naming
 
+__all__ = ["DIRECTIONS", "NORMALS", "Crystal", "mean_stress", "schmid_factors", "simulate"]
+
 # The 12 systems {111}<110>: unit normals of the planes, three times each, and slip directions.
 NORMALS = np.repeat([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]], 3, axis=0) / np.sqrt(3)
 DIRECTIONS = np.array(

@@ -12,6 +12,8 @@ from skmerge._design.models import Models, Seen, knows_inputs
 from skmerge._design.requests import read_correlation, read_space, read_targets
 from skmerge._validation import naming
 
+__all__ = ["Designer", "Designs"]
+
 POOL = 500  # feasible inputs looked at before each scouting search
 # Short searches from crowds of their own, whose best then breed: of single ones on an alloy of 15 elements two of five
 # ended in a lesser optimum, of three full ones one in five.

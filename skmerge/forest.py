@@ -21,6 +21,8 @@ from skmerge._sharing import each
 from skmerge._validation import check_forest, check_rows, check_slope_data, excess, naming
 from skmerge.metrics import observed_r2_score
 
+__all__ = ["GradientForestRegressor"]
+
 JUDGES = 10**9  # numbers of the members that only judge the others begin here
 CHUNK, MIN_CHUNK = 16384, 512  # rows predicted at a time by one thread, at most and, while there are more, at least
 

@@ -6,6 +6,17 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.metrics import make_scorer, r2_score
 
+__all__ = [
+    "confidence_curve",
+    "interval_coverage",
+    "observed_mae",
+    "observed_mae_scorer",
+    "observed_r2_score",
+    "observed_r2_scorer",
+    "observed_rmse",
+    "observed_rmse_scorer",
+]
+
 
 def observed_r2_score(y_true, y_pred, *, sample_weight=None, average="columns"):
     """Coefficient of determination of each output over the rows where it was measured, averaged over the outputs.

@@ -26,6 +26,8 @@ from skmerge._sharing import Flag
 from skmerge._validation import check_fitted, check_rows, check_training_data, excess, naming
 from skmerge.metrics import observed_r2_score
 
+__all__ = ["MergedNetRegressor"]
+
 MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
 MAX_ESTIMATORS = 1000
 ROUNDS = 2  # fits before the last one where X has gaps: each says by how much incomplete rows are to be trusted

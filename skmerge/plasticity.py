@@ -19,6 +19,8 @@ from skmerge._progress import Task, Told
 from skmerge._validation import check_weight, naming
 from skmerge.forest import GradientForestRegressor
 
+__all__ = ["PlasticityPropagator"]
+
 CHUNK = 200_000  # steps of grains by one thread between two words about progress, some 0.2 s
 INTEGRATORS = ("euler", "heun", "adaptive")
 TOLERANCE = 1e-5  # of an adaptive step

@@ -17,6 +17,8 @@ from skmerge._table import faults, laws, roles, sources, stack
 from skmerge._table.faults import Outlier
 from skmerge._validation import naming
 
+__all__ = ["MergedNetImputer", "Outlier"]
+
 FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
 
 

@@ -7,6 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from skmerge._orientation import check_axis, quaternion_of, unwrapped_angles
 
+__all__ = ["read_damask"]
+
 
 def read_damask(path, *, axis="z", density=("rho_mob", "rho_dip"), grains="phase"):
     """Read a result file of DAMASK 3 (HDF5).

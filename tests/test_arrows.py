@@ -136,7 +136,7 @@ def test_only_public_names_of_other_packages(path):
 
 
 def test_the_package_offers_public_modules_only():
-    for name in inside(ROOT / "__init__.py"):
+    for name in inside(ROOT / "__init__.pyi"):
         assert not name.startswith("_")
 
 

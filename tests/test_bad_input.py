@@ -29,6 +29,7 @@ def fit(X=X, y=Y, sample_weight=None, **parameters):
 
 
 FRAME, DATES = pd.DataFrame(X, columns=["a", "M"]), pd.date_range("2020-01-01", periods=30)
+AGES = DATES - DATES[0]
 NAN, INF, W = np.nan, np.inf, np.ones(30)
 REFUSED = {
     "empty": (dict(X=np.zeros((0, 2)), y=[]), "X", "minimum of 2"),
@@ -75,17 +76,17 @@ REFUSED = {
     "gaps in weights": (dict(sample_weight=pd.array([1, None] * 15, dtype="Int64")), "sample_weight", "Remove"),
     "masked weight": (dict(sample_weight=np.ma.masked_array(W, mask=Y > 3)), "sample_weight", "Remove"),
     "weights of a generator": (dict(sample_weight=(w for w in W)), "sample_weight", "array, a list"),
-    "weights of days": (dict(sample_weight=DATES - DATES[0]), "sample_weight", "give numbers"),
+    "weights of days": (dict(sample_weight=AGES), "sample_weight", "give numbers"),
     "lazy X": (dict(X=pl.LazyFrame({"a": X[:, 0]})), "X", r"X\.collect\(\)"),
     "lazy y": (dict(y=pl.LazyFrame({"y": Y})), "y", r"y\.collect\(\)"),
     "dates": (dict(X=np.array(DATES)[:, None]), "X", "give numbers"),
     "column of dates": (dict(X=FRAME.assign(day=DATES)), "X", "column 'day'.*give numbers"),
     "column of dates of a zone": (dict(X=FRAME.assign(day=DATES.tz_localize("UTC"))), "X", "'day'.*give numbers"),
-    "column of durations": (dict(X=FRAME.assign(age=DATES - DATES[0])), "X", "column 'age'.*give numbers"),
+    "column of durations": (dict(X=FRAME.assign(age=AGES)), "X", "column 'age'.*give numbers"),
     "periods": (dict(X=FRAME.assign(day=DATES.to_period("D"))), "X", "column 'day'.*give numbers"),
     "date objects": (dict(X=pd.DataFrame({"day": [d.date() for d in DATES]})), "X", "one number per entry"),
     "polars dates": (dict(X=pl.DataFrame({"a": X[:, 0], "day": list(DATES)})), "X", "column 'day'.*give numbers"),
-    "polars durations": (dict(X=pl.DataFrame({"age": list(DATES - DATES[0])})), "X", "column 'age'.*give numbers"),
+    "polars durations": (dict(X=pl.DataFrame({"age": list(AGES.to_pytimedelta())})), "X", "column 'age'.*give numbers"),
     "dates as y": (dict(y=DATES), "y", "give numbers"),
     "list of dates as y": (dict(y=list(np.array(DATES))), "y", "give numbers"),
     "durations as y": (dict(y=pd.Series(DATES - DATES[0])), "y", "give numbers"),

@@ -1,25 +1,27 @@
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-F8 = NDArray[np.float64]
-I4 = NDArray[np.int32]
-U2 = NDArray[np.uint16]
+_F8: TypeAlias = NDArray[np.float64]
+_I4: TypeAlias = NDArray[np.int32]
+_U2: TypeAlias = NDArray[np.uint16]
 NODE: np.dtype[np.void]
 
 def grow(
-    X: F8,
-    codes: U2,
-    lower: F8,
-    upper: F8,
+    X: _F8,
+    codes: _U2,
+    lower: _F8,
+    upper: _F8,
     place: NDArray[np.intp],
-    weight: F8,
-    y: F8,
-    rest: F8,
-    direction: F8 | None,
-    axis: I4,
-    active: I4,
-    shift: F8,
-    unit: F8,
+    weight: _F8,
+    y: _F8,
+    rest: _F8,
+    direction: _F8 | None,
+    axis: _I4,
+    active: _I4,
+    shift: _F8,
+    unit: _F8,
     n_square: int,
     linear: bool,
     ridge: float,
@@ -30,6 +32,6 @@ def grow(
     best_first: bool,
     max_features: int,
     seed: int,
-    cancelled: I4,
+    cancelled: _I4,
     split_on_slopes: bool = True,
-) -> tuple[NDArray[np.void], F8]: ...
+) -> tuple[NDArray[np.void], _F8]: ...

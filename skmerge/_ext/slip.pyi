@@ -1,40 +1,42 @@
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-F8 = NDArray[np.float64]
+_F8: TypeAlias = NDArray[np.float64]
 
 def stage(
-    schmid: F8,
-    spin: F8,
-    interaction: F8,
-    stiffness: F8,
-    flow: F8,
-    axis: F8,
+    schmid: _F8,
+    spin: _F8,
+    interaction: _F8,
+    stiffness: _F8,
+    flow: _F8,
+    axis: _F8,
     taylor: bool,
-    quaternion: F8,
-    forest: F8,
-    r: F8,
+    quaternion: _F8,
+    forest: _F8,
+    r: _F8,
     h: float,
     sign: float,
-    u: F8,
+    u: _F8,
 ) -> tuple[list[float], list[list[float]]]: ...
 def integrate(
-    schmid: F8,
-    spin: F8,
-    interaction: F8,
-    stiffness: F8,
-    flow: F8,
-    axis: F8,
+    schmid: _F8,
+    spin: _F8,
+    interaction: _F8,
+    stiffness: _F8,
+    flow: _F8,
+    axis: _F8,
     taylor: bool,
-    quaternion: F8,
-    forest: F8,
-    strain: F8,
+    quaternion: _F8,
+    forest: _F8,
+    strain: _F8,
     tol: float,
     max_substeps: int,
     cancelled: NDArray[np.int32],
-    stress: F8,
-    forest_squares: F8,
-    orientation: F8,
-    failed: F8,
+    stress: _F8,
+    forest_squares: _F8,
+    orientation: _F8,
+    failed: _F8,
     substeps: NDArray[np.int64],
 ) -> None: ...

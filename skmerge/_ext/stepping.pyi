@@ -1,32 +1,36 @@
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
-F8 = NDArray[np.float64]
+_F8: TypeAlias = NDArray[np.float64]
 
+@disjoint_base
 class Flow:
     address: int
     function: int
     def __init__(
         self,
-        table: F8,
+        table: _F8,
         reached: NDArray[np.uint8],
-        grid: F8,
+        grid: _F8,
         part: NDArray[np.int32],
         exponent: float,
-        axis: F8,
+        axis: _F8,
         longest: float,
         heun: bool,
         tol: float,
         memory: bool = False,
     ) -> None: ...
-    def rates(self, state: F8, rising: NDArray[np.int32], out: F8) -> None: ...
-    def step(self, state: F8, d_eps: F8, out: F8, tangent: F8) -> None: ...
+    def rates(self, state: _F8, rising: NDArray[np.int32], out: _F8) -> None: ...
+    def step(self, state: _F8, d_eps: _F8, out: _F8, tangent: _F8) -> None: ...
     def propagate(
         self,
-        state: F8,
-        angles: F8,
-        strain: F8,
-        out: F8,
+        state: _F8,
+        angles: _F8,
+        strain: _F8,
+        out: _F8,
         flags: NDArray[np.uint8],
         cancelled: NDArray[np.int32],
     ) -> None: ...

@@ -1,41 +1,46 @@
+from typing import NoReturn, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-F8 = NDArray[np.float64]
-I4 = NDArray[np.int32]
-I8 = NDArray[np.intp]
-V = NDArray[np.void]
+_F8: TypeAlias = NDArray[np.float64]
+_I4: TypeAlias = NDArray[np.int32]
+_I8: TypeAlias = NDArray[np.intp]
+_V: TypeAlias = NDArray[np.void]
 
-def apply(X: F8, nodes: V, start: I8, leaves: F8, m: int, active: I4, shift: F8, unit: F8, n_square: int) -> I8: ...
+def damaged() -> NoReturn: ...
+def apply(
+    X: _F8, nodes: _V, start: _I8, leaves: _F8, m: int, active: _I4, shift: _F8, unit: _F8, n_square: int
+) -> _I8: ...
 def moments(
-    X: F8,
-    nodes: V,
-    start: I8,
-    leaves: F8,
+    X: _F8,
+    nodes: _V,
+    start: _I8,
+    leaves: _F8,
     m: int,
-    active: I4,
-    shift: F8,
-    unit: F8,
+    active: _I4,
+    shift: _F8,
+    unit: _F8,
     n_square: int,
     clip: bool,
-    rate: F8,
-    member_start: I8,
-    member_weight: F8,
+    rate: _F8,
+    member_start: _I8,
+    member_weight: _F8,
     squares: bool,
-) -> tuple[F8, F8 | None]: ...
+) -> tuple[_F8, _F8 | None]: ...
 def gradient(
-    X: F8,
-    nodes: V,
-    start: I8,
-    leaves: F8,
+    X: _F8,
+    nodes: _V,
+    start: _I8,
+    leaves: _F8,
     m: int,
-    active: I4,
-    shift: F8,
-    unit: F8,
+    active: _I4,
+    shift: _F8,
+    unit: _F8,
     n_square: int,
     clip: bool,
-    rate: F8,
-    member_start: I8,
-    member_weight: F8,
+    rate: _F8,
+    member_start: _I8,
+    member_weight: _F8,
     exact: bool,
-) -> F8: ...
+) -> _F8: ...

@@ -55,8 +55,8 @@ class Formula:
 
     text: str
     latex: str
-    python: object
-    python_names: dict
+    python: str | list[str]
+    python_names: dict[str, str]
     terms: list = field(compare=False)  # arrays
 
     def __str__(self):

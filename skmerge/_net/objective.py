@@ -114,7 +114,7 @@ class Network:
     lower: np.ndarray
     upper: np.ndarray
     squares: float = np.inf  # weighted mean of the squared residuals, y in units of its standard deviation
-    JTJ: np.ndarray = field(default=None, repr=False)
+    JTJ: np.ndarray | None = field(default=None, repr=False)
     n_iter: int = 0  # iterations of its fit
 
     @property

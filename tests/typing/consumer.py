@@ -1,0 +1,134 @@
+"""A program that uses every public name as its documentation says; mypy --strict reads it, test_typing.py runs it."""
+
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import skmerge
+from skmerge import (
+    Designer,
+    GradientForestRegressor,
+    MergedNetImputer,
+    MergedNetRegressor,
+    PlasticityPropagator,
+    activation,
+    activation_derivatives,
+    crystal,
+    datasets,
+    metrics,
+)
+from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, mean_stress, schmid_factors, simulate
+from skmerge.datasets import Formula, Variable, load_formulae, load_orbits
+from skmerge.design import Designs
+from skmerge.table import Outlier
+from skmerge.trajectories import read_damask
+
+Floats = NDArray[np.float64]
+
+X = np.random.default_rng(0).uniform(1.0, 5.0, (30, 2))
+y = 3.0 * X[:, 0] ** 1.5 / X[:, 1]
+
+
+def net() -> MergedNetRegressor:
+    law = MergedNetRegressor(1, blend=0.0, exponents={0: 1.5, 1: (-2.0, None)}, random_state=0)
+    assert_type(law.fit(X.tolist(), y, sample_weight=np.ones(30)), MergedNetRegressor)
+    assert_type(law.predict(X), Floats)
+    mean, std = law.predict(X, return_std="measurement")
+    assert_type(law.predict(X, True), tuple[Floats, Floats])
+    assert_type(law.predict_gradient(X), Floats)
+    assert_type(law.applicability(X), Floats)
+    assert_type(law.score(X, y), float)
+    formula = law.formula(["a", "M"], target_names="T", standard_errors=True)
+    text: str = formula.latex + str(formula) + " ".join(formula.python_names)
+    assert text and mean.shape == std.shape == (30,)
+    assert_type(law.covariance_, list[Floats])
+    assert_type(law.target_names_in_, NDArray[np.object_] | None)
+    return law
+
+
+def forest() -> GradientForestRegressor:
+    model = GradientForestRegressor(5, order=1, max_features=0.5, random_state=np.random.RandomState(0))
+    model.fit(X, y, dydx=np.full((30, 2), np.nan)).fit(X, y, direction=X, slope=y)
+    assert_type(model.predict(X, return_std=True), tuple[Floats, Floats])
+    assert_type(model.predict(X), Floats)
+    assert_type(model.predict_gradient(X, smooth=True), Floats)
+    assert_type(model.apply(X), NDArray[np.intp])
+    assert_type(model.applicability(X), Floats)
+    assert_type(model.score(X, y) + model.oob_score_, float)
+    return model
+
+
+def table() -> None:
+    cells = np.column_stack([X, y])
+    cells[::3, 2] = np.nan
+    imputer = MergedNetImputer(
+        [2], derived={"ratio": lambda T: T[:, 0] / T[:, 1]}, bounds={2: (0.0, None)}, n_estimators=0, random_state=0
+    ).fit(cells, groups=np.arange(30), error=[0.0, 0.0, 0.1])
+    filled, std = imputer.transform(cells, return_std=True)
+    expected: Floats = imputer.predict_entries(cells)
+    assert_type(imputer.predict_entries(cells, True), tuple[Floats, Floats])
+    assert np.shape(imputer.transform(cells)) == np.shape(filled) == std.shape == expected.shape
+    worst = imputer.outliers(1)
+    assert_type(worst, list[Outlier])
+    assert_type(worst[0].score, float)
+    assert_type(imputer.score(cells), float)
+
+
+def design(law: MergedNetRegressor) -> None:
+    designer = Designer(
+        {"T": law}, {"T": (5.0, None)}, bounds=[(1, 5), (1, 5)], integer=["x1"], max_iter=2, random_state=0
+    )
+    found = designer.suggest(1)
+    assert_type(found, Designs)
+    assert len(found) == 1 and found.action in ("exploit", "explore")
+    assert_type(designer.probability(found.X), Floats)
+
+
+def plasticity() -> None:
+    copper = Crystal(tau0=10.0)
+    assert_type(copper.young_modulus([0, 0, 1]), float)
+    strain = np.r_[np.linspace(0, 2e-3, 21), np.linspace(4e-3, 0.02, 9)]
+    angles = [[0.1 * k, 0.5, 0.2] for k in range(6)]
+    old = simulate(angles, strain, crystal=copper, loading="uniaxial", axis="x")
+    assert_type(old, Floats)
+    assert_type(mean_stress(old, volume=np.ones(6)), Floats)
+    assert schmid_factors(angles, axis=[1, 0, 0]).shape == (6, len(NORMALS)) == (6, len(DIRECTIONS))
+    model = PlasticityPropagator(orientation="bunge", axis="x", memory=False, random_state=0)
+    model.fit_trajectories(strain, old)
+    assert_type(model.propagate(old[:, 0], strain[:15]), Floats)
+    assert_type(model.predict(old[:, 3]), Floats)
+    assert_type(model.applicability(old[:, 3]), Floats)
+    flow = model.compiled_step()
+    assert_type(flow.function + flow.address, int)
+    assert_type(model.compiled_start(old[:, 0]), Floats)
+
+
+def rest() -> None:
+    out = np.empty(30)
+    slopes: tuple[Any, Any] = activation_derivatives(y, 2.0, kind="tanh")
+    assert activation(y, C=2.0, out=out) is out and slopes[0].shape == out.shape
+    assert_type(metrics.observed_r2_score(y, y + 0.1), float)
+    assert_type(metrics.observed_rmse(y, y, average=None), Floats)
+    assert_type(metrics.observed_mae(y, y, sample_weight=y, average="pooled"), float)
+    share, r2, rmse = metrics.confidence_curve(y, y + 0.1, y, n_points=5)
+    assert share.shape == r2.shape == rmse.shape == (5,)
+    assert_type(metrics.interval_coverage(y, y + 0.1, y, levels=(0.5, 0.9)), Floats)
+    for scorer in (metrics.observed_r2_scorer, metrics.observed_rmse_scorer, metrics.observed_mae_scorer):
+        assert callable(scorer)
+    law: Formula = load_formulae()[0]
+    first: Variable = law.variables[0]
+    rows, values = law.sample(5, noise=0.1, random_state=0)
+    assert_type(law(rows), Floats)
+    assert values.shape == (5,) and first.low <= first.high
+    assert load_orbits().data.shape == (60, 3)
+    assert callable(read_damask) and crystal.simulate is simulate and datasets.load_formulae is load_formulae
+    assert skmerge.__version__
+
+
+if __name__ == "__main__":
+    design(net())
+    forest()
+    table()
+    plasticity()
+    rest()
