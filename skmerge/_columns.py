@@ -232,3 +232,10 @@ def check_groups(groups, n):
 def check_number(name, value, kind, low, high=np.inf):
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind) or not low <= value <= high:
         raise ValueError(f"{name}={value!r} is not possible: give a number from {low:g} to {high:g}.")
+
+
+def sound(values, std, wanted=True):
+    """The same two arrays, if they are numbers where wanted."""
+    if not (np.isfinite(values) & np.isfinite(std) | ~np.asarray(wanted)).all():
+        raise ValueError("the expected entries are not finite: the imputer is damaged, fit it again.")
+    return values, std

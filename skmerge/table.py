@@ -316,7 +316,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         filled, std = X.copy(), np.zeros(X.shape)
         rows = np.flatnonzero(missing.any(axis=1))
         if len(rows):
-            values, spread = self._expected(X[rows], self._standardise(X[rows]))
+            values, spread = _columns.sound(*self._expected(X[rows], self._standardise(X[rows])), missing[rows])
             filled[rows] = np.where(missing[rows], values, X[rows])
             std[rows] = np.where(missing[rows], spread * self.std_scale_, 0.0)
         if self.words_:
@@ -336,7 +336,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
             Only with ``return_std``.
         """
         X = self._check(X)
-        values, std = self._expected(X, self._standardise(X))
+        values, std = _columns.sound(*self._expected(X, self._standardise(X)))
         return (values, std * self.std_scale_) if return_std else values
 
     def outliers(self, n_max=20, columns=None):

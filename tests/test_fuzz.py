@@ -3,8 +3,9 @@
 import fuzz
 import pytest
 
-# SVD of infinities (9, 107, 932), a scale of zero (932), a singular matrix (3174), NaN from denormals (846, 20126).
-FOUND = [9, 107, 846, 932, 3174, 20126]
+# SVD of infinities (9, 107, 932), a scale of zero (932), a singular matrix (3174), NaN from denormals (846, 20126),
+# NaN of a damaged imputer (1001141, 1002346).
+FOUND = [9, 107, 846, 932, 3174, 20126, 1001141, 1002346]
 
 
 @pytest.mark.parametrize("seed", [*range(120), *FOUND])

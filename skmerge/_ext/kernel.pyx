@@ -322,7 +322,11 @@ def in_parts(function, Py_ssize_t n, int n_threads):
     starts = range(0, max(n, 1), PART)
     stops = [min(start + PART, n) for start in starts]
     if n_threads <= 1 or len(starts) == 1:
-        return list(map(function, starts, stops))
+        done = []
+        for start, stop in zip(starts, stops):
+            PyErr_CheckSignals()  # compiled code that calls compiled code lets no Ctrl-C through by itself
+            done.append(function(start, stop))
+        return done
     with ThreadPoolExecutor(min(n_threads, len(starts))) as pool:
         return list(pool.map(function, starts, stops))
 

@@ -14,6 +14,24 @@ POWERS, SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), (0.0, 0.5, 2.0)
 EQUAL = 20.0  # rows that the prior of equal weights counts for
 
 
+class Stop:
+    """Ends forests that worker threads grow, once asked: of an interrupted fit nobody waits for them."""
+
+    asked = False
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        return self.asked
+
+
 def folds(groups, seed):
     """A fold from 0 to 4 for every row, the same for the rows of one group."""
     return np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % N_FOLDS
@@ -45,18 +63,22 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
         if n_estimators and enough and 0 < len(inputs[p]) <= WIDEST:
             tasks += [(p, fold) for fold in range(N_FOLDS)]
 
-    forests = [[] for _ in at]
+    forests, stop = [[] for _ in at], Stop()
     if tasks:
         told(f"{2 * len(tasks)} forests")
         jobs = (
             delayed(_grow)(
                 z, np.flatnonzero(~np.isnan(z[:, at[p]]) & (fold_of != fold)), inputs[p], at[p],
-                None if error is None else error[:, p], n_estimators, (seed + fold) % 2**31,
+                None if error is None else error[:, p], n_estimators, (seed + fold) % 2**31, stop,
             )
             for p, fold in tasks
         )  # fmt: skip
-        for (p, _), pair in zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True):
-            forests[p].append(pair)
+        try:
+            for (p, _), pair in zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True):
+                forests[p].append(pair)
+        except BaseException:
+            stop.asked = True
+            raise
     weight = np.zeros((len(at), 4))
     coefficient = np.tile([1.0, 1.0, 0.0], (len(at), 1))
     values, spread = base[-1][0].copy(), base[-1][1].copy()
@@ -140,12 +162,15 @@ def _width(error, variance, apart):
     return best[1]
 
 
-def _grow(z, rows, inputs, output, error, n_estimators, seed):
+def _grow(z, rows, inputs, output, error, n_estimators, seed, stop):
     """Two forests of one column from others, on some rows of the table z."""
     weight = None if error is None else 1.0 / (0.1 + error[rows] ** 2)
     X, y = z[np.ix_(rows, inputs)], z[rows, output]
     options = {"random_state": seed, "n_jobs": 1}
     return [
-        GradientForestRegressor(5 * n_estimators, order=0, **options).fit(X, y, sample_weight=weight),
-        GradientForestRegressor(n_estimators, **options).fit(X, y, sample_weight=weight),
+        forest.set_callbacks(stop).fit(X, y, sample_weight=weight).set_callbacks()
+        for forest in (
+            GradientForestRegressor(5 * n_estimators, order=0, **options),
+            GradientForestRegressor(n_estimators, **options),
+        )
     ]
