@@ -51,7 +51,7 @@ def patients(gaps, partition, parity, sure):
     two = ["bmi", "bp"]
     forest = GradientForestRegressor(5, order=1, max_leaf_nodes=6, random_state=0).fit(train[two], y_train)
     PartitionDisplay.from_estimator(forest, train[two], y_train, ax=partition)
-    forest = GradientForestRegressor(random_state=0).fit(train, y_train)
+    forest = GradientForestRegressor(30, random_state=0).fit(train, y_train)
     ParityDisplay.from_estimator(forest, test, y_test, name="patients not trained", ax=parity)
     ConfidenceCurveDisplay.from_estimator(forest, test, y_test, n_points=10, ax=sure)
 
