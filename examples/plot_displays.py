@@ -1,9 +1,9 @@
 """What the displays show
 ======================
 
-The law of a molecule's vibration, learned from noisy rows; grains of a wire that were not trained; and diabetes
-patients whose records have gaps: what a forest that learned from others predicts of them, how it parts two of their
-features, and how much more the predictions are worth of which it is surer.
+The law of a molecule's vibration, learned from noisy rows; grains of a wire that were not trained; what a forest makes
+of the vibration without noise, and how much more those predictions are worth of which it is surer; diabetes patients
+whose records have gaps, and how a forest parts two of their features.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import numpy as np
 from common import FIGURES, save
 from scipy.spatial.transform import Rotation
 from sklearn.datasets import load_diabetes
-from sklearn.model_selection import train_test_split
 
 from skmerge import GradientForestRegressor, MergedNetRegressor, PlasticityPropagator, crystal
 from skmerge.datasets import load_formulae
@@ -30,11 +29,15 @@ from skmerge.plot import (
 STRAIN = np.r_[np.linspace(0, 0.002, 21), np.linspace(0.004, 0.1, 49)]
 
 
-def vibration(axes):
+def vibration(law, parity, sure):
     formula = {formula.name: formula for formula in load_formulae()}["diatomic_omega"]
     X, y = formula.sample(200, noise=0.1, random_state=0)
     net = MergedNetRegressor(random_state=0).fit(X, y)
-    LawDisplay.from_estimator(net, feature_names=formula.feature_names, ax=axes)
+    LawDisplay.from_estimator(net, feature_names=formula.feature_names, ax=law)
+    forest = GradientForestRegressor(random_state=0).fit(*formula.sample(200, random_state=0))
+    new = formula.sample(200, random_state=1)
+    ParityDisplay.from_estimator(forest, *new, name="forest", ax=parity)
+    ConfidenceCurveDisplay.from_estimator(forest, *new, n_points=10, name="forest", ax=sure)
 
 
 def grains(axes):
@@ -43,17 +46,13 @@ def grains(axes):
     TrajectoryDisplay.from_estimator(model, STRAIN, state[50:], ax=axes)
 
 
-def patients(gaps, partition, parity, sure):
+def patients(gaps, partition):
     X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     X = X.mask(np.random.default_rng(0).random(X.shape) < np.linspace(0, 0.5, X.shape[1]))
     MissingnessDisplay.from_data(X, sort="rows", ax=gaps)
-    train, test, y_train, y_test = train_test_split(X, y, random_state=0)
-    two = ["bmi", "bp"]
-    forest = GradientForestRegressor(5, order=1, max_leaf_nodes=6, random_state=0).fit(train[two], y_train)
-    PartitionDisplay.from_estimator(forest, train[two], y_train, ax=partition)
-    forest = GradientForestRegressor(random_state=0).fit(train, y_train)
-    ParityDisplay.from_estimator(forest, test, y_test, name="patients not trained", ax=parity)
-    ConfidenceCurveDisplay.from_estimator(forest, test, y_test, n_points=10, ax=sure)
+    two = X[["bmi", "bp"]]
+    forest = GradientForestRegressor(5, order=1, max_leaf_nodes=6, random_state=0).fit(two, y)
+    PartitionDisplay.from_estimator(forest, two, y.rename("progression"), ax=partition)
 
 
 def main(arguments=None):
@@ -62,9 +61,9 @@ def main(arguments=None):
     out = parser.parse_args(arguments).out
     out.mkdir(parents=True, exist_ok=True)
     figure, ((law, path, parity), (gaps, partition, sure)) = plt.subplots(2, 3, figsize=(13, 8), layout="constrained")
-    vibration(law)
+    vibration(law, parity, sure)
     grains(path)
-    patients(gaps, partition, parity, sure)
+    patients(gaps, partition)
     for axes in (law, parity, path, sure):
         axes.spines[["top", "right"]].set_visible(False)
     save(figure, out, "displays.png")

@@ -25,6 +25,7 @@ class ParityDisplay:
     """Predicted against measured values, with error bars where standard deviations are known.
 
     Use :meth:`from_estimator` or :meth:`from_predictions` to make one. All parameters are stored as attributes.
+    scikit-learn's ``PredictionErrorDisplay`` draws residuals as well, without error bars.
 
     Parameters
     ----------
@@ -48,7 +49,6 @@ class ParityDisplay:
 
     See Also
     --------
-    sklearn.metrics.PredictionErrorDisplay : Residuals as well, without error bars.
     ConfidenceCurveDisplay : Whether the standard deviations tell the better predictions from the worse.
 
     Examples

@@ -27,7 +27,8 @@ MOST_EXACT = 2000  # split positions about which a prediction of one feature is 
 class PartitionDisplay:
     """Prediction of a forest over one or two features, and where its trees split them.
 
-    Other features are held. Of many splits those that explain most are drawn. Use :meth:`from_estimator` to make one.
+    Other features are held; scikit-learn's ``PartialDependenceDisplay`` averages over them. Of many splits those that
+    explain most are drawn. Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------
@@ -55,10 +56,6 @@ class PartitionDisplay:
     scatter_ : matplotlib PathCollection or None
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
-
-    See Also
-    --------
-    sklearn.inspection.PartialDependenceDisplay : Averages over the other features instead of holding them.
 
     Examples
     --------
