@@ -170,6 +170,8 @@ def _real(x, name):
     x = np.asarray(x)
     if x.dtype.char not in _PRECISION:
         raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}; convert it with astype(float)")
+    if not (x.ndim or x.flags.aligned):
+        return x.copy()  # of an unaligned scalar nditer reads nothing, in NumPy before 2.3
     return x
 
 

@@ -219,15 +219,12 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         self._fit_properties(z, groups, error, options, seed)
         self._calibrate(X, z, error)
         for name in ("left_out_", "left_out_std_", "outlier_scores_"):
-            array = np.empty((n, d))
-            array[order] = getattr(self, name)
-            setattr(self, name, array)
+            setattr(self, name, getattr(self, name)[np.argsort(order)])
         self.table_ = X_given
         return self
 
     def _fit_properties(self, z, groups, error, options, seed):
-        at = self._at
-        linear = self.linear_ or {"n_iter": 1, "change": 0.0}
+        at, linear = self._at, self.linear_ or {"n_iter": 1, "change": 0.0}
         self.n_iter_, self.change_ = linear["n_iter"], linear["change"]
         self.joints_, self.forests_ = [], []
         self.weight_, self.variance_ = np.empty((0, 4)), np.empty((0, 3))

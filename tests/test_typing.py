@@ -38,7 +38,7 @@ def documented_attributes(cls):
     text = inspect.getdoc(cls)
     if "\nAttributes\n----------\n" not in text:
         return set()
-    section = re.split(r"\n\n[A-Z][a-z ]+\n---+\n", text.split("\nAttributes\n----------\n")[1])[0]
+    section = re.split(r"\n\n[A-Z][A-Za-z ]+\n---+\n", text.split("\nAttributes\n----------\n")[1])[0]
     return {name for line in re.findall(r"^(\w.*)$", section, re.MULTILINE) for name in line.split(" :")[0].split(", ")}
 
 
