@@ -36,7 +36,7 @@ N = 60
 
 
 def random_angles(n, seed):
-    return Rotation.random(n, rng=np.random.default_rng(seed)).as_euler("ZXZ")
+    return Rotation.random(n, random_state=np.random.default_rng(seed)).as_euler("ZXZ")
 
 
 @pytest.fixture(scope="module")
@@ -203,10 +203,10 @@ def test_rates_are_those_of_small_steps(model, new):
 def test_a_step_is_that_of_the_twin(by_memory, seed, d_eps, stress, density, heun, memory):
     model = by_memory[memory]
     assert model.memory_ == memory
-    quaternion = Rotation.random(rng=np.random.default_rng(seed)).as_quat()
+    quaternion = Rotation.random(random_state=np.random.default_rng(seed)).as_quat()
     state = np.r_[stress, density, quaternion]
     # with memory a path began elsewhere; without it is of no interest where
-    first = Rotation.random(rng=np.random.default_rng(seed + 1)).as_quat()[:3]
+    first = Rotation.random(random_state=np.random.default_rng(seed + 1)).as_quat()[:3]
     first /= np.linalg.norm(first)
     flow = fitted_as(model, integrator="heun" if heun else "euler").compiled_step()
     out, tangent = np.empty((1, 9)), np.empty(1)

@@ -25,7 +25,7 @@ COLUMNS = ["sigma", "rho", "phi1", "Phi", "phi2"]
 
 
 def angles(n, seed):
-    return Rotation.random(n, rng=np.random.default_rng(seed)).as_euler("ZXZ")
+    return Rotation.random(n, random_state=np.random.default_rng(seed)).as_euler("ZXZ")
 
 
 def propagator(**parameters):

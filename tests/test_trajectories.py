@@ -18,7 +18,7 @@ def apart(state, quaternion):
 def written(tmp_path):
     """Two phases, of one and of two cells, and what is in them."""
     rng = np.random.default_rng(0)
-    start = Rotation.random(3, rng=rng)
+    start = Rotation.random(3, random_state=rng)
     path = tmp_path / "result.hdf5"
     truth = []
     with h5py.File(path, "w") as file:

@@ -121,7 +121,7 @@ def read_table(table, columns):
                     "file or a DataFrame."
                 ) from error
         else:
-            table = pd.read_csv(path)
+            table = pd.read_csv(path, float_precision="round_trip")
     if not hasattr(table, "columns"):
         raise TypeError(f"table is a {type(table).__name__}; give a DataFrame, or the path of a CSV or Parquet file.")
     columns = list(columns or COLUMNS)
