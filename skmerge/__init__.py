@@ -24,7 +24,7 @@ _MODULE_OF = {
     "MergedNetRegressor": "net",
     "PlasticityPropagator": "plasticity",
 }
-_SUBMODULES = {*_MODULE_OF.values(), "crystal", "datasets", "metrics", "trajectories"}
+_SUBMODULES = {*_MODULE_OF.values(), "crystal", "datasets", "metrics", "plot", "trajectories"}
 
 
 def __getattr__(name):

@@ -5,6 +5,7 @@ from skmerge import forest as forest
 from skmerge import metrics as metrics
 from skmerge import net as net
 from skmerge import plasticity as plasticity
+from skmerge import plot as plot
 from skmerge import table as table
 from skmerge import trajectories as trajectories
 from skmerge.activation import activation, activation_derivatives

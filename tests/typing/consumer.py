@@ -2,6 +2,8 @@
 
 from typing import Any, assert_type
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ from skmerge import (
     crystal,
     datasets,
     metrics,
+    plot,
 )
 from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, mean_stress, schmid_factors, simulate
 from skmerge.datasets import Formula, Variable, load_formulae, load_orbits
@@ -25,6 +28,7 @@ from skmerge.table import Outlier
 from skmerge.trajectories import read_damask
 
 Floats = NDArray[np.float64]
+matplotlib.use("agg")
 
 X = np.random.default_rng(0).uniform(1.0, 5.0, (30, 2))
 y = 3.0 * X[:, 0] ** 1.5 / X[:, 1]
@@ -104,6 +108,20 @@ def plasticity() -> None:
     assert_type(model.compiled_start(old[:, 0]), Floats)
 
 
+def displays(law: MergedNetRegressor, model: GradientForestRegressor) -> None:
+    _, ax = plt.subplots()
+    parity = plot.ParityDisplay.from_estimator(law, X, y, return_std="value", ax=ax)
+    assert_type(parity.plot(ax, level=0.5, line_kwargs={"color": "k"}), plot.ParityDisplay)
+    assert_type(plot.ParityDisplay.from_predictions(y, y + 0.1).rmse, float | None)
+    assert_type(plot.ConfidenceCurveDisplay.from_predictions(y, y + 0.1, y, n_points=3).share, Floats)
+    assert_type(plot.LawDisplay.from_estimator(law, feature_names=["a", "M"]).exponent, Floats)
+    assert_type(plot.MissingnessDisplay.from_data(X, sort="rows").measured, float)
+    assert plot.PartitionDisplay.from_estimator(model, X, y, features=[0]).figure_
+    path = plot.TrajectoryDisplay.from_predictions([0.0, 1.0], [[0.0, 1.0]], [[0.0, 1.1]], output=0)
+    assert len(path.predicted_) == 1
+    plt.close("all")
+
+
 def rest() -> None:
     out = np.empty(30)
     slopes: tuple[Any, Any] = activation_derivatives(y, 2.0, kind="tanh")
@@ -127,8 +145,9 @@ def rest() -> None:
 
 
 if __name__ == "__main__":
-    design(net())
-    forest()
+    law = net()
+    design(law)
+    displays(law, forest())
     table()
     plasticity()
     rest()
