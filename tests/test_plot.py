@@ -131,7 +131,9 @@ for call in (lambda: skmerge.plot.ParityDisplay.from_predictions([1, 2], [1, 2])
     except ImportError as error:
         print(error)
 """
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    out = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     assert [line.split(" requires matplotlib. You can install")[0] for line in out] == [
         "ParityDisplay.from_predictions", "MissingnessDisplay.from_data", "ConfidenceCurveDisplay.plot"
     ]  # fmt: skip
@@ -198,9 +200,7 @@ def test_standard_deviations_of_a_measurement_where_there_are_some(law):
     assert ParityDisplay.from_estimator(law, Z, y, return_std=False).std is None
     assert ParityDisplay.from_estimator(LinearRegression().fit(X, Y[:, 0]), X, Y[:, 0]).std is None
     pipeline = make_pipeline(StandardScaler(), BayesianRidge()).fit(X, Y[:, 0])
-    assert_array_equal(
-        ParityDisplay.from_estimator(pipeline, X, Y[:, 0]).std, pipeline.predict(X, return_std=True)[1]
-    )
+    assert_array_equal(ParityDisplay.from_estimator(pipeline, X, Y[:, 0]).std, pipeline.predict(X, return_std=True)[1])
     several = GaussianProcessRegressor(optimizer=None).fit(X[:9], Y[:9])
     assert_allclose(
         ParityDisplay.from_estimator(several, X[9:], Y[9:], output=1).std,
