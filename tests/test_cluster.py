@@ -14,6 +14,7 @@ from skmerge._forest.grower import Ground
 from skmerge._net.objective import Objective
 
 distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -24,9 +25,11 @@ Y = np.column_stack([2 * X[:, 0] ** 1.5 / X[:, 1], X[:, 0] + np.sin(3 * X[:, 1])
 
 @pytest.fixture(scope="module")
 def client():
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True)
-    with cluster, distributed.Client(cluster) as client:
-        yield client
+    with pytest.MonkeyPatch.context() as patch, dask.config.set({"distributed.scheduler.no-workers-timeout": "20s"}):
+        patch.syspath_prepend(EXAMPLES)  # workers inherit it; one that cannot import a task's module dies of it
+        cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True)
+        with cluster, distributed.Client(cluster) as client:
+            yield client
 
 
 def gappy():
@@ -108,8 +111,7 @@ def test_a_table_larger_than_memory_is_predicted_block_by_block(client, model):
     np.testing.assert_array_equal(found.compute(), model.predict(X))
 
 
-def test_the_example(client, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(EXAMPLES)
+def test_the_example(client, capsys):
     import show_cluster
 
     assert show_cluster.main(["--scheduler", client.scheduler.address, "--grains", "4000"]) == 0

@@ -41,7 +41,7 @@ def same(printed, expected):
 
 @pytest.mark.parametrize("page", [p for p in PAGES if "```python" in p.read_text()], ids=lambda page: page.stem)
 def test_code_of_pages(page):
-    for name in ("pandas", "rich"):
+    for name in ("pandas", "rich", "dask"):
         if re.search(rf"\b{name}\b", page.read_text()):
             pytest.importorskip(name)
     space = {}
