@@ -1,60 +1,13 @@
 """Columns of a table as standardised numbers, and back: logarithms, categories, bounds."""
 
-from numbers import Integral
-
 import numpy as np
 
-from skmerge._validation import check_features, check_observed, naming
+from skmerge._parameters import column_number, refuse
+from skmerge._validation import naming
 
 FAR = 6.0  # standard deviations from which a cell tells other cells no more
 HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
 REACH = 4.0  # robust standard deviations within which a unit is found
-
-
-def column_number(estimator, feature, name):
-    """Number of a column given by name or number."""
-    names = getattr(estimator, "feature_names_in_", None)
-    d = estimator.n_features_in_
-    if isinstance(feature, str):
-        if names is None:  # as scikit-learn calls the columns of an array
-            names = np.array([f"x{j}" for j in range(d)], object)
-        if feature not in names:
-            raise ValueError(
-                f"{name}: no column {feature!r}; the columns are {list(names)[:20]}. Give a column number or a name."
-            )
-        return int(np.flatnonzero(names == feature)[0])
-    if isinstance(feature, bool) or not isinstance(feature, Integral) or not 0 <= feature < d:
-        raise ValueError(f"{name}: {feature!r} is no column; give a name or a number from 0 to {d - 1}.")
-    return int(feature)
-
-
-def read_words(X, categories, fitting):
-    """A pandas table with its columns of words as codes, and ``{column name: words}``; arrays pass through."""
-    if not (hasattr(X, "columns") and hasattr(X, "iloc")):
-        return X, {}
-    found = {}
-    for name in X.columns:
-        column = X[name]
-        words = categories.get(name)
-        if fitting and column.dtype.kind not in "biufcmM" and not getattr(column.dtype, "_is_numeric", False):
-            values = column.dropna()
-            if not all(isinstance(value, str) for value in values):
-                continue  # left to the check of numbers, which names what it cannot read
-            words = sorted(set(values))
-        if words is None:
-            continue
-        strange = sorted({str(value) for value in column.dropna()} - set(words))
-        if strange:
-            raise ValueError(f"column {name!r} holds {strange[:5]}, not seen in fit; its words are {words[:20]}.")
-        found[name] = words
-    if found:
-        X = X.assign(
-            **{
-                name: X[name].map({word: float(i) for i, word in enumerate(words)}).astype(float)
-                for name, words in found.items()
-            }
-        )
-    return X, found
 
 
 def is_better_as_logarithm(x):
@@ -118,7 +71,7 @@ class Columns:
         codes = {column_number(estimator, feature, "categorical") for feature in categorical}
         if isinstance(log, str):
             if log != "auto":
-                raise ValueError(f'log={log!r} is not possible: give "auto" or a list of columns.')
+                refuse("log", log, 'give "auto" or a list of columns')
             plain = np.zeros(d, bool) if told is None else (told != 0).any(axis=0)
             self.log = np.array(
                 [not plain[j] and j not in codes and is_better_as_logarithm(observed(X, j)) for j in range(d)], bool
@@ -194,48 +147,3 @@ def _without_far(z):
 
 def observed(X, j):
     return X[~np.isnan(X[:, j]), j]
-
-
-def check_table(estimator, X, reset):
-    """A table of finite numbers and NaN, words as codes: (n, d) float64."""
-    names = getattr(X, "columns", None)
-    if names is None or len(set(names)) == len(names):  # else the check below says so
-        X, words = read_words(X, {} if reset else estimator.words_, reset)
-    X = check_features(estimator, X, reset=reset, ensure_all_finite="allow-nan")
-    if not reset:
-        return X
-    estimator.words_ = words
-    check_observed(estimator, X)
-    return X
-
-
-def check_error(error, X):
-    """Standard deviations of measurements, (n, d), 0 where not given."""
-    with naming("error"):
-        error = np.asarray(error, dtype=float)
-    if error.shape not in ((X.shape[1],), X.shape):
-        raise ValueError(f"error must have shape ({X.shape[1]},) or {X.shape}, got {error.shape}.")
-    error = np.where(np.isnan(error), 0.0, error)
-    if not np.isfinite(error).all() or (error < 0).any():
-        raise ValueError("error must be finite and not negative; NaN where unknown.")
-    return np.broadcast_to(error, X.shape)
-
-
-def check_groups(groups, n):
-    """Numbers from 0 of the groups of n rows."""
-    groups = np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
-    if len(groups) != n:
-        raise ValueError(f"groups must have one entry per row of X, {n}; got {len(groups)}.")
-    return groups
-
-
-def check_number(name, value, kind, low, high=np.inf):
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, kind) or not low <= value <= high:
-        raise ValueError(f"{name}={value!r} is not possible: give a number from {low:g} to {high:g}.")
-
-
-def sound(values, std, wanted=True):
-    """The same two arrays, if they are numbers where wanted."""
-    if not (np.isfinite(values) & np.isfinite(std) | ~np.asarray(wanted)).all():
-        raise ValueError("the expected entries are not finite: the imputer is damaged, fit it again.")
-    return values, std

@@ -9,8 +9,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
-from skmerge._ext.growing import NODE
-
 # What to do about scikit-learn's complaints that do not say it themselves.
 REMEDIES = {
     "infinity": "Remove those rows or put finite numbers.",
@@ -297,9 +295,6 @@ def check_rows(estimator, X, allow_nan=False):
     return check_features(estimator, X, reset=False, ensure_all_finite="allow-nan" if allow_nan else True)
 
 
-POSITIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
-
-
 def excess(X, low, high, size=0.0):
     """How far beyond low..high each row lies, at most over its features, in units of a feature's range.
 
@@ -310,103 +305,3 @@ def excess(X, low, high, size=0.0):
     width = np.maximum(np.where(high > low, high - low, np.maximum(np.abs(high), size / 4)), tiny)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.fmax(np.maximum(low - X, X - high) / width, 0.0).max(axis=1)
-
-
-def check_fitted(model):
-    """Raise ValueError or AttributeError if an array is not what a fit leaves: a damaged file must not predict."""
-    n_estimators, m, h, d = model.A_.shape if np.ndim(model.A_) == 4 else (0, 0, 0, 0)
-    if not n_estimators * m * h * d or d != model.n_features_in_:
-        raise ValueError(f"A_ has shape {np.shape(model.A_)}; the model is damaged, fit it again.")
-    shapes = {
-        "A_": (n_estimators, m, h, d),
-        "B_": (n_estimators, m, h),
-        "C_": (n_estimators, m, h),
-        "blend_": (n_estimators, m, h),
-        "D_": (n_estimators, m),
-        "estimator_weight_": (n_estimators, m),
-        "sign_": (n_estimators, m, h, d),
-        "x_scale_": (d,),
-        "x_mean_": (d,),
-        "x_min_": (d,),
-        "x_max_": (d,),
-        "product_": (d,),
-        "y_scale_": (m,),
-        "y_mean_": (m,),
-        "noise_std_": (m,),
-        "form_error_": (m,),
-    }
-    for name, shape in shapes.items():
-        array = getattr(model, name)
-        dtype = np.dtype(bool) if name in ("sign_", "product_") else np.dtype(float)
-        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
-            found = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else f"{type(array)}"
-            expected = f"{dtype} of shape {shape} is expected beside A_ of shape {model.A_.shape}"
-            raise ValueError(f"{name} is {found} where {expected}; fit the model again.")
-        if dtype.kind == "f":
-            low = 0.0 if name in POSITIVE else -np.inf
-            bad = np.isnan(array) if name == "C_" else ~np.isfinite(array)
-            if bad.any() or array.min() < low or (name in ("C_", "x_scale_", "y_scale_") and not array.min() > 0):
-                raise ValueError(f"{name} has entries that no fit leaves; fit the model again.")
-    parameters = h * (d + 3) + 1
-    covariance = model.covariance_
-    if len(covariance) not in ((0, m) if n_estimators == 1 else (0,)) or not all(
-        isinstance(c, np.ndarray) and c.shape == (parameters, parameters) and c.dtype == float and np.isfinite(c).all()
-        for c in covariance
-    ):
-        raise ValueError("covariance_ is not what a fit leaves; fit the model again.")
-
-
-# Arrays of each kind of member of a forest: their types and numbers of axes.
-GROUPS = {
-    "nodes_": (NODE, 1),
-    "tree_start_": (np.dtype(np.intp), 1),
-    "leaves_": (np.dtype(float), 2),
-    "rate_": (np.dtype(float), 1),
-    "member_start_": (np.dtype(np.intp), 1),
-    "member_weight_": (np.dtype(float), 2),
-}
-
-
-def check_forest(model):
-    """Raise ValueError or AttributeError if an array of a forest is not what a fit leaves.
-
-    Takes no longer for more trees: what is in the arrays is checked where it is read.
-    """
-
-    def damaged(name, expected):
-        raise ValueError(f"{name} is not {expected}; the forest is damaged, fit it again.")
-
-    def holds(array, shape, dtype=np.float64):
-        return isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == shape
-
-    d, m = model.n_features_in_, 1 if model._n_outputs is None else model._n_outputs
-    for name, shape in (("y_shift_", (m,)), ("y_unit_", (m,)), ("std_scale_", (2, m)), ("x_min_", (d,)),
-                        ("x_max_", (d,))):  # fmt: skip
-        if not holds(getattr(model, name), shape):
-            damaged(name, f"float64 of shape {shape}")
-    k = len(model.coordinate_) if np.ndim(model.coordinate_) == 1 else -1
-    if k < 0 or not holds(model.coordinate_, (k,), np.intc):
-        damaged("coordinate_", "a vector of int32")
-    for name in ("x_shift_", "x_unit_"):
-        array = getattr(model, name)
-        if not holds(array, (k,)) or not np.isfinite(array).all():
-            damaged(name, f"{k} finite numbers of float64")
-    lists = [model.n_coordinates_, model.n_squared_, *(getattr(model, name) for name in GROUPS)]
-    lengths = {len(group) if isinstance(group, list) else -1 for group in lists}
-    if len(lengths) > 1 or min(lengths) < 1:
-        damaged(", ".join(GROUPS), "lists as long as n_coordinates_ and n_squared_")
-    for n_coordinates, n_squared in zip(model.n_coordinates_, model.n_squared_, strict=True):
-        if type(n_coordinates) is not int or not 0 <= n_coordinates <= k:
-            damaged("n_coordinates_", f"a list of integers from 0 to {k}")
-        if type(n_squared) is not int or not 0 <= n_squared <= n_coordinates:
-            damaged("n_squared_", "a list of integers up to those of n_coordinates_")
-    for name, (dtype, ndim) in GROUPS.items():
-        for array in getattr(model, name):
-            right = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == ndim
-            if not right or not array.flags.c_contiguous:
-                damaged(name, f"a list of contiguous {ndim}-D arrays of {dtype}")
-    for nodes, trees, leaves, rate, members, weight in zip(*lists[2:], strict=True):
-        if len(trees) != len(rate) + 1 or trees[0] != 0 or trees[-1] != len(nodes) or not len(leaves):
-            damaged("tree_start_", "the roots of as many trees as rate_ has, and the end of nodes_")
-        if weight.shape != (len(members) - 1, m) or members[0] != 0 or members[-1] != len(rate):
-            damaged("member_start_", "the first trees of as many members as member_weight_ has, and the end of rate_")

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from skmerge._ext.slip import integrate
 from skmerge._orientation import angles_of, check_axis, quaternion_of, unit_vector, unwrapped_angles
+from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
 from skmerge._validation import naming
 
 __all__ = ["DIRECTIONS", "NORMALS", "Crystal", "mean_stress", "schmid_factors", "simulate"]
@@ -277,17 +278,13 @@ def simulate(
         crystal = Crystal()
     if not isinstance(crystal, Crystal):
         raise TypeError(f"crystal must be a skmerge.crystal.Crystal, got {type(crystal).__name__}.")
-    if not isinstance(loading, str) or loading not in ("uniaxial", "taylor"):
-        raise ValueError(f"loading must be 'uniaxial' or 'taylor', got {loading!r}.")
+    check_word("loading", loading, "uniaxial", "taylor")
     if not isinstance(strain_rate, Real) or not 0 < strain_rate < np.inf:
         raise ValueError(f"strain_rate must be above zero and finite (1/s), got {strain_rate!r}; strain has the signs.")
-    if not isinstance(tol, Real) or not 1e-12 <= tol <= 1e-2:
-        raise ValueError(f"tol must be from 1e-12 to 1e-2, got {tol!r}.")
-    for name, value, low in (("max_substeps", max_substeps, 1), ("verbose", verbose, 0)):
-        if not isinstance(value, (Integral, np.bool_)) or value < low:
-            raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
-    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
-        raise ValueError(f"n_jobs = {n_jobs!r}; give None, a number of threads, or -1 for all cores.")
+    check_number("tol", tol, Real, 1e-12, 1e-2)
+    check_number("max_substeps", max_substeps, Integral, 1)
+    check_verbose(verbose)
+    check_n_jobs(n_jobs)
     axis = check_axis(axis)
     angles = check_orientation(orientation)
     quaternion, n = quaternion_of(angles), len(angles)

@@ -5,11 +5,11 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.optimize import differential_evolution
-from sklearn.utils import check_random_state
 
 from skmerge._design.criterion import FINE, SPAN, WORSE, Criterion
 from skmerge._design.models import Models, Seen, knows_inputs
 from skmerge._design.requests import read_correlation, read_space, read_targets
+from skmerge._parameters import check_n_jobs, check_number, check_verbose, seed_of
 from skmerge._validation import naming
 
 __all__ = ["Designer", "Designs"]
@@ -193,16 +193,11 @@ class Designer:
         random_state=None,
         verbose=0,
     ):
-        for name, value, kind, low, high, words in (
-            ("confidence", confidence, Real, 1e-6, 1 - 1e-6, "a number between 0 and 1"),
-            ("distance", distance, Real, 1e-9, 1, "a number above 0 and up to 1"),
-            ("max_iter", max_iter, Integral, 1, np.inf, "an integer of at least 1"),
-            ("verbose", verbose, Integral, 0, np.inf, "an integer of at least 0"),
-        ):
-            if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
-                raise ValueError(f"{name}={value!r} is not possible: give {words}.")
-        if not (n_jobs is None or (isinstance(n_jobs, Integral) and n_jobs != 0)):
-            raise ValueError(f"n_jobs={n_jobs!r} is not possible: give None, a number of threads, or -1 for all cores.")
+        check_number("confidence", confidence, Real, 1e-6, 1 - 1e-6, give="give a number between 0 and 1")
+        check_number("distance", distance, Real, 1e-9, 1)
+        check_number("max_iter", max_iter, Integral, 1)
+        check_verbose(verbose)
+        check_n_jobs(n_jobs)
         if not isinstance(targets, dict) or not targets:
             raise TypeError(f"targets is {targets!r}; give a dict {{property: (low, high)}} of at least one.")
         if inputs is not None:
@@ -263,10 +258,8 @@ class Designer:
         -------
         designs : Designs
         """
-        if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
-            raise ValueError(f"n={n!r} is not possible: give an integer of at least 1.")
-        with naming("random_state"):
-            rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        check_number("n", n, Integral, 1)
+        rng = np.random.default_rng(seed_of(self.random_state))
         criterion, seen = self._scout(rng)
         found = []
         for i in range(n):

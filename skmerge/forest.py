@@ -9,16 +9,16 @@ from joblib import Parallel, delayed, effective_n_jobs
 from scipy.optimize import nnls
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skmerge._documentation import Documented
 from skmerge._forest import mixture
 from skmerge._forest.grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
-from skmerge._forest.tree import Trees
+from skmerge._forest.tree import Trees, check_forest
+from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
 from skmerge._sharing import each
-from skmerge._validation import check_forest, check_rows, check_slope_data, excess, naming
+from skmerge._validation import check_rows, check_slope_data, excess
 from skmerge.metrics import observed_r2_score
 
 __all__ = ["GradientForestRegressor"]
@@ -187,8 +187,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         warm = self._warm(ground, units, pairs)
         vars(self).update(units)
         if not warm:
-            with naming("random_state"):
-                self._seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            self._seed = seed_of(self.random_state)
         groups, self._unseen = self._grow(ground, pairs, warm, context, told)
         self._store(data, ground, groups)
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **told)
@@ -222,42 +221,22 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         return [trees for trees, _ in groups]
 
     def _check_parameters(self):
-        def fail(name, remedy):
-            raise ValueError(f"{name}={getattr(self, name)!r} is not possible: {remedy}")
-
-        def whole(value, low):
-            return isinstance(value, Integral) and not isinstance(value, bool) and value >= low
-
-        for name, words in (
-            ("order", ("auto", 0, 1, 2)),
-            ("criterion", ("auto", "value", "plane", "slope")),
-            ("extrapolate", ("clip", "linear")),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, (str, Integral)) or isinstance(value, bool) or value not in words:
-                fail(name, f"give one of {words}.")
-        if not whole(self.n_estimators, 1):
-            fail("n_estimators", "give an integer of at least 1.")
-        for name, low in (("max_depth", 1), ("max_leaf_nodes", 2)):
-            if getattr(self, name) is not None and not whole(getattr(self, name), low):
-                fail(name, f"give None or an integer of at least {low}.")
-        automatic = isinstance(self.min_samples_leaf, str) and self.min_samples_leaf == "auto"
-        if not automatic and not whole(self.min_samples_leaf, 1):
-            fail("min_samples_leaf", 'give "auto" or an integer of at least 1.')
-        share = isinstance(self.max_features, Real) and not isinstance(self.max_features, (bool, Integral))
-        if not (
-            (isinstance(self.max_features, str) and self.max_features == "auto")
-            or whole(self.max_features, 1)
-            or (share and 0 < self.max_features <= 1)
-        ):
-            fail("max_features", 'give "auto", an integer of at least 1 or a share in (0, 1].')
-        for name in ("bootstrap", "warm_start"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                fail(name, "give True or False.")
-        if not (self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0)):
-            fail("n_jobs", "give None, a number of threads, or -1 for all cores.")
-        if not whole(self.verbose, 0) and not isinstance(self.verbose, (bool, np.bool_)):
-            fail("verbose", "give an integer of at least 0.")
+        check_number("order", self.order, Integral, 0, 2, besides=("auto",))
+        check_word("criterion", self.criterion, "auto", "value", "plane", "slope")
+        check_word("extrapolate", self.extrapolate, "clip", "linear")
+        check_number("n_estimators", self.n_estimators, Integral, 1)
+        check_number("max_depth", self.max_depth, Integral, 1, besides=(None,))
+        check_number("max_leaf_nodes", self.max_leaf_nodes, Integral, 2, besides=(None,))
+        check_number("min_samples_leaf", self.min_samples_leaf, Integral, 1, besides=("auto",))
+        if isinstance(self.max_features, Integral):
+            check_number("max_features", self.max_features, Integral, 1)
+        else:
+            give = 'give "auto", an integer of at least 1 or a share in (0, 1]'
+            check_number("max_features", self.max_features, Real, np.nextafter(0, 1), 1, besides=("auto",), give=give)
+        check_flag("bootstrap", self.bootstrap)
+        check_flag("warm_start", self.warm_start)
+        check_n_jobs(self.n_jobs)
+        check_verbose(self.verbose)
 
     def _given(self):
         given = {}

@@ -8,7 +8,6 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
@@ -20,10 +19,21 @@ from skmerge._net import uncertainty
 from skmerge._net.formula import Formula
 from skmerge._net.notation import names_of
 from skmerge._net.objective import MAX_EXPONENT, Objective, Scaling
+from skmerge._net.stored import check_fitted
 from skmerge._net.training import Training
+from skmerge._parameters import (
+    check_flag,
+    check_n_jobs,
+    check_number,
+    check_verbose,
+    check_word,
+    column_number,
+    refuse,
+    seed_of,
+)  # fmt: skip
 from skmerge._progress import Task, Told
 from skmerge._sharing import Flag
-from skmerge._validation import check_fitted, check_rows, check_training_data, excess, naming
+from skmerge._validation import check_rows, check_training_data, excess, naming
 from skmerge.metrics import observed_r2_score
 
 __all__ = ["MergedNetRegressor"]
@@ -210,12 +220,11 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         scaling = Scaling.of(table.X, table.weight)
         offset_column = None
         if self.offset is not None and not callable(self.offset):
-            offset_column = self._column(self.offset, "offset")
+            offset_column = column_number(self, self.offset, "offset")
             scaling = scaling.without(offset_column)
         target = table.y - self._offset(table.X, table.y.shape[1])
         bounds, sign = self._exponent_bounds(d), self._sign_mask(d)
-        with naming("random_state"):
-            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = seed_of(self.random_state)
         cancelled = Flag()
         blend = "learn" if self.blend == "learn" else float(self.blend)
         trust = _missing.first_trust(gappy, target)
@@ -263,49 +272,24 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         return self
 
     def _check_parameters(self):
-        def fail(name, found, remedy):
-            raise ValueError(f"{name}={found!r} is not possible: {remedy}")
-
-        def word(value, *words):
-            return isinstance(value, str) and value in words
-
-        def number(value, kind, low, high=np.inf):
-            return isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
-
-        if not (word(self.n_nodes, "auto") or number(self.n_nodes, Integral, 1)):
-            fail("n_nodes", self.n_nodes, 'give "auto" or an integer of at least 1.')
-        if not (word(self.blend, "learn") or number(self.blend, Real, 0, 1)):
-            fail("blend", self.blend, 'give "learn" or a number between 0 and 1.')
-        if not (word(self.penalty, "auto") or number(self.penalty, Real, 0, np.finfo(float).max)):
-            fail("penalty", self.penalty, 'give "auto" or a finite number of at least 0.')
-        if not (word(self.n_estimators, "auto") or number(self.n_estimators, Integral, 1, MAX_ESTIMATORS)):
-            fail("n_estimators", self.n_estimators, f'give "auto" or an integer from 1 to {MAX_ESTIMATORS}.')
-        if not (word(self.sign, "auto", "all", "none") or isinstance(self.sign, (list, tuple, set, np.ndarray))):
-            fail("sign", self.sign, 'give "auto", "all", "none" or a list of features.')
+        check_number("n_nodes", self.n_nodes, Integral, 1, besides=("auto",))
+        check_number("blend", self.blend, Real, 0, 1, besides=("learn",))
+        check_number("penalty", self.penalty, Real, 0, besides=("auto",))
+        check_number("n_estimators", self.n_estimators, Integral, 1, MAX_ESTIMATORS, besides=("auto",))
+        if isinstance(self.sign, str):
+            check_word("sign", self.sign, "auto", "all", "none")
+        elif not isinstance(self.sign, (list, tuple, set, np.ndarray)):
+            refuse("sign", self.sign, 'give "auto", "all", "none" or a list of features')
         if not (self.exponents is None or isinstance(self.exponents, dict)):
-            fail("exponents", self.exponents, "give None or a dict {feature: exponent or (low, high)}.")
-        if not isinstance(self.simplify, (bool, np.bool_)):
-            fail("simplify", self.simplify, "give True or False.")
-        if not (self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0)):
-            fail("n_jobs", self.n_jobs, "give None, a number of threads, or -1 for all cores.")
-        if not (isinstance(self.verbose, (bool, np.bool_)) or number(self.verbose, Integral, 0)):
-            fail("verbose", self.verbose, "give 0, 1 for stages or 2 for restarts as well.")
-
-    def _column(self, feature, name):
-        if isinstance(feature, str):
-            names = getattr(self, "feature_names_in_", None)
-            if names is None or feature not in names:
-                known = "X has no column names" if names is None else f"the columns are {list(names)}"
-                raise ValueError(f"{name}: no feature {feature!r}; {known}. Give a column number or a name.")
-            return int(np.flatnonzero(names == feature)[0])
-        if isinstance(feature, bool) or not isinstance(feature, Integral) or not 0 <= feature < self.n_features_in_:
-            raise ValueError(f"{name}: {feature!r} is no feature; give a name or a number below {self.n_features_in_}.")
-        return int(feature)
+            refuse("exponents", self.exponents, "give None or a dict {feature: exponent or (low, high)}")
+        check_flag("simplify", self.simplify)
+        check_n_jobs(self.n_jobs)
+        check_verbose(self.verbose)
 
     def _exponent_bounds(self, d):
         low, high = np.full(d, -MAX_EXPONENT), np.full(d, MAX_EXPONENT)
         for feature, bound in (self.exponents or {}).items():
-            j = self._column(feature, "exponents")
+            j = column_number(self, feature, "exponents")
             pair = bound if isinstance(bound, (tuple, list)) else (bound, bound)
             numbers = [b for b in pair if b is not None]
             if len(pair) != 2 or not all(
@@ -325,7 +309,7 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
             return self.sign if self.sign == "auto" else np.full(d, self.sign == "all")
         mask = np.zeros(d, bool)
         for feature in self.sign:
-            mask[self._column(feature, "sign")] = True
+            mask[column_number(self, feature, "sign")] = True
         return mask
 
     def _offset(self, X, n_outputs):
@@ -333,7 +317,7 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         if self.offset is None:
             return 0.0
         if not callable(self.offset):
-            return X[:, [self._column(self.offset, "offset")]]
+            return X[:, [column_number(self, self.offset, "offset")]]
         try:
             value = self.offset(X)
         except Exception as error:

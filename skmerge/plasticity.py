@@ -1,18 +1,18 @@
 """PlasticityPropagator: learns how a crystal's state changes with strain, and steps grains along strain."""
 
 import warnings
-from numbers import Integral, Real
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.multioutput import MultiOutputRegressor
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
 
 from skmerge._documentation import Documented
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
+from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
 from skmerge._plasticity import flow, free, learning, plain
 from skmerge._plasticity.records import check_path, check_records, check_states, check_strain_unit, numbers, read_table
 from skmerge._progress import Task, Told
@@ -269,7 +269,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
 
     def _fitted(self, X, y, **more):
         """The given estimator or the default, fitted."""
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = seed_of(self.random_state)
         if self.estimator is not None:
             estimator = clone(self.estimator)
             if estimator.get_params().get("random_state", 0) is None:
@@ -411,8 +411,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         if m != self.n_features_in_:
             raise ValueError(f"state0 has {m} variables, the trajectories had {self.n_features_in_}.")
         strain = check_path(strain, n)
-        if not isinstance(return_std, (bool, np.bool_)):
-            raise ValueError(f"return_std={return_std!r} is not possible: give True or False.")
+        check_flag("return_std", return_std)
         if return_std and not hasattr(self, "std_squares_"):
             raise ValueError(
                 f"return_std needs orientation and {learning.FEW} or more training trajectories without given rates, "
@@ -552,19 +551,17 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
 
     def _check_parameters(self):
         if self.orientation not in (None, "bunge"):
-            raise ValueError(f'orientation={self.orientation!r} is not possible: give None or "bunge".')
-        if self.integrator not in INTEGRATORS:
-            raise ValueError(f"integrator={self.integrator!r} is not possible: give one of {INTEGRATORS}.")
-        if not (isinstance(self.memory, (bool, np.bool_)) or (isinstance(self.memory, str) and self.memory == "auto")):
-            raise ValueError(f'memory={self.memory!r} is not possible: give "auto", True or False.')
-        if not (self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0)):
-            raise ValueError(f"n_jobs={self.n_jobs!r} is not possible: give None, a number of threads, or -1.")
+            refuse("orientation", self.orientation, 'give None or "bunge"')
+        check_word("integrator", self.integrator, *INTEGRATORS)
+        if isinstance(self.memory, str):
+            check_word("memory", self.memory, "auto")
+        else:
+            check_flag("memory", self.memory)
+        check_n_jobs(self.n_jobs)
         if self.estimator is not None and not hasattr(self.estimator, "fit"):
             raise TypeError(f"estimator is a {type(self.estimator).__name__}; give a regressor or None.")
-        with naming("random_state"):
-            check_random_state(self.random_state)
-        if isinstance(self.verbose, str) or not isinstance(self.verbose, Real) or self.verbose < 0:
-            raise ValueError(f"verbose={self.verbose!r} is not possible: give an integer of at least 0.")
+        seed_of(self.random_state)
+        check_verbose(self.verbose)
         self._axis()
 
     def _warn(self):

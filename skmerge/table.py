@@ -7,15 +7,14 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skmerge import _columns, _documentation, _missing
-from skmerge._columns import FAR, Columns, check_error, check_number, check_table, column_number
+from skmerge import _documentation, _missing
+from skmerge._columns import FAR, Columns
 from skmerge._joint import Joint, cross_fitted, fit_joint
-from skmerge._table import faults, laws, roles, sources, stack
+from skmerge._parameters import check_number, column_number, refuse, seed_of
+from skmerge._table import cells, faults, laws, roles, sources, stack
 from skmerge._table.faults import Outlier
-from skmerge._validation import naming
 
 __all__ = ["MergedNetImputer", "Outlier"]
 
@@ -182,16 +181,15 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
             raise
 
     def _fit(self, X, groups, error):
-        X = check_table(self, X, reset=True)
+        X = cells.check_table(self, X, reset=True)
         n, d = X.shape
-        with naming("random_state"):
-            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = seed_of(self.random_state)
         # Rows in an order of their own: the order given does not matter, and copies are one group.
         row = np.unique(np.where(np.isnan(X), np.inf, X), axis=0, return_inverse=True)[1].ravel()
         order = np.argsort(row, kind="stable")
-        groups = row if groups is None else _columns.check_groups(groups, n)
+        groups = row if groups is None else cells.check_groups(groups, n)
         X_given, X, groups = X, X[order], np.unique(groups[order], return_inverse=True)[1]
-        error = None if error is None else check_error(error, X_given)[order]
+        error = None if error is None else cells.check_error(error, X_given)[order]
         roles.check_derived(self)
         codes = roles.codes_of(self, X)
         relations = laws.relations_of(self, self.relations)
@@ -313,7 +311,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         filled, std = X.copy(), np.zeros(X.shape)
         rows = np.flatnonzero(missing.any(axis=1))
         if len(rows):
-            values, spread = _columns.sound(*self._expected(X[rows], self._standardise(X[rows])), missing[rows])
+            values, spread = cells.sound(*self._expected(X[rows], self._standardise(X[rows])), missing[rows])
             filled[rows] = np.where(missing[rows], values, X[rows])
             std[rows] = np.where(missing[rows], spread * self.std_scale_, 0.0)
         if self.words_:
@@ -333,7 +331,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
             Only with ``return_std``.
         """
         X = self._check(X)
-        values, std = _columns.sound(*self._expected(X, self._standardise(X)))
+        values, std = cells.sound(*self._expected(X, self._standardise(X)))
         return (values, std * self.std_scale_) if return_std else values
 
     def outliers(self, n_max=20, columns=None):
@@ -349,7 +347,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         score = np.nan_to_num(self.outlier_scores_, nan=-1.0)
         if columns is not None:
             if isinstance(columns, str) or not np.iterable(columns):
-                raise ValueError(f"columns={columns!r} is not possible: give a list of columns.")
+                refuse("columns", columns, "give a list of columns")
             shown = [column_number(self, column, "columns") for column in columns]
             score[:, np.setdiff1d(np.arange(score.shape[1]), shown)] = -1.0
         names = self.get_feature_names_out()
@@ -376,7 +374,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
 
     def _check(self, X):
         check_is_fitted(self)
-        return check_table(self, X, reset=False)
+        return cells.check_table(self, X, reset=False)
 
     @property
     def _at(self):

@@ -9,6 +9,7 @@ from scipy.stats import norm
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array
 
+from skmerge._parameters import check_number
 from skmerge._validation import naming, plain
 from skmerge.net import MergedNetRegressor
 
@@ -58,22 +59,9 @@ def label_axes(ax, **labels):
     ax.set(**{name: text for name, text in labels.items() if text and not getattr(ax, f"get_{name}")()})
 
 
-def number(name, value, kind, low, high, what):
-    """A number within [low, high], or ValueError."""
-    if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)) or not low <= value <= high:
-        raise ValueError(f"{name}={value!r} is not possible: give {what}.")
-    return value
-
-
-def word(name, value, *words):
-    if not isinstance(value, str) or value not in words:
-        raise ValueError(f"{name}={value!r} is not possible: give one of {', '.join(map(repr, words))}.")
-    return value
-
-
 def half_width(level):
     """Standard deviations to either side that hold a share of a normal distribution."""
-    number("level", level, Real, 1e-9, 1 - 1e-9, "a share between 0 and 1, such as 0.9")
+    check_number("level", level, Real, 1e-9, 1 - 1e-9, give="give a share between 0 and 1, such as 0.9")
     return norm.ppf(0.5 + level / 2)
 
 
@@ -107,7 +95,8 @@ def column_of(argument, given, n, names=None):
             known = "columns have no names; give a number" if names is None else f"there are {known}"
             raise ValueError(f"{argument}={given!r} is not possible: {known}.")
         return list(names).index(given)
-    return int(number(argument, given, Integral, 0, n - 1, f"a number from 0 to {n - 1}, or a name"))
+    check_number(argument, given, Integral, 0, n - 1, give=f"give a number from 0 to {n - 1}, or a name")
+    return int(given)
 
 
 def one_output(y_true, y_pred, std, output):

@@ -1,5 +1,6 @@
 """Error of the most certain predictions."""
 
+from skmerge._parameters import check_word
 from skmerge._plot.base import (
     BLUE,
     GREY,
@@ -10,7 +11,6 @@ from skmerge._plot.base import (
     one_output,
     predictions,
     styled,
-    word,
 )
 from skmerge.metrics import confidence_curve
 
@@ -75,7 +75,7 @@ class ConfidenceCurveDisplay:
         -------
         self
         """
-        word("metric", metric, *LABELS)
+        check_word("metric", metric, *LABELS)
         ax = axes_of(self, ax)
         from matplotlib.lines import Line2D
 
@@ -163,7 +163,7 @@ class ConfidenceCurveDisplay:
             If an argument does not fit; the message names it.
         """
         check_matplotlib(f"{cls.__name__}.from_predictions")
-        word("metric", metric, *LABELS)
+        check_word("metric", metric, *LABELS)
         if std is None:
             raise ValueError("std=None is not possible: without it no prediction is more certain than another.")
         if output is None:

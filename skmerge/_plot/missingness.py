@@ -5,7 +5,8 @@ from numbers import Integral
 import numpy as np
 from scipy.sparse import issparse
 
-from skmerge._plot.base import BLUE, axes_of, check_matplotlib, label_axes, names_in, number, styled, word
+from skmerge._parameters import check_number, check_word
+from skmerge._plot.base import BLUE, axes_of, check_matplotlib, label_axes, names_in, styled
 
 LETTER = 9.0  # points of width that an upright name takes
 
@@ -115,8 +116,8 @@ class MissingnessDisplay:
         """
         check_matplotlib(f"{cls.__name__}.from_data")
         if sort is not None:
-            word("sort", sort, "rows", "columns", "both")
-        number("max_rows", max_rows, Integral, 1, np.inf, "a number of at least 1")
+            check_word("sort", sort, "rows", "columns", "both")
+        check_number("max_rows", max_rows, Integral, 1)
         seen = ~_missing(X)
         names = np.array(names_in(X) or [str(j) for j in range(seen.shape[1])], dtype=object)
         if sort in ("rows", "both"):

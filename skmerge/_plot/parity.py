@@ -5,6 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skmerge._parameters import check_number
 from skmerge._plot.base import (
     BLACK,
     BLUE,
@@ -12,7 +13,6 @@ from skmerge._plot.base import (
     check_matplotlib,
     half_width,
     label_axes,
-    number,
     one_output,
     predictions,
     styled,
@@ -212,9 +212,11 @@ def _drawn(n, subsample, random_state):
     if subsample is None:
         return np.arange(n)
     if isinstance(subsample, Integral):
-        size = number("subsample", subsample, Integral, 1, np.inf, "a number of at least 1, a share or None")
+        check_number("subsample", subsample, Integral, 1)
+        size = subsample
     else:
-        number("subsample", subsample, Real, 1e-300, 1 - 1e-16, "a number of points, a share below 1 or None")
+        give = "give a number of points, a share below 1 or None"
+        check_number("subsample", subsample, Real, 1e-300, 1 - 1e-16, give=give)
         size = max(1, int(n * subsample))
     if size >= n:
         return np.arange(n)

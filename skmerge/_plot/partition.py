@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skmerge._parameters import check_number
 from skmerge._plot.base import (
     BLACK,
     BLUE,
@@ -15,7 +16,6 @@ from skmerge._plot.base import (
     columns_of,
     label_axes,
     names_in,
-    number,
     styled,
 )
 from skmerge.forest import GradientForestRegressor
@@ -104,7 +104,7 @@ class PartitionDisplay:
         from matplotlib.lines import Line2D
 
         self.line_, self.surface_, self.scatter_ = None, None, None
-        number("max_splits", max_splits, Integral, 0, np.inf, "a number of at least 0")
+        check_number("max_splits", max_splits, Integral, 0)
         splits = self.splits[:max_splits]
         faint = 1.0 if len(splits) <= FEW else 0.4
         if len(self.grid) == 1:
@@ -183,7 +183,7 @@ class PartitionDisplay:
                 "last step, of a search best_estimator_."
             )
         check_is_fitted(estimator, "nodes_")
-        number("grid_resolution", grid_resolution, Integral, 2, 10_000, "a number from 2 to 10,000")
+        check_number("grid_resolution", grid_resolution, Integral, 2, 10_000)
         known, targets = list(getattr(estimator, "feature_names_in_", [])) or names_in(X), names_in(y)
         table, d = columns_of("X", X), estimator.n_features_in_
         if table.shape[1] != d:

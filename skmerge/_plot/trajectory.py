@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from skmerge._orientation import inverse, product, quaternion_of, rotation_vector
-from skmerge._plot.base import BLACK, BLUE, axes_of, check_matplotlib, label_axes, number, styled, word
+from skmerge._parameters import check_number, check_word
+from skmerge._plot.base import BLACK, BLUE, axes_of, check_matplotlib, label_axes, styled
 from skmerge._validation import naming
 
 LABELS = {
@@ -85,7 +86,7 @@ class TrajectoryDisplay:
         -------
         self
         """
-        word("kind", kind, "auto", "individual", "band")
+        check_word("kind", kind, "auto", "individual", "band")
         shared = np.ndim(self.strain) == 1
         if kind == "auto":
             kind = "band" if len(self._whole()) > FEW and shared else "individual"
@@ -284,14 +285,15 @@ def _check_strain(strain, shape):
 
 def _check_output(output, n):
     if isinstance(output, str):
-        word("output", output, *LABELS)
+        check_word("output", output, *LABELS)
         if n != 5:
             raise ValueError(
                 f"output={output!r} is of states of five columns (stress, density, phi1, Phi, phi2); these have {n}. "
                 "Give the number of a column."
             )
     else:
-        number("output", output, Integral, 0, n - 1, f"one of {', '.join(LABELS)}, or a column from 0 to {n - 1}")
+        give = f"give one of {', '.join(LABELS)}, or a column from 0 to {n - 1}"
+        check_number("output", output, Integral, 0, n - 1, give=give)
 
 
 def _shown(state, output):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skmerge._columns import column_number
+from skmerge._parameters import column_number, refuse
 from skmerge._validation import naming
 
 
@@ -35,7 +35,7 @@ def relations_of(estimator, relations):
     """``{column number: function}``."""
     for feature, law in (relations or {}).items():
         if not callable(law):
-            raise ValueError(f"relations[{feature!r}]={law!r} is not possible: give a function of the table.")
+            refuse(f"relations[{feature!r}]", law, "give a function of the table")
     return {column_number(estimator, feature, "relations"): law for feature, law in (relations or {}).items()}
 
 

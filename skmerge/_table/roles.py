@@ -5,7 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 
 from skmerge import _missing
-from skmerge._columns import check_number, column_number, observed
+from skmerge._columns import observed
+from skmerge._parameters import check_n_jobs, check_number, check_verbose, column_number, refuse
 
 SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
 LEVELS, FEWEST = 50, 5  # of a column of codes; cells of each level from which it may have more
@@ -19,15 +20,15 @@ def check_parameters(model):
     check_number("damping", model.damping, Real, 1e-3, 1.0)
     for name in ("inputs", "derived", "relations", "bounds"):
         if not (getattr(model, name) is None or isinstance(getattr(model, name), dict)):
-            raise ValueError(f"{name}={getattr(model, name)!r} is not possible: give None or a dict.")
-    if not (model.n_jobs is None or (isinstance(model.n_jobs, Integral) and model.n_jobs != 0)):
-        raise ValueError(f"n_jobs={model.n_jobs!r} is not possible: give None, a number of threads, or -1.")
+            refuse(name, getattr(model, name), "give None or a dict")
+    check_n_jobs(model.n_jobs)
+    check_verbose(model.verbose)
     lists = {"properties": model.properties, "log": model.log, "categorical": model.categorical}
     lists |= {f"inputs[{column!r}]": names for column, names in (model.inputs or {}).items()}
     for name, value in lists.items():
         auto = name in ("properties", "log") and isinstance(value, str)  # "auto" is checked where it is used
         if not auto and (isinstance(value, str) or not np.iterable(value)):
-            raise ValueError(f"{name}={value!r} is not possible: give a list of columns.")
+            refuse(name, value, "give a list of columns")
 
 
 def check_derived(model):
@@ -72,7 +73,7 @@ def properties_of(model, X, columns):
     """Numbers of the columns that are learned as properties."""
     if isinstance(model.properties, str):
         if model.properties != "auto":
-            raise ValueError(f'properties={model.properties!r} is not possible: give "auto" or a list of columns.')
+            refuse("properties", model.properties, 'give "auto" or a list of columns')
         sparse = np.isnan(X).mean(axis=0) > SPARSE
         return np.flatnonzero([s and c is None for s, c in zip(sparse, columns.levels, strict=True)])
     chosen = np.unique([column_number(model, name, "properties") for name in model.properties]).astype(int)

@@ -1,0 +1,77 @@
+"""Checks of parameters that several estimators share: choices, numbers, threads, seeds, columns by name or number."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skmerge._validation import naming
+
+
+def refuse(name, value, remedy):
+    raise ValueError(f"{name}={value!r} is not possible: {remedy}.")
+
+
+def check_word(name, value, *words):
+    """One of some words."""
+    if not isinstance(value, str) or value not in words:
+        refuse(name, value, f"give one of {', '.join(map(repr, words))}")
+
+
+def check_number(name, value, kind, low, high=np.inf, *, besides=(), give=None):
+    """A finite number of a kind within [low, high], or one of what is allowed besides.
+
+    Parameters
+    ----------
+    kind : Integral or Real
+    besides : tuple of words and None
+    give : str, default=None
+        What to do, where the numbers themselves do not say it.
+    """
+    if any(isinstance(value, type(other)) and value == other for other in besides):
+        return
+    number = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+    if not (number and low <= value <= high and value < np.inf):
+        words = [str(other) if other is None else f'"{other}"' for other in besides]
+        what = "an integer" if kind is Integral else "a finite number"
+        reach = f"of at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
+        refuse(name, value, give or f"give {' or '.join([*words, f'{what} {reach}'])}")
+
+
+def check_flag(name, value):
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        refuse(name, value, "give True or False")
+
+
+def check_n_jobs(n_jobs):
+    if not (n_jobs is None or (isinstance(n_jobs, Integral) and n_jobs != 0)):
+        refuse("n_jobs", n_jobs, "give None, a number of threads, or -1 for all cores")
+
+
+def check_verbose(verbose):
+    if not isinstance(verbose, (bool, np.bool_)):
+        check_number("verbose", verbose, Integral, 0, give="give 0 for silence, 1 for stages or 2 for more")
+
+
+def seed_of(random_state):
+    """A seed drawn from what the user gives: None, a number or a RandomState."""
+    with naming("random_state"):
+        return check_random_state(random_state).randint(np.iinfo(np.int32).max)
+
+
+def column_number(estimator, feature, name):
+    """Number of a column given by name or number."""
+    names = getattr(estimator, "feature_names_in_", None)
+    d = estimator.n_features_in_
+    if isinstance(feature, str):
+        if names is None:  # as scikit-learn calls the columns of an array
+            names = np.array([f"x{j}" for j in range(d)], object)
+        if feature not in names:
+            raise ValueError(
+                f"{name}: no column {feature!r}; the columns are {list(names)[:20]}. Give a column number or a name."
+            )
+        return int(np.flatnonzero(names == feature)[0])
+    if isinstance(feature, bool) or not isinstance(feature, Integral) or not 0 <= feature < d:
+        raise ValueError(f"{name}: {feature!r} is no column; give a name or a number from 0 to {d - 1}.")
+    return int(feature)
