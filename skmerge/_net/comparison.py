@@ -30,8 +30,9 @@ def cross_validate(search, nets, folds):
     objective = search.objective
     task = search.task.begin("cross-validation", len(folds))
     rng = np.random.default_rng(0)
-    drawn = rng.choice(len(search.X), (RECOMBINED, objective.d), p=search.root**2 / (search.root @ search.root))
-    recombined = np.take_along_axis(search.X, drawn, axis=0)
+    X, root = search.candidates.X, search.candidates.root
+    drawn = rng.choice(len(X), (RECOMBINED, objective.d), p=root**2 / (root @ root))
+    recombined = np.take_along_axis(X, drawn, axis=0)
     without_fold, alone = np.zeros((2, len(nets), objective.n))
     predictions = np.empty((len(nets), len(folds), len(recombined)))
     for f, fold in enumerate(folds):

@@ -6,6 +6,7 @@ import numpy as np
 from joblib import delayed, effective_n_jobs
 
 from skmerge._net import comparison, selection
+from skmerge._net.candidates import SEARCH_ROWS
 from skmerge._net.committee import combine, plan_committee, train_member
 from skmerge._net.objective import MAX_EXPONENT
 from skmerge._progress import SILENCE, refine, rms
@@ -261,7 +262,7 @@ def _search_law(objective, sign, n_nodes, penalty, simplify, seeds, folds, task,
     rng = np.random.default_rng(seeds)
     sample = objective
     if objective.n > BIG:
-        sample = objective.subset(np.sort(rng.choice(objective.n, selection.SEARCH_ROWS, replace=False))).rounded()
+        sample = objective.subset(np.sort(rng.choice(objective.n, SEARCH_ROWS, replace=False))).rounded()
         folds = None
     if folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
@@ -288,7 +289,7 @@ def _best_law(search, folds):
         errors[wild] = np.inf
     best = comparison.simplest_of_the_best(nets, errors, squares)
     net, error, rows = nets[best], errors[best], squares[best]
-    plain = search.plainer(net)
+    plain = search.simplifier.plainer(net)
     if plain.n_free < net.n_free:
         net, rows = plain, search.objective.weight * comparison.left_out(search.objective, plain)
         error = max(error, rows.sum())

@@ -1,0 +1,236 @@
+"""Start values of nodes: drawn at random, ranked by how much they explain of what a net leaves over."""
+
+import numpy as np
+
+from skmerge._net.objective import Network, collinear
+
+START_EXPONENTS = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
+N_CANDIDATES = 300
+MAX_FEATURES = 25  # that a law is searched in; a committee takes all
+SEARCH_ROWS = 2000  # candidates are ranked on no more rows than these
+RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
+
+
+class Candidates:
+    """Draws nodes of one output.
+
+    Parameters
+    ----------
+    objective : Objective
+    sign : "auto", or bool ndarray of shape (d,): the features over which the sign of every product runs.
+    rng : numpy Generator
+
+    Attributes
+    ----------
+    X, y, root : ndarray of shape (n, d), (n,) and (n,)
+        The rows that candidates are ranked on, and the roots of their weights.
+    left_out : bool ndarray of shape (d,)
+        Features that take no part.
+    admitted : ndarray
+        Features whose exponents are drawn.
+    """
+
+    def __init__(self, objective, sign, rng):
+        self.objective, self.sign, self.rng = objective, sign, rng
+        s = objective.scaling
+        low, high = objective.exponent_bounds
+        self.left_out = self._screen()
+        self.admitted = np.flatnonzero((s.product > 0) & (high > low) & ~self.left_out)
+        self.prior = np.clip(0.0, low, high) * (s.product > 0)  # the exponent of a feature that is not drawn
+        rows = np.arange(objective.n)
+        if objective.n > SEARCH_ROWS:
+            rows = np.sort(rng.choice(objective.n, SEARCH_ROWS, replace=False))
+        self.X, self.y = objective.X[rows], objective.y[rows]
+        self.root = np.sqrt(objective.weight[rows] / objective.weight[rows].sum())
+        with np.errstate(over="ignore"):
+            scaled = np.clip(self.X / s.x_scale, -1e150, 1e150)  # squares stay within the range of float
+        self.centred = scaled - s.x_mean
+        with np.errstate(divide="ignore"):
+            self.log = np.where(scaled == 0, -708.0, np.log(np.abs(scaled)))
+        self.positive = np.sign(self.X)
+
+    def tied(self):
+        """Whether columns, or their logarithms, are collinear."""
+        return collinear(self.centred, self.root) or collinear(self.log[:, self.admitted], self.root)
+
+    def _screen(self):
+        """Of many features, those that take no part in the search: least correlated with y, raw or in logarithms."""
+        o, s = self.objective, self.objective.scaling
+        left_out = np.zeros(o.d, bool)
+        if o.d > MAX_FEATURES:
+            y = (o.y - o.weight @ o.y) * o.weight
+            strength = np.empty(o.d)
+            for j in range(o.d):
+                with np.errstate(over="ignore"):
+                    x = np.clip(o.X[:, j] / s.x_scale[j], -1e150, 1e150)
+                with np.errstate(divide="ignore"):
+                    log = np.log(np.abs(x)) if s.product[j] and not s.zeros[j] else x
+                raw, relative = (abs(y @ z) / (np.sqrt(o.weight @ (z - o.weight @ z) ** 2) + 1e-150) for z in (x, log))
+                strength[j] = max(raw, relative)
+            left_out[np.argsort(-strength, kind="stable")[MAX_FEATURES:]] = True
+        return left_out
+
+    def after(self, net):
+        """Start values (node, lower, upper, sign) of the nodes that would explain most of what net leaves over."""
+        outputs = np.column_stack([np.ones(len(self.y))] + [self._output(net, i) for i in range(net.n_nodes)])
+        basis, _ = np.linalg.qr(outputs * self.root[:, None])
+        residual = (self.y - self.objective.predict(net, self.X)) * self.root
+        residual = residual - basis @ (basis.T @ residual)
+        blend = self.objective.blend
+        kinds = {"learn": ("product", "sum"), 0.0: ("product",), 1.0: ("sum",)}.get(blend, ("blend",))
+        found = []
+        for kind in kinds:
+            A, sign, columns = self._sums(net, residual) if kind == "sum" else self._products(net)
+            for t, factor in self._rank(columns, residual, basis, additive=A if kind == "blend" else None)[:5]:
+                found.append(self._node(kind, A[t], sign[t], factor))
+        if blend == 1.0:  # nothing else bends; beside products these were found to crowd out the law
+            A, middle, height, columns = self._saturating()
+            for t, factor in self._rank(columns, residual, basis)[:4]:
+                start = self._node("sum", A[t], np.zeros(len(A[t]), np.uint8), factor, saturating=True)
+                start[0][-3:-1] = -factor * middle[t], 1.0 / max(abs(factor) * height[t], 1e-12)
+                found.append(start)
+        return found
+
+    def _output(self, net, i):
+        # Node i's output with every other parameter as it is: what a change of its amplitude adds.
+        m = net.n_features + 3
+        theta = np.append(net.theta[i * m : (i + 1) * m], 0.0)
+        alone = Network(theta, net.sign[i : i + 1], theta, theta)
+        return self.objective.predict(alone, self.X)
+
+    def _products(self, net):
+        """Drawn exponents and signs, and the product of each row: (A, sign, columns)."""
+        rng, admitted = self.rng, self.admitted
+        may = self.objective.scaling.product > 0
+        A = np.tile(self.prior, (N_CANDIDATES, 1))
+        old = [net.nodes[i, : self.objective.d] * may for i in range(net.n_nodes) if net.kind(i) != "sum"]
+        if len(admitted):
+            # Laws share factors: of a node that is there, one to three exponents change.
+            kept = rng.random((N_CANDIDATES, 1)) < (0.6 if old else 0.0)
+            if old:
+                A = np.where(kept, np.array(old)[rng.integers(len(old), size=N_CANDIDATES)], A)
+            most = np.where(kept, min(3, len(admitted)), min(12, len(admitted)))
+            size = rng.integers(1, most + 1)
+            # The largest of log p + Gumbel numbers are a draw without replacement.
+            key = rng.gumbel(size=(N_CANDIDATES, len(admitted)))
+            key += np.where(kept, 0.0, np.log(self._relevance(net)))
+            drawn = np.argsort(np.argsort(-key, axis=1), axis=1) < size
+            value = START_EXPONENTS[rng.integers(len(START_EXPONENTS), size=key.shape)]
+            now = A[:, admitted]
+            changed = np.where(rng.random(key.shape) < 0.7, now + value, 0.0)
+            A[:, admitted] = np.where(drawn, np.where(kept, changed, value), now)
+        low, high = self.objective.exponent_bounds
+        A = np.clip(A, np.maximum(low, -8.0), np.maximum(np.minimum(high, 8.0), low))
+        A[:, self.objective.scaling.product == 0] = 0.0
+        sign = np.zeros(A.shape, np.uint8)
+        signed = np.flatnonzero(self.objective.scaling.signed)
+        if isinstance(self.sign, str):
+            sign[:, signed] = rng.random((len(A), len(signed))) < 0.5
+            sign[A == 0] = 0
+        else:
+            sign[:] = self.sign & (self.objective.scaling.product > 0)
+        columns = self.log @ A.T
+        np.exp(np.clip(columns, -300, 300, out=columns), out=columns)
+        for j in np.flatnonzero(sign.any(axis=0)):
+            columns *= np.where(sign[:, j], self.positive[:, [j]], 1.0)
+        return A, sign, columns
+
+    def _relevance(self, net):
+        # Many features: draw those oftener whose logarithm goes with what is left over.
+        left = self.y - self.objective.predict(net, self.X)
+        logs = self.log[:, self.admitted]
+        logs = logs - logs.mean(axis=0)
+        strength = np.abs(left @ logs) / (np.linalg.norm(logs, axis=0) * np.linalg.norm(left) + 1e-300)
+        weight = strength**2 + max(strength.max() ** 2, 1e-12) * 0.3
+        return weight / weight.sum()
+
+    def _sums(self, net, residual):
+        """The linear node that fits best, if there is none yet, as (A, sign, columns)."""
+        d = self.objective.d
+        linear = [i for i in range(net.n_nodes) if net.kind(i) == "sum" and net.nodes[i, d + 1] == 0]
+        A = np.zeros((0 if linear else 1, d))
+        if not linear:
+            A[0] = np.linalg.lstsq(self.centred * (self.root[:, None] * ~self.left_out), residual, rcond=1e-10)[0]
+            A[0, (self.objective.scaling.slope_variance < 1e-24) | self.left_out] = 0.0
+        return A, np.zeros(A.shape, np.uint8), self.centred @ A.T
+
+    def _saturating(self):
+        """Sums in random directions that saturate about random rows: (A, middle, height, columns)."""
+        rng, d, s = self.rng, self.objective.d, self.objective.scaling
+        size = N_CANDIDATES // 3
+        spread = np.sqrt(s.slope_variance)
+        A = rng.normal(size=(size, d)) * (rng.random((size, d)) < rng.uniform(0.2, 1, (size, 1)))
+        A = np.where((spread > 1e-12) & ~self.left_out, A / np.maximum(spread, 1e-12), 0.0)
+        u = self.centred @ A.T
+        middle = u[rng.integers(len(u), size=size), np.arange(size)]
+        height = u.std(axis=0) * np.exp(rng.normal(size=size)) + 1e-12
+        u = u - middle
+        return A, middle, height, u / (1 + np.abs(u) / height)
+
+    def _rank(self, columns, residual, basis, additive=None):
+        """The columns that explain most of the residual beside the present nodes: [(index, factor), ...], best first.
+
+        With ``additive`` the nodes blend: their sums come as they are, only B times the products has a free factor.
+        """
+        if not columns.shape[1]:
+            return []
+        gain, factor, size = np.empty((3, columns.shape[1]))
+        step = max(1, RANK_VALUES // len(residual))
+        for part in (slice(start, start + step) for start in range(0, columns.shape[1], step)):
+            some = None if additive is None else additive[part]
+            gain[part], factor[part], size[part] = self._gain(columns[:, part], residual, basis, some)
+        worth = np.isfinite(gain) & np.isfinite(factor) & (size > 1e-6) & ((gain > 0) | (additive is not None))
+        order = np.argsort(np.where(worth, -gain, np.inf), kind="stable")
+        return [(int(t), factor[t]) for t in order[: np.count_nonzero(worth)]]
+
+    def _gain(self, columns, residual, basis, additive):
+        """Squares that each column explains beside the present nodes, its factor, and how much of it is new."""
+        target = residual[:, None]
+        if additive is not None:
+            a = self.objective.blend
+            added = a * (self.centred @ additive.T) * self.root[:, None]
+            target = target - (added - basis @ (basis.T @ added))
+            columns = a - (1.0 - a) * columns
+        with np.errstate(all="ignore"):
+            columns = columns * self.root[:, None]
+            norm = np.linalg.norm(columns, axis=0)
+            columns = columns / norm
+            left = columns - basis @ (basis.T @ columns)
+            size = (left**2).sum(axis=0)
+            amplitude = (target * left).sum(axis=0) / size
+            gain = (residual**2).sum() - (target**2).sum(axis=0) + amplitude**2 * size
+            return gain, amplitude / norm, size
+
+    def _node(self, kind, A, sign, factor, saturating=False):
+        """Start values and bounds of a node of a kind whose column was given a factor."""
+        d = self.objective.d
+        lower, upper = self.objective.node_bounds(kind, saturating)
+        lower[:d][self.left_out] = upper[:d][self.left_out] = np.clip(0.0, lower[:d], upper[:d])[self.left_out]
+        node = np.zeros(d + 3)
+        node[d + 2] = {"product": 0.0, "sum": 1.0}.get(kind, self.objective.blend)
+        if kind == "sum":
+            node[:d] = A * factor
+            if not saturating:
+                lower[d] = upper[d] = 0.0  # the constant already shifts a linear node
+        else:
+            node[:d] = A
+            node[d] = factor if kind == "blend" else -factor
+        return node, lower, upper, sign
+
+    def saturated(self):
+        """Start values of the products that saturate and explain most, beside a constant.
+
+        Drawn as such: the single power closest to 5 x / (2 + x) may be x^0.001 of a huge factor, no start for it.
+        """
+        if self.objective.blend not in ("learn", 0.0) or not len(self.admitted):
+            return []
+        A, sign, columns = self._products(self.objective.constant())
+        height = np.exp(1.5 * self.rng.normal(size=len(A)))  # of the plateau, over the product at the features' units
+        columns = columns / (1.0 + np.abs(columns) / height)
+        residual = (self.y - self.root**2 @ self.y) * self.root
+        starts = []
+        for t, factor in self._rank(columns, residual, self.root[:, None])[:3]:
+            start = self._node("product", A[t], sign[t], factor, saturating=True)
+            start[0][-2] = 1.0 / max(abs(factor) * height[t], 1e-6)
+            starts.append(start)
+        return starts
