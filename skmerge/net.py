@@ -380,9 +380,13 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         """(weight, flat parameters, sign) of every member of output k that counts."""
         sign = np.ascontiguousarray(self.sign_[:, k]).view(np.uint8)
         for e in np.flatnonzero(self.estimator_weight_[:, k]):
-            nodes = [self.A_[e, k], self.B_[e, k, :, None], 1.0 / self.C_[e, k, :, None], self.blend_[e, k, :, None]]
-            constant = self.D_[e, k] + self.blend_[e, k].mean() * self.y_mean_[k]
-            yield self.estimator_weight_[e, k], np.append(np.hstack(nodes).ravel(), constant), sign[e]
+            yield self.estimator_weight_[e, k], self._theta(e, k), sign[e]
+
+    def _theta(self, e, k):
+        """Flat parameters of member e of output k."""
+        nodes = [self.A_[e, k], self.B_[e, k, :, None], 1.0 / self.C_[e, k, :, None], self.blend_[e, k, :, None]]
+        constant = self.D_[e, k] + self.blend_[e, k].mean() * self.y_mean_[k]
+        return np.append(np.hstack(nodes).ravel(), constant)
 
     def _over_chunks(self, function, X):
         """function(rows of X), two arrays, chunk by chunk in threads; the chunks bound what it needs beside them."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skmerge import MergedNetRegressor
-from skmerge._net import comparison, selection, training
+from skmerge._net import candidates, comparison, training
 from skmerge._net.objective import Objective, Scaling
 
 
@@ -112,7 +112,7 @@ def test_a_prior_exponent_is_kept_in_noise():
 
 def test_of_more_rows_than_are_searched_a_noisy_law_is_told(monkeypatch):
     monkeypatch.setattr(training, "BIG", 300)
-    monkeypatch.setattr(selection, "SEARCH_ROWS", 200)
+    monkeypatch.setattr(candidates, "SEARCH_ROWS", 200)
     rng = np.random.default_rng(0)
     X = rng.uniform(1, 4, (600, 3))
     assert str(formula_of(X, X[:, 0] * X[:, 1] + rng.normal(size=600))).endswith("x0 x1")

@@ -5,8 +5,7 @@ import warnings
 import numpy as np
 from joblib import delayed, effective_n_jobs
 
-from skmerge._net import comparison, selection
-from skmerge._net.candidates import SEARCH_ROWS
+from skmerge._net import candidates, comparison, selection
 from skmerge._net.committee import combine, plan_committee, train_member
 from skmerge._net.objective import MAX_EXPONENT
 from skmerge._progress import SILENCE, refine, rms
@@ -262,7 +261,7 @@ def _search_law(objective, sign, n_nodes, penalty, simplify, seeds, folds, task,
     rng = np.random.default_rng(seeds)
     sample = objective
     if objective.n > BIG:
-        sample = objective.subset(np.sort(rng.choice(objective.n, SEARCH_ROWS, replace=False))).rounded()
+        sample = objective.subset(np.sort(rng.choice(objective.n, candidates.SEARCH_ROWS, replace=False))).rounded()
         folds = None
     if folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
