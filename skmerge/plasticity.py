@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter
 
 from skmerge._documentation import Documented
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
@@ -16,7 +16,7 @@ from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_w
 from skmerge._plasticity import flow, free, learning, plain
 from skmerge._plasticity.records import check_path, check_records, check_states, check_strain_unit, numbers, read_table
 from skmerge._progress import Task, Told
-from skmerge._validation import check_weight, naming
+from skmerge._validation import check_features, check_targets, check_weight, naming
 from skmerge.forest import GradientForestRegressor
 
 __all__ = ["PlasticityPropagator"]
@@ -217,7 +217,11 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         return self
 
     def _fit(self, X, y, sample_weight, task):
-        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float64)
+        X = check_features(self, X)
+        y, n_outputs = check_targets(self, X, y)
+        if np.isnan(y).any():
+            raise ValueError("y contains NaN; leave rows out whose rates are not known.")
+        y = y[:, 0] if n_outputs is None else y
         weight = None
         if sample_weight is not None:
             keep = check_weight(sample_weight, len(X)) > 0
@@ -358,7 +362,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         rates : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         check_is_fitted(self, "part_")
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = check_features(self, X, reset=False)
         if self.orientation is None:
             return plain.rates(self, X, 1.0)
         check_states(X, "X")
@@ -531,7 +535,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self, "part_")
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = check_features(self, X, reset=False)
         if self.orientation is None:
             return np.where((np.clip(X, *self._box) != X).any(axis=1), 1.0, 0.0)
         check_states(X, "X")

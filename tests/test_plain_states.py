@@ -1,6 +1,7 @@
 """PlasticityPropagator without orientation: states of any meaning, rates by any regressor."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
@@ -70,3 +71,23 @@ def test_weights():
             cv=2,
         )
         assert np.isfinite(grid.fit(X, y, sample_weight=weight).best_score_)
+
+
+FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.5]})
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "kind", "match"),
+    [
+        (None, FRAME, ValueError, "X is None; give"),
+        ("text", FRAME, TypeError, "X is the text 'text'; give"),
+        (FRAME.assign(b=pd.date_range("2026-01-01", periods=3)), FRAME, TypeError, "X holds times in column 'b'"),
+        (FRAME.set_axis(["a", "a"], axis=1), FRAME, ValueError, "X has repeated column names"),
+        (FRAME.replace(1.0, np.nan), FRAME, ValueError, "X: .*NaN.*Remove"),
+        (FRAME, FRAME.replace(1.0, np.nan), ValueError, "y contains NaN; leave"),
+        (FRAME, FRAME.replace(1.0, np.inf), ValueError, "y: .*infinity.*Remove"),
+    ],
+)
+def test_bad_states_and_rates(X, y, kind, match):
+    with pytest.raises(kind, match=match):
+        PlasticityPropagator(LinearRegression()).fit(X, y)
