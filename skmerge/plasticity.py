@@ -294,10 +294,6 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
                 raise
             return MultiOutputRegressor(estimator).fit(X, y, **more)
 
-    @property
-    def _default(self):
-        return self.estimator is None
-
     def _judge(self, strain, state, group, task):
         """Whether memory helps, and how wrong steps are, by every fifth trajectory learned from the others."""
         memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
@@ -310,7 +306,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         for memory in memories:
             stage = task.begin("held-out trajectories")
             steps = flow.steps_of(strain[rest], state[rest], renumbered, axis, memory)
-            fitted, _ = learning.learn(steps, None if self._default else self._learner(), memory)
+            fitted, _ = learning.learn(steps, self._fitted if self.estimator is not None else None, memory)
             found = learning.errors(fitted, strain, state, group, held, axis)
             scores = learning.scores(found, state)
             words = "with" if memory else "without"
@@ -322,13 +318,6 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
                 break
         return chosen
 
-    def _learner(self):
-        def learner(X, y, **more):
-            return self._fitted(X, y, **more)
-
-        learner.default = self._default
-        return learner
-
     def _learn(self, steps, task, longest=None, weight=None, memory=False):
         n_trajectories = len(np.unique(steps.group))
         if n_trajectories < 5:
@@ -337,7 +326,8 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         if self.axis is None:
             fitted, resolved = free.learn(steps, self._fitted, longest)
         else:
-            fitted, resolved = learning.learn(steps, self._learner(), memory, longest, weight)
+            default = self.estimator is None
+            fitted, resolved = learning.learn(steps, self._fitted, memory, longest, weight, default)
         if not resolved:
             warnings.warn(
                 "the first strain step of the trajectories already holds the knee from elastic to plastic: the elastic "

@@ -14,18 +14,20 @@ WORTH = 0.8  # memory must lower errors by a fifth: it knows nothing of paths th
 EVERYWHERE = 1.0  # held-out trajectories that count as one near by
 
 
-def learn(steps, learner, memory, longest=None, weight=None):
+def learn(steps, learner, memory, longest=None, weight=None, default=False):
     """Tables of flow.
 
     Parameters
     ----------
     steps : Steps
-    learner : callable(features, targets, **slopes and weights) that returns a fitted regressor; with the attribute
-        ``default``; or None, a draft without one
+    learner : callable(features, targets, **slopes and weights) that returns a fitted regressor; None for a draft
+        without one
     memory : bool
     longest : float or None
         None: of the steps; otherwise each step is a state with its rates.
     weight : ndarray of shape (n,) or None
+    default : bool
+        Whether the regressor is our own forest, which takes slopes and speaks only where no trajectory comes.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def learn(steps, learner, memory, longest=None, weight=None):
     stiff, best, resolved, modulus = flow.moduli(steps, longest)
     grid = flow.grid_of(steps, flow.MEMORY if memory else flow.SMOOTH)
     signs = np.unique(steps.sign)
-    parts = {sign: part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight) for sign in signs}
+    parts = {sign: part_of(steps, sign, best, stiff, modulus, grid, learner, default, memory, weight) for sign in signs}
     tables = {sign: part[0] for sign, part in parts.items()}
     exponent = flow.knee_exponent(steps, modulus, tables, grid) if resolved else flow.KNEE
     both, falling = len(parts) == 2, 0 if -1 in parts else -1
@@ -62,17 +64,17 @@ def start_of(steps):
     return np.array([root.min() - margin, root.max() + margin])
 
 
-def part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight):
+def part_of(steps, sign, best, stiff, modulus, grid, learner, default, memory, weight):
     """Table, reached cells and estimator of one direction of straining."""
     rows = flow.flowing(steps, sign, modulus)
     values, weight = flow.targets(steps, rows, modulus), weight[rows]
     estimator, guess = None, flow.nearest(steps, rows, values, grid)
     # Between trajectories of the default a table with memory is interpolated: nothing is left to a forest.
-    if learner is not None and not (memory and learner.default):
+    if learner is not None and not (memory and default):
         unit, scale = np.sqrt(np.mean(values**2, axis=0)), np.array([1.0, 1.0, grid[5]])
         unit[unit == 0] = 1.0
         more = {} if (weight == weight[0]).all() else {"sample_weight": weight}
-        if learner.default:
+        if default:
             direction, slope = flow.path_slopes(steps, rows, values)
             more |= {"direction": direction / scale, "slope": slope / unit}
         estimator = learner(steps.features[rows] / scale, values / unit, **more)
@@ -80,7 +82,7 @@ def part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight):
         def guess(features):
             return estimator.predict(features / scale) * unit
 
-        if not learner.default:
+        if not default:
             values = guess(steps.features[rows])
     return *flow.condense(steps, rows, values, weight, best, stiff, grid, guess, memory), estimator
 
