@@ -351,7 +351,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         -------
         rates : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        check_is_fitted(self, "part_")
+        self._check_fitted()
         X = check_features(self, X, reset=False)
         if self.orientation is None:
             return plain.rates(self, X, 1.0)
@@ -397,7 +397,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             If grains leave the trained states, are strained in an untrained direction or by longer steps: see
             ``flags_``.
         """
-        check_is_fitted(self, "part_")
+        self._check_fitted()
         self._check_parameters()
         with naming("state0"):
             state0 = check_array(state0, dtype=np.float64, input_name="state0", order="C")
@@ -490,7 +490,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             crystal where the path began: see `compiled_start`. The tangent is d sigma / d eps in MPa, or NULL if it is
             not wanted; the flags that `flags_` explains are returned. The header is ``skmerge/_ext/stepping.h``.
         """
-        check_is_fitted(self, "part_")
+        self._check_fitted()
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis: other rates are those of a regressor.")
         return self._flow()
@@ -524,7 +524,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         -------
         ndarray of shape (n_samples,)
         """
-        check_is_fitted(self, "part_")
+        self._check_fitted()
         X = check_features(self, X, reset=False)
         if self.orientation is None:
             return np.where((np.clip(X, *self._box) != X).any(axis=1), 1.0, 0.0)
@@ -539,6 +539,12 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         return (flags & OUTSIDE).astype(float)
 
     # --- checks
+
+    def _check_fitted(self):
+        check_is_fitted(self, "part_")
+        for name in ("table_", "std_squares_", "_box"):
+            if not np.isfinite(getattr(self, name, 0.0)).all():
+                raise ValueError(f"{name} has entries that no fit leaves; the propagator is damaged, fit it again.")
 
     def _axis(self):
         return None if self.axis is None else np.ascontiguousarray(check_axis(self.axis))

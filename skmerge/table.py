@@ -311,9 +311,9 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         filled, std = X.copy(), np.zeros(X.shape)
         rows = np.flatnonzero(missing.any(axis=1))
         if len(rows):
-            values, spread = cells.sound(*self._expected(X[rows], self._standardise(X[rows])), missing[rows])
+            values, spread = self._sound(X[rows], missing[rows])
             filled[rows] = np.where(missing[rows], values, X[rows])
-            std[rows] = np.where(missing[rows], spread * self.std_scale_, 0.0)
+            std[rows] = np.where(missing[rows], spread, 0.0)
         if self.words_:
             filled = self._worded(given, filled)
         return (filled, std) if return_std else filled
@@ -331,8 +331,8 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
             Only with ``return_std``.
         """
         X = self._check(X)
-        values, std = cells.sound(*self._expected(X, self._standardise(X)))
-        return (values, std * self.std_scale_) if return_std else values
+        values, std = self._sound(X, True)
+        return (values, std) if return_std else values
 
     def outliers(self, n_max=20, columns=None):
         """Entries of the training table that fit least, the worst first; of some columns only, by name or number.
@@ -466,6 +466,14 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         if self.source is not None and len(at):
             std[:, self.properties_] *= np.append(self.source_scale_, 1.0)[self._source_code(z)][:, None]
         return values, np.maximum(std, 1e-12 * np.maximum(1.0, np.abs(columns.center)))
+
+    def _sound(self, X, wanted):
+        """Each cell without itself and its standard deviation, numbers where they are wanted."""
+        values, std = self._expected(X, self._standardise(X))
+        std = std * self.std_scale_
+        if not (np.isfinite(values) & np.isfinite(std) | ~np.asarray(wanted)).all():
+            raise ValueError("the expected entries are not finite: the imputer is damaged, fit it again.")
+        return values, std
 
     def _unsure(self, z):
         """What missing descriptors add to the variance of the properties, (n, n_properties); not to that of bits."""

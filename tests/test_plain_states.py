@@ -91,3 +91,11 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.5]})
 def test_bad_states_and_rates(X, y, kind, match):
     with pytest.raises(kind, match=match):
         PlasticityPropagator(LinearRegression()).fit(X, y)
+
+
+def test_a_damaged_range_raises():
+    path, state = decaying()
+    model = PlasticityPropagator(LinearRegression()).fit_trajectories(path, state)
+    model._box = np.full((2, 2), np.nan)
+    with pytest.raises(ValueError, match="_box .* damaged"):
+        model.propagate(state[:, 0], path)

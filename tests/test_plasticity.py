@@ -264,6 +264,7 @@ def test_persistence(model, new, tmp_path):
     for name, value in (
         ("table_", model.table_[:, :3]),
         ("table_", model.table_[..., :5]),
+        ("table_", np.where(model.table_ > 0, model.table_, np.nan)),
         ("reached_", model.reached_[:, :5]),
         ("grid_", model.grid_[:4]),
         ("part_", np.array([0, 7], np.int32)),

@@ -97,6 +97,15 @@ def test_pickle(fitted):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).transform(table), model.transform(table))
 
 
+def test_a_damaged_width_raises(fitted):
+    model, table, _ = fitted
+    damaged = pickle.loads(pickle.dumps(model))
+    damaged.std_scale_ = np.full(5, np.nan)
+    for use in (damaged.transform, damaged.predict_entries):
+        with pytest.raises(ValueError, match="imputer is damaged"):
+            use(table)
+
+
 def test_damping_reaches_the_same_fixed_point():
     table, _ = sparse_table(60)
     X, z = table[:, :2], (table[:, 2:] - np.nanmean(table[:, 2:], axis=0))

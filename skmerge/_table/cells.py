@@ -65,10 +65,3 @@ def check_groups(groups, n):
     if len(groups) != n:
         raise ValueError(f"groups must have one entry per row of X, {n}; got {len(groups)}.")
     return groups
-
-
-def sound(values, std, wanted=True):
-    """The same two arrays, if they are numbers where wanted."""
-    if not (np.isfinite(values) & np.isfinite(std) | ~np.asarray(wanted)).all():
-        raise ValueError("the expected entries are not finite: the imputer is damaged, fit it again.")
-    return values, std
