@@ -97,5 +97,5 @@ def test_a_damaged_range_raises():
     path, state = decaying()
     model = PlasticityPropagator(LinearRegression()).fit_trajectories(path, state)
     model._box = np.full((2, 2), np.nan)
-    with pytest.raises(ValueError, match="_box .* damaged"):
+    with pytest.raises(ValueError, match=r"_box .* damaged"):
         model.propagate(state[:, 0], path)
