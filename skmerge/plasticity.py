@@ -458,6 +458,8 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             path = strain if len(strain) == 1 else strain[part]
             block = np.empty((strain.shape[1], len(state), 5))
             stepper.propagate(state, angles, path, block, flags[part], cancelled)
+            if not cancelled[0] and not np.isfinite(block).all():
+                raise ValueError("steps lead to numbers that are not finite: the propagator is damaged, fit it again.")
             out[:, part] = block
             if std is not None:
                 known = self.std_strain_, self.std_squares_

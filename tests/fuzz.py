@@ -225,7 +225,7 @@ def run(seconds, first):
     context = multiprocessing.get_context("spawn")
     while time.monotonic() < stop:
         report = context.Queue()
-        process = context.Process(target=worker, args=(range(seed, seed + 10_000), report), daemon=True)
+        process = context.Process(target=worker, args=(range(seed, seed + 10**9), report), daemon=True)
         process.start()
         while time.monotonic() < stop:
             try:

@@ -355,6 +355,13 @@ def test_sum_is_held_at_1e150(x):
     assert_allclose(kernel.predict(**forward(case)), np.copysign(0.25, x), rtol=1e-15)
 
 
+def test_slopes_beyond_all_numbers_add_up():
+    theta = np.array([1e10, 0.0, 0.0, 1.0, -2e10, 0.0, 0.0, 1.0, 0.0])
+    case = one_product([0.0], [[1e-308]]) | {"theta": theta, "sign": np.zeros((2, 1), np.uint8)}
+    case["x_scale"] = np.array([1e-305])
+    assert kernel.input_gradient(**forward(case))[0, 0] == -np.inf
+
+
 @pytest.mark.parametrize("tiny", [0.0, -0.0, 5e-324, 1e-310, -1e-310])
 def test_logarithm_is_held_at_the_smallest_normal_number(tiny):
     case = one_product([0.1], [[tiny]])

@@ -512,7 +512,7 @@ cdef input_gradient_part(const double[:, ::1] X, const double[::1] x_scale, cons
                     for j in range(d):
                         if node[j] == 0.0:
                             continue
-                        out[start + r, j] += t * node[j] / data.x_scale[j]
+                        out[start + r, j] += t * node[j]
                         if not data.product[j] or q == 0.0:
                             continue
                         # d(s prod |x|^A)/dx_j = s' A_j |x_j|^(A_j - 1) prod of the rest: finite at x_j = 0 if A_j >= 1
@@ -522,4 +522,7 @@ cdef input_gradient_part(const double[:, ::1] X, const double[::1] x_scale, cons
                                 u = X[start + r, l]
                                 s *= (1.0 if u > 0 else 0.0) - (1.0 if u < 0 else 0.0)
                         v = node[d] * skmerge_exp(max(-EXPONENT_LIMIT, min(EXPONENT_LIMIT, e - logx[j * BLOCK + r])))
-                        out[start + r, j] -= q * s * node[j] * v / data.x_scale[j]
+                        out[start + r, j] -= q * s * node[j] * v
+            for r in range(rows):  # of the sum, not of each node: two that overflow would leave NaN
+                for j in range(d):
+                    out[start + r, j] /= data.x_scale[j]
