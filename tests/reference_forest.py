@@ -72,10 +72,11 @@ class Tree:
     """
 
     def __init__(self, X, y, slopes, directions, n_axes, weight, shift, unit, n_square, linear, ridge, min_leaf,
-                 max_depth=99):  # fmt: skip
+                 max_depth=99, min_gain=0.0):  # fmt: skip
         self.X, self.y, self.directions, self.n_axes, self.weight = X, y, directions, n_axes, weight
         self.shift, self.unit, self.q = shift, unit, n_square
         self.linear, self.ridge, self.min_leaf, self.max_depth = linear, ridge, min_leaf, max_depth
+        self.min_gain = min_gain  # of the mean square that the node leaves over
         self.T = self.coordinates(X)
         self.rest, self.slope_rest = y.copy(), slopes.copy()
         self.n_leaves = 0
@@ -150,7 +151,7 @@ class Tree:
             split = best_split(
                 self.X[rows], self.weight[rows], rest, factor, centre, self.linear, self.ridge, self.min_leaf
             )
-        if split is None:
+        if split is None or split[0] <= self.min_gain * squares / len(rows):
             self.n_leaves += 1
             return {"models": models, "T": self.T[rows], "y": self.y[rows]}
         _, f, value, missing_left, left = split

@@ -14,19 +14,23 @@ from skmerge._forest.grower import ENDLESS, choose_coordinates, encode
 from skmerge._forest.tree import Trees
 
 NONE = np.empty(0)
+# Not 0: where a node's model meets the mean of every value of a feature, rounding alone decides whether a split gains.
+MIN_GAINS = st.sampled_from([1e-9, 0.5, 3.0])
 
 
 @st.composite
-def tables(draw, order=None):
+def tables(draw, order=None, missing=True):
     """Keyword arguments of the twin."""
     n, d, m = draw(st.integers(2, 50)), draw(st.integers(1, 3)), draw(st.integers(1, 2))
     order = draw(st.integers(0, 2)) if order is None else order
     k = 0 if order == 0 else draw(st.integers(1, d))
     kind = draw(st.sampled_from(["none", "axes", "direction", "both"])) if k else "none"
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    # At most 8 values of each feature: more may share a bin of a small node, where the twin tries them all.
-    X = rng.choice(rng.normal(size=8), size=(n, d))
-    if draw(st.booleans()):
+    min_leaf = draw(st.integers(3, 8) if order else st.integers(1, 5))
+    # A node of n rows has max(4, n) bins, up to 32, and two leaves' rows at least: of more values some may share a bin,
+    # where the twin tries them all.
+    X = rng.choice(rng.normal(size=min(8, max(4, 2 * min_leaf))), size=(n, d))
+    if missing and draw(st.booleans()):
         X[rng.random((n, d)) < 0.1] = np.nan
     y = np.nan_to_num(X) @ rng.normal(size=(d, m)) + np.nan_to_num(X[:, :1]) ** 2 + 0.3 * rng.normal(size=(n, m))
     if draw(st.booleans()):
@@ -52,7 +56,7 @@ def tables(draw, order=None):
         "n_square": draw(st.integers(1, k)) if order == 2 else 0,
         "linear": bool(order),
         "ridge": draw(st.sampled_from([1e-6, 1e-3, 1.0, 5.0])),
-        "min_leaf": draw(st.integers(3, 8) if order else st.integers(1, 5)),
+        "min_leaf": min_leaf,
         "max_depth": draw(st.sampled_from([1, 2, 99])),
     }
 
@@ -72,19 +76,18 @@ def grown(case, max_leaves=ENDLESS, best_first=False, min_gain=0.0, max_features
     return Trees.single(nodes, leaves, y.shape[1], active, case["shift"], case["unit"], case["n_square"], 1.0)
 
 
-@given(tables())
+@given(tables(), MIN_GAINS)
 @settings(max_examples=150)
-def test_predictions(case):
-    twin, tree = reference.Tree(**case), grown(case)
+def test_predictions(case, min_gain):
+    twin, tree = reference.Tree(**case, min_gain=min_gain), grown(case, min_gain=min_gain)
     rows = case["X"][case["weight"] > 0]  # elsewhere equally good splits may differ
     assert len(tree.leaves) == twin.n_leaves
     assert_allclose(tree.sums(rows), twin.predict(rows), rtol=1e-8, atol=1e-8)
 
 
-@given(tables(order=2), st.integers(0, 2**32 - 1))
-def test_far_from_the_rows(case, seed):
-    case["X"] = np.nan_to_num(case["X"])
-    twin, tree = reference.Tree(**case), grown(case)
+@given(tables(order=2, missing=False), MIN_GAINS, st.integers(0, 2**32 - 1))
+def test_far_from_the_rows(case, min_gain, seed):
+    twin, tree = reference.Tree(**case, min_gain=min_gain), grown(case, min_gain=min_gain)
     rows = case["X"] + 3 * np.random.default_rng(seed).normal(size=case["X"].shape)
     assert_allclose(tree.sums(rows), twin.predict(rows), rtol=1e-7, atol=1e-7)
 

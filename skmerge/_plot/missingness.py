@@ -1,5 +1,6 @@
 """Which entries of a table are measured."""
 
+import math
 from numbers import Integral
 
 import numpy as np
@@ -160,5 +161,5 @@ def _missing(X):
 
 def _is_missing(entry):
     if isinstance(entry, float):
-        return entry != entry
+        return math.isnan(entry)  # entry != entry makes NumPy warn of NaN from Python 3.12 on
     return entry is None or type(entry).__name__ in ("NAType", "NaTType")
