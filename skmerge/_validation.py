@@ -87,8 +87,9 @@ def plain(argument, value):
         give = {
             "X": "rows and columns", "y": "one value per row of X", "dydx": "one slope per row and column of X",
             "direction": "one direction per row of X", "slope": "one slope per row of X",
+            "sample_weight": "one non-negative number per row of X (a regression knows no class weights)",
         }  # fmt: skip
-        give = give.get(argument, "one non-negative number per row of X (a regression knows no class weights)")
+        give = give.get(argument, "numbers")
         raise TypeError(f"{argument} is {found}; give an array, a list or a data frame of {give}.")
     if hasattr(value, "collect"):
         raise TypeError(f"{argument} is a {type(value).__name__}, not yet computed; give {argument}.collect().")

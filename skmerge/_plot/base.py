@@ -130,6 +130,8 @@ def predictions(estimator, X, y, output, return_std):
 
     Without y, of a model that predicts the entries of X itself (:class:`~skmerge.MergedNetImputer`).
     """
+    if isinstance(estimator, type):
+        raise TypeError(f"estimator is the class {estimator.__name__}; give one made of it and fitted.")
     if y is None:
         return _entries(estimator, X, output)
     if not hasattr(estimator, "predict"):
