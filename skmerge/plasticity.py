@@ -9,14 +9,15 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from skmerge._documentation import Documented
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._plasticity import flow, free, learning, plain
 from skmerge._plasticity.records import check_path, check_records, check_states, check_strain_unit, numbers, read_table
 from skmerge._progress import Task, Told
-from skmerge._validation import check_weight, naming
+from skmerge._validation import check_features, check_weight, naming
+from skmerge._validation import plain as readable
 from skmerge.forest import GradientForestRegressor
 
 __all__ = ["PlasticityPropagator"]
@@ -217,6 +218,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         return self
 
     def _fit(self, X, y, sample_weight, task):
+        X, y = readable("X", X), readable("y", y)
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float64)
         weight = None
         if sample_weight is not None:
@@ -358,7 +360,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         rates : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         check_is_fitted(self, "part_")
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = check_features(self, X, reset=False)
         if self.orientation is None:
             return plain.rates(self, X, 1.0)
         check_states(X, "X")
@@ -405,8 +407,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         """
         check_is_fitted(self, "part_")
         self._check_parameters()
-        with naming("state0"):
-            state0 = check_array(state0, dtype=np.float64, input_name="state0", order="C")
+        state0 = numbers("state0", state0, ensure_2d=True, allow_nd=False, order="C")
         n, m = state0.shape
         if m != self.n_features_in_:
             raise ValueError(f"state0 has {m} variables, the trajectories had {self.n_features_in_}.")
@@ -513,8 +514,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         -------
         ndarray of shape (n_grains, 9)
         """
-        with naming("state0"):
-            state0 = check_array(state0, dtype=np.float64, input_name="state0")
+        state0 = numbers("state0", state0, ensure_2d=True, allow_nd=False)
         check_states(state0, "state0")
         if self.axis is None:
             raise ValueError("a compiled step needs an axis of loading.")
@@ -532,7 +532,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self, "part_")
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = check_features(self, X, reset=False)
         if self.orientation is None:
             return np.where((np.clip(X, *self._box) != X).any(axis=1), 1.0, 0.0)
         check_states(X, "X")

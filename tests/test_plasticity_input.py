@@ -336,3 +336,18 @@ def test_a_propagation_changes_nothing_but_the_flags(old, model):
         warnings.simplefilter("ignore")
         model.propagate(old[:, 0], STRAIN)
     assert {name for name in vars(model) if vars(model)[name] is not before.get(name)} <= {"flags_"}
+
+
+def test_masked_states_and_times_are_not_read_as_numbers(model, old):
+    start = old[:, 0]
+    masked = np.ma.masked_array(start, mask=np.arange(start.size).reshape(start.shape) == 0)
+    calls = (model.predict, model.applicability, lambda X: model.propagate(X, [0.0, 0.01]))
+    for call in calls:
+        with pytest.raises(ValueError, match=r"^(X|state0): Input .* contains NaN"):
+            call(masked)
+        with pytest.raises(TypeError, match=r"^(X|state0) holds times"):
+            call(start.astype("datetime64[s]"))
+    with pytest.raises(ValueError, match="contains NaN"):
+        propagator().fit(masked, start)
+    with pytest.raises(ValueError, match="contains NaN"):
+        propagator().fit(start, masked)

@@ -15,7 +15,7 @@ def numbers(name, value, **options):
     """A finite float64 array of any shape."""
     value = plain(name, value)
     with naming(name):
-        return check_array(value, dtype=float, ensure_2d=False, allow_nd=True, input_name=name, **options)
+        return check_array(value, dtype=float, input_name=name, **{"ensure_2d": False, "allow_nd": True} | options)
 
 
 def complete(name, value):
