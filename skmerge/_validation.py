@@ -76,7 +76,7 @@ def naming(argument):
         raise kind(f"{argument}: {text}.{remedy}") from error
 
 
-def plain(argument, value):
+def readable(argument, value):
     """The value as scikit-learn's checks read it rightly; raise for what they would misread."""
     if issparse(value):  # of which one kind is a mapping
         return value
@@ -120,7 +120,7 @@ def check_features(estimator, X, **options):
     """X as finite float64 in C order."""
     if X is None:
         raise ValueError("X is None; give a table of rows and columns.")
-    X = plain("X", X)
+    X = readable("X", X)
     names = getattr(X, "columns", None)
     if names is not None and len(set(names)) < len(names):
         raise ValueError(f"X has repeated column names {list(names)}; give each column its own.")
@@ -160,7 +160,7 @@ def check_targets(estimator, X, y):
     if y is None:
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None; give one value per row.")
-    y = plain("y", y)
+    y = readable("y", y)
     with naming("y"):
         y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
         check_consistent_length(X, y)
@@ -225,7 +225,7 @@ def check_slope_data(estimator, X, y, dydx=None, direction=None, slope=None, sam
 
 def check_slopes(name, value):
     """An array of finite numbers or NaN."""
-    value = plain(name, value)
+    value = readable(name, value)
     with naming(name):
         return check_array(
             value, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name=name
@@ -236,7 +236,7 @@ def check_weight(sample_weight, n):
     """Weights of n rows, non-negative and not all zero; None is one each."""
     if sample_weight is None:
         return np.ones(n)
-    sample_weight = plain("sample_weight", sample_weight)
+    sample_weight = readable("sample_weight", sample_weight)
     with naming("sample_weight"):
         weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
     if weight.shape != (n,):

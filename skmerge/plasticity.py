@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_array, check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skmerge._documentation import Documented
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
@@ -16,7 +16,7 @@ from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_w
 from skmerge._plasticity import flow, free, learning, plain
 from skmerge._plasticity.records import check_path, check_records, check_states, check_strain_unit, numbers, read_table
 from skmerge._progress import Task, Told
-from skmerge._validation import check_features, check_targets, check_weight, naming
+from skmerge._validation import check_features, check_targets, check_weight
 from skmerge.forest import GradientForestRegressor
 
 __all__ = ["PlasticityPropagator"]
@@ -368,7 +368,8 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         delta = 1e-6
         later = product(quaternion, quaternion_from(delta * plastic[:, None] * y[:, 2:5]))
         angles = unwrapped_angles(np.stack([quaternion, later], axis=1), X[:, 2:5])
-        return np.column_stack([slope, 2 * root * plastic * y[:, 1], (angles[:, 1] - angles[:, 0]) / delta])
+        rates = np.column_stack([slope, 2 * root * plastic * y[:, 1], (angles[:, 1] - angles[:, 0]) / delta])
+        return _finite(rates, "X")
 
     def propagate(self, state0, strain, return_std=False, *, out=None):
         """Step grains along strain.
@@ -399,8 +400,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         """
         self._check_fitted()
         self._check_parameters()
-        with naming("state0"):
-            state0 = check_array(state0, dtype=np.float64, input_name="state0", order="C")
+        state0 = numbers("state0", state0, ensure_2d=True, allow_nd=False, order="C")
         n, m = state0.shape
         if m != self.n_features_in_:
             raise ValueError(f"state0 has {m} variables, the trajectories had {self.n_features_in_}.")
@@ -425,11 +425,13 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
 
         if self.orientation is None:
             plain.propagate(self, state0, strain, out, flags, tell)
+            _finite(out[-1], "state0")
         else:
             check_states(state0, "state0")
             check_strain_unit(strain)
             if self.axis is None:
                 free.propagate(self, state0, strain, out, flags, tell)
+                _finite(out[-1], "state0")
             else:
                 root = np.sqrt(state0[:, 1])
                 flags |= ((root < self.start_[0]) | (root > self.start_[1])).astype(np.uint8) * ELSEWHERE * self.memory_
@@ -458,8 +460,8 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             path = strain if len(strain) == 1 else strain[part]
             block = np.empty((strain.shape[1], len(state), 5))
             stepper.propagate(state, angles, path, block, flags[part], cancelled)
-            if not cancelled[0] and not np.isfinite(block).all():
-                raise ValueError("steps lead to numbers that are not finite: the propagator is damaged, fit it again.")
+            if not cancelled[0]:
+                _finite(block[-1], "state0", start)
             out[:, part] = block
             if std is not None:
                 known = self.std_strain_, self.std_squares_
@@ -508,8 +510,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         -------
         ndarray of shape (n_grains, 9)
         """
-        with naming("state0"):
-            state0 = check_array(state0, dtype=np.float64, input_name="state0")
+        state0 = numbers("state0", state0, ensure_2d=True, allow_nd=False)
         check_states(state0, "state0")
         if self.axis is None:
             raise ValueError("a compiled step needs an axis of loading.")
@@ -577,3 +578,14 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             count = int(((self.flags_ & flag) > 0).sum())
             if count:
                 warnings.warn(f"{count} of {n} grains {words}; flags_ tells which.", stacklevel=3)
+
+
+def _finite(values, given, first=0):
+    """The same values, row by row of what was given, if they are numbers."""
+    lost = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(lost):
+        raise ValueError(
+            f"{given}[{first + lost[0]}] leads to numbers that are not finite: the state or the strain is far beyond "
+            "what was trained, or the propagator is damaged."
+        )
+    return values

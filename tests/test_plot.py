@@ -281,6 +281,20 @@ def test_a_law_shows_the_exponents_of_its_formula(law):
     assert legend_of(display) == [*(term.text for term in law.formula().terms), "fixed"]
 
 
+def test_names_with_a_dollar_sign_are_no_mathematics():
+    X = np.random.default_rng(0).uniform(1, 5, (30, 2))
+    table = pd.DataFrame(X, columns=["cost, $", "price {$"])
+    net = MergedNetRegressor(random_state=0).fit(table, X[:, 0] * X[:, 1])
+    display = LawDisplay.from_estimator(net)
+    display.figure_.canvas.draw()
+    texts = [display.ax_.title, *display.ax_.get_legend().get_texts()]
+    assert "$" in texts[0].get_text() and not any(text.get_parse_math() for text in texts)
+    net = MergedNetRegressor(random_state=0).fit(table.set_axis(["$T_c$", "b"], axis=1), X[:, 0] * X[:, 1])
+    display = LawDisplay.from_estimator(net)
+    display.figure_.canvas.draw()
+    assert display.ax_.title.get_parse_math()
+
+
 def test_linear_terms_are_of_exponent_one():
     net = MergedNetRegressor(2, blend=1.0, random_state=0).fit(X, 3 * X[:, 0] + 2 * X[:, 1])
     display = LawDisplay.from_estimator(net)
@@ -419,6 +433,12 @@ def test_missing_entries_of_all_kinds_of_tables():
     assert MissingnessDisplay.from_data(100 * [["a", NAN]]).measured == 50
 
 
+@pytest.mark.parametrize("n_samples", [1, 2, 3])
+def test_rows_are_counted_in_whole_numbers(n_samples):
+    display = MissingnessDisplay.from_data(np.ones((n_samples, 2)))
+    assert_array_equal(display.ax_.get_yticks() % 1, 0)
+
+
 def test_a_long_table_is_put_together_and_sorted():
     rng = np.random.default_rng(1)
     table = rng.normal(size=(13_190, 159))
@@ -529,6 +549,8 @@ NUMBERS = np.array([1.0, 2.0, 3.0])
         (lambda: ParityDisplay.from_predictions(NUMBERS, NUMBERS, subsample=2, random_state="a"), ValueError,
          "^random_state"),
         (lambda: ParityDisplay.from_estimator(StandardScaler().fit(X), X, X), TypeError, "^estimator is a Standard"),
+        (lambda: ParityDisplay.from_estimator(LinearRegression, X, Y), TypeError, "^estimator is the class Linear"),
+        (lambda: ParityDisplay.from_predictions("abc", NUMBERS), TypeError, "^y_true is the text .* of numbers"),
         (lambda: ParityDisplay.from_estimator(LinearRegression().fit(X, Y), X), ValueError, "^y=None is not possible"),
         (lambda: ParityDisplay.from_estimator(LinearRegression().fit(X, Y), X, Y[:9], output=0), ValueError,
          "^y has shape"),

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from skmerge._validation import naming, plain
+from skmerge._validation import naming, readable
 
 COLUMNS = ("trajectory", "strain", "sigma", "rho", "phi1", "Phi", "phi2")
 
 
 def numbers(name, value, **options):
     """A finite float64 array of any shape."""
-    value = plain(name, value)
+    value = readable(name, value)
     with naming(name):
-        return check_array(value, dtype=float, ensure_2d=False, allow_nd=True, input_name=name, **options)
+        return check_array(value, dtype=float, input_name=name, **{"ensure_2d": False, "allow_nd": True} | options)
 
 
 def complete(name, value):
@@ -121,7 +121,7 @@ def read_table(table, columns):
                     "file or a DataFrame."
                 ) from error
         else:
-            table = pd.read_csv(path, float_precision="round_trip")
+            table = pd.read_csv(path)
     if not hasattr(table, "columns"):
         raise TypeError(f"table is a {type(table).__name__}; give a DataFrame, or the path of a CSV or Parquet file.")
     columns = list(columns or COLUMNS)

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array
 
 from skmerge._parameters import check_number
-from skmerge._validation import naming, plain
+from skmerge._validation import naming, readable
 from skmerge.net import MergedNetRegressor
 
 BLUE, ORANGE, VERMILLION, GREEN, GREY, BLACK = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#888888", "#000000"
@@ -75,7 +75,7 @@ def names_in(table):
 
 def columns_of(name, value):
     """Numbers of shape (n, m), NaN where unmeasured."""
-    value = plain(name, value)
+    value = readable(name, value)
     with naming(name):
         array = check_array(value, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name=name)
     if array.ndim > 2:
@@ -119,6 +119,8 @@ def predictions(estimator, X, y, output, return_std):
 
     Without y, of a model that predicts the entries of X itself (:class:`~skmerge.MergedNetImputer`).
     """
+    if isinstance(estimator, type):
+        raise TypeError(f"estimator is the class {estimator.__name__}; give one made of it and fitted.")
     if y is None:
         return _entries(estimator, X, output)
     if not hasattr(estimator, "predict"):
@@ -155,7 +157,9 @@ def _resolved(estimator, return_std):
 
 def _entries(estimator, X, output):
     if not hasattr(estimator, "predict_entries"):
-        raise ValueError(f"y=None is not possible: {type(estimator).__name__} does not predict entries of X; give y.")
+        remedy = "give its last step and what reaches it" if isinstance(estimator, Pipeline) else "give y"
+        name = type(estimator).__name__
+        raise ValueError(f"y=None is not possible: {name} does not predict entries of X; {remedy}.")
     expected, std = estimator.predict_entries(X, return_std=True)
     names = [str(name) for name in estimator.get_feature_names_out()]
     k = column_of("output", output, len(names), names)

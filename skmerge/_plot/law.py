@@ -135,9 +135,13 @@ class LawDisplay:
         ax.margins(y=0.15)
         bars = f", bars hold {100 * level:g} %" if (free & ~np.isnan(self.std)).any() else ""
         label_axes(ax, ylabel=f"exponent{bars}")
+        # Two names with one dollar sign each would enclose mathematics where a term holds both.
+        math = not any(str(name).count("$") % 2 for name in self.feature_names)
         if self.law and not ax.get_title():
-            ax.set_title(fill(re.sub(r" (?![+-] )", "\u00a0", self.law), 48), fontsize="small")  # broken before a sign
-        ax.legend(frameon=False, fontsize="small")
+            law = fill(re.sub(r" (?![+-] )", "\u00a0", self.law), 48)  # broken before a sign
+            ax.set_title(law, fontsize="small", parse_math=math)
+        for text in ax.legend(frameon=False, fontsize="small").get_texts():
+            text.set_parse_math(math)
         return self
 
     @classmethod

@@ -72,6 +72,7 @@ class MissingnessDisplay:
         ax = axes_of(self, ax)
         from matplotlib.colors import LinearSegmentedColormap
         from matplotlib.image import AxesImage
+        from matplotlib.ticker import MaxNLocator
 
         n_columns = self.share.shape[1]
         style = styled(
@@ -87,6 +88,7 @@ class MissingnessDisplay:
         room = ax.get_window_extent().width / self.figure_.dpi * 72 / LETTER
         every = max(1, int(np.ceil(n_columns / max(room, 1))))
         ax.set_xticks(range(0, n_columns, every), self.columns[::every], rotation=90, fontsize="small")
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         rows = {"rows": "rows, the fullest first", "both": "rows, the fullest first"}.get(self.sort, "row")
         label_axes(ax, ylabel=rows, title=f"{self.measured:.3g} % measured".replace("100 %", "all"))
         return self
@@ -160,6 +162,6 @@ def _missing(X):
 
 
 def _is_missing(entry):
-    if isinstance(entry, float):
+    if isinstance(entry, (float, np.floating)):
         return math.isnan(entry)  # entry != entry makes NumPy warn of NaN from Python 3.12 on
     return entry is None or type(entry).__name__ in ("NAType", "NaTType")

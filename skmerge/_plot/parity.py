@@ -113,7 +113,7 @@ class ParityDisplay:
         name = self.name if name is None else name
         scores = {"R²": self.r2, "RMSE": self.rmse}
         scores = [f"{text} = {value:.3g}" for text, value in scores.items() if value is not None]
-        return ": ".join(part for part in (name, ", ".join(scores)) if part) or None
+        return ": ".join(part for part in (name and str(name), ", ".join(scores)) if part) or None
 
     @classmethod
     def from_estimator(
