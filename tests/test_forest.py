@@ -437,3 +437,12 @@ def test_what_a_split_explains_decides():
 
     assert error("slope") < 0.5 * error("plane") and error("plane") < 0.7 * error("value")
     assert error("auto") == error("slope")
+
+
+def test_what_only_rounding_gains_is_no_split():
+    """A feature on which the mean of y does not depend: its two sums differ by the order of their terms."""
+    for seed in range(20):
+        v = np.random.default_rng(seed).normal(size=8)
+        X, y = np.r_[np.zeros(8), np.ones(8)][:, None], np.r_[v, v[::-1]]
+        model = GradientForestRegressor(1, order=0, bootstrap=False, min_samples_leaf=1, random_state=0).fit(X, y)
+        assert len(model.nodes_[0]) == 1

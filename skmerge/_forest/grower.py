@@ -34,7 +34,7 @@ class Recipe:
     n_stages: int = 1
     rate: float = 1.0
     ridge: float = 1e-6
-    min_gain: float = 0.0
+    min_gain: float = 1e-9  # of the mean square that a node leaves over; what is less is rounding
 
     def coordinates(self, k):
         """Of k possible coordinates how many a leaf has, and how many with second-order terms."""
