@@ -6,6 +6,7 @@ from textwrap import fill
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skmerge._parameters import check_word
 from skmerge._plot.base import (
     BLUE,
     GREEN,
@@ -178,8 +179,7 @@ class LawDisplay:
                 f"estimator is a {type(estimator).__name__}; give a fitted MergedNetRegressor: of a pipeline its last "
                 "step, of a search best_estimator_."
             )
-        if not isinstance(features, str) or features not in ("used", "all"):
-            raise ValueError(f"features={features!r} is not possible: give 'used' or 'all'.")
+        check_word("features", features, "used", "all")
         check_is_fitted(estimator)
         formula = estimator.formula(feature_names)
         several = len(estimator.y_scale_) > 1
