@@ -1,76 +1,92 @@
 """Trajectories of other codes, as PlasticityPropagator takes them."""
 
 import re
+import warnings
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from skmerge._orientation import check_axis, quaternion_of, unwrapped_angles
+from skmerge._orientation import AXES, angles_of, check_axis, quaternion_of, unwrapped_angles
 
 __all__ = ["read_damask"]
 
+NEEDED = ("F", "P", "O")
+RESISTANCES = ("xi_sl", "xi")  # slip resistance, as the laws of DAMASK call it
+SAME = 1e-6  # entries of rotation matrices of one orientation; files hold 16 digits
+MIXED = np.radians(5.0)  # cells of one grain that begin so far from their mean are of several grains
+AXIAL = 0.75  # least share of the greatest principal strain that the axis of loading must bear
 
-def read_damask(path, *, axis="z", density=("rho_mob", "rho_dip"), grains="phase"):
+
+def read_damask(path, *, axis="auto", density="auto", grains="orientation", phases=None):
     """Read a result file of DAMASK 3 (HDF5).
 
     Parameters
     ----------
     path : path-like
-        Holds ``increment_N/phase/NAME/mechanical`` with F, P, O and the densities, and ``cell_to/phase``.
-    axis : {"x", "y", "z"} or array-like of shape (3,), default="z"
-        Of loading, in the sample.
-    density : sequence of str, default=("rho_mob", "rho_dip")
-        Datasets of dislocation densities in 1/m^2, added up with their slip systems.
-    grains : {"phase", "cell"}, default="phase"
-        Whether each phase is a grain, averaged over its cells, or each cell.
+        Holds ``increment_N/phase/NAME/mechanical`` with F, P, O and densities or slip resistances.
+    axis : {"auto", "x", "y", "z"} or array-like of shape (3,), default="auto"
+        Axis of loading, in the sample. "auto": the coordinate axis that the mean of F stretches or shortens most.
+    density : "auto", str or sequence of str, default="auto"
+        Datasets of dislocation densities in 1/m^2; they are added up, over their slip systems too. "auto" takes
+        ``rho_mob`` and ``rho_dip``, or else all that begin with ``rho_`` (but ``rho_f``, which repeats others). Where
+        none is stored, the square of the slip resistance ``xi_sl`` or ``xi`` (mean over the slip systems, in Pa^2)
+        takes the place of the density, with a warning: flow stress depends on its root as on that of a density.
+    grains : {"orientation", "phase", "cell"}, default="orientation"
+        What is one grain, averaged over its cells: the cells of a phase that begin with the same orientation, all
+        cells of a phase, or each cell.
+    phases : str or sequence of str, default=None
+        Names of the phases to read. By default all that have cells and the datasets needed; a warning names the others.
 
     Returns
     -------
     strain : ndarray of shape (n_grains, n_steps)
         Logarithm of the stretch of a material line along the axis.
     state : ndarray of shape (n_grains, n_steps, 5)
-        sigma (Cauchy stress along the axis, MPa), rho (1/m^2), phi1, Phi, phi2 (rad, unwrapped).
+        sigma (Cauchy stress along the axis, MPa), rho (1/m^2), phi1, Phi, phi2 (rad, crystal to sample, unwrapped).
 
     Raises
     ------
     ImportError
         Without h5py.
     ValueError
-        If the file has another layout; the message says what is missing.
+        If the file has another layout or lacks a dataset, if it was loaded along another axis, or if a mean would mix
+        grains. The message says what to do.
+
+    Warns
+    -----
+    UserWarning
+        If phases or cells are left out, if a slip resistance takes the place of a density, if a lattice is not cubic.
 
     Notes
     -----
-    P is the first Piola-Kirchhoff stress in Pa, sigma = P F^T / det F. O is the unit quaternion, scalar first, of the
-    passive rotation from sample to crystal: the inverse of the rotation that takes crystal to sample.
+    P is the first Piola-Kirchhoff stress in Pa, sigma = P F^T / det F. O is a unit quaternion, scalar first, that takes
+    crystal to sample: it is the rotation part of F_e. Where a cell of the solver has several constituents, each of them
+    counts as one cell.
     """
     try:
         import h5py
     except ImportError as error:
         raise ImportError("read_damask needs h5py: pip install h5py") from error
-    if grains not in ("phase", "cell"):
-        raise ValueError(f"grains={grains!r} is not possible: give 'phase' or 'cell'.")
-    axis = check_axis(axis)
-    steps = []
+    if grains not in ("orientation", "phase", "cell"):
+        raise ValueError(f"grains={grains!r} is not possible: give 'orientation', 'phase' or 'cell'.")
+    density = (density,) if isinstance(density, str) else tuple(density)
+    if not density:
+        raise ValueError("density names no dataset; give 'auto' or names of datasets, such as ('rho_mob', 'rho_dip').")
+    phases = (phases,) if isinstance(phases, str) else phases
+    axis = axis if isinstance(axis, str) and axis == "auto" else check_axis(axis)
     with h5py.File(path, "r") as file:
         names = sorted((n for n in file if re.fullmatch(r"increment_\d+", n)), key=lambda name: int(name[10:]))
         if not names:
             raise ValueError(f"{path} has no groups increment_N; it is no result file of DAMASK 3.")
         for name in names:
-            parts = []
             if "phase" not in file[name]:
                 raise ValueError(f"{path}: {name} has no group phase; write results of the phases.")
-            for phase in sorted(file[name]["phase"]):
-                group = file[name]["phase"][phase].get("mechanical", {})
-                missing = [key for key in ("F", "P", "O", *density) if key not in group]
-                if missing:
-                    raise ValueError(f"{path}: {name}/phase/{phase}/mechanical has no {missing}; write them as output.")
-                read = {key: np.asarray(group[key], dtype=float) for key in ("F", "P", "O", *density)}
-                parts.append(read_cells(read, axis, density, grains == "phase"))
-            steps.append([np.concatenate(column) for column in zip(*parts, strict=True)])
-    if len({len(step[0]) for step in steps}) > 1:
-        raise ValueError(f"{path}: the number of cells changes between increments.")
-    strain, sigma, rho, turn = (np.stack(column, axis=1) for column in zip(*steps, strict=True))
-    first = Rotation.from_quat(turn[:, 0]).as_euler("ZXZ", suppress_warnings=True)
+        steps = [file[name]["phase"] for name in names]
+        chosen = readable_phases(path, steps, phases, density)
+        axis = axis_of_loading(path, [[group[f"{phase}/mechanical/F"] for phase in chosen] for group in steps], axis)
+        parts = [grains_of(path, names, steps, phase, chosen[phase], axis, grains) for phase in chosen]
+    strain, sigma, rho, turn = (np.concatenate(column) for column in zip(*parts, strict=True))
+    first = angles_of(turn[:, 0])
     # A quaternion and its negative are one rotation; the path of either is continuous.
     for t in range(1, turn.shape[1]):
         turn[:, t] *= np.where((turn[:, t] * turn[:, t - 1]).sum(axis=1) < 0, -1.0, 1.0)[:, None]
@@ -79,14 +95,150 @@ def read_damask(path, *, axis="z", density=("rho_mob", "rho_dip"), grains="phase
     return strain, np.concatenate([sigma[..., None], rho[..., None], unwrapped_angles(turn, first)], axis=2)
 
 
-def read_cells(read, axis, density, averaged):
-    """Strain, stress, density and orientation of the cells of a phase, or their means."""
+def readable_phases(path, steps, phases, density):
+    """Names of the phases to read, with the datasets that say how hard each is."""
+    present = sorted(set().union(*steps))
+    unknown = [name for name in phases or () if name not in present]
+    if unknown:
+        raise ValueError(f"{path} has no phase {', '.join(unknown)}; it has {', '.join(present)}.")
+    chosen, lacking = {}, {}
+    for phase in phases or present:
+        groups = [step.get(f"{phase}/mechanical", {}) for step in steps]
+        common = set.intersection(*(set(group) for group in groups))
+        if phases is None and all(len(data) == 0 for data in groups[0].values()):
+            continue  # a phase of material.yaml that no cell has
+        asked = density_datasets(common) if density == ("auto",) else density
+        missing = [key for key in (*NEEDED, *asked) if key not in common]
+        if not asked:
+            missing.append("density (rho_mob, rho_dip) or slip resistance (xi_sl)")
+        if missing:
+            lacking[phase] = ", ".join(missing)
+        else:
+            chosen[phase] = asked
+    reasons = "; ".join(f"{phase} lacks {what}" for phase, what in lacking.items())
+    if lacking and (phases is not None or not chosen):
+        raise ValueError(
+            f"{path}: {reasons}. Add these names to output in material.yaml (F, P and O under mechanical, the others "
+            "under plastic) and run DAMASK again, or choose other phases."
+        )
+    if not chosen:
+        raise ValueError(f"{path}: no phase has cells; its phases are {', '.join(present)}.")
+    resistances = {phase: asked[0] for phase, asked in chosen.items() if asked[0] in RESISTANCES}
+    if resistances and len(resistances) < len(chosen):
+        raise ValueError(
+            f"{path}: {', '.join(resistances)} stores slip resistances, the other phases densities; read one kind at a "
+            f"time, phases={next(iter(resistances))!r} for example."
+        )
+    if lacking:
+        warn(f"{path}: {reasons}; left out.")
+    if resistances:
+        kinds = ", ".join(sorted(set(resistances.values())))
+        warn(f"{path} stores no density; the square of the slip resistance {kinds} in Pa^2 takes its place.")
+    for phase in chosen:
+        lattice = steps[0][f"{phase}/mechanical/O"].attrs.get("lattice", "")
+        lattice = lattice.decode() if isinstance(lattice, bytes) else str(lattice)
+        if lattice and not lattice.startswith("c"):
+            warn(f"{path}: the lattice of {phase} is {lattice}; PlasticityPropagator reduces orientations as cubic.")
+    return chosen
+
+
+def density_datasets(names):
+    """What to take for the density, of the names of datasets."""
+    usual = [name for name in ("rho_mob", "rho_dip") if name in names]
+    others = sorted(name for name in names if name.startswith("rho_") and name != "rho_f")
+    return tuple(usual or others or [name for name in RESISTANCES if name in names][:1])
+
+
+def axis_of_loading(path, deformations, axis):
+    """The axis given, if the mean deformation is along it, or the coordinate axis that it stretches most."""
+    greatest, F = 0.0, np.eye(3)
+    for group in deformations:
+        cells = np.concatenate([np.asarray(values, dtype=float).reshape(-1, 3, 3) for values in group])
+        cells = cells[np.isfinite(cells).all(axis=(1, 2))]
+        mean = cells.mean(axis=0) if len(cells) else np.eye(3)
+        size = np.abs(np.log(np.linalg.svd(mean, compute_uv=False))).max()
+        if size > greatest:
+            greatest, F = size, mean
+    along = {name: float(np.log(np.linalg.norm(F @ vector))) for name, vector in AXES.items()}
+    said = ", ".join(f"{name} by {100 * value:.3g} %" for name, value in along.items())
+    if not isinstance(axis, str):
+        borne = abs(np.log(np.linalg.norm(F @ axis)))
+        if borne < AXIAL * greatest:
+            raise ValueError(
+                f"{path} was not loaded along axis={np.round(axis, 4).tolist()}, a line along which becomes longer by "
+                f"{100 * borne:.3g} %; the mean deformation stretches {said}. Give the axis of loading, or 'auto'."
+            )
+        return axis
+    first, second = sorted(along, key=lambda name: -abs(along[name]))[:2]
+    if abs(along[first]) < AXIAL * greatest or abs(along[second]) > AXIAL * abs(along[first]):
+        raise ValueError(
+            f"{path} has no single axis of loading: the mean deformation stretches {said}, and by up to "
+            f"{100 * greatest:.3g} % in a direction between them. Give axis= if one of them is meant."
+        )
+    return np.array(AXES[first])
+
+
+def grains_of(path, names, steps, phase, density, axis, grains):
+    """Strain, stress, density (n_grains, n_steps) and quaternion (n_grains, n_steps, 4) of the grains of one phase."""
+    read = []
+    for step in steps:
+        read.append(cells_of(step[f"{phase}/mechanical"], density, axis))
+        if len(read[-1][0]) != len(read[0][0]):
+            raise ValueError(f"{path}: the number of cells of {phase} changes between increments.")
+    # (n_steps, n_cells)
+    good = np.array([np.all([np.isfinite(v).reshape(len(v), -1).all(axis=1) for v in step], axis=0) for step in read])
+    whole = good.all(axis=0)
+    if not whole.all():
+        if not whole.any():
+            raise ValueError(f"{path}: every cell of {phase} holds NaN or infinity in some increment.")
+        warn(
+            f"{path}: {np.count_nonzero(~whole)} of {len(whole)} cells of {phase} hold NaN or infinity, the first in "
+            f"{names[np.argmin(good.all(axis=1))]}; left out of all increments."
+        )
+        read = [[values[whole] for values in step] for step in read]
+    label = labels_of(path, phase, read[0][3], grains)
+    count = np.bincount(label)
+    cells = np.split(np.argsort(label, kind="stable"), np.cumsum(count)[:-1])
+    columns = [np.stack([np.bincount(label, step[i]) / count for step in read], axis=1) for i in range(3)]
+    turns = [np.array([Rotation.from_quat(step[3][c]).mean().as_quat() for c in cells]) for step in read]
+    return *columns, np.stack(turns, axis=1)
+
+
+def labels_of(path, phase, quaternion, grains):
+    """Which grain each cell is of, by how its orientation begins."""
+    if grains == "cell":
+        return np.arange(len(quaternion))
+    if grains == "phase":
+        turn = Rotation.from_quat(quaternion)
+        apart = (turn.mean().inv() * turn).magnitude().max()
+        if apart > MIXED:
+            matrices = turn.as_matrix().reshape(-1, 9)
+            count = len(np.unique((matrices / SAME).round(), axis=0))
+            raise ValueError(
+                f"{path}: the cells of {phase} begin with {count} different orientations, up to "
+                f"{np.degrees(apart):.0f} degrees from their mean: they are several grains. Give grains='orientation'."
+            )
+        return np.zeros(len(quaternion), int)
+    matrices = Rotation.from_quat(quaternion).as_matrix().reshape(-1, 9)
+    _, first, label = np.unique((matrices / SAME).round(), axis=0, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[label.ravel()]  # in the order of the file
+
+
+def cells_of(group, density, axis):
+    """Strain, stress, density and quaternion of the cells of a phase."""
+    read = {key: np.asarray(group[key], dtype=float) for key in (*NEEDED, *density)}
     F, P = read["F"].reshape(-1, 3, 3), read["P"].reshape(-1, 3, 3)
-    cauchy = P @ F.transpose(0, 2, 1) / np.linalg.det(F)[:, None, None]
-    strain = np.log(np.linalg.norm(F @ axis, axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):  # cells that are no numbers are left out later, and named
+        cauchy = P @ F.transpose(0, 2, 1) / np.linalg.det(F)[:, None, None]
+        strain = np.log(np.linalg.norm(F @ axis, axis=1))
     sigma = np.einsum("i,nij,j->n", axis, cauchy, axis) / 1e6
-    rho = sum(read[key].reshape(len(F), -1).sum(axis=1) for key in density)
-    turn = Rotation.from_quat(read["O"][:, [1, 2, 3, 0]]).inv()
-    if averaged:
-        return strain.mean()[None], sigma.mean()[None], rho.mean()[None], turn.mean().as_quat()[None]
-    return strain, sigma, rho, turn.as_quat()
+    systems = [read[key].reshape(len(F), -1) for key in density]
+    if density[0] in RESISTANCES:
+        rho = systems[0].mean(axis=1) ** 2
+    else:
+        rho = sum(np.abs(values).sum(axis=1) for values in systems)  # some of blocked dislocations have a sign
+    return strain, sigma, rho, read["O"][:, [1, 2, 3, 0]]
+
+
+def warn(text):
+    warnings.warn(text, UserWarning, stacklevel=4)

@@ -10,7 +10,8 @@ __all__ = ["read_damask"]
 def read_damask(
     path: str | PathLike[str],
     *,
-    axis: ArrayLike = "z",
-    density: Sequence[str] = ("rho_mob", "rho_dip"),
-    grains: Literal["phase", "cell"] = "phase",
+    axis: ArrayLike = "auto",
+    density: str | Sequence[str] = "auto",
+    grains: Literal["orientation", "phase", "cell"] = "orientation",
+    phases: str | Sequence[str] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...

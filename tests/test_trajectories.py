@@ -1,4 +1,6 @@
-"""Readers of other codes' results, on small files in their layout."""
+"""Readers of other codes' results, on small files in their layout. What a file says is checked by physics."""
+
+import warnings
 
 import numpy as np
 import pytest
@@ -8,65 +10,211 @@ from skmerge.trajectories import read_damask
 
 h5py = pytest.importorskip("h5py")
 
+C11, C12, C44 = 168.9e9, 121.8e9, 75.8e9  # Pa, copper
+STRAINS = (0.0, 5e-4, 1e-3, 2e-3)
 
-def apart(state, quaternion):
-    """Angles in rad between orientations."""
-    return (Rotation.from_euler("ZXZ", state[:, 2:]).inv() * Rotation.from_quat(quaternion)).magnitude()
+
+def cubic_stress(strain):
+    """Of strains (n, 3, 3) in the crystal's frame, by Hooke's law in components."""
+    stress = 2 * C44 * strain
+    for i in range(3):
+        stress[:, i, i] = (C11 - C12) * strain[:, i, i] + C12 * np.trace(strain, axis1=1, axis2=2)
+    return stress
+
+
+def bunge_matrix(phi1, Phi, phi2):
+    """From sample to crystal, written out as in Bunge's book."""
+    c1, c, c2, s1, s, s2 = *np.cos([phi1, Phi, phi2]), *np.sin([phi1, Phi, phi2])
+    return np.array(
+        [
+            [c1 * c2 - s1 * s2 * c, s1 * c2 + c1 * s2 * c, s2 * s],
+            [-c1 * s2 - s1 * c2 * c, -s1 * s2 + c1 * c2 * c, c2 * s],
+            [s1 * s, -c1 * s, c],
+        ]
+    )
+
+
+def write(path, turn, phases, deformation=None, outputs=("rho_mob", "rho_dip"), spoil=None):
+    """Elastic crystals, and what is in the file.
+
+    As in DAMASK, F_e takes vectors of the crystal's frame to the sample: its rotation part, scalar first, is O.
+
+    Parameters
+    ----------
+    turn : Rotation of every cell, crystal to sample
+    phases : dict of the cells of every phase
+    deformation : callable of a strain, the strain tensor (3, 3); by default tension along x
+    """
+    deformation = deformation or (lambda e: np.diag([e, -0.4 * e, -0.4 * e]))
+    R, truth = turn.as_matrix(), []
+    with h5py.File(path, "w") as file:
+        label = [name for name, cells in phases.items() for _ in cells]
+        entry = [i for cells in phases.values() for i in range(len(cells))]
+        to = np.array(list(zip(np.array(label, "S"), entry, strict=True)), dtype=[("label", "S9"), ("entry", "i8")])
+        file["cell_to/phase"] = to[:, None]
+        for step, e in enumerate(STRAINS):
+            strain = np.broadcast_to(deformation(e), R.shape)
+            F = np.eye(3) + strain
+            F_e = F @ R
+            U, _, V = np.linalg.svd(F_e)
+            O = Rotation.from_matrix(U @ V).as_quat()[:, [3, 0, 1, 2]]
+            cauchy = R @ cubic_stress(R.transpose(0, 2, 1) @ strain @ R) @ R.transpose(0, 2, 1)
+            P = np.linalg.det(F)[:, None, None] * cauchy @ np.linalg.inv(F).transpose(0, 2, 1)
+            cells = np.arange(len(R))
+            data = {
+                "F": F, "P": P, "F_e": F_e, "O": O * np.where(cells % 2, 1, -1)[:, None],
+                "rho_mob": 1e12 * (cells[:, None] + np.ones(12)), "rho_dip": np.full((len(R), 12), 1e11 * step),
+                "rho_f": np.full((len(R), 12), 1e30), "xi_sl": 1e6 * (30 + cells[:, None] + np.arange(12)),
+            }  # fmt: skip
+            if spoil:
+                spoil(step, data)
+            for phase, some in phases.items():
+                group = file.create_group(f"increment_{7 * step}/phase/{phase}/mechanical")
+                for key in ("F", "P", "F_e", "O", *outputs):
+                    group[key] = data[key][some]
+                group["O"].attrs["lattice"] = "cF"
+            truth.append((strain, cauchy, data))
+    return truth
 
 
 @pytest.fixture
-def written(tmp_path):
-    """Two phases, of one and of two cells, and what is in them."""
-    rng = np.random.default_rng(0)
-    start = Rotation.random(3, random_state=rng)
-    path = tmp_path / "result.hdf5"
-    truth = []
-    with h5py.File(path, "w") as file:
-        to = np.array([(b"A", 0), (b"B", 0), (b"B", 1)], dtype=[("label", "S1"), ("entry", "i8")])
-        file["cell_to/phase"] = to[:, None]
-        for step, strain in enumerate((0.0, 0.001, 0.01, 0.02)):
-            turn = start * Rotation.from_rotvec(np.array([[0.3, -0.2, 0.5]]) * strain * 10)
-            F = np.diag(np.exp([-strain / 2, -strain / 2, strain]))
-            cauchy = np.array([50.0, 60.0, 80.0]) * (1 + strain)
-            P = np.zeros((3, 3, 3))
-            P[:, 2, 2] = 1e6 * cauchy * np.linalg.det(F) / F[2, 2]
-            quaternion = turn.inv().as_quat()[:, [3, 0, 1, 2]] * rng.choice([-1, 1], (3, 1))
-            mobile = rng.uniform(1e12, 2e12, (3, 12))
-            for phase, cells in (("A", [0]), ("B", [1, 2])):
-                group = file.create_group(f"increment_{7 * step}/phase/{phase}/mechanical")
-                group["F"], group["P"] = np.repeat(F[None], len(cells), axis=0), P[cells]
-                group["O"], group["rho_mob"], group["rho_dip"] = quaternion[cells], mobile[cells], mobile[cells] / 2
-            truth.append((strain, cauchy, 1.5 * mobile.sum(axis=1), turn.as_quat()))
-    return path, truth
+def turn():
+    """Three orientations of two cells each, far from each other."""
+    return Rotation.random(3, random_state=1)[[0, 1, 0, 2, 2, 1]]
 
 
-def test_cells(written):
-    path, truth = written
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "result.hdf5"
+
+
+def test_angles_are_those_that_give_the_stress_by_elasticity(path, turn):
+    truth = write(path, turn, {"A": [0, 1, 2, 3, 4, 5]})
     strain, state = read_damask(path, grains="cell")
+    for step, e in enumerate(STRAINS[1:], 1):
+        np.testing.assert_allclose(strain[:, step], np.log1p(e))
+        g = np.array([bunge_matrix(*angles) for angles in state[:, step, 2:]])
+        stress = g.transpose(0, 2, 1) @ cubic_stress(g @ truth[step][0] @ g.transpose(0, 2, 1)) @ g
+        np.testing.assert_allclose(state[:, step, 0], stress[:, 0, 0] / 1e6, rtol=1e-9)
+        inverted = g @ cubic_stress(g.transpose(0, 2, 1) @ truth[step][0] @ g) @ g.transpose(0, 2, 1)
+        assert np.abs(inverted[:, 0, 0] / 1e6 / state[:, step, 0] - 1).max() > 0.1  # inverse ones tell otherwise
+        np.testing.assert_allclose(g.transpose(0, 2, 1), [polar(F_e) for F_e in truth[step][2]["F_e"]], atol=1e-9)
+
+
+def polar(F):
+    U, _, V = np.linalg.svd(F)
+    return U @ V
+
+
+def test_grains_are_the_cells_of_one_orientation(path, turn):
+    truth = write(path, turn, {"A": [0, 1, 2, 3, 4, 5]})
+    strain, state = read_damask(path)
     assert strain.shape == (3, 4) and state.shape == (3, 4, 5)
-    for step, (e, sigma, rho, turn) in enumerate(truth):
-        np.testing.assert_allclose(strain[:, step], e, atol=1e-12)
-        np.testing.assert_allclose(state[:, step, 0], sigma, rtol=1e-12)
-        np.testing.assert_allclose(state[:, step, 1], rho, rtol=1e-12)
-        assert apart(state[:, step], turn).max() < 1e-9
-    assert np.abs(np.diff(state[..., 2:], axis=1)).max() < 1
+    members = [0, 2], [1, 5], [3, 4]  # in the order of the file
+    for grain, cells in zip(state, members, strict=True):
+        np.testing.assert_allclose(grain[3, 0], truth[3][1][cells, 0, 0].mean() / 1e6, rtol=1e-6)
+        np.testing.assert_allclose(grain[:, 1], [12e12 * (np.mean(cells) + 1) + 12e11 * step for step in range(4)])
+        np.testing.assert_allclose(bunge_matrix(*grain[0, 2:]).T, turn[cells[0]].as_matrix(), atol=1e-9)
+    assert np.abs(np.diff(state[..., 2:], axis=1)).max() < 0.1
 
 
-def test_phases_are_means(written):
-    path, truth = written
-    state = read_damask(path)[1]
-    assert state.shape == (2, 4, 5)
-    np.testing.assert_allclose(state[:, 2, 0], [truth[2][1][0], truth[2][1][1:].mean()])
-    mean = Rotation.from_quat(truth[2][3][1:]).mean().as_quat()
-    assert apart(state[1:, 2], mean[None]).max() < 1e-9
+def test_a_mean_over_several_orientations_is_refused(path, turn):
+    write(path, turn, {"A": [0, 1, 2, 3, 4, 5]})
+    with pytest.raises(ValueError, match=r"3 different orientations, up to .* several grains"):
+        read_damask(path, grains="phase")
+    write(path, turn, {"A": [0, 2], "B": [1, 5], "C": [3, 4]})
+    np.testing.assert_allclose(read_damask(path, grains="phase")[1], read_damask(path)[1], atol=1e-9)
 
 
-def test_what_is_missing_is_named(written, tmp_path):
-    with pytest.raises(ValueError, match="xi_sl"):
-        read_damask(written[0], density=("xi_sl",))
-    with h5py.File(tmp_path / "other.hdf5", "w") as file:
+def test_axis_is_found_and_another_one_refused(path, turn):
+    write(path, turn, {"A": [0, 1, 2]}, lambda e: np.diag([0.5 * e, -e, 0.5 * e]))
+    strain, state = read_damask(path)
+    np.testing.assert_allclose(strain[:, -1], np.log1p(-STRAINS[-1]))
+    np.testing.assert_array_equal(read_damask(path, axis="y")[1], state)
+    with pytest.raises(ValueError, match=r"not loaded along axis=\[0\.0, 0\.0, 1\.0\].* y by -0\.2 %"):
+        read_damask(path, axis="z")
+    write(path, turn, {"A": [0, 1, 2]}, lambda e: np.array([[0, e, 0], [e, 0, 0], [0, 0, 0]]))
+    with pytest.raises(ValueError, match="no single axis of loading"):
+        read_damask(path)
+    write(path, turn, {"A": [0, 1, 2]}, lambda e: np.diag([e, 0, -e]))
+    with pytest.raises(ValueError, match="no single axis of loading"):
+        read_damask(path)
+    assert read_damask(path, axis="z")[0][0, -1] < 0
+
+
+def test_slip_resistance_takes_the_place_of_a_density_and_that_is_said(path, turn):
+    write(path, turn, {"A": [0, 1, 2]}, outputs=("xi_sl",))
+    with pytest.warns(UserWarning, match="no density; the square of the slip resistance xi_sl"):
+        state = read_damask(path, grains="cell")[1]
+    np.testing.assert_allclose(np.sqrt(state[:, :, 1]), 1e6 * (30 + 5.5 + np.arange(3))[:, None] * np.ones(4))
+
+
+def test_density_may_be_named(path, turn):
+    write(path, turn, {"A": [0, 1, 2]})
+    alone = read_damask(path, grains="cell", density="rho_mob")[1][:, 0, 1]
+    np.testing.assert_allclose(alone, 12e12 * np.arange(1, 4))
+    np.testing.assert_array_equal(alone, read_damask(path, grains="cell", density=("rho_mob",))[1][:, 0, 1])
+    with pytest.raises(ValueError, match="density names no dataset"):
+        read_damask(path, density=())
+    with pytest.raises(ValueError, match="A lacks rho_sgl"):
+        read_damask(path, density="rho_sgl")
+
+
+def test_phases_that_cannot_be_read_are_left_out_and_named(path, turn):
+    write(path, turn, {"A": [0, 1], "B": [2, 3, 4], "none": []})
+    with h5py.File(path, "a") as file:
+        for step in range(4):
+            for key in ("rho_mob", "rho_dip"):
+                del file[f"increment_{7 * step}/phase/B/mechanical/{key}"]
+    with pytest.warns(UserWarning, match="B lacks density .*left out") as told:
+        assert len(read_damask(path, grains="cell")[1]) == 2
+    assert len(told) == 1 and "none" not in str(told[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_damask(path, grains="cell", phases="A")[1]) == 2
+    with pytest.raises(ValueError, match="B lacks density"):
+        read_damask(path, phases=["A", "B"])
+    with pytest.raises(ValueError, match="no phase C; it has A, B, none"):
+        read_damask(path, phases=["C"])
+
+
+def test_what_is_missing_and_what_to_do_is_said(path, turn):
+    write(path, turn, {"A": [0, 1]})
+    with h5py.File(path, "a") as file:
+        for step in range(4):
+            del file[f"increment_{7 * step}/phase/A/mechanical/P"]
+    with pytest.raises(ValueError, match=r"A lacks P\. Add these names to output in material\.yaml"):
+        read_damask(path)
+    with h5py.File(path, "w") as file:
         file["data"] = 1
     with pytest.raises(ValueError, match="increment_N"):
-        read_damask(tmp_path / "other.hdf5")
+        read_damask(path)
     with pytest.raises(ValueError, match="grains"):
-        read_damask(written[0], grains="voxel")
+        read_damask(path, grains="voxel")
+
+
+def test_cells_without_numbers_are_left_out_and_named(path, turn):
+    def spoil(step, data):
+        if step == 2:
+            data["P"][2, 0, 0] = np.nan
+
+    write(path, turn, {"A": [0, 1, 2, 3, 4, 5]}, spoil=spoil)
+    with pytest.warns(UserWarning, match="1 of 6 cells of A hold NaN or infinity, the first in increment_14"):
+        state = read_damask(path)[1]
+    assert np.isfinite(state).all() and state.shape == (3, 4, 5)
+    np.testing.assert_allclose(state[0, :, 1], [12e12 + 12e11 * step for step in range(4)])  # of cell 0 alone
+
+    def spoil_all(step, data):
+        data["O"][:] = np.nan
+
+    write(path, turn, {"A": [0, 1]}, spoil=spoil_all)
+    with pytest.raises(ValueError, match="every cell of A holds NaN"):
+        read_damask(path)
+
+
+def test_lattices_that_are_not_cubic_are_named(path, turn):
+    write(path, turn, {"A": [0, 1, 2]})
+    with h5py.File(path, "a") as file:
+        file["increment_0/phase/A/mechanical/O"].attrs["lattice"] = "hP"
+    with pytest.warns(UserWarning, match="lattice of A is hP"):
+        read_damask(path)
