@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 from sklearn.utils.validation import check_array
 
 from skmerge._validation import naming
@@ -16,6 +17,10 @@ OPERATIONS = np.array(
         for signs in itertools.product((1.0, -1.0), repeat=3)
     ]
 )
+
+PROPER = OPERATIONS[np.linalg.det(OPERATIONS) > 0]  # (24, 3, 3), those that are rotations
+
+TURNS = Rotation.from_matrix(PROPER).as_quat()  # (24, 4)
 
 
 def check_axis(axis):

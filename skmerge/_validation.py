@@ -1,6 +1,8 @@
 """The only door for training data: checks, then one canonical order in which repetition and weights are the same."""
 
 import re
+import sys
+import warnings
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +59,14 @@ class SlopeData:
     slope: np.ndarray | None
     row: np.ndarray
     n_outputs: int | None
+
+
+def warn(text):
+    """Warn of the user's data at the user's line: frames of this package and of scikit-learn are passed over."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("skmerge.", "sklearn.")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, UserWarning, stacklevel=level)
 
 
 @contextmanager

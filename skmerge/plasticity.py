@@ -1,7 +1,5 @@
 """PlasticityPropagator: learns how a crystal's state changes with strain, and steps grains along strain."""
 
-import warnings
-
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
@@ -13,25 +11,33 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from skmerge._documentation import Documented
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
-from skmerge._plasticity import flow, free, learning, plain
-from skmerge._plasticity.records import check_path, check_records, check_states, check_strain_unit, numbers, read_table
+from skmerge._plasticity import flow, forms, free, learning, plain
+from skmerge._plasticity.records import (
+    check_density_moves,
+    check_path,
+    check_records,
+    check_states,
+    check_strain_unit,
+    numbers,
+    read_table,
+    without_jumps,
+)
 from skmerge._progress import Task, Told
-from skmerge._validation import check_features, check_targets, check_weight
+from skmerge._validation import check_features, check_targets, check_weight, warn
 from skmerge.forest import GradientForestRegressor
 
 __all__ = ["PlasticityPropagator"]
 
 CHUNK = 200_000  # steps of grains by one thread between two words about progress, some 0.2 s
 INTEGRATORS = ("euler", "heun", "adaptive")
-TOLERANCE = 1e-5  # of an adaptive step
-OUTSIDE, REVERSED, LONG, ELSEWHERE = 1, 2, 4, 8  # flags
+OUTSIDE, REVERSED, LONG, ELSEWHERE, LOST = 1, 2, 4, 8, 16  # flags
 
 
 class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Learns the rates of a state from old simulations and steps new states along strain.
 
-    With ``orientation="bunge"`` the state is that of a cubic crystal under axial loading: stress, dislocation density
-    and Bunge angles. The loading axis is reduced to one stereographic triangle; what is learned is the flow stress S,
+    With ``orientation`` the state is that of a cubic crystal under axial loading: stress, dislocation density and
+    orientation. The loading axis is reduced to one stereographic triangle; what is learned is the flow stress S,
     the storage of dislocations K and the lattice rotation W per plastic strain, functions of the axis and of sqrt(rho),
     and the elastic modulus E. In a strain step of size h and sign d::
 
@@ -47,14 +53,17 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         None is a `GradientForestRegressor`, which also takes the slopes along the trajectories; the splines then follow
         the steps themselves and, where none comes, the forest. Of a given regressor they follow the predictions; one
         of a single output is fitted to each.
-    orientation : {None, "bunge"}, default=None
-        "bunge": a state is stress in MPa, density in 1/m^2 and phi1, Phi, phi2 in rad, crystal to sample.
+    orientation : {None, "bunge", "quaternion"}, default=None
+        "bunge": a state is stress in MPa, density in 1/m^2 and phi1, Phi, phi2 in rad, crystal to sample;
+        "quaternion": stress, density and a unit quaternion x, y, z, w, crystal to sample. With either, a state may also
+        be a pair: an array of stress and density, and a `scipy.spatial.transform.Rotation` of as many rows.
     axis : {"x", "y", "z"}, array-like of shape (3,) or None, default="z"
         Loading axis in the sample. None where no rotation leaves the loading as it is: orientation is then reduced by
         cubic symmetry alone, and regressors are asked at every step, slower and with less accuracy; there is no
         compiled step.
     integrator : {"heun", "euler", "adaptive"}, default="heun"
-        Two stages, one stage, or steps halved until two halves agree with the whole to 1e-5.
+        Two stages, one stage, or, without orientation only, as many parts of a step as keep the difference between both
+        below 1e-4 of the trained range.
     memory : {"auto", True, False}, default="auto"
         Whether, with orientation, S, K and W depend on where the axis was at the start of a path rather than on where
         it is. Where several sets of slip systems would do (full constraint) the choice persists, and the state does
@@ -95,7 +104,8 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
     flags_ : uint8 ndarray of shape (n_grains,)
         Of the last `propagate`: 1 where a grain left the trained states, plus 2 where it was strained in a direction
         that no trajectory tells of, plus 4 where a step was longer than any trained one (and was parted), plus 8 where
-        a model with ``memory_`` was started at a density at which no trajectory begins.
+        a model with ``memory_`` was started at a density at which no trajectory begins, plus 16 where the grain was
+        lost: its states are NaN from there on.
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Examples
@@ -144,8 +154,8 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         X : array-like of shape (n_samples, n_features)
             States.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their rates per strain, the strain rising. With orientation, states and rates have the five columns of
-            the state.
+            Their rates per strain, the strain rising. With orientation, states and rates have the columns of the
+            state: five with Bunge angles, six with quaternions.
         sample_weight : array-like of shape (n_samples,), default=None
             Passed on to the estimator, which must take it.
 
@@ -165,7 +175,8 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         strain : array-like of shape (n_steps,) or (n_trajectories, n_steps), or (n_records,) with ``groups``
             Strain at the records; monotone or with reversals.
         state : array-like of shape (n_trajectories, n_steps, n_variables), or (n_records, n_variables) with ``groups``
-            With orientation: stress in MPa, density in 1/m^2, phi1, Phi, phi2 in rad.
+            With orientation: stress in MPa, density in 1/m^2 and the orientation in the columns that ``orientation``
+            names, or a pair of stress and density, (n_trajectories, n_steps, 2), and a Rotation of as many rows.
         rates : array-like of the shape of state, default=None
             Rates per strain at the records, the strain rising; by default those from each record to the next.
         groups : array-like of shape (n_records,), default=None
@@ -178,7 +189,10 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         Warns
         -----
         UserWarning
-            If the records do not resolve the knee from elastic to plastic, or look like other units.
+            If the records do not resolve the knee from elastic to plastic, look like other units, repeat each other,
+            jump to orientations that cubic symmetry makes the same, or hold a density that stands still while the
+            stress rises; if like states have unlike rates; if held-out trajectories are off by more than a tenth of the
+            stress or a third of the rotation. The message says what is usually the cause.
         """
         return self._whole(lambda task: self._fit_trajectories(strain, state, rates, groups, task), {})
 
@@ -217,7 +231,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         return self
 
     def _fit(self, X, y, sample_weight, task):
-        X = check_features(self, X)
+        X = check_features(self, forms.joined("X", X, self.orientation))
         y, n_outputs = check_targets(self, X, y)
         if np.isnan(y).any():
             raise ValueError("y contains NaN; leave rows out whose rates are not known.")
@@ -228,25 +242,20 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             X, y, weight = X[keep], y[keep], np.asarray(sample_weight, dtype=float)[keep]
         if self.orientation is None:
             return self._fit_plain(X, y, np.ones(len(X)), task, weight)
-        if X.shape[1] != 5 or y.shape != X.shape:
-            raise ValueError(
-                f'orientation="bunge" needs states and rates of five columns (stress, density, phi1, Phi, phi2); X has '
-                f"shape {X.shape}, y {y.shape}."
-            )
-        check_states(X, "X")
+        check_states(forms.inner("X", X, self.orientation), "X")
+        if y.shape != X.shape:
+            raise ValueError(f"y must hold the rates of the columns of X; X has shape {X.shape}, y {y.shape}.")
         return self._learn(flow.states_with_rates(X, y, self._axis()), task, np.inf, weight)
 
     def _fit_trajectories(self, strain, state, rates, groups, task):
-        strain, state, group = check_records(strain, state, groups, self.orientation is not None)
+        state = forms.joined("state", state, self.orientation)
+        strain, state, group, rates = check_records(strain, state, groups, rates)
         at = np.flatnonzero(group[1:] == group[:-1])
         h = strain[at + 1] - strain[at]
         if rates is not None:
-            rates = numbers("rates", rates)
-            if rates.size != state.size:
-                raise ValueError(f"rates must have the shape of state, got {rates.shape}.")
             if (h < 0).any():
                 raise ValueError("rates are those of rising strain; leave them out where strain falls.")
-            self._fit(state, rates.reshape(state.shape), None, task)
+            self._fit(state, rates, None, task)
             self.longest_step_ = float(h.max())
             return
         self.n_features_in_ = state.shape[1]
@@ -256,8 +265,19 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             self._box = np.stack([state.min(axis=0), state.max(axis=0)])
             self.longest_step_ = float(np.abs(h).max())
             return
-        memory = self.axis is not None and self._judge(strain, state, group, task)
-        self._learn(flow.steps_of(strain, state, group, self._axis(), memory), task, memory=memory)
+        state = forms.inner("state", state, self.orientation)
+        check_states(state, "state")
+        check_strain_unit(strain)
+        check_density_moves(state, group)
+        state = without_jumps(strain, state, group)
+        axis, doubts = self._axis(), []
+        memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
+        memory = axis is not None and memories[0]
+        if axis is not None and group[-1] + 1 >= learning.FEW:
+            learner = None if self.estimator is None else self._fitted
+            memory, found, doubts = learning.judge(strain, state, group, axis, memories, learner, task)
+            vars(self).update(found)
+        self._learn(flow.steps_of(strain, state, group, axis, memory), task, memory=memory, doubts=doubts)
 
     def _fit_plain(self, X, y, sign, task, weight=None):
         """Without orientation: rates by states and, where both were trained, by the direction of straining."""
@@ -294,46 +314,18 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
                 raise
             return MultiOutputRegressor(estimator).fit(X, y, **more)
 
-    def _judge(self, strain, state, group, task):
-        """Whether memory helps, and how wrong steps are, by every fifth trajectory learned from the others."""
-        memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
-        if group[-1] + 1 < learning.FEW:
-            return memories[0]
-        held = learning.held_out(state, group)
-        rest = ~held[group]
-        axis, best, chosen = self._axis(), None, memories[0]
-        renumbered = np.unique(group[rest], return_inverse=True)[1]
-        for memory in memories:
-            stage = task.begin("held-out trajectories")
-            steps = flow.steps_of(strain[rest], state[rest], renumbered, axis, memory)
-            fitted, _ = learning.learn(steps, self._fitted if self.estimator is not None else None, memory)
-            found = learning.errors(fitted, strain, state, group, held, axis)
-            scores = learning.scores(found, state)
-            words = "with" if memory else "without"
-            stop = stage.end(f"{words} memory: error {scores.mean():.3g} of {held.sum()} held out")
-            if best is None or learning.much_better(scores, best):
-                best, chosen = scores, memory
-                self.std_strain_, self.std_squares_ = learning.table_of_errors(found, axis)
-            if stop:
-                break
-        return chosen
-
-    def _learn(self, steps, task, longest=None, weight=None, memory=False):
+    def _learn(self, steps, task, longest=None, weight=None, memory=False, doubts=()):
         n_trajectories = len(np.unique(steps.group))
         if n_trajectories < 5:
             raise ValueError(f"{n_trajectories} trajectories tell too little of other orientations; give 5 or more.")
         stage = task.begin("table")
         if self.axis is None:
-            fitted, resolved = free.learn(steps, self._fitted, longest)
+            fitted, more = free.learn(steps, self._fitted, longest)
         else:
             default = self.estimator is None
-            fitted, resolved = learning.learn(steps, self._fitted, memory, longest, weight, default)
-        if not resolved:
-            warnings.warn(
-                "the first strain step of the trajectories already holds the knee from elastic to plastic: the elastic "
-                "slope is unknown and taken as ten times the first; record some steps of 1e-4 strain at the start.",
-                stacklevel=5,
-            )
+            fitted, more = learning.learn(steps, self._fitted, memory, longest, weight, default)
+        for text in (*more, *doubts):
+            warn(text)
         vars(self).update(fitted)
         n_steps = len(steps.slope)
         stage.end(f"{n_steps} steps of {n_trajectories} trajectories, exponent of the knee {self.exponent_:.1f}")
@@ -352,9 +344,10 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         rates : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         self._check_fitted()
-        X = check_features(self, X, reset=False)
+        given = check_features(self, forms.joined("X", X, self.orientation), reset=False)
         if self.orientation is None:
-            return plain.rates(self, X, 1.0)
+            return plain.rates(self, given, 1.0)
+        X = forms.inner("X", given, self.orientation)
         check_states(X, "X")
         quaternion, root = quaternion_of(X[:, 2:5]), np.sqrt(X[:, 1])
         y = np.empty((len(X), 6))
@@ -364,12 +357,19 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             self._flow().rates(learning.starts(X, self._axis()), np.ones(len(X), np.int32), y)
         x = X[:, 0] / y[:, 0]
         plastic = np.abs(x) ** self.exponent_
-        slope = y[:, 5] * (1.0 - np.sign(x) * plastic)
-        delta = 1e-6
-        later = product(quaternion, quaternion_from(delta * plastic[:, None] * y[:, 2:5]))
-        angles = unwrapped_angles(np.stack([quaternion, later], axis=1), X[:, 2:5])
-        rates = np.column_stack([slope, 2 * root * plastic * y[:, 1], (angles[:, 1] - angles[:, 0]) / delta])
-        return _finite(rates, "X")
+        slope, spin = y[:, 5] * (1.0 - np.sign(x) * plastic), plastic[:, None] * y[:, 2:5]
+        if self.orientation == "quaternion":
+            turning = product(given[:, 2:], np.column_stack([spin / 2, np.zeros(len(X))]))
+        else:
+            delta = 1e-6
+            later = product(quaternion, quaternion_from(delta * spin))
+            angles = unwrapped_angles(np.stack([quaternion, later], axis=1), X[:, 2:5])
+            turning = (angles[:, 1] - angles[:, 0]) / delta
+        rates = np.column_stack([slope, 2 * root * plastic * y[:, 1], turning])
+        lost = np.flatnonzero(~np.isfinite(rates).all(axis=1))
+        if len(lost):
+            raise ValueError(f"X[{lost[0]}] leads to rates that are not finite: it is far beyond what was trained.")
+        return rates
 
     def propagate(self, state0, strain, return_std=False, *, out=None):
         """Step grains along strain.
@@ -377,7 +377,8 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         Parameters
         ----------
         state0 : array-like of shape (n_grains, n_variables)
-            States at the first strain.
+            States at the first strain. With orientation also a pair of stress and density, (n_grains, 2), and a
+            Rotation of n_grains.
         strain : array-like of shape (n_steps,), or (n_grains, n_steps) for a path of its own for each grain
         return_std : bool, default=False
             Also return standard deviations: how far held-out trajectories that began near by were off after as much
@@ -388,21 +389,30 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         Returns
         -------
         state : ndarray of shape (n_steps, n_grains, n_variables)
-            ``out``; row 0 is the start.
+            ``out``; row 0 is the start. If state0 was a pair, a pair again: stress and density of shape (n_steps,
+            n_grains, 2), and a list of n_steps Rotations of n_grains each.
         std : ndarray of the same shape
-            Only with ``return_std``.
+            Only with ``return_std``. If state0 was a pair: of stress, density and lattice (in rad), shape (n_steps,
+            n_grains, 3).
 
         Warns
         -----
         UserWarning
-            If grains leave the trained states, are strained in an untrained direction or by longer steps: see
-            ``flags_``.
+            If grains leave the trained states, are strained in an untrained direction or by longer steps, or are lost:
+            see ``flags_``.
+
+        Raises
+        ------
+        ValueError
+            If the input does not fit, or if every grain is lost.
         """
         self._check_fitted()
         self._check_parameters()
-        state0 = numbers("state0", state0, ensure_2d=True, allow_nd=False, order="C")
-        n, m = state0.shape
-        if m != self.n_features_in_:
+        pair = forms.is_pair(state0)
+        form = "quaternion" if pair else self.orientation
+        start = numbers("state0", forms.joined("state0", state0, form), ensure_2d=True, allow_nd=False, order="C")
+        n, m = start.shape
+        if m != self.n_features_in_ and not pair:
             raise ValueError(f"state0 has {m} variables, the trajectories had {self.n_features_in_}.")
         strain = check_path(strain, n)
         check_flag("return_std", return_std)
@@ -411,12 +421,14 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
                 f"return_std needs orientation and {learning.FEW} or more training trajectories without given rates, "
                 "a fifth of which is held out to learn how wrong steps are."
             )
+        if pair and out is not None:
+            raise ValueError("out takes no Rotation; give state0 as an array, with orientation in its columns.")
         outs = out if return_std and out is not None else (out, None)
         if not isinstance(outs, (tuple, list)) or len(outs) != 2:
             raise ValueError("out must be two arrays with return_std, for states and standard deviations.")
         shape = strain.shape[1], n, m
         out = self._check_out(outs[0], shape)
-        std = self._check_out(outs[1], shape) if return_std else None
+        std = self._check_out(outs[1], (*shape[:2], 3) if pair else shape) if return_std else None
         flags, n_steps = np.zeros(n, np.uint8), strain.shape[1] - 1
 
         def tell(t):
@@ -424,20 +436,29 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
                 print(f"[PlasticityPropagator] {t} of {n_steps} strain steps", flush=True)
 
         if self.orientation is None:
-            plain.propagate(self, state0, strain, out, flags, tell)
-            _finite(out[-1], "state0")
+            plain.propagate(self, start, strain, out, flags, tell)
         else:
-            check_states(state0, "state0")
+            inner = forms.inner("state0", start, form)
+            check_states(inner, "state0")
             check_strain_unit(strain)
             if self.axis is None:
-                free.propagate(self, state0, strain, out, flags, tell)
-                _finite(out[-1], "state0")
+                path = np.empty((*shape[:2], 5))
+                free.propagate(self, inner, strain, path, flags, tell)
+                out[:] = forms.given_back(path, start, form)
             else:
-                root = np.sqrt(state0[:, 1])
+                root = np.sqrt(inner[:, 1])
                 flags |= ((root < self.start_[0]) | (root > self.start_[1])).astype(np.uint8) * ELSEWHERE * self.memory_
-                self._step_table(state0, strain, out, std, flags)
+                self._step_table(start, inner, form, strain, out, std, pair, flags)
+        flags[~np.isfinite(out[-1]).all(axis=1)] |= LOST
+        if (flags & LOST).all() and n:
+            raise ValueError(
+                "state0 leads to numbers that are not finite: states or strain are far beyond what was trained, or the "
+                "propagator is damaged."
+            )
         self.flags_ = flags
         self._warn()
+        if pair:
+            out = forms.parted(out)
         return (out, std) if return_std else out
 
     def _check_out(self, out, shape):
@@ -447,31 +468,30 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             raise ValueError(f"out must be a float64 array of shape {shape} in C order, got {np.shape(out)}.")
         return out
 
-    def _step_table(self, state0, strain, out, std, flags):
+    def _step_table(self, start, inner, form, strain, out, std, pair, flags):
         stepper, axis = self._flow(), self._axis()
         cancelled = np.zeros(1, np.int32)
-        n = len(state0)
+        n = len(start)
         size = int(np.clip(CHUNK // strain.shape[1], 64, 8192))
 
-        def run(start):
-            part = slice(start, start + size)
-            angles = state0[part, 2:5].copy()
-            state = learning.starts(state0[part], axis)
+        def run(first):
+            part = slice(first, first + size)
+            angles = inner[part, 2:5].copy()
+            state = learning.starts(inner[part], axis)
             path = strain if len(strain) == 1 else strain[part]
             block = np.empty((strain.shape[1], len(state), 5))
             stepper.propagate(state, angles, path, block, flags[part], cancelled)
-            if not cancelled[0]:
-                _finite(block[-1], "state0", start)
-            out[:, part] = block
+            out[:, part] = forms.given_back(block, start[part], form)
             if std is not None:
                 known = self.std_strain_, self.std_squares_
-                learning.standard_deviations(*known, state0[part], path, block, axis, std[:, part])
+                three = learning.standard_deviations(*known, inner[part], path, block[..., 1], axis)
+                std[:, part] = three if pair else forms.spread(three, out[:, part], form)
             return len(state)
 
         done = 0
         try:
             parallel = Parallel(n_jobs=effective_n_jobs(self.n_jobs), require="sharedmem", return_as="generator")
-            for count in parallel(delayed(run)(start) for start in range(0, n, size)):
+            for count in parallel(delayed(run)(first) for first in range(0, n, size)):
                 if self.verbose and (self.verbose > 1 or 10 * (done + count) // n > 10 * done // n):
                     print(f"[PlasticityPropagator] {done + count} of {n} grains propagated", flush=True)
                 done += count
@@ -479,8 +499,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             cancelled[0] = 1
 
     def _flow(self):
-        tol = TOLERANCE if self.integrator == "adaptive" else 0.0
-        return learning.flow_of(vars(self), self._axis(), self.integrator != "euler", tol)
+        return learning.flow_of(vars(self), self._axis(), self.integrator != "euler")
 
     def compiled_step(self):
         """What a finite-element program needs to step a grain without Python.
@@ -510,10 +529,11 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         -------
         ndarray of shape (n_grains, 9)
         """
-        state0 = numbers("state0", state0, ensure_2d=True, allow_nd=False)
+        if self.orientation is None or self.axis is None:
+            raise ValueError("a compiled step needs orientation and an axis of loading.")
+        state0 = numbers("state0", forms.joined("state0", state0, self.orientation), ensure_2d=True, allow_nd=False)
+        state0 = forms.inner("state0", state0, self.orientation)
         check_states(state0, "state0")
-        if self.axis is None:
-            raise ValueError("a compiled step needs an axis of loading.")
         return learning.starts(state0, self._axis())
 
     def applicability(self, X):
@@ -528,9 +548,10 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         ndarray of shape (n_samples,)
         """
         self._check_fitted()
-        X = check_features(self, X, reset=False)
+        X = check_features(self, forms.joined("X", X, self.orientation), reset=False)
         if self.orientation is None:
             return np.where((np.clip(X, *self._box) != X).any(axis=1), 1.0, 0.0)
+        X = forms.inner("X", X, self.orientation)
         check_states(X, "X")
         if self.axis is None:
             return np.where(free.inside(self, X), 0.0, 1.0)
@@ -553,9 +574,13 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         return None if self.axis is None else np.ascontiguousarray(check_axis(self.axis))
 
     def _check_parameters(self):
-        if self.orientation not in (None, "bunge"):
-            refuse("orientation", self.orientation, 'give None or "bunge"')
+        if self.orientation not in (None, *forms.WIDTH):
+            refuse("orientation", self.orientation, 'give None, "bunge" or "quaternion"')
         check_word("integrator", self.integrator, *INTEGRATORS)
+        if self.integrator == "adaptive" and self.orientation is not None:
+            raise ValueError(
+                'integrator="adaptive" is for states without orientation; with it steps are implicit: give "heun".'
+            )
         if isinstance(self.memory, str):
             check_word("memory", self.memory, "auto")
         else:
@@ -574,18 +599,8 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             (REVERSED, "were strained in a direction of which no training trajectory tells; the other one was taken"),
             (ELSEWHERE, "began at a density at which no training trajectory did, which a model with memory_ knows not"),
             (LONG, "were strained by longer steps than any trained one, which were parted"),
+            (LOST, "reached states that are no numbers and are NaN from there on, far beyond what was trained"),
         ):
             count = int(((self.flags_ & flag) > 0).sum())
             if count:
-                warnings.warn(f"{count} of {n} grains {words}; flags_ tells which.", stacklevel=3)
-
-
-def _finite(values, given, first=0):
-    """The same values, row by row of what was given, if they are numbers."""
-    lost = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(lost):
-        raise ValueError(
-            f"{given}[{first + lost[0]}] leads to numbers that are not finite: the state or the strain is far beyond "
-            "what was trained, or the propagator is damaged."
-        )
-    return values
+                warn(f"{count} of {n} grains {words}; flags_ tells which.")

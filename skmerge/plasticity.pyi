@@ -33,7 +33,7 @@ class PlasticityPropagator(CallbackSupportMixin, MultiOutputMixin, RegressorMixi
         self,
         estimator: object = None,
         *,
-        orientation: Literal["bunge"] | None = None,
+        orientation: Literal["bunge", "quaternion"] | None = None,
         axis: ArrayLike | None = "z",
         integrator: Literal["heun", "euler", "adaptive"] = "heun",
         memory: bool | Literal["auto"] = "auto",

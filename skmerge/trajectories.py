@@ -1,12 +1,12 @@
 """Trajectories of other codes, as PlasticityPropagator takes them."""
 
 import re
-import warnings
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from skmerge._orientation import AXES, angles_of, check_axis, quaternion_of, unwrapped_angles
+from skmerge._validation import warn
 
 __all__ = ["read_damask"]
 
@@ -238,7 +238,3 @@ def cells_of(group, density, axis):
     else:
         rho = sum(np.abs(values).sum(axis=1) for values in systems)  # some of blocked dislocations have a sign
     return strain, sigma, rho, read["O"][:, [1, 2, 3, 0]]
-
-
-def warn(text):
-    warnings.warn(text, UserWarning, stacklevel=4)

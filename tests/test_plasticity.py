@@ -1,7 +1,6 @@
 """PlasticityPropagator: accuracy on crystals it has not seen, symmetry, bounds, flags, bad input, the compiled step."""
 
 import ctypes
-import itertools
 import pickle
 import shutil
 import subprocess
@@ -101,11 +100,10 @@ def test_strain_steps_may_be_halved(model, new):
     assert_allclose(quietly(model, new[:, 0], fine)[-1, :, 0], coarse[:, 0], rtol=1e-3)
 
 
-@pytest.mark.parametrize("integrator", ["euler", "adaptive"])
-def test_integrators_agree(model, new, integrator):
+def test_integrators_agree(model, new):
     expected = quietly(model, new[:, 0], STRAIN)[-1]
-    out = quietly(fitted_as(model, integrator=integrator), new[:, 0], STRAIN)[-1]
-    assert_allclose(out[:, 0], expected[:, 0], rtol=0.03 if integrator == "euler" else 2e-3)
+    out = quietly(fitted_as(model, integrator="euler"), new[:, 0], STRAIN)[-1]
+    assert_allclose(out[:, 0], expected[:, 0], rtol=0.03)
 
 
 def fitted_as(model, **parameters):
@@ -331,10 +329,11 @@ def test_a_table_and_groups_are_the_same(old, model, tmp_path):
         (dict(state=lambda s: np.where(np.arange(5) == 1, -s, s)), "must be above zero, in 1/m"),
         (dict(state=lambda s: np.where(np.arange(5) == 0, np.nan, s)), "contains NaN"),
         (dict(state=lambda s: s[:3]), "3 trajectories tell too little"),
-        (dict(state=lambda s: s[:, :, :4]), "five columns"),
+        (dict(state=lambda s: s[:, :, :4]), "must have 5 columns"),
         (dict(state=lambda s: np.where(np.arange(5) == 0, -s, s)), "stress never rises"),
         (dict(orientation="euler"), "orientation='euler' is not possible"),
         (dict(integrator="rk4"), "integrator='rk4' is not possible"),
+        (dict(integrator="adaptive"), 'is for states without orientation.* give "heun"'),
         (dict(axis="w"), "axis must be"),
         (dict(groups=np.zeros(3)), "with groups"),
     ],
@@ -520,14 +519,8 @@ def test_a_thousand_steps_do_not_drift(model, new):
     assert misorientation(out[:, 2:], expected[:, 2:]).max() < 0.02
 
 
-@pytest.mark.parametrize(
-    ("integrator", "d_eps"),
-    [
-        *itertools.product(["euler", "heun"], [1e-5, 1e-4, 1e-3, -1e-4, 0.0]),
-        # of longer ones the parts that an adaptive step chooses jump with its length; the tangent's do not
-        *itertools.product(["adaptive"], [1e-5, 1e-4, -1e-4, 0.0]),
-    ],
-)
+@pytest.mark.parametrize("integrator", ["euler", "heun"])
+@pytest.mark.parametrize("d_eps", [1e-5, 1e-4, 1e-3, -1e-4, 0.0])
 def test_the_tangent_is_that_of_the_step(model, new, integrator, d_eps):
     flow = fitted_as(model, integrator=integrator).compiled_step()
     start = model.compiled_start(new[:, 0])
@@ -542,4 +535,4 @@ def test_the_tangent_is_that_of_the_step(model, new, integrator, d_eps):
         flow.step(start, np.full(15, h), out, unused)
         ends.append(out[:, 0].copy())
     slope = (ends[0] - ends[1]) / (2 * width if d_eps else width)
-    assert_allclose(tangent, slope, rtol=0.05 if integrator == "adaptive" else 1e-5, atol=50 if d_eps else 1e-3)
+    assert_allclose(tangent, slope, rtol=1e-5, atol=50 if d_eps else 1e-3)

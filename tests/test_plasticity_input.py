@@ -170,7 +170,7 @@ def test_a_failed_refit_leaves_the_old_model_whole(old):
     before = vars(model).copy()
     with pytest.raises(ValueError, match="contains NaN"):
         model.fit_trajectories(STRAIN, np.full_like(old, np.nan))
-    with pytest.raises(ValueError, match="five columns"):
+    with pytest.raises(ValueError, match="must have 5 columns"):
         model.fit(old[0, :, :4], old[0, :, :4])
     with pytest.raises(ValueError, match="trajectories tell too little"):
         model.fit_trajectories(STRAIN, old[:2])
@@ -234,7 +234,7 @@ def test_damask_results_go_straight_into_the_fit(old, model, tmp_path):
                 P = np.zeros((1, 3, 3))
                 P[0, 2, 2] = 1e6 * state[t, 0] * np.linalg.det(F) / F[2, 2]
                 group["F"], group["P"] = F[None], P
-                group["O"] = Rotation.from_euler("ZXZ", state[t, 2:]).inv().as_quat()[None, [3, 0, 1, 2]]
+                group["O"] = Rotation.from_euler("ZXZ", state[t, 2:]).as_quat()[None, [3, 0, 1, 2]]
                 group["rho_mob"] = np.full((1, 12), state[t, 1] / 24)
                 group["rho_dip"] = np.full((1, 12), state[t, 1] / 24)
     read = propagator().fit_trajectories(*read_damask(path))
@@ -362,5 +362,239 @@ def test_states_beyond_all_reason_are_no_numbers_but_an_error(model, old):
     for call in calls:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            with pytest.raises(ValueError, match=r"^(X|state0)\[0\] leads to numbers that are not finite"):
+            with pytest.raises(ValueError, match=r"^(X\[0\]|state0) leads to (rates|numbers) that are not finite"):
                 call()
+
+
+# --- what real records hold
+
+
+def told(call):
+    """What a call gives, and its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        given = call()
+    return given, [str(each.message) for each in caught]
+
+
+def test_records_of_a_restart_are_left_out_and_named(old, model):
+    order = np.r_[0:12, 11, 12 : len(STRAIN)]
+    strain, state = STRAIN[order], old[:, order].copy()
+    strain[12] += 1e-11  # would be a modulus of 1e8 MPa with the last digits of the stress
+    state[:, 12, 0] *= 1 + 1e-6
+    again, texts = told(lambda: propagator().fit_trajectories(strain, state))
+    assert "20 records repeat the one before them and are left out, the first of trajectory 0 at strain" in texts[0]
+    assert_array_equal(again.table_, model.table_)
+    state[7, 12, 0] *= 1.01
+    with pytest.raises(
+        ValueError, match=r"strain repeats 0.0011 .* trajectory 7 \(rows 228 and 229.* but the state changes"
+    ):
+        propagator().fit_trajectories(strain, state)
+
+
+def test_rates_follow_their_records_where_some_are_left_out(old):
+    rates = np.gradient(old, STRAIN, axis=1)
+    order = np.r_[0:12, 11, 12 : len(STRAIN)]
+    expected = propagator().fit_trajectories(STRAIN, old, rates=rates)
+    again, texts = told(lambda: propagator().fit_trajectories(STRAIN[order], old[:, order], rates=rates[:, order]))
+    assert "repeat" in texts[0]
+    assert_array_equal(again.table_, expected.table_)
+
+
+def test_jumps_to_an_equivalent_orientation_are_undone(old, model):
+    """Any record may hold any of the 24 orientations that are one to a cubic crystal."""
+    group = Rotation.create_group("O")
+    turned = Rotation.from_euler("ZXZ", old[..., 2:].reshape(-1, 3))
+    turned = turned * group[np.random.default_rng(1).integers(24, size=len(turned))]
+    state = old.copy()
+    state[..., 2:] = turned.as_euler("ZXZ").reshape(*old.shape[:2], 3)
+    again, texts = told(lambda: propagator().fit_trajectories(STRAIN, state))
+    assert "in 20 of 20 trajectories the orientation jumps to one that cubic symmetry makes the same" in texts[0]
+    assert_allclose(again.table_, model.table_, rtol=1e-7, atol=1e-7 * np.abs(model.table_).max())
+    state[3, 9, 2:] += [0.0, 0.9, 0.0]
+    with pytest.raises(ValueError, match=r"the lattice of trajectory 3 turns by .* degrees from strain"):
+        propagator().fit_trajectories(STRAIN, state)
+
+
+def test_a_density_that_only_fills_its_column_is_told(old):
+    hardening, ideal = old.copy(), crystal.simulate(angles(20, 0), STRAIN, crystal=crystal.Crystal(k1=0.0, k2=0.0))
+    hardening[..., 1] = 1e12
+    assert any("density stands still at 1e+12" in text for text in told(lambda: fitted(hardening))[1])
+    assert not any("density stands" in text for text in told(lambda: fitted(ideal))[1])
+
+
+def fitted(state, strain=STRAIN, **parameters):
+    return propagator(**parameters).fit_trajectories(strain, state)
+
+
+def test_like_states_of_unlike_rates_are_told(old):
+    slow = crystal.simulate(angles(20, 1), STRAIN)
+    for other in (
+        crystal.simulate(angles(20, 2), STRAIN, strain_rate=1.0),
+        crystal.simulate(angles(20, 3), STRAIN, crystal=crystal.Crystal(tau0=16.0)),
+    ):
+        model, texts = told(lambda state=other: fitted(np.concatenate([old, state])))
+        assert any("like states of different trajectories differ by" in text for text in texts)
+        # down to -17 MPa where splines may fall where they like
+        assert flow_stress(model, 20_000).min() > 0.4 * flow_stress(fitted(old), 20_000).min() > 0
+    assert not told(lambda: fitted(np.concatenate([old, slow])))[1]
+
+
+def flow_stress(model, n):
+    """Of n random states within the trained densities."""
+    rng = np.random.default_rng(0)
+    root = rng.uniform(*model.grid_[4:], n)
+    states = np.column_stack([np.zeros(n), root**2, Rotation.random(n, random_state=rng).as_euler("ZXZ")])
+    rates = np.empty((n, 6))
+    model.compiled_step().rates(model.compiled_start(states), np.ones(n, np.int32), rates)
+    return rates[:, 0]
+
+
+def test_held_out_trajectories_that_are_far_off_are_told(old):
+    across = crystal.simulate(angles(40, 0), STRAIN, axis="x")
+    with pytest.warns(UserWarning, match="8 held-out trajectories are off by .* do not trust what was learned"):
+        fitted(across)
+    assert not told(lambda: fitted(across, axis="x"))[1]
+
+
+def test_a_lost_grain_loses_no_other(model, old):
+    start = old[:6, 9].copy()
+    start[2, 0] = 1e300
+    with np.errstate(all="ignore"):
+        path, texts = told(lambda: model.propagate(start, [0.0, 1e-3, 2e-3]))
+    assert any("1 of 6 grains reached states that are no numbers" in text for text in texts)
+    assert_array_equal(model.flags_ & 16, [0, 0, 16, 0, 0, 0])
+    assert np.isnan(path[1:, 2]).all() and np.isfinite(np.delete(path, 2, axis=1)).all()
+    assert_array_equal(
+        np.delete(path, 2, axis=1), told(lambda: model.propagate(np.delete(start, 2, axis=0), [0.0, 1e-3, 2e-3]))[0]
+    )
+
+
+# --- quaternions and Rotations
+
+
+def with_quaternions(state):
+    turned = Rotation.from_euler("ZXZ", state[..., 2:].reshape(-1, 3)).as_quat().reshape(*state.shape[:-1], 4)
+    return np.concatenate([state[..., :2], turned], axis=-1)
+
+
+def as_pair(state):
+    return state[..., :2], Rotation.from_euler("ZXZ", state[..., 2:].reshape(-1, 3))
+
+
+def test_quaternions_and_rotations_are_taken_and_given_back(old, model):
+    six = with_quaternions(old)
+    quaternions = fitted(six, orientation="quaternion")
+    assert quaternions.n_features_in_ == 6
+    for other in quaternions, fitted(as_pair(old)), fitted(as_pair(old), orientation="quaternion"):
+        assert_allclose(other.table_, model.table_, rtol=1e-7, atol=1e-7 * np.abs(model.table_).max())
+    expected = told(lambda: model.propagate(old[:, 0], STRAIN))[0]
+    path = told(lambda: quaternions.propagate(six[:, 0], STRAIN))[0]
+    assert_array_equal(path[0], six[:, 0])
+    assert_allclose(path[..., :2], expected[..., :2], rtol=1e-6)
+    assert apart(path[..., 2:], expected[..., 2:]).max() < 1e-6
+    assert (
+        np.linalg.norm(np.diff(path[..., 2:], axis=0), axis=-1).max() < 0.1
+    )  # continuous, though q and -q are the same
+    for each in model, quaternions:
+        values, turned = told(lambda m=each: m.propagate(as_pair(old[:, 0]), STRAIN))[0]
+        assert_allclose(values, expected[..., :2], rtol=1e-6)
+        assert len(turned) == len(STRAIN) and all(len(step) == len(old) for step in turned)
+        assert apart(np.array([step.as_quat() for step in turned]), expected[..., 2:]).max() < 1e-6
+    assert_array_equal(quaternions.applicability(six[:, 9]), model.applicability(old[:, 9]))
+    assert_allclose(quaternions.compiled_start(six[:, 0])[:, 6:], model.compiled_start(old[:, 0])[:, 6:], atol=1e-12)
+
+
+def apart(quaternion, bunge):
+    """Angles in rad between orientations (..., 4) and (..., 3)."""
+    one, other = Rotation.from_quat(quaternion.reshape(-1, 4)), Rotation.from_euler("ZXZ", bunge.reshape(-1, 3))
+    return (one.inv() * other).magnitude()
+
+
+def rates_of_quaternions(states, rates, six):
+    """Those of angles, by central differences."""
+    h = 1e-6
+    ends = [Rotation.from_euler("ZXZ", states[:, 2:] + d * rates[:, 2:]).as_quat() for d in (h, -h)]
+    ends = [end * np.where((end * six[:, 2:]).sum(axis=1) < 0, -1.0, 1.0)[:, None] for end in ends]
+    return np.concatenate([rates[:, :2], (ends[0] - ends[1]) / (2 * h)], axis=1)
+
+
+def test_rates_of_quaternions_are_those_of_angles(old, model):
+    states, six = old.reshape(-1, 5), with_quaternions(old).reshape(-1, 6)
+    expected = rates_of_quaternions(states, model.predict(states), six)
+    found = fitted(with_quaternions(old), orientation="quaternion").predict(six)
+    assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected[:, 2:]).max())
+    rates = np.gradient(old, STRAIN, axis=1).reshape(-1, 5)
+    again = propagator(orientation="quaternion").fit(six, rates_of_quaternions(states, rates, six))
+    other = propagator().fit(states, rates)
+    assert_allclose(again.table_, other.table_, rtol=1e-4, atol=1e-5 * np.abs(other.table_).max())
+
+
+def test_standard_deviations_of_quaternions(old):
+    """The lattice's, turned into those of its four numbers by drawing rotations."""
+    six = with_quaternions(old)
+    model = fitted(six, orientation="quaternion")
+    start, path = six[:3, 0], [0.0, 0.01, 0.02]
+    (out, std), _ = told(lambda: model.propagate(start, path, return_std=True))
+    (_, three), _ = told(
+        lambda: model.propagate((start[:, :2], Rotation.from_quat(start[:, 2:])), path, return_std=True)
+    )
+    assert std.shape == (3, 3, 6) and three.shape == (3, 3, 3)
+    assert_allclose(std[..., :2], three[..., :2], rtol=1e-9)
+    q = out[2, 1, 2:]
+    drawn = np.random.default_rng(0).normal(0, three[2, 1, 2] / np.sqrt(3), (100_000, 3))
+    moved = (Rotation.from_quat(q) * Rotation.from_rotvec(drawn)).as_quat()
+    moved *= np.where(moved @ q < 0, -1.0, 1.0)[:, None]
+    assert_allclose(std[2, 1, 2:], moved.std(axis=0), rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda m, s: m.propagate((s[:, 0, :3], Rotation.identity(20)), STRAIN), "two columns, stress and density"),
+        (
+            lambda m, s: m.propagate((s[:, 0, :2], Rotation.identity(3)), STRAIN),
+            "one rotation for each.*and 3 rotations",
+        ),
+        (lambda m, s: fitted(s, orientation="quaternion"), "must have 6 columns.*quaternion x, y, z, w"),
+        (
+            lambda m, s: fitted(with_quaternions(s) * [1, 1, 2, 2, 2, 2], orientation="quaternion"),
+            r"state\[0\] holds a quaternion of norm 2; give unit",
+        ),
+        (
+            lambda m, s: m.propagate((s[:, 0, :2], Rotation.identity(20)), STRAIN, out=np.empty((30, 20, 6))),
+            "out takes no Rotation",
+        ),
+    ],
+)
+def test_bad_quaternions_and_rotations(model, old, call, match):
+    with pytest.raises(ValueError, match=match):
+        call(model, old)
+
+
+def test_a_rotation_without_orientation():
+    with pytest.raises(TypeError, match='state holds a Rotation, but orientation=None; give orientation="bunge"'):
+        PlasticityPropagator().fit_trajectories([0.0, 0.1], (np.ones((1, 2, 2)), Rotation.identity(2)))
+
+
+# --- steps far longer than any trained
+
+
+@pytest.mark.parametrize("parameters", [{"orientation": None}, {"axis": None}])
+def test_steps_in_percent_are_told_before_they_are_made(old, parameters, monkeypatch):
+    from skmerge._plasticity import free, plain
+
+    model = told(lambda: fitted(old, estimator=LinearRegression(), **parameters))[0]
+    seen = []
+
+    def asked(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plain, "rates", asked)
+    monkeypatch.setattr(free, "step", asked)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_: seen.append(str(message))
+        with pytest.raises(KeyboardInterrupt):
+            model.propagate(old[:, 0], np.linspace(0, 4.0, 5))
+    assert any("times the longest trained one" in text and "in the unit of the trajectories" in text for text in seen)

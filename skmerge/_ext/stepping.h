@@ -14,7 +14,8 @@
  *   6..8  loading axis in crystal coordinates where the path began, a unit vector: written by
  *         propagator.compiled_start(states), carried along unchanged. A model with memory_ takes its rates there.
  * tangent: d sigma / d eps in MPa, or NULL.
- * Returns flags: 1 outside the trained states, 2 strained in an untrained direction, 4 a step longer than any trained. */
+ * Returns flags: 1 outside the trained states, 2 strained in an untrained direction, 4 a step longer than any trained,
+ * 16 lost: doubles 0 to 5 of the new state are NaN, since the state is far beyond what was trained. */
 typedef int (*skmerge_step)(const void *model, const double state[9], double d_eps, double new_state[9],
                             double *tangent);
 

@@ -20,7 +20,6 @@ class Flow:
         axis: _F8,
         longest: float,
         heun: bool,
-        tol: float,
         memory: bool = False,
     ) -> None: ...
     def rates(self, state: _F8, rising: NDArray[np.int32], out: _F8) -> None: ...

@@ -12,7 +12,7 @@ p = 1 - (d sigma' - d sigma) / (E h), drives density and rotation.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport atan2, ceil, cos, fabs, fmax, fmin, hypot, pow, round, sin, sqrt
+from libc.math cimport atan2, ceil, cos, fabs, fmax, fmin, hypot, isfinite, NAN, pow, round, sin, sqrt
 
 from skmerge._ext.types cimport clones
 
@@ -24,8 +24,8 @@ cdef enum:
     OUTSIDE = 1     # flags: left the states of the training
     REVERSED = 2    # strained in a direction of which no training trajectory tells
     LONG = 4        # a step longer than any trained one
-    DEEPEST = 10    # halvings of an adaptive step
-    SIGNALS = 500   # strains between looks for Ctrl-C, 0.1 s of adaptive steps
+    LOST = 16       # the state after the step is no number; 8 is the caller's
+    SIGNALS = 100000  # parts of steps between looks for Ctrl-C, 0.1 s
 
 cdef double PI = 3.141592653589793
 cdef double OVERLOADED = 1.5  # times the flow stress; crystals of three records bear up to 1.06 of what was learned
@@ -37,7 +37,7 @@ cdef struct Table:
     int part[2]                     # of a falling and of a rising strain
     int seen[2]
     double low, step, u_low, u_step, u_least, u_most
-    double exponent, longest, tol
+    double exponent, longest
     double axis[3]
     int heun, memory
 
@@ -202,53 +202,30 @@ cdef int one_step(const Table *m, const double *state, double d_eps, int heun, d
     return flags
 
 
-cdef int step(const Table *m, const double *state, double d_eps, double pieces, double tol, double *out) noexcept nogil:
-    # A step in so many pieces, or more if ``tol`` asks for them.
+cdef int step(const Table *m, const double *state, double d_eps, double pieces, double *out) noexcept nogil:
+    # A step in so many parts.
     cdef double now[STATE]
-    cdef double whole[STATE]
-    cdef double half[STATE]
-    cdef double done = 0.0, part = 1.0, error, turned
-    cdef int i, flags = 0, deep = 0
-    if pieces > 1.0:
-        part = 1.0 / pieces
-    elif tol <= 0.0:
-        return one_step(m, state, d_eps, m.heun, out)
+    cdef double part = d_eps / pieces
+    cdef Py_ssize_t k
+    cdef int i, flags = 0
     for i in range(STATE):
         now[i] = state[i]
-    while done < 1.0 - 1e-9:
-        part = fmin(part, 1.0 - done)
-        if tol > 0.0:
-            one_step(m, now, part * d_eps, 1, whole)
-            flags |= one_step(m, now, 0.5 * part * d_eps, 1, half)
-            flags |= one_step(m, half, 0.5 * part * d_eps, 1, half)
-            error = fabs(half[0] - whole[0]) / (fabs(half[0]) + 1e-3 * fabs(whole[0]) + 1e-300)
-            error = fmax(error, fabs(half[1] - whole[1]) / half[1])
-            turned = fabs(half[2] * whole[2] + half[3] * whole[3] + half[4] * whole[4] + half[5] * whole[5])
-            error = fmax(error, sqrt(fmax(1.0 - turned, 0.0)))
-            if error > tol and deep < DEEPEST:
-                deep += 1
-                part *= 0.5
-                continue
-            if error < 0.1 * tol and deep > 0:
-                deep -= 1
-                part *= 2.0
-                done += 0.5 * part
-            else:
-                done += part
-            for i in range(STATE):
-                now[i] = half[i]
-        else:
-            flags |= one_step(m, now, part * d_eps, m.heun, half)
-            for i in range(STATE):
-                now[i] = half[i]
-            done += part
-    for i in range(STATE):
-        out[i] = now[i]
+    for k in range(<Py_ssize_t>pieces):
+        flags |= one_step(m, now, part, m.heun, out)
+        for i in range(STATE):
+            now[i] = out[i]
+    for i in range(FIRST):
+        if not isfinite(out[i]):
+            flags |= LOST
+    if flags & LOST:
+        for i in range(FIRST):
+            out[i] = NAN
     return flags
 
 
 cdef inline double pieces_of(const Table *m, double d_eps) noexcept nogil:
-    return fmin(ceil(fabs(d_eps) / m.longest - 1e-6), 1e4)
+    # fmax takes the number where the other is none.
+    return fmax(fmin(ceil(fabs(d_eps) / m.longest - 1e-6), 1e4), 1.0)
 
 
 cdef int step_with_tangent(const void *model, const double *state, double d_eps, double *out,
@@ -257,17 +234,19 @@ cdef int step_with_tangent(const void *model, const double *state, double d_eps,
     cdef const Table *m = <const Table *>model
     cdef double more[STATE]
     cdef double less[STATE]
+    cdef double start[STATE]
     cdef double delta = 1e-4 * fmax(fabs(d_eps), 1e-6), pieces = pieces_of(m, d_eps)
-    cdef int flags = step(m, state, d_eps, pieces, m.tol, out) | (LONG if pieces > 1.0 else 0)
+    cdef int i, flags
+    for i in range(STATE):  # which out may be
+        start[i] = state[i]
+    flags = step(m, start, d_eps, pieces, out) | (LONG if pieces > 1.0 else 0)
     if tangent != NULL:
-        # In pieces that do not depend on d_eps: an adaptive choice would jump.
-        pieces = pieces if m.tol <= 0.0 else fmax(pieces, 8.0)
         if d_eps == 0.0:  # one-sided, the strain rising
-            step(m, state, delta, 1.0, 0.0, more)
-            tangent[0] = (more[0] - state[0]) / delta
+            step(m, start, delta, 1.0, more)
+            tangent[0] = (more[0] - start[0]) / delta
         else:
-            step(m, state, d_eps + delta, pieces, 0.0, more)
-            step(m, state, d_eps - delta, pieces, 0.0, less)
+            step(m, start, d_eps + delta, pieces, more)
+            step(m, start, d_eps - delta, pieces, less)
             tangent[0] = (more[0] - less[0]) / (2.0 * delta)
     return flags
 
@@ -277,6 +256,9 @@ cdef inline void write_angles(const double *q, double *angles) noexcept nogil:
     # phi2 are the phases of (w, z) and (x, y); where Phi is 0 or pi one of them is not determined and stays.
     cdef double s = hypot(q[0], q[1]), c = hypot(q[2], q[3])
     cdef double half_sum = 0.5 * (angles[0] + angles[2]), half_difference = 0.5 * (angles[0] - angles[2]), new
+    if not isfinite(s + c):  # a lost grain
+        angles[0] = angles[1] = angles[2] = NAN
+        return
     if c > 1e-12:
         new = atan2(q[2], q[3])
         half_sum = new + 2.0 * PI * round((half_sum - new) / (2.0 * PI))
@@ -298,7 +280,6 @@ cdef class Flow:
     exponent, axis, longest : of the knee, of the loading in the sample, of the trained strain steps
     heun : two stages, or one
     memory : whether the table is of the axis where a path began, not of the present one
-    tol : relative error of an adaptive step, 0 for fixed steps
     """
 
     cdef Table model
@@ -306,7 +287,7 @@ cdef class Flow:
 
     def __init__(self, const double[:, :, :, :, ::1] table, const unsigned char[:, :, :, ::1] reached,
                  const double[::1] grid, const int[::1] part, double exponent, const double[::1] axis, double longest,
-                 bint heun, double tol, bint memory=False):
+                 bint heun, bint memory=False):
         cdef Py_ssize_t n = table.shape[1], k = table.shape[3], i
         if (table.shape[2] != n or table.shape[4] != OUT or n < 4 or k < 4 or table.shape[0] < 1
                 or reached.shape[0] != table.shape[0] or reached.shape[1] != n - 3 or reached.shape[2] != n - 3
@@ -327,7 +308,7 @@ cdef class Flow:
         self.model.n_axis, self.model.n_density = n, k
         self.model.low, self.model.step, self.model.u_low, self.model.u_step = grid[0], grid[1], grid[2], grid[3]
         self.model.u_least, self.model.u_most = grid[4], grid[5]
-        self.model.exponent, self.model.longest, self.model.tol = exponent, longest, tol
+        self.model.exponent, self.model.longest = exponent, longest
         self.model.heun, self.model.memory = heun, memory
         for i in range(3):
             self.model.axis[i] = axis[i]
@@ -365,7 +346,7 @@ cdef class Flow:
         cdef Py_ssize_t n = state.shape[0], n_steps = strain.shape[1], block, start, t, g
         cdef int per_grain = strain.shape[0] > 1, i
         cdef double next_state[STATE]
-        cdef double d_eps, pieces
+        cdef double d_eps, pieces, work = 0.0
         if (state.shape[1] != STATE or angles.shape[0] != n or angles.shape[1] != 3 or out.shape[0] != n_steps
                 or out.shape[1] != n or out.shape[2] != 5 or flags.shape[0] != n
                 or (per_grain and strain.shape[0] != n)):
@@ -376,16 +357,20 @@ cdef class Flow:
                 if cancelled[0]:
                     break
                 for t in range(n_steps):
-                    if t % SIGNALS == 0:
-                        if cancelled[0]:
-                            break
-                        with gil:
-                            PyErr_CheckSignals()
+                    if cancelled[0]:
+                        break
                     for g in range(start, min(start + <Py_ssize_t>BLOCK, n)):
                         if t > 0:
                             d_eps = strain[g * per_grain, t] - strain[g * per_grain, t - 1]
                             pieces = pieces_of(&self.model, d_eps)
-                            flags[g] |= step(&self.model, &state[g, 0], d_eps, pieces, self.model.tol, next_state)
+                            work += pieces
+                            if work >= SIGNALS:
+                                work = 0.0
+                                with gil:
+                                    PyErr_CheckSignals()
+                                if cancelled[0]:
+                                    break
+                            flags[g] |= step(&self.model, &state[g, 0], d_eps, pieces, next_state)
                             flags[g] |= LONG if pieces > 1.0 else 0
                             for i in range(STATE):
                                 state[g, i] = next_state[i]

@@ -41,6 +41,9 @@ FLOWING = 0.9  # least plastic part of a step that tells of flow
 THIN = 0.03  # of standard deviations of the features, between steps of a trajectory that are used
 PRIOR = 1e-2  # rows that the forest's guess of an unvisited cell counts as
 KNEE = 20.0  # exponent of the knee where no step lies in it; flow stress depends on it by 0.05 % at most
+# Like states differ by .01-.05 where 10 to 400 crystals follow one law, by .12-.34 where two rates, two materials or
+# inverse orientations are mixed, by .15 among grains of a polycrystal.
+UNLIKE, ALIKE, LOOKED_AT = 0.1, 0.15, 3000
 STIFFER = 10.0  # elastic over the first slope, where a record does not resolve the knee
 
 
@@ -94,12 +97,16 @@ def steps_of(strain, state, group, axis, memory=False):
 
 
 def states_with_rates(state, rate, axis):
-    """Steps of no length: states (n, 5) and their rates for rising strain."""
-    delta = 1e-6
-    quaternion = quaternion_of(state[:, 2:5])
-    turn = rotation_vector(product(inverse(quaternion), quaternion_of(state[:, 2:5] + delta * rate[:, 2:5])))
+    """Steps of no length: states (n, 5), or (n, 6) with quaternions, and their rates for rising strain."""
+    if state.shape[1] == 6:
+        quaternion = state[:, 2:]
+        spin = 2 * product(inverse(quaternion), rate[:, 2:])[:, :3]
+    else:
+        delta = 1e-6
+        quaternion = quaternion_of(state[:, 2:])
+        spin = rotation_vector(product(inverse(quaternion), quaternion_of(state[:, 2:] + delta * rate[:, 2:]))) / delta
     root = np.sqrt(state[:, 1])
-    rates = rate[:, 0], rate[:, 1] / (2 * root), turn / delta
+    rates = rate[:, 0], rate[:, 1] / (2 * root), spin
     n = len(state)
     return assemble(quaternion, root, state[:, 0], state[:, 0], rates, np.full(n, 1e-3), np.arange(n), axis)
 
@@ -217,6 +224,42 @@ def path_slopes(steps, rows, values):
     return direction, change
 
 
+def doubts(steps, modulus, resolved):
+    """What speaks against learning from these steps, in words."""
+    said = []
+    if not resolved:
+        said.append(
+            "the first strain step of the trajectories already holds the knee from elastic to plastic: the elastic "
+            "slope is unknown and taken as ten times the first; record some steps of 1e-4 strain at the start."
+        )
+    apart = max(unlikeness(steps, sign, modulus) for sign in np.unique(steps.sign))
+    if apart > UNLIKE:
+        said.append(
+            f"in a quarter of the cases like states of different trajectories differ by {100 * apart:.0f} % or more in "
+            "flow stress: something decides that is not in the state. Usual causes: several strain rates, temperatures "
+            "or materials in one training set; angles that take sample to crystal where crystal to sample is meant; "
+            "another axis of loading; grains that their neighbours constrain."
+        )
+    return said
+
+
+def unlikeness(steps, sign, modulus):
+    """How far flow stresses of nearest states of different trajectories differ, relative; the upper quartile."""
+    rows = flowing(steps, sign, modulus)
+    rows = rows[:: max(len(rows) // LOOKED_AT, 1)]
+    stress, group = targets(steps, rows, modulus)[:, 0], steps.group[rows]
+    place = steps.features[rows].copy()
+    place[:, -1] /= max(np.ptp(steps.features[:, -1]), 1e-300)
+    away, near = cKDTree(place).query(place, k=min(100, len(rows)))
+    near = np.where((group[near] != group[:, None]) & (away < ALIKE), near, -1)
+    first = near[np.arange(len(rows)), (near >= 0).argmax(axis=1)]
+    pair = first >= 0
+    if np.count_nonzero(pair) < 20:
+        return 0.0
+    one, other = stress[pair], stress[first[pair]]
+    return float(np.quantile(np.abs(one - other) / np.maximum(np.abs(one + other) / 2, 1e-300), 0.75))
+
+
 # --- splines
 
 
@@ -276,6 +319,19 @@ def smooth(matrix, values, weight, shape, penalty_weight=PENALTY):
     with threadpool_limits(1, user_api="blas"):  # whose threads would wait for each other more than they work
         found = solveh_banded(band, weighted.T @ (values / scale), lower=True, overwrite_ab=True, check_finite=False)
     return (found * scale).reshape(*shape, -1)
+
+
+def lifted(coefficients, least):
+    """Coefficients of a flow stress that is nowhere below the least one, which is positive.
+
+    A flow stress below zero would leave a grain without a next state. Splines of the axis are positive weights of
+    curves along sqrt(rho): where a curve falls below, the coefficients that hold it there are raised. Others may well be
+    negative, where six of them hold a steep line.
+    """
+    n = coefficients.shape[-1]
+    splines = design(np.linspace(0, n - 3, 8 * (n - 3) + 1), 0.0, 1.0, n).toarray()
+    held = (coefficients @ splines.T < least) @ (splines > 0)
+    return np.where(held > 0, np.maximum(coefficients, least), coefficients)
 
 
 def cells_of(features, grid, shape):

@@ -6,7 +6,8 @@ S, K, W and E (see flow) are then functions of the whole orientation, of which r
 import numpy as np
 
 from skmerge._orientation import (
-    OPERATIONS,
+    PROPER,
+    TURNS,
     product,
     quaternion_from,
     quaternion_of,
@@ -14,32 +15,10 @@ from skmerge._orientation import (
     unwrapped_angles,
 )
 from skmerge._plasticity import flow
+from skmerge._plasticity.records import parts_of
 
 NEAR = 0.03  # orientations whose scalar part is that much smaller than the greatest are images to learn from
 OUTSIDE, REVERSED, LONG = 1, 2, 4  # flags
-PROPER = OPERATIONS[np.linalg.det(OPERATIONS) > 0]
-
-
-def quaternions_of_matrices(matrices):
-    """Of rotations by whole multiples of 90 and 120 degrees."""
-    out = []
-    for matrix in matrices:
-        values, vectors = np.linalg.eig(matrix)
-        axis = np.real(vectors[:, np.argmin(np.abs(values - 1))])
-        angle = np.arccos(np.clip((np.trace(matrix) - 1) / 2, -1, 1))
-        turn = quaternion_from(np.stack([axis, -axis]) * angle)
-        right = [np.abs(matrix_of(q) - matrix).max() for q in turn]
-        out.append(turn[int(np.argmin(right))])
-    return np.array(out)
-
-
-def matrix_of(q):
-    (x, y, z), w = q[:3], q[3]
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + 2 * w * cross + 2 * cross @ cross
-
-
-TURNS = quaternions_of_matrices(PROPER)  # (24, 4)
 
 
 def equivalents(quaternion):
@@ -70,12 +49,12 @@ def learn(steps, learner, longest=None):
     Returns
     -------
     fitted : dict of attributes of a PlasticityPropagator
-    resolved : bool
+    doubts : list of str
     """
     stiff, best, resolved, modulus = flow.moduli(steps, longest)
     least, most = flow.root_range(steps)
     signs = np.unique(steps.sign)
-    estimators, units = [], []
+    estimators, units, least_flow = [], [], []
     for sign in signs:
         rows = flow.flowing(steps, sign, modulus)
         values = flow.targets(steps, rows, modulus)
@@ -83,6 +62,7 @@ def learn(steps, learner, longest=None):
         values = np.column_stack([values[index, :2], spin])
         unit = np.sqrt(np.mean(values**2, axis=0))
         unit[unit == 0] = 1.0
+        least_flow.append(values[:, 0].min() / 2)
         estimators.append(learner(np.column_stack([vector, steps.features[rows, 3][index] / most]), values / unit))
         units.append(unit)
     index, vector = images(quaternion_from(steps.features[best, :3]))
@@ -93,12 +73,13 @@ def learn(steps, learner, longest=None):
         "estimators_": estimators,
         "unit_": np.array(units),
         "modulus_": float(stiff.mean()),
+        "least_": np.array([*least_flow, stiff.min() / 2]),  # of S in each direction and of E
         "grid_": np.array([least, most]),
         "exponent_": flow.KNEE,
         "memory_": False,
         "part_": np.array([falling, 1 if both else (0 if 1 in signs else -1)], np.int32),
         "longest_step_": float(steps.length.max()) if longest is None else longest,
-    }, resolved or longest is not None
+    }, flow.doubts(steps, modulus, resolved or longest is not None)
 
 
 def rates(model, quaternion, root, rising):
@@ -111,6 +92,7 @@ def rates(model, quaternion, root, rising):
     y[:, :5] = model.estimators_[part].predict(features) * model.unit_[part]
     y[:, 2:5] = np.einsum("nij,ni->nj", operation, y[:, 2:5])
     y[:, 5] = model.estimators_[-1].predict(vector) * model.modulus_
+    y[:, 0], y[:, 5] = np.maximum(y[:, 0], model.least_[part]), np.maximum(y[:, 5], model.least_[-1])
     return y
 
 
@@ -155,13 +137,12 @@ def propagate(model, state0, strain, out, flags, tell):
     quaternion = quaternion_of(angles)
     out[0] = state0
     flags |= (OUTSIDE * overloaded(model, stress, quaternion, root)).astype(np.uint8)
+    parts = np.broadcast_to(parts_of(strain, model.longest_step_), (n, strain.shape[1] - 1))
     for t in range(1, strain.shape[1]):
         h = np.broadcast_to(strain[:, t] - strain[:, t - 1], n)
-        pieces = np.clip(np.ceil(np.abs(h) / model.longest_step_ - 1e-6), 1, 10_000) * np.sign(h)
+        pieces = parts[:, t - 1] * np.sign(h)
         flags |= (LONG * (np.abs(h) > model.longest_step_ * (1 + 1e-6))).astype(np.uint8)
         first = quaternion.copy()
-        if model.integrator == "adaptive":
-            pieces *= 4  # of such steps errors are those of the regressors
         for count in np.unique(pieces[pieces != 0]):
             some = np.flatnonzero(pieces == count)
             if model.part_[int(count > 0)] < 0:

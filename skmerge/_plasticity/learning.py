@@ -7,6 +7,7 @@ from skmerge._ext.stepping import Flow
 from skmerge._orientation import inverse, product, quaternion_of, reduced_axis, rotation_vector, turned
 from skmerge._plasticity import flow
 
+WRONG_STRESS, WRONG_TURN = 0.1, 1 / 3  # errors above these shares of stress and rotation are told
 FEW = 15  # trajectories from which on a fifth is held out
 NODES, BINS = 12, 24  # of the table of errors, along each coordinate of the axis and along the strain passed
 NEAR = 0.06  # width in b1 / b3 and b2 / b3 of what counts as near among held-out trajectories
@@ -32,8 +33,8 @@ def learn(steps, learner, memory, longest=None, weight=None, default=False):
     Returns
     -------
     fitted : dict of attributes of a PlasticityPropagator
-    resolved : bool
-        Whether the steps resolve the knee from elastic to plastic.
+    doubts : list of str
+        What speaks against learning from these steps.
     """
     weight = np.ones(len(steps.slope)) if weight is None else weight
     stiff, best, resolved, modulus = flow.moduli(steps, longest)
@@ -54,7 +55,7 @@ def learn(steps, learner, memory, longest=None, weight=None, default=False):
         "part_": np.array([falling, 1 if both else (0 if 1 in parts else -1)], np.int32),
         "longest_step_": float(steps.length.max()) if longest is None else longest,
     }
-    return fitted, resolved or longest is not None
+    return fitted, flow.doubts(steps, modulus, resolved or longest is not None)
 
 
 def start_of(steps):
@@ -68,7 +69,7 @@ def part_of(steps, sign, best, stiff, modulus, grid, learner, default, memory, w
     """Table, reached cells and estimator of one direction of straining."""
     rows = flow.flowing(steps, sign, modulus)
     values, weight = flow.targets(steps, rows, modulus), weight[rows]
-    estimator, guess = None, flow.nearest(steps, rows, values, grid)
+    estimator, guess, least = None, flow.nearest(steps, rows, values, grid), values[:, 0].min() / 2
     # Between trajectories of the default a table with memory is interpolated: nothing is left to a forest.
     if learner is not None and not (memory and default):
         unit, scale = np.sqrt(np.mean(values**2, axis=0)), np.array([1.0, 1.0, grid[5]])
@@ -84,14 +85,16 @@ def part_of(steps, sign, best, stiff, modulus, grid, learner, default, memory, w
 
         if not default:
             values = guess(steps.features[rows])
-    return *flow.condense(steps, rows, values, weight, best, stiff, grid, guess, memory), estimator
+    table, reached = flow.condense(steps, rows, values, weight, best, stiff, grid, guess, memory)
+    table[..., 0] = flow.lifted(table[..., 0], least)
+    return table, reached, estimator
 
 
-def flow_of(fitted, axis, heun=True, tol=0.0):
+def flow_of(fitted, axis, heun=True):
     """Compiled steps of fitted attributes."""
     return Flow(
         fitted["table_"], fitted["reached_"], fitted["grid_"], fitted["part_"], fitted["exponent_"], axis,
-        min(fitted["longest_step_"], 1e300), heun, tol, fitted["memory_"],
+        min(fitted["longest_step_"], 1e300), heun, fitted["memory_"],
     )  # fmt: skip
 
 
@@ -103,6 +106,56 @@ def starts(X, axis):
 
 
 # --- what held-out trajectories say
+
+
+def judge(strain, state, group, axis, memories, learner, task):
+    """Whether memory helps, and how wrong steps are, by every fifth trajectory learned from the others.
+
+    Returns
+    -------
+    memory : bool
+    fitted : dict of attributes of a PlasticityPropagator
+    doubts : list of str
+        What the errors say against the model.
+    """
+    held = held_out(state, group)
+    rest = ~held[group]
+    renumbered = np.unique(group[rest], return_inverse=True)[1]
+    best, chosen, found = None, memories[0], None
+    for memory in memories:
+        stage = task.begin("held-out trajectories")
+        steps = flow.steps_of(strain[rest], state[rest], renumbered, axis, memory)
+        fitted, _ = learn(steps, learner, memory)
+        tried = errors(fitted, strain, state, group, held, axis)
+        each = scores(tried, state)
+        words = "with" if memory else "without"
+        stop = stage.end(f"{words} memory: error {each.mean():.3g} of {held.sum()} held out")
+        if best is None or much_better(each, best):
+            best, chosen, found = each, memory, tried
+        if stop:
+            break
+    passed, squares = table_of_errors(found, axis)
+    return chosen, {"std_strain_": passed, "std_squares_": squares}, wrong(found, state, group, held)
+
+
+def wrong(found, state, group, held):
+    """What errors of held-out trajectories say against a model, in words."""
+    rows, first = held[group], np.searchsorted(group, group)
+    off = np.sqrt(np.mean(np.concatenate([error[:, 0] for *_, error in found]) ** 2))
+    stress = np.sqrt(np.mean(state[rows, 0] ** 2))
+    apart = product(inverse(quaternion_of(state[first, 2:5])), quaternion_of(state[:, 2:5]))[rows]
+    turned_by = np.linalg.norm(rotation_vector(apart), axis=1).mean()
+    lattice = np.concatenate([error[:, 2] for *_, error in found]).mean()
+    # A lattice that hardly turns, as that of symmetric axes, has no third to be wrong by.
+    if not off > WRONG_STRESS * stress and not lattice > max(WRONG_TURN * turned_by, np.radians(0.2)):
+        return []
+    return [
+        f"{held.sum()} held-out trajectories are off by {100 * off / stress:.0f} % of the stress (root mean squares) "
+        f"and by {np.degrees(lattice):.2g} degrees where the lattice turns by {np.degrees(turned_by):.2g} (means): do "
+        "not trust what was learned. Usual causes: the loading is not along axis, or not along one axis; angles that "
+        "take sample to crystal; a lattice that is not cubic; too few trajectories; something that decides is not in "
+        "the state."
+    ]
 
 
 def held_out(state, group):
@@ -181,8 +234,9 @@ def table_of_errors(found, axis):
     return passed, sums / np.einsum("ijn,nbk->ijbk", weight, known.astype(float))
 
 
-def standard_deviations(passed, squares, start, strain, state, axis, out):
-    """Of states (n_steps, n, 5) stepped from starts (n, 5) along strain (1 or n, n_steps), into out."""
+def standard_deviations(passed, squares, start, strain, density, axis):
+    """Of stress, density and lattice (in rad): (n_steps, n, 3), for starts (n, 5), strain (1 or n, n_steps) and the
+    density (n_steps, n) that they came to."""
     node = np.linspace(0, 1, len(squares))
     near = RegularGridInterpolator((node, node), squares)(np.clip(plane_of(start, axis), 0, 1))
     way = np.abs(np.diff(strain, axis=1, prepend=strain[:, :1])).cumsum(axis=1)
@@ -192,8 +246,5 @@ def standard_deviations(passed, squares, start, strain, state, axis, out):
     variance = (1 - share) * near[row, at] + share * near[row, at + 1]
     variance = variance * np.maximum(way / passed[-1], 1.0)[..., None] ** 2  # beyond what was recorded errors grow on
     std = np.sqrt(variance).transpose(1, 0, 2)
-    turn = std[..., 2] / np.sqrt(3.0)
-    out[..., 0], out[..., 1], out[..., 3] = std[..., 0], std[..., 1] * state[..., 1], turn
-    # phi1 and phi2 turn by 1 / sin(Phi) of the lattice's turn, at most by any angle
-    steep = turn / np.maximum(np.abs(np.sin(state[..., 3])), 1e-9)
-    out[..., 2] = out[..., 4] = np.minimum(steep, np.pi / np.sqrt(3.0))
+    std[..., 1] *= density
+    return std

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from skmerge._plasticity.records import MOST, parts_of
+
 TOLERANCE = 1e-4  # of an adaptive step: difference of Heun and Euler over the trained range
-MOST = 10_000  # pieces of a step
 OUTSIDE, REVERSED, LONG = 1, 2, 4  # flags
 
 
@@ -32,6 +33,7 @@ def propagate(model, state0, strain, out, flags, tell):
         return np.clip(state + h * rate + change, low, high), error
 
     out[0] = state0
+    parts = np.broadcast_to(parts_of(strain, model.longest_step_), (len(state0), strain.shape[1] - 1))
     for t in range(1, strain.shape[1]):
         h = np.broadcast_to(strain[:, t] - strain[:, t - 1], len(state0))[:, None]
         moved = np.flatnonzero(h[:, 0])
@@ -40,7 +42,7 @@ def propagate(model, state0, strain, out, flags, tell):
         if not len(moved):
             continue
         state, h = out[t][moved], h[moved]
-        pieces = np.clip(np.ceil(np.abs(h[:, 0]) / model.longest_step_ - 1e-6), 1, MOST)
+        pieces = parts[moved, t - 1]
         after, error = advance(state, h / pieces[:, None])
         if model.integrator == "adaptive":
             pieces = np.minimum(pieces * np.maximum(np.ceil(np.sqrt(error / TOLERANCE)), 1), MOST)

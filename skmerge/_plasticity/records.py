@@ -1,13 +1,19 @@
 """Checks of trajectories and states: shapes, order, repeated strains, units by their magnitude; tables and files."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from skmerge._validation import naming, readable
+from skmerge._orientation import TURNS, inverse, product, quaternion_of, rotation_vector, unwrapped_angles
+from skmerge._validation import naming, readable, warn
 
+REPEATED = 1e-5  # of the median strain step of a trajectory; smaller ones come of restarts and rounding
+ALIKE = 1e-4  # of the greatest value of a column: what a state changes by between such records
+JUMP = np.radians(45.0)  # between records no lattice turns so far; the least of cubic symmetry's turns is 90 degrees
+MOST = 10_000  # parts of a step
+MANY = 1_000  # steps of a regressor that are some seconds
+HARDENED = 1.03  # of the stress; what turning lattices alone bring is less in the median
 COLUMNS = ("trajectory", "strain", "sigma", "rho", "phi1", "Phi", "phi2")
 
 
@@ -29,9 +35,13 @@ def complete(name, value):
         raise ValueError(f"{error} The first is {name}[{', '.join(map(str, bad[0]))}].") from None
 
 
-def check_records(strain, state, groups, oriented):
-    """Strain (n,), state (n, m) and group (n,), ascending, of records below each other."""
+def check_records(strain, state, groups, rates=None):
+    """Strain (n,), state (n, m), group (n,), ascending, and rates (n, m) of records below each other."""
     strain, state = complete("strain", strain), complete("state", state)
+    if rates is not None:
+        rates = numbers("rates", rates)
+        if rates.size != state.size:
+            raise ValueError(f"rates must have the shape of state, got {rates.shape}.")
     if groups is None:
         if state.ndim != 3 or strain.shape not in (state.shape[1:2], state.shape[:2]):
             raise ValueError(
@@ -53,20 +63,96 @@ def check_records(strain, state, groups, oriented):
         group = np.r_[0, np.cumsum(groups[1:] != groups[:-1])]
         if group[-1] + 1 != len(np.unique(groups)):
             raise ValueError("groups: the records of a trajectory must stand together; sort them by trajectory.")
+    if rates is not None:
+        rates = rates.reshape(state.shape)
+    kept = not_repeated(strain, state, group, groups)
+    if not kept.all():
+        strain, state, group, groups = strain[kept], state[kept], group[kept], groups[kept]
+        rates = None if rates is None else rates[kept]
     counts = np.bincount(group)
     if counts.min() < 2:
         alone = groups[group == counts.argmin()][0]
         raise ValueError(f"trajectory {alone} has one record, which says nothing of rates; leave it out.")
-    repeated = np.flatnonzero((group[1:] == group[:-1]) & (strain[1:] == strain[:-1]))
-    if len(repeated):
+    return strain, state, group, rates
+
+
+def not_repeated(strain, state, group, groups):
+    """Which records to keep: not those that repeat the one before, as records of a restart do."""
+    same = group[1:] == group[:-1]
+    size = np.abs(np.diff(strain))
+    usual = np.array([np.median(part) if len(part) else 0.0 for part in np.split(size, np.flatnonzero(~same) + 1)])
+    at = np.flatnonzero(same & (size <= REPEATED * usual[group[1:]]))
+    if not len(at):
+        return np.ones(len(strain), bool)
+    scale = np.abs(state).max(axis=0)
+    moved = at[(np.abs(state[at + 1] - state[at]) > ALIKE * scale).any(axis=1)]
+    if len(moved):
+        i = moved[0]
         raise ValueError(
-            f"strain repeats {strain[repeated[0]]:g} from one record to the next of trajectory {groups[repeated[0]]}; "
-            "leave one out."
+            f"strain repeats {strain[i]:g} from one record to the next of trajectory {groups[i]} (rows {i} and {i + 1} "
+            f"of all records, {size[i]:.3g} apart), but the state changes; leave one of them out."
         )
-    if oriented:
-        check_states(state, "state")
-        check_strain_unit(strain)
-    return strain, state, group
+    kept = np.ones(len(strain), bool)
+    kept[at + 1] = False
+    i = at[0]
+    warn(
+        f"{len(at)} records repeat the one before them and are left out, the first of trajectory {groups[i]} at strain "
+        f"{strain[i]:g}."
+    )
+    return kept
+
+
+def without_jumps(strain, state, group):
+    """States (n, 5) whose lattices go on where a record jumps to an orientation that cubic symmetry makes the same."""
+    same = np.flatnonzero(group[1:] == group[:-1])
+    quaternion = quaternion_of(state[:, 2:5])
+    turn = product(inverse(quaternion[same]), quaternion[same + 1])
+    jumps = same[np.linalg.norm(rotation_vector(turn), axis=1) > JUMP]
+    if not len(jumps):
+        return state
+    quaternion, undone = quaternion.copy(), set()
+    end = np.searchsorted(group, group, side="right")
+    for i in jumps:
+        turn = product(product(inverse(quaternion[i]), quaternion[i + 1])[None], TURNS)
+        angle = np.linalg.norm(rotation_vector(turn), axis=1)
+        k = angle.argmin()
+        if angle[k] > JUMP:
+            raise ValueError(
+                f"the lattice of trajectory {group[i]} turns by {np.degrees(angle[k]):.0f} degrees from strain "
+                f"{strain[i]:g} to {strain[i + 1]:g}, cubic symmetry allowed for. Check the columns and units of the "
+                "orientation, or record more steps."
+            )
+        quaternion[i + 1 : end[i]] = product(quaternion[i + 1 : end[i]], TURNS[k][None])
+        undone.add(group[i])
+    state = state.copy()
+    for g in undone:
+        part = slice(np.searchsorted(group, g), np.searchsorted(group, g, side="right"))
+        path = quaternion[part]
+        path *= np.where(np.r_[1.0, (path[1:] * path[:-1]).sum(axis=1)] < 0, -1.0, 1.0).cumprod()[:, None]
+        path *= -1.0 if path[0] @ quaternion_of(state[part][:1, 2:5])[0] < 0 else 1.0
+        state[part, 2:5] = unwrapped_angles(path[None], state[part][:1, 2:5])[0]
+    warn(
+        f"in {len(undone)} of {group[-1] + 1} trajectories the orientation jumps to one that cubic symmetry makes the "
+        f"same, the first time at strain {strain[jumps[0] + 1]:g}; the jumps were undone."
+    )
+    return state
+
+
+def check_density_moves(state, group):
+    """Warn where the density stands still while the stress rises as if it did not."""
+    start = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
+    density = state[:, 1]
+    if (np.maximum.reduceat(density, start) > (1 + 1e-6) * np.minimum.reduceat(density, start)).any():
+        return
+    half = np.concatenate([[i + (j - i) // 2, j - 1] for i, j in zip(start, np.r_[start[1:], len(state)], strict=True)])
+    middle, last = np.abs(state[half.reshape(-1, 2), 0]).T
+    rise = np.median(last / np.where(middle > 0, middle, np.inf))
+    if rise > HARDENED:
+        warn(
+            f"the density stands still at {density[0]:.4g} while the stress rises by {100 * (rise - 1):.0f} % over the "
+            "second half of a trajectory. If it only fills the column, give what hardens the crystal in its place, for "
+            "instance the square of the slip resistance."
+        )
 
 
 def check_path(strain, n):
@@ -77,6 +163,23 @@ def check_path(strain, n):
     return np.ascontiguousarray(np.atleast_2d(strain))
 
 
+def parts_of(strain, longest):
+    """In how many parts steps (1 or n, n_steps - 1) along strain are made that are longer than any trained.
+
+    Warns before it takes long: each part asks a regressor, some 0.1 ms a state and more.
+    """
+    size = np.abs(np.diff(strain, axis=1))
+    parts = np.clip(np.ceil(size / longest - 1e-6), 1, MOST)
+    total = int(parts.max(axis=0).sum()) if parts.size else 0
+    if total > max(MANY, 10 * size.shape[1]):
+        warn(
+            f"strain steps are up to {size.max() / longest:.3g} times the longest trained one ({longest:.3g}); parted, "
+            f"they are {total} steps of a regressor instead of {size.shape[1]}, which takes long. Is strain in the "
+            "unit of the trajectories (0.1 for 10 %)?"
+        )
+    return parts
+
+
 def check_strain_unit(strain):
     if np.abs(strain).max() > 5:
         warn(f"strain reaches {np.abs(strain).max():.4g}, which looks like percent; give true strain, 0.1 for 10 %.")
@@ -84,8 +187,6 @@ def check_strain_unit(strain):
 
 def check_states(state, name):
     """Raise where states (n, 5) are none; warn where their magnitude is that of other units."""
-    if state.shape[1] != 5:
-        raise ValueError(f"{name} must have five columns (stress, density, phi1, Phi, phi2), got {state.shape[1]}.")
     density = state[:, 1]
     if (density <= 0).any():
         raise ValueError(
@@ -139,7 +240,3 @@ def read_table(table, columns):
     labels = np.unique(np.asarray(table[columns[0]]), return_inverse=True)[1]
     order = np.argsort(labels, kind="stable")
     return values[order, 0], values[order, 1:], labels[order]
-
-
-def warn(text):
-    warnings.warn(text, UserWarning, stacklevel=5)
