@@ -325,8 +325,8 @@ def lifted(coefficients, least):
     """Coefficients of a flow stress that is nowhere below the least one, which is positive.
 
     A flow stress below zero would leave a grain without a next state. Splines of the axis are positive weights of
-    curves along sqrt(rho): where a curve falls below, the coefficients that hold it there are raised. Others may well be
-    negative, where six of them hold a steep line.
+    curves along sqrt(rho): where a curve falls below, the coefficients that hold it there are raised. Others may well
+    be negative, where six of them hold a steep line.
     """
     n = coefficients.shape[-1]
     splines = design(np.linspace(0, n - 3, 8 * (n - 3) + 1), 0.0, 1.0, n).toarray()
