@@ -112,13 +112,15 @@ class Inputs:
             return X
         z = self.columns.standardise(X[rows])
         for seen, some in patterns(z):
-            gain, _ = self._conditional(seen)
+            gain, *_ = self._conditional(seen)
             expected = np.tile(self.arrays["mean"], (len(some), 1))
-            for j, row in zip(seen, gain, strict=True):  # not BLAS, whose sums depend on the number of rows
+            for j, row in zip(seen, gain, strict=len(gain) > 0):  # not BLAS, whose sums depend on the number of rows
                 expected += (z[some, j] - self.arrays["mean"][j])[:, None] * row
             z[some] = expected
         X = X.copy()
-        X[rows] = np.where(missing[rows], self._restored(z), X[rows])
+        columns = np.flatnonzero(missing.any(axis=0))
+        found = self._restored(z[:, columns], columns)
+        X[np.ix_(rows, columns)] = np.where(missing[np.ix_(rows, columns)], found, X[np.ix_(rows, columns)])
         return X
 
     def variance(self, X, filled, predict):
@@ -136,34 +138,36 @@ class Inputs:
         for part in np.split(incomplete, np.arange(size, len(incomplete), size)):
             start, z = predict(filled[part]), self.columns.standardise(filled[part])
             total = np.zeros((len(X), *start.shape[1:])) if total is None else total
-            axes = np.zeros((len(part), d, d))
+            axes = np.zeros((len(part), np.isnan(X[part]).sum(axis=1).max(), d))
             for seen, some in patterns(np.where(np.isnan(X[part]), np.nan, z)):
-                value, vector = np.linalg.eigh(self._conditional(seen)[1])
-                axes[some] = (vector * np.sqrt(np.maximum(value, 0.0))).T
+                _, hidden, left = self._conditional(seen)
+                value, vector = np.linalg.eigh(left)
+                axes[np.ix_(some, np.arange(len(hidden)), hidden)] = (vector * np.sqrt(np.maximum(value, 0.0))).T
             for step in axes.transpose(1, 0, 2):
                 moves = np.flatnonzero(step.any(axis=1))
                 for sign in (1.0, -1.0) if len(moves) else ():
-                    moved = self._restored(z[moves] + sign * step[moves])
-                    moved = np.where(np.isnan(X[part[moves]]), moved, X[part[moves]])
+                    rows = part[moves]
+                    columns = np.flatnonzero(step[moves].any(axis=0))
+                    moved = filled[rows]
+                    found = self._restored((z[moves] + sign * step[moves])[:, columns], columns)
+                    moved[:, columns] = np.where(np.isnan(X[np.ix_(rows, columns)]), found, moved[:, columns])
                     total[part[moves]] += (predict(moved) - start[moves]) ** 2 / 2
         return total
 
     def _conditional(self, seen):
-        """Gain (seen, d) from the seen columns, and the covariance (d, d) that they leave, 0 for themselves."""
+        """Gain (seen, d) from the seen columns, the hidden columns, and the covariance that is left of these."""
         d = len(self.arrays["mean"])
         hidden = np.setdiff1d(np.arange(d), seen)
-        left = np.zeros((d, d))
         S = self.arrays["covariance"]
         if not len(S):
-            left[hidden, hidden] = 1.0
-            return np.zeros((len(seen), d)), left
+            return np.zeros((0, d)), hidden, np.eye(len(hidden))
         gain = np.linalg.solve(S[np.ix_(seen, seen)], S[seen])
-        left[np.ix_(hidden, hidden)] = (S - S[:, seen] @ gain)[np.ix_(hidden, hidden)]
-        return gain, left
+        return gain, hidden, S[np.ix_(hidden, hidden)] - S[np.ix_(hidden, seen)] @ gain[:, hidden]
 
-    def _restored(self, z):
-        X = np.column_stack([self.columns.restore(j, z[:, [j]], np.zeros((len(z), 1)))[0] for j in range(z.shape[1])])
-        return np.clip(X, self.arrays["low"], self.arrays["high"])
+    def _restored(self, z, columns):
+        nothing = np.zeros((len(z), 1))
+        X = np.column_stack([self.columns.restore(j, z[:, [i]], nothing)[0] for i, j in enumerate(columns)])
+        return np.clip(X, self.arrays["low"][columns], self.arrays["high"][columns])
 
 
 def first_trust(X, target):

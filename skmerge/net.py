@@ -15,10 +15,11 @@ from skmerge import _missing
 from skmerge._documentation import Documented
 from skmerge._ext import kernel
 from skmerge._missing import Inputs
-from skmerge._net import uncertainty
+from skmerge._net import limits, uncertainty
 from skmerge._net.formula import Formula
 from skmerge._net.notation import names_of
 from skmerge._net.objective import MAX_EXPONENT, Objective, Scaling
+from skmerge._net.selection import MAX_NODES
 from skmerge._net.stored import check_fitted
 from skmerge._net.training import Training
 from skmerge._parameters import (
@@ -109,12 +110,15 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         Standard deviation of a measurement about the law, in units of y.
     validation_error_ : ndarray of shape (n_outputs,)
         Cross-validated root mean squared error, in units of y.
+    target_range_ : ndarray of shape (2, n_outputs)
+        Within which a committee predicts: the trained range of y, less its offset, widened by its width to either side.
+        Infinite for a law.
     form_error_ : ndarray of shape (n_outputs,)
         ``sqrt(max(validation_error_^2 - noise_std_^2, 0))``, in units of y: by how much new rows are missed beyond
         the noise. Where it is not small against ``noise_std_``, doubt the form of the law.
     covariance_ : list of ndarray, one for each output
         Of a single net's flat parameters (A, B, 1 / C and blend node after node, then the constant), in scaled units;
-        empty for an ensemble, and for more than 2000 parameters.
+        empty for an ensemble, and for more than 2000 parameters. A constant that the data let be zero has its variance.
     inputs_ : dict of ndarray
         What fills missing features: ``mean`` and ``covariance`` of standardised ones, how they are standardised
         (``center``, ``unit``, ``log``), and the observed range (``low``, ``high``).
@@ -243,7 +247,8 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
 
         def attributes(net):
             model = copy(self)
-            model._store([([net], np.ones(1), net.squares, net.squares)], objectives, scaling, n_outputs, offset_column)
+            alone = [net], np.ones(1), net.squares, net.squares, net.n_nodes <= MAX_NODES
+            model._store([alone], objectives, scaling, n_outputs, offset_column)
             return vars(model)
 
         told = Told(self, data, attributes if target.shape[1] == 1 else None)
@@ -346,13 +351,16 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         self.product_ = scaling.product > 0
         self.y_scale_ = np.array([objective.y_scale for objective in objectives])
         self.y_mean_ = np.array([objective.weight @ objective.y for objective in objectives])
-        self.validation_error_ = _held(np.sqrt([error for _, _, error, _ in results]), self.y_scale_)
-        self.noise_std_ = _held(np.sqrt([noise for *_, noise in results]), self.y_scale_)
+        self.validation_error_ = _held(np.sqrt([error for _, _, error, *_ in results]), self.y_scale_)
+        self.noise_std_ = _held(np.sqrt([noise for *_, noise, _ in results]), self.y_scale_)
         # What the form of the law, not its parameters, leaves unexplained.
-        relative = np.array([max(error - noise, 0.0) for _, _, error, noise in results])
+        relative = np.array([max(error - noise, 0.0) for _, _, error, noise, _ in results])
         self.form_error_ = _held(np.sqrt(relative), self.y_scale_)
         self.covariance_, self._null, self._standing = [], [], []
-        for k, (members, weight, _, noise) in enumerate(results):
+        self.target_range_ = np.array([[-np.inf], [np.inf]]) * np.ones(m)
+        for k, (members, weight, _, noise, is_law) in enumerate(results):
+            if not is_law:
+                self.target_range_[:, k] = _held(limits.widened(objectives[k].y), self.y_scale_[k])
             self.blend_[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
             self.estimator_weight_[: len(weight), k] = weight
             for e, net in enumerate(members):
@@ -364,7 +372,7 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
                 self.blend_[e, k, :h] = net.nodes[:, d + 2]
                 self.sign_[e, k, :h] = net.sign
                 self.D_[e, k] = net.theta[-1] - self.blend_[e, k].mean() * self.y_mean_[k]
-            JTJ = objectives[k].curvature(members[0]) if n_estimators == 1 else None
+            JTJ = objectives[k].curvature(members[0].with_free_constant()) if n_estimators == 1 else None
             if JTJ is not None:
                 found = uncertainty.assess(objectives[k], members[0], JTJ, noise, n_nodes)
                 for kept, array in zip((self.covariance_, self._null, self._standing), found, strict=True):
@@ -401,8 +409,9 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         """Predict the target and, on request, how sure it is.
 
         Finite for every finite X: the logarithm of a product is held within 300, so that x = 0 under a negative
-        exponent gives a huge number (and gradient 0) where the law has a pole. ``applicability`` tells how far a
-        row lies outside what was trained.
+        exponent gives a huge number (and gradient 0) where the law has a pole. A committee has no poles: a feature that
+        takes part in its products counts as half its smallest trained size where it is less, and predictions stay
+        within ``target_range_``. ``applicability`` tells how far a row lies outside what was trained.
 
         Parameters
         ----------
@@ -457,31 +466,33 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
     def _predict_rows(self, X):
         out, n_threads = np.zeros((len(X), len(self.y_scale_))), effective_n_jobs(self.n_jobs)
         for k, scale in enumerate(self.y_scale_):
+            rows, low, high = limits.held(self, X, k)
             for weight, theta, sign in self._members(k):
-                out[:, k] += weight * kernel.predict(X, *self._geometry(), theta, sign, n_threads)
-            out[:, k] = _held(out[:, k], scale)
+                out[:, k] += weight * kernel.predict(rows, *self._geometry(), theta, sign, n_threads)
+            out[:, k] = np.clip(_held(out[:, k], scale), low, high)
         return out
 
     def _predict_moments(self, X):
         mean, std = np.zeros((2, len(X), len(self.y_scale_)))
         for k, scale in enumerate(self.y_scale_):
             members = list(self._members(k))
+            rows, low, high = limits.held(self, X, k)
             if len(self.A_) == 1:
                 _, theta, sign = members[0]
                 zero, one = np.zeros(len(X)), np.ones(len(X))
-                f, J = kernel.jacobian(X, zero, one, *self._geometry(), theta, sign)
+                f, J = kernel.jacobian(rows, zero, one, *self._geometry(), theta, sign)
                 J = np.clip(J, -1e150, 1e150)
                 size = np.maximum(np.abs(J).max(axis=1, keepdims=True), 1e-150)
                 J /= size  # so that squares stay within the range of float
                 variance = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
                 size = size[:, 0]
             else:
-                values = np.array([kernel.predict(X, *self._geometry(), theta, sign) for _, theta, sign in members])
+                values = np.array([kernel.predict(rows, *self._geometry(), theta, sign) for _, theta, sign in members])
                 weight = np.array([w for w, _, _ in members])
                 f = (weight[:, None] * values).sum(axis=0)  # not BLAS, whose sums depend on the number of rows
                 size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
                 variance = (weight[:, None] * ((values - f) / size) ** 2).sum(axis=0)
-            mean[:, k] = _held(f, scale)
+            mean[:, k] = np.clip(_held(f, scale), low, high)
             std[:, k] = _held(np.sqrt(np.maximum(variance, 0.0)), size, scale)
         return mean, std
 
@@ -501,10 +512,15 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         _, X = self._check_rows(X)
         out, n_threads = np.zeros((len(X), len(self.y_scale_), X.shape[1])), effective_n_jobs(self.n_jobs)
         for k, scale in enumerate(self.y_scale_):
+            rows, low, high = limits.held(self, X, k)
             for weight, theta, sign in self._members(k):
-                gradient = kernel.input_gradient(X, *self._geometry(), theta, sign, n_threads)
+                gradient = kernel.input_gradient(rows, *self._geometry(), theta, sign, n_threads)
                 with np.errstate(over="ignore"):
                     out[:, k] = _held(out[:, k] + _held(gradient, weight, scale))
+            if np.isfinite(low):  # what is held does not change
+                out[:, k][rows != X] = 0.0
+                y = self._predict_rows(X)[:, k]
+                out[(y <= low) | (y >= high), k] = 0.0
         if self.offset_column_ is not None:
             out[:, :, self.offset_column_] += 1.0
         elif self.offset is not None:
@@ -528,10 +544,13 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         distance : ndarray of shape (n_samples,)
             0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
-            its size if it did not vary). A missing feature counts as inside.
+            its size if it did not vary). Below the smallest trained size of a feature with negative exponents, or of
+            any in the products of a committee, the excess of its logarithm counts where it is greater. A missing
+            feature counts as inside.
         """
         _, X = self._check_rows(X)
-        return excess(X, self.x_min_, self.x_max_, self.x_scale_)
+        distance = excess(X, self.x_min_, self.x_max_, self.x_scale_)
+        return np.maximum(distance, limits.below(self, X))
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

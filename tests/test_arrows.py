@@ -16,7 +16,7 @@ LEVELS = [
     {"_parameters"},
     {"_orientation", "_columns"},
     {"_missing"},
-    {"_net.objective", "_net.notation", "_net.stored"},
+    {"_net.objective", "_net.notation", "_net.stored", "_net.limits"},
     {"_net.comparison", "_net.candidates", "_net.committee", "_net.uncertainty"},
     {"_net.simplification", "_net.printed"},
     {"_net.selection", "_net.formula"},

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from skmerge._net import limits
 from skmerge._net.notation import (
     Term,
     as_identifiers,
@@ -231,7 +232,11 @@ class _Writer(Numbers):
     # --- Python
 
     def python(self):
-        names = self.identifiers
+        names, committee = self.identifiers, limits.is_committee(self.net)[self.k]
+        if committee:
+            least, greatest = limits.ends(self.net)
+            names = [f"np.maximum({n}, {float(x)!r})" if x > 0 else n for n, x in zip(names, least, strict=True)]
+            names = [f"np.minimum({n}, {float(x)!r})" if x < 0 else n for n, x in zip(names, greatest, strict=True)]
         if not self.raw:
             names = [f"({name} / {float(s)!r})" for name, s in zip(names, self.x, strict=True)]
         members = []
@@ -258,6 +263,9 @@ class _Writer(Numbers):
         total = " + ".join(members)
         if not self.raw:
             total = f"{self.y!r} * ({total})"
+        if committee:
+            low, high = self.net.target_range_[:, self.k].tolist()
+            total = f"np.clip({total}, {low!r}, {high!r})"
         if self.net.offset_column_ is not None:
             total += f" + {self.identifiers[self.net.offset_column_]}"
         elif self.net.offset is not None:

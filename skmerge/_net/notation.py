@@ -50,7 +50,7 @@ def offset_name(net):
 
 def as_identifiers(names, net):
     """A Python identifier for each feature; see ``Formula.python_names``."""
-    taken = {"np", "X", offset_name(net)}
+    taken = {"np", "X", "__debug__", offset_name(net)}  # __debug__ is True to Python, whatever is passed
     free = [n for n in names if n.isidentifier() and not keyword.iskeyword(n) and n not in taken
             and n == unicodedata.normalize("NFKC", n)]  # fmt: skip
     used, found = taken | set(free), []

@@ -129,6 +129,12 @@ class Network:
     def n_free(self):
         return int(np.count_nonzero(self.lower < self.upper))
 
+    def with_free_constant(self):
+        """The same net, its constant free."""
+        lower, upper = self.lower.copy(), self.upper.copy()
+        lower[-1], upper[-1] = -np.inf, np.inf
+        return replace(self, lower=lower, upper=upper, JTJ=None)
+
     @property
     def nodes(self):
         """View of theta without the constant, shape (n_nodes, n_features + 3)."""

@@ -262,6 +262,8 @@ class Numbers:
         """Standard errors of the printed numbers: of each, by its complex-step derivative, gradient' Cov gradient."""
         net, k, e = self.net, self.k, self.members[0]
         covariance, null, standing = net.covariance_[k], net._null[k], net._standing[k]
+        if standing[-1:] == uncertainty.FIXED and len(self.values) > 1:  # not shown: the others' errors suppose it
+            covariance = uncertainty.given_zero(covariance)
         theta = net._theta(e, k)
         if null.shape[1:] != theta.shape or standing.shape != theta.shape:
             raise ValueError("standard_errors: the model is damaged; fit it again.")

@@ -79,7 +79,7 @@ class Training:
 
         Returns
         -------
-        results : list of (members, weights, error, noise)
+        results : list of (members, weights, error, noise, is_law)
             Networks, their weights, and squared errors in units of var(y): of new rows, and of that the noise.
         """
         exact, laws = objectives, [None] * len(objectives)
@@ -123,8 +123,8 @@ class Training:
         """The simplest of constant, law and committee that errs no more than the others: (law, committee or None)."""
         committee, squares, stands = None, None, False
         if law is None or objective.n >= FEW_ROWS:
-            members, share, squares, noise = self._train_committee(objective, k, rows, output)
-            committee = members, share, mean_of(objective, squares), noise
+            members, share, squares, *more = self._train_committee(objective, k, rows, output)
+            committee = members, share, mean_of(objective, squares), *more
         if law is not None and (committee is None or _stands(objective, law[0], law[2], law[1], squares)):
             limit = np.inf if committee is None or law[0].n_free <= SHORTEST else committee[2]
             honest = self._honest_squares(objective, k, rows, law, limit, output)
@@ -177,10 +177,18 @@ class Training:
                 members.append(rest.fit(net, penalties(net), max_iter=100))
             while len(members) < self.n_estimators:  # fewer rows than members
                 members.append(members[len(members) % objective.n])
-        noise = net.squares / max(1.0 - net.n_free / objective.n, 0.05)
-        return members, np.full(len(members), 1.0 / len(members)), error, noise
+        # A constant that the data let be zero is measured by them as any other is: errors do not depend on where y is
+        # counted from.
+        noisy = net
+        if net.lower[-1] == net.upper[-1]:
+            noisy = objective.fit(net.with_free_constant(), penalties(net))
+            error = max(error, float(objective.weight @ comparison.left_out(objective, noisy)))
+        noise = noisy.squares / max(1.0 - noisy.n_free / objective.n, 0.05)
+        return members, np.full(len(members), 1.0 / len(members)), error, noise, True
 
     def _train_committee(self, objective, k, rows, output):
+        # Whatever is a pole at zero, where new rows may come nearer to it than any trained one.
+        objective = objective.regular(comparison.near_zero(objective.X))
         plan, n_folds = plan_committee(objective, self.n_estimators, self.n_nodes)
         parts = self.folds(rows, n_folds)
         if len(parts) < n_folds:  # fewer rows than folds
@@ -205,7 +213,7 @@ class Training:
         jobs = (delayed(_refit)(objective, nets[i], weights[i], stage, int(i), n_threads) for i in keep)
         nets_of_all = list(each(jobs, self.n_jobs))
         stage.end()
-        return nets_of_all, share, squares, noise
+        return nets_of_all, share, squares, noise, False
 
 
 def good_enough(n_free, n):

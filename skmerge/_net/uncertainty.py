@@ -19,7 +19,8 @@ def assess(objective, net, JTJ, noise, n_nodes):
 
     Returns
     -------
-    covariance : ndarray of shape (p, p), 0 where a parameter is fixed; directions without effect are left out.
+    covariance : ndarray of shape (p, p), 0 where a parameter other than the constant is fixed; directions without
+        effect are left out.
     null : ndarray of shape (q, p), directions that the data do not determine.
     standing : uint8 ndarray of shape (p,), FREE to SHARED.
     """
@@ -30,6 +31,7 @@ def assess(objective, net, JTJ, noise, n_nodes):
     found = _standing(objective, net, noise)
     standing[place] = found
     moving = (net.lower < net.upper) & (found != BOUND)
+    moving[-1] = True  # a constant that the data let be zero is known no better than another
     strength = np.diag(JTJ)
     live = (strength > 0) & np.isfinite(strength)
     free = np.flatnonzero(moving & live)
@@ -40,7 +42,7 @@ def assess(objective, net, JTJ, noise, n_nodes):
         covariance[np.ix_(place[free], place[free])] = np.clip(
             noise / objective.n * inverse / unit[:, None] / unit, -1e300, 1e300
         )
-        if np.count_nonzero(moving) >= objective.n:  # no row is left to measure the noise
+        if np.count_nonzero(moving & (net.lower < net.upper)) >= objective.n:  # no row is left to measure the noise
             vector, none = np.eye(len(free)), np.ones(len(free), bool)
         lost = np.where(np.abs(vector[:, none]) > 1e-3, vector[:, none] / unit[:, None], 0.0)
     dead = np.flatnonzero(moving & ~live)
@@ -48,6 +50,14 @@ def assess(objective, net, JTJ, noise, n_nodes):
     null[: lost.shape[1], place[free]] = np.clip(lost.T, -1e300, 1e300)
     null[lost.shape[1] + np.arange(len(dead)), place[dead]] = 1.0
     return covariance, null, standing
+
+
+def given_zero(covariance):
+    """The covariance of the other parameters where the constant, the last of them, is zero."""
+    variance = covariance[-1, -1]
+    if not variance > 0:
+        return covariance
+    return covariance - np.outer(covariance[-1] / variance, covariance[-1])
 
 
 def _correlations(gram, unit):

@@ -1,0 +1,52 @@
+"""Within what a committee predicts: unlike a law it knows nothing of what lies beyond the trained rows.
+
+Its products are steep near zero, whatever their exponents: one of x^0.05 falls from 0.82 at the smallest trained x of
+0.02 to 0 at x = 0. So a feature that may enter products counts as half its smallest trained size where it is less, and
+a prediction stays within the trained range of y, widened by its width to either side.
+"""
+
+import numpy as np
+
+
+def widened(y):
+    """The range of y, widened by its width to either side."""
+    low, high = y.min(), y.max()
+    return np.array([2 * low - high, 2 * high - low])
+
+
+def is_committee(model):
+    """Which outputs are a committee's, (m,); of models stored before there were limits none is held."""
+    return np.isfinite(getattr(model, "target_range_", np.full((2, len(model.y_scale_)), np.inf))).all(axis=0)
+
+
+def held(model, X, k):
+    """X as output k takes it, and the least and greatest value that it predicts."""
+    if not is_committee(model)[k]:
+        return X, -np.inf, np.inf
+    return np.clip(X, *ends(model)), *model.target_range_[:, k]
+
+
+def ends(model):
+    """Least and greatest value that each feature counts as in a committee."""
+    low, high = model.x_min_, model.x_max_
+    least = np.where(model.product_ & (low > 0), low / 2, -np.inf)
+    return least, np.where(model.product_ & (high < 0), high / 2, np.inf)
+
+
+def below(model, X):
+    """How far sizes lie below the trained ones, in units of the range of their logarithm, where they matter, (n,).
+
+    They do for features of one sign: with negative exponents in a law, with any in a committee, down to half the
+    smallest trained size.
+    """
+    power = (model.A_ != 0) & (model.B_ != 0)[..., None] & (model.blend_ < 1)[..., None]
+    committee = is_committee(model)
+    pole = (power & (model.A_ < 0))[:, ~committee].any(axis=(0, 1, 2))
+    power = pole | power[:, committee].any(axis=(0, 1, 2))
+    low, high = np.sort(np.abs([model.x_min_, model.x_max_]), axis=0)
+    one_sign = (model.x_min_ > 0) | (model.x_max_ < 0)
+    distance = np.zeros(len(X))
+    for j in np.flatnonzero(power & model.product_ & one_sign):
+        near = np.log(low[j] / np.maximum(np.abs(X[:, j]), np.finfo(float).tiny if pole[j] else low[j] / 2))
+        distance = np.maximum(distance, near / (np.log(high[j] / low[j]) if high[j] > low[j] else 1.0))
+    return distance
