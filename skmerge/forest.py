@@ -6,14 +6,13 @@ from numbers import Integral, Real
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from scipy.optimize import nnls
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skmerge._documentation import Documented
-from skmerge._forest import mixture
+from skmerge._forest import mixture, unknown, widths
 from skmerge._forest.grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
 from skmerge._forest.tree import Trees, check_forest
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
@@ -42,7 +41,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
     Parameters
     ----------
     n_estimators : int, default=100
-        Number of members; "auto" grows at least one of each of its kinds.
+        Number of members; "auto" grows at least one of each of its kinds, so that 1 to 5 (slopes: 4) are the same.
     order : {"auto", 0, 1, 2}, default="auto"
         Highest order of a leaf; a leaf whose distinct rows do not support it corrects its parent by less. "auto" mixes
         forests of different orders, single trees and short sequences of small ones, weighted by their predictions of
@@ -87,6 +86,10 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         Out-of-bag error that the spread of the members does not explain.
     std_scale_ : ndarray of shape (2, n_outputs)
         What calibrates the standard deviation: factors of noise and spread.
+    stand_in_ : ndarray of shape (n_rows, n_features)
+        Up to 400 training rows; those most like a row in what is known say what its unknown features may be.
+    gap_scale_ : ndarray of shape (n_features, n_outputs)
+        Factor of what they then change; less than 1 where errors of training rows without the feature say so.
     feature_importances_ : ndarray of shape (n_features,)
         Share of the squares taken away by splits on a feature.
     n_features_in_, feature_names_in_ : as in scikit-learn
@@ -351,38 +354,35 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         self.n_coordinates_ = [len(trees.active) for trees in groups]
         self.x_min_ = np.nanmin(ground.X, axis=0, initial=np.inf)
         self.x_max_ = np.nanmax(ground.X, axis=0, initial=-np.inf)
-        gain = np.zeros(self.n_features_in_)
-        for trees in groups:
-            for nodes in np.split(trees.nodes, trees.start[1:-1]):
-                inner = nodes[nodes["feature"] >= 0]
-                gain += np.bincount(inner["feature"], inner["gain"], minlength=len(gain))
-        self.feature_importances_ = gain / gain.sum() if gain.sum() > 0 else gain
         self._judge(data, ground, mean, squares, count, weight)
 
     def _judge(self, data, ground, mean, squares, count, weight):
         """Out-of-bag prediction and score, and the calibration of the standard deviation."""
-        prediction = np.einsum("gnm,gm->nm", mean, weight)
-        total = weight.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            square = np.einsum("gnm,gm->nm", squares / count[:, :, None], weight)
-            spread = np.sqrt(np.maximum(square * total - prediction**2, 0.0))
-            # A row is judged by the few members that have not seen it; all together scatter less.
-            few = count[:, :, None]
-            scatter = np.maximum(squares / few - mean**2, 0.0) * few / (few - 1.0)
-            n_members = np.array([len(part) for part in self.member_weight_])[:, None, None]
-            excess = np.einsum("gnm,gm->nm", scatter * (1.0 / few - 1.0 / n_members), weight**2)
-        m = prediction.shape[1]
+            square = squares / count[:, :, None]
+        n_members = np.array([len(part) for part in self.member_weight_])
+        prediction, spread, surplus = widths.judged(mean, square, count, (n_members, weight))
+        m, seen = prediction.shape[1], ~np.isnan(ground.y)
+        known = ~np.isnan(prediction) & seen
+        self._warn_of_few(known.sum(axis=0), seen.sum(axis=0))
+        unsure, change = self._unknown(ground, known.any(axis=1))
         self.noise_std_, self.std_scale_ = np.zeros(m), np.zeros((2, m))
+        self.gap_scale_ = np.ones((self.n_features_in_, m))
         for k in range(m):
-            known = ~np.isnan(prediction[:, k]) & ~np.isnan(ground.y[:, k])
-            if known.sum() < 2:  # nothing to judge by: as uncertain as y spreads
+            at = known[:, k]
+            if at.sum() < 2:  # nothing to judge by: as uncertain as y spreads
                 self.std_scale_[0, k] = 1.0
                 continue
-            error = np.abs(prediction[known, k] - ground.y[known, k])
-            if error.any():
-                surplus = np.where(np.isfinite(excess), excess, 0.0)[known, k]
-                error *= np.sqrt(np.clip(1.0 - surplus.mean() / np.mean(error**2), 0.25, 1.0))
-            self.std_scale_[:, k] = calibrate(error, spread[known, k], ground.weight[known])
+            error = np.full(len(at), np.nan)
+            error[at] = widths.without_surplus(np.abs(prediction - ground.y)[at, k], surplus[at, k])
+            complete = at & ~np.isnan(ground.X).any(axis=1)
+            sure = complete if complete.sum() >= max(widths.FEW, at.sum() / 2) else at
+            self.std_scale_[:, k] = widths.calibrate(error[sure], spread[sure, k], ground.weight[sure])
+            at = unsure[at[unsure]]
+            base2 = self.std_scale_[0, k] ** 2 + (self.std_scale_[1, k] * spread[at, k]) ** 2
+            self.gap_scale_[:, k] = unknown.factors(
+                error[at] ** 2, base2, change[at, k], np.isnan(ground.X[at]), ground.weight[at]
+            )
         self.noise_std_ = self.std_scale_[0] * self.y_unit_
         values = prediction * self.y_unit_ + self.y_shift_
         self.oob_score_ = np.nan
@@ -394,7 +394,57 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         rows[data.row >= 0] = values[data.row[data.row >= 0]]
         self.oob_prediction_ = rows[:, 0] if self._n_outputs is None else rows
 
+    def _warn_of_few(self, judged, measured):
+        """Tell where so few rows are unseen by members of every kind that what is said of errors is worth little."""
+        few = np.flatnonzero((judged < widths.FEW) & (judged < measured))
+        if not len(few):
+            return
+        k = few[judged[few].argmin()]
+        enough = next(n for n in range(1, 1000) if self._leaves_out_all(n))
+        what = "oob_score_, oob_prediction_ and the standard deviations"
+        warnings.warn(
+            f"{what} rest on {judged[k]} of {measured[k]} rows, those that members of every kind have not seen; give "
+            f"n_estimators={enough} or more, which leave out every row.",
+            UserWarning,
+            stacklevel=7,
+        )
+
+    def _leaves_out_all(self, n_estimators):
+        """Whether of so many members those of each kind leave out every row."""
+        pairs = mixture.recipes(self.order, self.criterion, False, n_estimators, self.bootstrap, {})
+        least = mixture.PARTS if self.order == "auto" else 2 * mixture.PARTS  # of bootstraps 10 leave out 99 % of them
+        return min(count for _, count in pairs) >= least
+
+    def _unknown(self, ground, judged):
+        """What stands in for unknown features; training rows with some, and what the prediction then changes (n, m)."""
+        self.stand_in_ = unknown.stand_ins(ground.X, ground.weight)
+        change = np.zeros(ground.y.shape)
+        rows = np.flatnonzero(judged & np.isnan(ground.X).any(axis=1))
+        rows = rows[:: -(-len(rows) // unknown.MOST)] if len(rows) else rows
+        change[rows] = self._gaps(ground.X[rows])
+        return rows, change
+
+    def _gaps(self, X):
+        """Mean squared change of the prediction, in units of y, where stand-ins fill unknown features."""
+        clip = self.extrapolate == "clip"
+        groups = list(self._groups())
+
+        def values(rows):
+            return sum(trees.sums(rows, weight, clip) for trees, weight in groups)
+
+        return unknown.squares(X, self.stand_in_, values, len(self.y_shift_))
+
     # --- using the fitted forest
+
+    @property
+    def feature_importances_(self):
+        """Share of the squares taken away by splits on each feature, (n_features,)."""
+        check_is_fitted(self, "nodes_")
+        gain = np.zeros(self.n_features_in_)
+        for nodes in self.nodes_:
+            inner = nodes[nodes["feature"] >= 0]
+            gain += np.bincount(inner["feature"], inner["gain"], minlength=len(gain))
+        return gain / gain.sum() if gain.sum() > 0 else gain
 
     def _groups(self):
         """(trees, member weights) of every kind of member."""
@@ -430,7 +480,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         X : array-like of shape (n_samples, n_features)
         return_std : bool, default=False
             Standard deviation of a new measurement: out-of-bag error and spread of the members, calibrated so that
-            90 % of the out-of-bag errors lie within 1.645 of them.
+            90 % of the out-of-bag errors lie within 1.645 of them, and what unknown features of the row may change.
 
         Returns
         -------
@@ -447,14 +497,19 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
 
             return self._shaped(self._over_rows(values, X) * self.y_unit_ + self.y_shift_)
 
+        total = sum(weight.sum(axis=0) for _, weight in self._groups())
+
         def both(rows):
             parts = [trees.moments(rows, weight, clip) for trees, weight in self._groups()]
-            return np.stack([sum(part[0] for part in parts), sum(part[1] for part in parts)])
+            mean, square = (sum(part[i] for part in parts) for i in range(2))
+            variance = self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * np.maximum(square * total - mean**2, 0.0)
+            if hasattr(self, "stand_in_") and np.isnan(rows).any():  # which forests of version 0.1 do not have
+                scale = np.where(np.isnan(rows)[:, :, None], self.gap_scale_, 0.0).max(axis=1)
+                variance += scale**2 * self._gaps(rows)
+            return np.stack([mean, variance])
 
-        mean, square = self._over_rows(both, X, axis=1)
-        total = sum(weight.sum(axis=0) for _, weight in self._groups())
-        spread2 = np.maximum(square * total - mean**2, 0.0)
-        std = np.sqrt(self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * spread2) * self.y_unit_
+        mean, variance = self._over_rows(both, X, axis=1)
+        std = np.sqrt(variance) * self.y_unit_
         return self._shaped(mean * self.y_unit_ + self.y_shift_), self._shaped(std)
 
     def _shaped(self, values):
@@ -525,24 +580,3 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
         return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
 
-
-def calibrate(error, spread, weight):
-    """Factors of noise and spread, std^2 = noise^2 + factor^2 spread^2, with 90 % of the errors within 1.645 std."""
-    # Squared errors against squared spread, by least squares on what is not extreme.
-    error2, spread2 = error**2, spread**2
-    cap = np.quantile(error2, 0.99)
-    error2 = np.minimum(error2, cap)
-    mean_spread = np.average(spread2, weights=weight)
-    if mean_spread > 0:
-        root = np.sqrt(weight) / (spread2 + mean_spread)  # errors of squares grow with them
-        (noise2, factor2), _ = nnls(np.stack([root, root * spread2], axis=1), root * error2)
-    else:
-        noise2, factor2 = np.average(error2, weights=weight), 0.0
-    # Where all members agree they may all be wrong.
-    noise2 = max(noise2, 0.01 * np.average(error2, weights=weight))
-    std = np.sqrt(noise2 + factor2 * spread2)
-    ratio = np.where(std > 0, error / np.where(std > 0, std, 1.0), 0.0)
-    order = np.argsort(ratio, kind="stable")
-    reached = np.cumsum(weight[order]) / weight.sum()
-    at = ratio[order][min(np.searchsorted(reached, 0.9), len(order) - 1)]
-    return np.sqrt([noise2, factor2]) * at / 1.645

@@ -21,7 +21,9 @@ class Recipe:
     """How the trees of a member grow.
 
     ``n_stages`` trees follow each other, each fitted to what a share ``rate`` of the ones before leaves over. ``rows``
-    are drawn with replacement ("bootstrap"), all of them ("all"), or all but one of five parts ("part").
+    are drawn with replacement ("bootstrap"), all of them ("all"), or all but one of five parts ("part"). Of members
+    that draw, the first ``rounds`` times five draw without a part, the same as that of all other kinds: five members,
+    one of each kind, have all not seen a fifth of the rows, where otherwise it would be one in 500.
     """
 
     order: int
@@ -34,6 +36,7 @@ class Recipe:
     n_stages: int = 1
     rate: float = 1.0
     ridge: float = 1e-6
+    rounds: int = 0
     min_gain: float = 1e-9  # of the mean square that a node leaves over; what is less is rounding
 
     def coordinates(self, k):
@@ -81,14 +84,13 @@ class Ground(Shared):
         They depend on the distinct rows and their normalised weights only, so that a weight of two is a repeated row.
         """
         n = len(self.weight)
-        if recipe.rows == "bootstrap":
-            return rng.multinomial(n, self.weight / self.weight.sum()).astype(float)
         weight = self.weight * n
-        if recipe.rows == "part" and n > 1:
+        drawn = recipe.rows == "bootstrap"
+        if n > 1 and (recipe.rows == "part" or (drawn and member < PARTS * recipe.rounds)):
             # Every five members leave out every row once; another five part the rows anew.
             order = np.random.default_rng([seed, member // PARTS]).permutation(n)
             weight[order[member % PARTS :: PARTS]] = 0.0
-        return weight
+        return rng.multinomial(n, weight / weight.sum()).astype(float) if drawn else weight
 
     def grow(self, recipe, member, seed, kind):
         """Grow a member, number ``member`` of its ``kind``.

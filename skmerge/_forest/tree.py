@@ -134,6 +134,11 @@ def check_forest(model):
                         ("x_max_", (d,))):  # fmt: skip
         if not holds(getattr(model, name), shape):
             damaged(name, f"float64 of shape {shape}")
+    if hasattr(model, "stand_in_"):  # forests of version 0.1 have none
+        n = len(model.stand_in_) if np.ndim(model.stand_in_) == 2 else -1
+        for name, shape in (("stand_in_", (n, d)), ("gap_scale_", (d, m))):
+            if not holds(getattr(model, name), shape) or np.isinf(getattr(model, name)).any():
+                damaged(name, f"float64 of shape {shape}")
     k = len(model.coordinate_) if np.ndim(model.coordinate_) == 1 else -1
     if k < 0 or not holds(model.coordinate_, (k,), np.intc):
         damaged("coordinate_", "a vector of int32")
