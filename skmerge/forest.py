@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skmerge._documentation import Documented
-from skmerge._forest import mixture, unknown, widths
+from skmerge._forest import levels, mixture, unknown, widths
 from skmerge._forest.grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
 from skmerge._forest.tree import Trees, check_forest
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
@@ -36,7 +36,8 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
     that of its parent plus a correction by regularised least squares to what the parent leaves over. Known slopes
     dy/dx are equations of that least squares like the values, and take part in the search for the best split. Between
     and beyond the training rows a leaf is evaluated at x clipped to the box of its own rows, widened by half its width
-    to either side, and its output clipped to their range of y, widened by its width: no prediction explodes.
+    to either side, and its output clipped to their range of y, widened by its width: no prediction explodes. Between
+    the levels of a feature of few values, such as five temperatures, predictions follow a line from level to level.
 
     Parameters
     ----------
@@ -90,6 +91,9 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         Up to 400 training rows; those most like a row in what is known say what its unknown features may be.
     gap_scale_ : ndarray of shape (n_features, n_outputs)
         Factor of what they then change; less than 1 where errors of training rows without the feature say so.
+    level_, level_start_, level_error_ : ndarray
+        Values of the features of few, those of feature j from ``level_start_[j]`` on, and (n_features, n_outputs) the
+        standard error in the middle between two of them, for each unit of their distance.
     feature_importances_ : ndarray of shape (n_features,)
         Share of the squares taken away by splits on a feature.
     n_features_in_, feature_names_in_ : as in scikit-learn
@@ -354,6 +358,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         self.n_coordinates_ = [len(trees.active) for trees in groups]
         self.x_min_ = np.nanmin(ground.X, axis=0, initial=np.inf)
         self.x_max_ = np.nanmax(ground.X, axis=0, initial=-np.inf)
+        self.level_, self.level_start_ = levels.find(ground)
         self._judge(data, ground, mean, squares, count, weight)
 
     def _judge(self, data, ground, mean, squares, count, weight):
@@ -383,6 +388,9 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
             self.gap_scale_[:, k] = unknown.factors(
                 error[at] ** 2, base2, change[at, k], np.isnan(ground.X[at]), ground.weight[at]
             )
+        self.level_error_ = levels.errors(
+            ground.X, ground.y, ground.weight, self.std_scale_[0] ** 2, self.level_, self.level_start_, self._values
+        )
         self.noise_std_ = self.std_scale_[0] * self.y_unit_
         values = prediction * self.y_unit_ + self.y_shift_
         self.oob_score_ = np.nan
@@ -420,19 +428,16 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         self.stand_in_ = unknown.stand_ins(ground.X, ground.weight)
         change = np.zeros(ground.y.shape)
         rows = np.flatnonzero(judged & np.isnan(ground.X).any(axis=1))
-        rows = rows[:: -(-len(rows) // unknown.MOST)] if len(rows) else rows
+        rows = rows[:: max(1, -(-len(rows) // unknown.JUDGED))]
         change[rows] = self._gaps(ground.X[rows])
         return rows, change
 
     def _gaps(self, X):
         """Mean squared change of the prediction, in units of y, where stand-ins fill unknown features."""
-        clip = self.extrapolate == "clip"
-        groups = list(self._groups())
+        return unknown.squares(X, self.stand_in_, self._values, len(self.y_shift_))
 
-        def values(rows):
-            return sum(trees.sums(rows, weight, clip) for trees, weight in groups)
-
-        return unknown.squares(X, self.stand_in_, values, len(self.y_shift_))
+    def _values(self, X):
+        return self._moments(X, squares=False)[0]
 
     # --- using the fitted forest
 
@@ -489,28 +494,41 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
             Only with ``return_std``.
         """
         X = self._check_rows(X)
-        clip = self.extrapolate == "clip"
         if not return_std:
+            values = self._over_rows(self._values, X)
+            return self._shaped(values * self.y_unit_ + self.y_shift_)
+        mean, variance = self._over_rows(lambda rows: np.stack(self._mean_and_variance(rows)), X, axis=1)
+        return self._shaped(mean * self.y_unit_ + self.y_shift_), self._shaped(np.sqrt(variance) * self.y_unit_)
 
-            def values(rows):
-                return sum(trees.sums(rows, weight, clip) for trees, weight in self._groups())
+    def _moments(self, X, squares=True):
+        """Weighted sums of the members and of their squares, (n, m) each, in units of y; rows between levels."""
+        clip = self.extrapolate == "clip"
+        parts = [trees.moments(X, weight, clip, squares) for trees, weight in self._groups()]
+        mean, square = sum(part[0] for part in parts), sum(part[1] for part in parts) if squares else None
+        at, *gaps = self._between(X)
+        if len(at):
+            parts = [trees.between(X[at], gaps, weight, clip) for trees, weight in self._groups()]
+            mean[at] = sum(part[0] for part in parts)
+            if squares:
+                square[at] = sum(part[1] for part in parts)
+        return mean, square, (at, *gaps)
 
-            return self._shaped(self._over_rows(values, X) * self.y_unit_ + self.y_shift_)
-
+    def _mean_and_variance(self, X):
+        mean, square, (at, low, high, _) = self._moments(X)
         total = sum(weight.sum(axis=0) for _, weight in self._groups())
+        spread2 = np.maximum(square * total - mean**2, 0.0)
+        variance = self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * spread2
+        if len(at):
+            variance[at] += levels.variance(X[at], low, high, self.level_error_)
+        if hasattr(self, "stand_in_") and np.isnan(X).any():  # which forests of version 0.1 do not have
+            scale = np.where(np.isnan(X)[:, :, None], self.gap_scale_, 0.0).max(axis=1)
+            variance += scale**2 * self._gaps(X)
+        return mean, variance
 
-        def both(rows):
-            parts = [trees.moments(rows, weight, clip) for trees, weight in self._groups()]
-            mean, square = (sum(part[i] for part in parts) for i in range(2))
-            variance = self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * np.maximum(square * total - mean**2, 0.0)
-            if hasattr(self, "stand_in_") and np.isnan(rows).any():  # which forests of version 0.1 do not have
-                scale = np.where(np.isnan(rows)[:, :, None], self.gap_scale_, 0.0).max(axis=1)
-                variance += scale**2 * self._gaps(rows)
-            return np.stack([mean, variance])
-
-        mean, variance = self._over_rows(both, X, axis=1)
-        std = np.sqrt(variance) * self.y_unit_
-        return self._shaped(mean * self.y_unit_ + self.y_shift_), self._shaped(std)
+    def _between(self, X):
+        """What ``levels.gaps`` says; nothing of a forest of version 0.1, which knows no levels."""
+        start = getattr(self, "level_start_", np.zeros(X.shape[1] + 1, np.intp))
+        return levels.gaps(X, self.level_ if start[-1] else None, start)
 
     def _shaped(self, values):
         if not np.isfinite(values).all():
@@ -540,7 +558,12 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         clip = self.extrapolate == "clip"
 
         def slopes(rows):
-            return sum(trees.slopes(rows, weight, clip, not smooth) for trees, weight in self._groups())
+            found = sum(trees.slopes(rows, weight, clip, not smooth) for trees, weight in self._groups())
+            at, *gaps = self._between(rows)
+            if len(at):
+                parts = [trees.between(rows[at], gaps, w, clip, True, not smooth) for trees, w in self._groups()]
+                found[at] = sum(part[2] for part in parts)
+            return found
 
         return self._shaped(self._over_rows(slopes, X) * self.y_unit_[:, None])
 
@@ -569,12 +592,18 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         -------
         distance : ndarray of shape (n_samples,)
             0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
-            its size if it did not vary). Unknown values count as inside.
+            its size if it did not vary). Between the levels of a feature of few values the distance to the nearest.
+            Unknown values count as inside.
         """
         X = self._check_rows(X)
         if np.isnan(self.x_min_).any() or np.isnan(self.x_max_).any():
             raise ValueError("x_min_ or x_max_ is NaN; the forest is damaged, fit it again.")
-        return excess(X, self.x_min_, self.x_max_)
+        beyond = excess(X, self.x_min_, self.x_max_)
+        if not hasattr(self, "level_"):
+            return beyond
+        with np.errstate(over="ignore"):
+            reach = np.maximum(self.x_max_ / 4 - self.x_min_ / 4, np.finfo(float).tiny) * 4
+        return np.maximum(beyond, levels.distance(X, self.level_, self.level_start_, reach))
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

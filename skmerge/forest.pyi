@@ -26,6 +26,9 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
     std_scale_: _F8
     stand_in_: _F8
     gap_scale_: _F8
+    level_: _F8
+    level_start_: _I8
+    level_error_: _F8
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
     def __init__(

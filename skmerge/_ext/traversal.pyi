@@ -44,3 +44,23 @@ def gradient(
     member_weight: _F8,
     exact: bool,
 ) -> _F8: ...
+def between(
+    X: _F8,
+    low: _F8,
+    high: _F8,
+    depth: int,
+    nodes: _V,
+    start: _I8,
+    leaves: _F8,
+    m: int,
+    active: _I4,
+    shift: _F8,
+    unit: _F8,
+    n_square: int,
+    clip: bool,
+    rate: _F8,
+    member_start: _I8,
+    member_weight: _F8,
+    slopes: bool,
+    exact: bool,
+) -> tuple[_F8, _F8, _F8 | None]: ...

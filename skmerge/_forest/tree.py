@@ -101,6 +101,12 @@ class Trees:
         """Weighted sum of the members and of their squares, (n, m) each."""
         return traversal.moments(X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), squares)
 
+    def between(self, X, gaps, weight, clip=True, slopes=False, exact=True):
+        """Moments and slopes of rows that lie between levels; ``gaps``: what ``levels.gaps`` says of them."""
+        return traversal.between(
+            X, *gaps, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), slopes, exact
+        )
+
     def slopes(self, X, weight=None, clip=True, exact=True):
         """Weighted sum of the members' slopes, (n, m, d), per unit of X."""
         return traversal.gradient(X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), exact)
@@ -139,6 +145,12 @@ def check_forest(model):
         for name, shape in (("stand_in_", (n, d)), ("gap_scale_", (d, m))):
             if not holds(getattr(model, name), shape) or np.isinf(getattr(model, name)).any():
                 damaged(name, f"float64 of shape {shape}")
+    if hasattr(model, "level_"):
+        n = len(model.level_) if np.ndim(model.level_) == 1 else -1
+        right = holds(model.level_, (n,)) and np.isfinite(model.level_).all()
+        right = right and holds(model.level_start_, (d + 1,), np.intp) and holds(model.level_error_, (d, m))
+        if not right or model.level_start_[0] or model.level_start_[-1] != n or (np.diff(model.level_start_) < 0).any():
+            damaged("level_, level_start_, level_error_", "levels, where those of each feature begin and their errors")
     k = len(model.coordinate_) if np.ndim(model.coordinate_) == 1 else -1
     if k < 0 or not holds(model.coordinate_, (k,), np.intc):
         damaged("coordinate_", "a vector of int32")
