@@ -296,13 +296,14 @@ def check_rows(estimator, X, allow_nan=False):
     return check_features(estimator, X, reset=False, ensure_all_finite="allow-nan" if allow_nan else True)
 
 
-def excess(X, low, high, size=0.0):
+def excess(X, low, high):
     """How far beyond low..high each row lies, at most over its features, in units of a feature's range.
 
-    Of its size, at least ``size``, where it did not vary. 0 inside; a missing entry counts as inside.
+    Of its size where it did not vary, of 1 where that is 0. 0 inside; a missing entry counts as inside.
     """
     low, high, X = low / 4, high / 4, X / 4  # differences stay within the range of float
-    tiny = np.finfo(float).tiny
-    width = np.maximum(np.where(high > low, high - low, np.maximum(np.abs(high), size / 4)), tiny)
+    size = np.abs(high)
+    width = np.where(high > low, high - low, np.where(size > 0, size, 0.25))
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.fmax(np.maximum(low - X, X - high) / width, 0.0).max(axis=1)
+        beyond = np.fmax(np.maximum(low - X, X - high) / np.maximum(width, np.finfo(float).tiny), 0.0).max(axis=1)
+    return np.minimum(beyond, np.finfo(float).max)

@@ -16,6 +16,7 @@ from skmerge._forest import levels, mixture, unknown, widths
 from skmerge._forest.grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
 from skmerge._forest.tree import Trees, check_forest
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
+from skmerge._progress import SILENT, Pulse
 from skmerge._sharing import each
 from skmerge._validation import check_rows, check_slope_data, excess
 from skmerge.metrics import observed_r2_score
@@ -219,6 +220,13 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
                 "warm_start=True keeps the members of the last fit, which needs the same training data, order and "
                 "bootstrap; set warm_start=False to start anew."
             )
+        if all(trees.n_members == wanted for (trees, _), (_, wanted) in zip(groups, pairs, strict=True)):
+            warnings.warn(
+                f"warm_start=True with n_estimators={self.n_estimators}, which the last fit has: nothing is grown; "
+                "raise n_estimators.",
+                UserWarning,
+                stacklevel=5,
+            )
         for (trees, _), (_, wanted) in zip(groups, pairs, strict=True):
             if trees.n_members > wanted:
                 raise ValueError(
@@ -283,7 +291,8 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
                 slopes = np.concatenate([slopes, along[:, :, None]], axis=2)
         codes, lower, upper, place = encode(table.X)
         return Ground(
-            table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight
+            table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight,
+            pulse=Pulse(type(self).__name__) if self.verbose else SILENT,
         ), {"y_shift_": y_shift, "y_unit_": y_unit, "coordinate_": active, "x_shift_": x_shift, "x_unit_": unit}
 
     def _grow(self, ground, pairs, warm, context, told):
@@ -321,7 +330,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
                     sums[g, 0, out] += values
                     sums[g, 1, out] += values**2
                     count[g, out] += 1
-                    stop |= bool(self._told(task, told, i + 1, len(jobs)))
+                    stop |= bool(self._told(task, told, i + 1, len(jobs), ground.pulse))
                     if stop and all(groups):
                         ground.cancelled[0] = 1
                         with warnings.catch_warnings():  # of members that were grown in vain
@@ -333,10 +342,10 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         task.call_on_fit_task_end(estimator=self, **told)
         return [Trees.join(group) for group in groups], (sums, count)
 
-    def _told(self, context, told, done, of):
+    def _told(self, context, told, done, of, pulse):
         """Tell the terminal and the callbacks; whether one of them asks to stop."""
         if self.verbose and (self.verbose > 1 or 10 * done // of > 10 * (done - 1) // of):
-            print(f"[GradientForestRegressor] {done} of {of} members", flush=True)
+            pulse.say(f"{done} of {of} members")
         task = context.subcontext(task_name="member")
         task.call_on_fit_task_begin(estimator=self, **told)
         return task.call_on_fit_task_end(estimator=self, **told)
@@ -404,7 +413,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
 
     def _warn_of_few(self, judged, measured):
         """Tell where so few rows are unseen by members of every kind that what is said of errors is worth little."""
-        few = np.flatnonzero((judged < widths.FEW) & (judged < measured))
+        few = np.flatnonzero((judged < widths.FEW) & (measured > widths.FEW))
         if not len(few):
             return
         k = few[judged[few].argmin()]
@@ -592,8 +601,8 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         -------
         distance : ndarray of shape (n_samples,)
             0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
-            its size if it did not vary). Between the levels of a feature of few values the distance to the nearest.
-            Unknown values count as inside.
+            its size if it did not vary, of 1 if that is 0). Between the levels of a feature of few values the distance
+            to the nearest. Unknown values count as inside.
         """
         X = self._check_rows(X)
         if np.isnan(self.x_min_).any() or np.isnan(self.x_max_).any():

@@ -528,10 +528,10 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         distance : ndarray of shape (n_samples,)
             0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
-            its size if it did not vary). A missing feature counts as inside.
+            its size if it did not vary, of 1 if that is 0). A missing feature counts as inside.
         """
         _, X = self._check_rows(X)
-        return excess(X, self.x_min_, self.x_max_, self.x_scale_)
+        return excess(X, self.x_min_, self.x_max_)
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

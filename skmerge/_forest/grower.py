@@ -6,6 +6,7 @@ import numpy as np
 
 from skmerge._ext import growing
 from skmerge._forest.tree import Trees
+from skmerge._progress import SILENT, Pulse
 from skmerge._sharing import Shared
 
 MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
@@ -61,6 +62,7 @@ class Ground(Shared):
     active, shift, unit : ndarray of shape (k,), features that are coordinates, ``(x - shift) unit``
     weight : ndarray of shape (n,), summing to one
     cancelled : int32 ndarray of shape (1,), set to stop
+    pulse : Pulse, told of every tree
     """
 
     X: np.ndarray
@@ -77,6 +79,7 @@ class Ground(Shared):
     unit: np.ndarray
     weight: np.ndarray
     cancelled: np.ndarray = field(default_factory=lambda: np.zeros(1, np.intc))
+    pulse: Pulse = SILENT
 
     def rows_of(self, recipe, member, rng, seed):
         """Weights of the rows a member grows on, 0 for those it does not see.
@@ -122,6 +125,7 @@ class Ground(Shared):
             )  # fmt: skip
             tree = Trees.single(nodes, leaves, m, *coordinates, n_squared, recipe.rate)
             trees.append(tree)
+            self.pulse.beat("trees")
             if stage + 1 < recipe.n_stages:
                 rest = self._left_over(rest, tree, slopes.shape[2])
         trees = Trees.one_member(trees)
