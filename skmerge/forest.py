@@ -149,7 +149,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
     # --- fitting
 
     @with_callbacks
-    def fit(self, X, y, dydx=None, direction=None, slope=None, sample_weight=None):
+    def fit(self, X, y, dydx=None, direction=None, slope=None, sample_weight=None, groups=None):
         """Grow the forest.
 
         Parameters
@@ -167,6 +167,9 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
             ``direction . dy/dx``.
         sample_weight : array-like of shape (n_samples,), default=None
             A weight of two is exactly a repeated row.
+        groups : array-like of shape (n_samples,), default=None
+            Labels of rows that belong together, such as those of one specimen: members leave them out whole, so that
+            weights of the kinds, out-of-bag errors and intervals are those of a group that was never seen.
 
         Returns
         -------
@@ -175,18 +178,19 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         self._check_parameters()
         before = vars(self).copy()
         try:
-            return self._fit(X, y, dydx, direction, slope, sample_weight)
+            return self._fit(X, y, dydx, direction, slope, sample_weight, groups)
         except BaseException:  # a refit that fails or is interrupted leaves the old forest whole
             vars(self).clear()
             vars(self).update(before)
             raise
 
-    def _fit(self, X, y, dydx, direction, slope, sample_weight):
+    def _fit(self, X, y, dydx, direction, slope, sample_weight, groups):
         context = self._init_callback_context(task_name="fit", max_subtasks=1)
         metadata = {"dydx": dydx, "direction": direction, "slope": slope, "sample_weight": sample_weight}
+        metadata["groups"] = groups
         told = {"X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(estimator=self, **told)
-        data = check_slope_data(self, X, y, dydx, direction, slope, sample_weight)
+        data = check_slope_data(self, X, y, dydx, direction, slope, sample_weight, groups)
         self._n_outputs = data.n_outputs
         ground, units = self._ground(data)
         pairs = mixture.recipes(
@@ -196,8 +200,8 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         vars(self).update(units)
         if not warm:
             self._seed = seed_of(self.random_state)
-        groups, self._unseen = self._grow(ground, pairs, warm, context, told)
-        self._store(data, ground, groups)
+        kinds, self._unseen = self._grow(ground, pairs, warm, context, told)
+        self._store(data, ground, kinds)
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **told)
         return self
 
@@ -292,7 +296,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         codes, lower, upper, place = encode(table.X)
         return Ground(
             table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight,
-            pulse=Pulse(type(self).__name__) if self.verbose else SILENT,
+            data.group, pulse=Pulse(type(self).__name__) if self.verbose else SILENT,
         ), {"y_shift_": y_shift, "y_unit_": y_unit, "coordinate_": active, "x_shift_": x_shift, "x_unit_": unit}
 
     def _grow(self, ground, pairs, warm, context, told):

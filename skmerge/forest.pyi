@@ -58,6 +58,7 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         direction: ArrayLike | None = None,
         slope: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self: ...
     @overload
     def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> _F8: ...

@@ -1,8 +1,8 @@
 """Small models of every estimator, and what they predict.
 
 ``python tests/stored_models.py`` writes them to tests/stored. Run once for a release, never to make a test pass: later
-releases must load what stands there to the same predictions. ``python tests/stored_models.py NAME ...`` writes what fits
-of these models predict now to refitted.npz, where a fit was changed on purpose; the stored models stay.
+releases must load what stands there to the same predictions. ``python tests/stored_models.py NAME ...`` writes what
+fits of these models predict now to refitted.npz, where a fit was changed on purpose; the stored models stay.
 """
 
 import sys

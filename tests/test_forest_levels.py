@@ -167,3 +167,55 @@ def test_a_forest_without_levels_still_answers():
     assert_array_equal(model.predict(X, return_std=True), expected)
     assert_array_equal(model.applicability(X), 0)
     assert np.isfinite(model.predict_gradient(X + 0.01)).all()
+
+
+# --- groups of the user's own
+
+
+def specimens(n_groups=12, n=30):
+    """Curves of specimens that differ from each other by more than the rows of one do."""
+    group = np.repeat(np.arange(n_groups), n)
+    mark = RNG.normal(size=n_groups)
+    X = np.column_stack([RNG.uniform(0, 1, n_groups * n), mark[group], RNG.normal(size=n_groups)[group]])
+    return X, np.sin(3 * X[:, 0]) + RNG.normal(size=n_groups)[group], group
+
+
+def test_groups_are_judged_by_members_that_have_not_seen_them():
+    X, y, group = specimens(40)
+    plain, whole = forest().fit(X, y), forest().fit(X, y, groups=group)
+    assert plain.oob_score_ > 0.9  # of rows whose specimen was seen
+    assert whole.oob_score_ < 0.6
+    new, truth, _ = specimens(40)
+    inside = []
+    for model in (plain, whole):
+        predicted, std = model.predict(new, return_std=True)
+        inside.append(np.mean(np.abs(predicted - truth) < 1.645 * std))
+    assert inside[0] < 0.4 and inside[1] > 0.75
+
+
+@pytest.mark.parametrize("parameters", [dict(), dict(order=0), dict(order=1, bootstrap=False)])
+def test_members_leave_out_whole_groups(parameters):
+    X, y, group = specimens(6, 10)
+    labels = np.array(list("abcdef"))[group]
+    model = forest(n_estimators=2, **parameters).fit(X, y, groups=labels)
+    known = ~np.isnan(model.oob_prediction_).reshape(6, 10)
+    assert (known.all(axis=1) | ~known.any(axis=1)).all() and known.any()
+    order = RNG.permutation(60)
+    shuffled = forest(n_estimators=2, **parameters).fit(X[order], y[order], groups=labels[order])
+    assert_array_equal(shuffled.predict(X), model.predict(X))
+    weight = RNG.integers(1, 4, 60)
+    repeated = np.repeat(np.arange(60), weight)
+    assert_allclose(forest(n_estimators=2, **parameters).fit(X, y, sample_weight=weight, groups=group).predict(X),
+                    forest(n_estimators=2, **parameters).fit(X[repeated], y[repeated], groups=group[repeated])
+                    .predict(X), rtol=1e-12)  # fmt: skip
+
+
+@pytest.mark.parametrize(("groups", "words"), [
+    (np.zeros(60), "one group"), (np.arange(59), r"shape \(60,\)"), (np.full(60, np.nan), "NaN"),
+    ("words", "text"), (np.zeros((60, 1)), r"shape \(60,\)"), ([1, "a"] * 29 + [None, 2], "several types"),
+])  # fmt: skip
+def test_groups_that_are_none_are_refused(groups, words):
+    X, y, _ = specimens(6, 10)
+    with pytest.raises((ValueError, TypeError), match=words) as told:
+        forest().fit(X, y, groups=groups)
+    assert "groups" in str(told.value)

@@ -46,5 +46,4 @@ def test_fits_give_what_they_gave():
     models = stored_models.fitted()
     assert set(models) == set(PREDICTED)
     for name, model in models.items():
-        expected = SINCE[name] if name in SINCE else None
-        assert_close(stored_models.predicted(model), name, REFITTED[name], expected)
+        assert_close(stored_models.predicted(model), name, REFITTED[name], SINCE.get(name))

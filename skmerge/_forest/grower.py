@@ -61,6 +61,7 @@ class Ground(Shared):
     axis : int32 ndarray, the coordinate of each slope but that along a direction
     active, shift, unit : ndarray of shape (k,), features that are coordinates, ``(x - shift) unit``
     weight : ndarray of shape (n,), summing to one
+    group : ndarray of shape (n,), number of each row's group, or None: each its own
     cancelled : int32 ndarray of shape (1,), set to stop
     pulse : Pulse, told of every tree
     """
@@ -78,6 +79,7 @@ class Ground(Shared):
     shift: np.ndarray
     unit: np.ndarray
     weight: np.ndarray
+    group: np.ndarray | None = None
     cancelled: np.ndarray = field(default_factory=lambda: np.zeros(1, np.intc))
     pulse: Pulse = SILENT
 
@@ -88,12 +90,19 @@ class Ground(Shared):
         """
         n = len(self.weight)
         weight = self.weight * n
+        n_parted = n if self.group is None else int(self.group.max()) + 1  # groups come or stay away whole
         drawn = recipe.rows == "bootstrap"
-        if n > 1 and (recipe.rows == "part" or (drawn and member < PARTS * recipe.rounds)):
+        if n_parted > 1 and (recipe.rows == "part" or (drawn and member < PARTS * recipe.rounds)):
             # Every five members leave out every row once; another five part the rows anew.
-            order = np.random.default_rng([seed, member // PARTS]).permutation(n)
-            weight[order[member % PARTS :: PARTS]] = 0.0
-        return rng.multinomial(n, weight / weight.sum()).astype(float) if drawn else weight
+            order = np.random.default_rng([seed, member // PARTS]).permutation(n_parted)
+            out = order[member % PARTS :: PARTS]
+            weight[out if self.group is None else np.isin(self.group, out)] = 0.0
+        if not drawn:
+            return weight
+        if self.group is None:
+            return rng.multinomial(n, weight / weight.sum()).astype(float)
+        there = np.bincount(self.group, weight > 0, n_parted) > 0
+        return weight * rng.multinomial(n_parted, there / there.sum())[self.group]
 
     def grow(self, recipe, member, seed, kind):
         """Grow a member, number ``member`` of its ``kind``.

@@ -54,6 +54,7 @@ def net() -> MergedNetRegressor:
 def forest() -> GradientForestRegressor:
     model = GradientForestRegressor(5, order=1, max_features=0.5, random_state=np.random.RandomState(0))
     model.fit(X, y, dydx=np.full((30, 2), np.nan)).fit(X, y, direction=X, slope=y)
+    model.fit(X, y, groups=np.arange(30) % 7)
     assert_type(model.predict(X, return_std=True), tuple[Floats, Floats])
     assert_type(model.predict(X), Floats)
     assert_type(model.predict_gradient(X, smooth=True), Floats)
