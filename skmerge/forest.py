@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from skmerge._documentation import Documented
 from skmerge._forest import levels, mixture, unknown, widths
-from skmerge._forest.grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
+from skmerge._forest.grower import ENDLESS, PARTS, Ground, prepare
 from skmerge._forest.tree import Trees, check_forest
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
 from skmerge._progress import SILENT, Pulse
@@ -192,7 +192,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         context.call_on_fit_task_begin(estimator=self, **told)
         data = check_slope_data(self, X, y, dydx, direction, slope, sample_weight, groups)
         self._n_outputs = data.n_outputs
-        ground, units = self._ground(data)
+        ground, units = prepare(data, Pulse(type(self).__name__) if self.verbose else SILENT)
         pairs = mixture.recipes(
             self.order, self.criterion, ground.slopes.shape[2] > 0, self.n_estimators, self.bootstrap, self._given()
         )
@@ -268,36 +268,6 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
                 share = min(share, self.n_features_in_) / self.n_features_in_
             given["max_features"] = float(share)
         return given
-
-    def _ground(self, data):
-        """What the trees grow on, y and slopes in units of the spreads and features as codes; these units."""
-        table = data.table
-        y_shift, y_unit = location_and_spread(table.y, table.weight)
-        active = choose_coordinates(table.X, table.y, table.weight, data.dydx)
-        x_shift, spread = location_and_spread(table.X[:, active], table.weight)
-        unit = 1.0 / spread
-        y = (table.y - y_shift) / y_unit
-        slopes, axis = np.empty((*y.shape, 0)), np.empty(0, np.intc)
-        with np.errstate(over="ignore"):
-            if data.dydx is not None:
-                known = data.dydx[:, :, active] / unit / y_unit[:, None]
-                axis = np.flatnonzero(~np.isnan(known).all(axis=(0, 1))).astype(np.intc)
-                slopes = known[:, :, axis]
-            direction = None
-            if data.direction is not None and not np.isnan(data.slope).all():
-                direction = data.direction[:, active] / spread
-                # To length one; where it leaves the coordinates its slope is not theirs.
-                length = np.sqrt((direction**2).sum(axis=1, keepdims=True))
-                elsewhere = np.delete(data.direction, active, axis=1).any(axis=1, keepdims=True)
-                usable = (length > 0) & ~elsewhere
-                direction = np.ascontiguousarray(np.where(usable, direction / np.where(length > 0, length, 1.0), 0.0))
-                along = np.where(usable, data.slope / y_unit / np.where(length > 0, length, 1.0), np.nan)
-                slopes = np.concatenate([slopes, along[:, :, None]], axis=2)
-        codes, lower, upper, place = encode(table.X)
-        return Ground(
-            table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight,
-            data.group, pulse=Pulse(type(self).__name__) if self.verbose else SILENT,
-        ), {"y_shift_": y_shift, "y_unit_": y_unit, "coordinate_": active, "x_shift_": x_shift, "x_unit_": unit}
 
     def _grow(self, ground, pairs, warm, context, told):
         """Grow what is not there yet.
@@ -421,7 +391,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         if not len(few):
             return
         k = few[judged[few].argmin()]
-        enough = next(n for n in range(1, 1000) if self._leaves_out_all(n))
+        enough = mixture.enough(self.order, self.bootstrap)
         what = "oob_score_, oob_prediction_ and the standard deviations"
         warnings.warn(
             f"{what} rest on {judged[k]} of {measured[k]} rows, those that members of every kind have not seen; give "
@@ -429,12 +399,6 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
             UserWarning,
             stacklevel=7,
         )
-
-    def _leaves_out_all(self, n_estimators):
-        """Whether of so many members those of each kind leave out every row."""
-        pairs = mixture.recipes(self.order, self.criterion, False, n_estimators, self.bootstrap, {})
-        least = mixture.PARTS if self.order == "auto" else 2 * mixture.PARTS  # of bootstraps 10 leave out 99 % of them
-        return min(count for _, count in pairs) >= least
 
     def _unknown(self, ground, judged):
         """What stands in for unknown features; training rows with some, and what the prediction then changes (n, m)."""
@@ -621,4 +585,3 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
         return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
-

@@ -154,6 +154,38 @@ class Ground(Shared):
         return rest
 
 
+def prepare(data, pulse):
+    """What the trees grow on, y and slopes in units of the spreads and features as codes; these units."""
+    table = data.table
+    y_shift, y_unit = location_and_spread(table.y, table.weight)
+    active = choose_coordinates(table.X, table.y, table.weight, data.dydx)
+    x_shift, spread = location_and_spread(table.X[:, active], table.weight)
+    unit = 1.0 / spread
+    y = (table.y - y_shift) / y_unit
+    slopes, axis = np.empty((*y.shape, 0)), np.empty(0, np.intc)
+    with np.errstate(over="ignore"):
+        if data.dydx is not None:
+            known = data.dydx[:, :, active] / unit / y_unit[:, None]
+            axis = np.flatnonzero(~np.isnan(known).all(axis=(0, 1))).astype(np.intc)
+            slopes = known[:, :, axis]
+        direction = None
+        if data.direction is not None and not np.isnan(data.slope).all():
+            direction = data.direction[:, active] / spread
+            # To length one; where it leaves the coordinates its slope is not theirs.
+            length = np.sqrt((direction**2).sum(axis=1, keepdims=True))
+            elsewhere = np.delete(data.direction, active, axis=1).any(axis=1, keepdims=True)
+            usable = (length > 0) & ~elsewhere
+            direction = np.ascontiguousarray(np.where(usable, direction / np.where(length > 0, length, 1.0), 0.0))
+            along = np.where(usable, data.slope / y_unit / np.where(length > 0, length, 1.0), np.nan)
+            slopes = np.concatenate([slopes, along[:, :, None]], axis=2)
+    codes, lower, upper, place = encode(table.X)
+    units = {"y_shift_": y_shift, "y_unit_": y_unit, "coordinate_": active, "x_shift_": x_shift, "x_unit_": unit}
+    return Ground(
+        table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight,
+        data.group, pulse=pulse,
+    ), units  # fmt: skip
+
+
 def encode(X):
     """Codes of every column of X, with the least and greatest value of each code.
 

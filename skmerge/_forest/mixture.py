@@ -55,6 +55,13 @@ def recipes(order, criterion, has_slopes, n_estimators, bootstrap, given):
     return found
 
 
+def enough(order, bootstrap):
+    """How many members leave out every row, in each kind; of bootstraps alone ten leave out 99 % of the rows."""
+    least = PARTS if order == "auto" else 2 * PARTS
+    pairs = ((n, recipes(order, "auto", False, n, bootstrap, {})) for n in range(1, 1000))
+    return next(n for n, kinds in pairs if min(count for _, count in kinds) >= least)
+
+
 def weights(predictions, y, row_weight):
     """Non-negative weight of each recipe, from the predictions of rows it has not seen.
 

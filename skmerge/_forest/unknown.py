@@ -10,7 +10,7 @@ from skmerge._forest.grower import location_and_spread
 
 MOST, NEAREST = 400, 20  # rows kept; of them, those that stand in for the unknown features of a row
 GOLDEN = (5**0.5 - 1) / 2
-JUDGED = 200  # training rows with unknown features whose errors are compared with what stand-ins change
+JUDGED = 100  # training rows with unknown features whose errors are compared with what stand-ins change
 FEW = 20  # training rows with a feature unknown from which on their errors say what that costs
 SIZE = 10**6  # numbers held at a time
 
