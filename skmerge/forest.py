@@ -92,9 +92,10 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         Up to 400 training rows; those most like a row in what is known say what its unknown features may be.
     gap_scale_ : ndarray of shape (n_features, n_outputs)
         Factor of what they then change; less than 1 where errors of training rows without the feature say so.
-    level_, level_start_, level_error_ : ndarray
-        Values of the features of few, those of feature j from ``level_start_[j]`` on, and (n_features, n_outputs) the
-        standard error in the middle between two of them, for each unit of their distance.
+    level_, level_start_, level_bend_, level_error_ : ndarray
+        Values of the features of few, those of feature j from ``level_start_[j]`` on; by what share of the difference
+        of two levels the value in their middle is nearer to the lower level's, (n_features,), and the standard error
+        there, (n_features, n_outputs), both for each unit of their distance.
     feature_importances_ : ndarray of shape (n_features,)
         Share of the squares taken away by splits on a feature.
     n_features_in_, feature_names_in_ : as in scikit-learn
@@ -342,6 +343,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         self.x_min_ = np.nanmin(ground.X, axis=0, initial=np.inf)
         self.x_max_ = np.nanmax(ground.X, axis=0, initial=-np.inf)
         self.level_, self.level_start_ = levels.find(ground)
+        self.level_bend_ = np.zeros(self.n_features_in_)
         self._judge(data, ground, mean, squares, count, weight)
 
     def _judge(self, data, ground, mean, squares, count, weight):
@@ -371,7 +373,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
             self.gap_scale_[:, k] = unknown.factors(
                 error[at] ** 2, base2, change[at, k], np.isnan(ground.X[at]), ground.weight[at]
             )
-        self.level_error_ = levels.errors(
+        self.level_bend_, self.level_error_ = levels.judge(
             ground.X, ground.y, ground.weight, self.std_scale_[0] ** 2, self.level_, self.level_start_, self._values
         )
         self.noise_std_ = self.std_scale_[0] * self.y_unit_
@@ -491,7 +493,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         return mean, square, (at, *gaps)
 
     def _mean_and_variance(self, X):
-        mean, square, (at, low, high, _) = self._moments(X)
+        mean, square, (at, low, high, *_) = self._moments(X)
         total = sum(weight.sum(axis=0) for _, weight in self._groups())
         spread2 = np.maximum(square * total - mean**2, 0.0)
         variance = self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * spread2
@@ -505,7 +507,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
     def _between(self, X):
         """What ``levels.gaps`` says; nothing of a forest of version 0.1, which knows no levels."""
         start = getattr(self, "level_start_", np.zeros(X.shape[1] + 1, np.intp))
-        return levels.gaps(X, self.level_ if start[-1] else None, start)
+        return levels.gaps(X, *((self.level_, start, self.level_bend_) if start[-1] else (None, start, None)))
 
     def _shaped(self, values):
         if not np.isfinite(values).all():

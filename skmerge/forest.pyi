@@ -29,6 +29,7 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
     level_: _F8
     level_start_: _I8
     level_error_: _F8
+    level_bend_: _F8
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
     def __init__(

@@ -48,6 +48,8 @@ def between(
     X: _F8,
     low: _F8,
     high: _F8,
+    near: _F8,
+    steep: _F8,
     depth: int,
     nodes: _V,
     start: _I8,

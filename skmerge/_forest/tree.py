@@ -148,9 +148,11 @@ def check_forest(model):
     if hasattr(model, "level_"):
         n = len(model.level_) if np.ndim(model.level_) == 1 else -1
         right = holds(model.level_, (n,)) and np.isfinite(model.level_).all()
-        right = right and holds(model.level_start_, (d + 1,), np.intp) and holds(model.level_error_, (d, m))
+        right = right and holds(model.level_start_, (d + 1,), np.intp)
+        right = right and holds(model.level_error_, (d, m)) and holds(model.level_bend_, (d,))
+        right = right and not np.isnan(model.level_bend_).any()
         if not right or model.level_start_[0] or model.level_start_[-1] != n or (np.diff(model.level_start_) < 0).any():
-            damaged("level_, level_start_, level_error_", "levels, where those of each feature begin and their errors")
+            damaged("level_, level_start_, level_error_, level_bend_", "levels, where they begin, and numbers for each")
     k = len(model.coordinate_) if np.ndim(model.coordinate_) == 1 else -1
     if k < 0 or not holds(model.coordinate_, (k,), np.intc):
         damaged("coordinate_", "a vector of int32")

@@ -62,7 +62,7 @@ def forest() -> GradientForestRegressor:
     assert_type(model.applicability(X), Floats)
     assert_type(model.score(X, y) + model.oob_score_, float)
     assert_type(model.feature_importances_, Floats)
-    assert model.stand_in_.shape[1] == len(model.gap_scale_) == len(model.level_error_) == 2
+    assert model.stand_in_.shape[1] == len(model.gap_scale_) == len(model.level_error_) == len(model.level_bend_) == 2
     assert len(model.level_) == model.level_start_[-1]
     return model
 
