@@ -310,12 +310,13 @@ cdef struct Branch:
 
 
 cdef int walk_between(const Forest *forest, Py_ssize_t tree, const double *x, const double *low, const double *high,
-                      const double *near, const double *steep, Py_ssize_t depth, Branch *waiting, double *copies, double *here, double *t, double *z,
+                      const double *near, const double *steep, Py_ssize_t depth,
+                      Branch *waiting, double *copies, double *here, double *t, double *z,
                       double rate, double *part, const double *weight, double *slopes, int exact) noexcept nogil:
     # One row down one tree, to both sides where a threshold parts the levels low and high between which x lies: a leaf
-    # counts by how near x is to its side, ``near`` to that of high, and is evaluated at the level there. ``steep``: slope
-    # of near. ``here`` (d,), ``copies`` (depth, d), ``waiting`` (depth,): scratch. Values go into ``part``, slopes times ``weight`` into ``slopes`` unless NULL.
-    # Returns whether an index leads nowhere.
+    # counts by how near x is to its side, ``near`` to that of high, and is evaluated at the level there. ``steep``: the
+    # slope of near. ``here`` (d,), ``copies`` (depth, d), ``waiting`` (depth,): scratch. Values go into ``part``,
+    # slopes times ``weight`` into ``slopes`` unless NULL. Returns whether an index leads nowhere.
     cdef int d = forest.d, m = forest.m, k = forest.k, i, o, j, f, end = <int>forest.start[tree + 1]
     cdef Py_ssize_t n_waiting = 0, child
     cdef double share = 1.0, value
@@ -380,7 +381,8 @@ cdef int walk_between(const Forest *forest, Py_ssize_t tree, const double *x, co
 
 
 def between(const double[:, ::1] X, const double[:, ::1] low, const double[:, ::1] high, const double[:, ::1] near,
-            const double[:, ::1] steep, Py_ssize_t depth, nodes, start, leaves, int m, active, shift, unit, int n_square, bint clip, const double[::1] rate,
+            const double[:, ::1] steep, Py_ssize_t depth, nodes, start, leaves, int m, active, shift, unit,
+            int n_square, bint clip, const double[::1] rate,
             const Py_ssize_t[::1] member_start, const double[:, ::1] member_weight, bint slopes, bint exact):
     """Moments, as ``moments``, and slopes (n, m, d) or None, of rows that lie between the levels of some features.
 
@@ -411,7 +413,8 @@ def between(const double[:, ::1] X, const double[:, ::1] low, const double[:, ::
             for member in range(member_weight.shape[0]):
                 for tree in range(member_start[member], member_start[member + 1]):
                     bad += walk_between(&forest, tree, &X[r, 0], &low[r, 0], &high[r, 0], &near[r, 0],
-                                        &steep[r, 0], depth, waiting, copies, here, t, z, rate[tree], part, &member_weight[member, 0],
+                                        &steep[r, 0], depth, waiting, copies, here, t, z, rate[tree], part,
+                                        &member_weight[member, 0],
                                         &total_slopes[r, 0, 0] if slopes else NULL, exact)
                 add_member(&member_weight[member, 0], m, part, &total[r, 0], &total_squares[r, 0])
     if bad:
