@@ -53,7 +53,8 @@ def main(arguments=None):
     with Client(cluster) as client:
         n_cores = sum(client.ncores().values())
         numbers = da.arange(options.grains, chunks=BLOCK)
-        blocks = numbers.map_blocks(mean_stress, model, new_axis=1, chunks=(1, len(STRAIN)), dtype=float)
+        sent = client.scatter(model, broadcast=True)  # to each worker once, not with every block
+        blocks = numbers.map_blocks(mean_stress, sent, new_axis=1, chunks=(1, len(STRAIN)), dtype=float)
         begin = perf_counter()
         stress = np.average(blocks.compute(), axis=0, weights=numbers.chunks[0])
         seconds = perf_counter() - begin

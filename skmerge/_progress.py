@@ -1,8 +1,11 @@
 """What a fit is doing: told to the terminal and, as a tree of tasks, to scikit-learn's callbacks."""
 
 import threading
+import time
 
 import numpy as np
+
+QUIET = 5.0  # seconds after which the terminal hears that work goes on
 
 
 class Silence:
@@ -86,6 +89,44 @@ class Told:
     def __init__(self, estimator, data, attributes=None):
         self.estimator, self.data, self.attributes = estimator, data, attributes
         self.lock = threading.RLock()  # a callback may itself fit
+
+
+class Pulse:
+    """Tells the terminal that work goes on: of parts that are done, at most one line in so many seconds.
+
+    Parameters
+    ----------
+    name : str, of the estimator; None says nothing.
+    """
+
+    def __init__(self, name, quiet=QUIET, clock=time.monotonic):
+        self.name, self.quiet, self.clock = name, quiet, clock
+        self.lock, self.count, self.last = threading.Lock(), 0, clock()
+
+    def __reduce__(self):
+        return _silent, ()  # of another process nobody is told
+
+    def say(self, text):
+        with self.lock:
+            self.last = self.clock()
+            print(f"[{self.name}] {text}", flush=True)
+
+    def beat(self, parts):
+        """One more part is done."""
+        if self.name is None:
+            return
+        with self.lock:
+            self.count += 1
+            due = self.clock() - self.last >= self.quiet
+        if due:
+            self.say(f"{self.count} {parts} so far")
+
+
+def _silent():
+    return SILENT
+
+
+SILENT = Pulse(None)
 
 
 def rms(squares):

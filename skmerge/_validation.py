@@ -50,7 +50,7 @@ class SlopeData:
     """A table with slopes: ``dydx`` (n, m, d) or None, ``direction`` (n, d) and ``slope`` (n, m) or None.
 
     ``row`` (n_given,): which row of the table a given row became, -1 if its weight is zero; ``n_outputs`` None for a
-    one-dimensional y.
+    one-dimensional y; ``group`` (n,): number of the group of each row of the table, or None.
     """
 
     table: Table
@@ -59,6 +59,7 @@ class SlopeData:
     slope: np.ndarray | None
     row: np.ndarray
     n_outputs: int | None
+    group: np.ndarray | None = None
 
 
 def warn(text):
@@ -194,8 +195,8 @@ def check_enough(table, X, weight):
         )
 
 
-def check_slope_data(estimator, X, y, dydx=None, direction=None, slope=None, sample_weight=None):
-    """Validate X (NaN allowed), y, slopes and weights; merge identical rows and sort.
+def check_slope_data(estimator, X, y, dydx=None, direction=None, slope=None, sample_weight=None, groups=None):
+    """Validate X (NaN allowed), y, slopes, weights and groups; merge identical rows of a group and sort.
 
     Returns
     -------
@@ -223,14 +224,32 @@ def check_slope_data(estimator, X, y, dydx=None, direction=None, slope=None, sam
         slope = np.where(np.isnan(direction).any(axis=1)[:, None], np.nan, slope.reshape(n, m))
         parts += [np.where(np.isnan(slope).all(axis=1)[:, None], 0.0, direction), slope]
     weight = check_weight(sample_weight, n)
+    if groups is not None:
+        parts.append(check_groups(groups, n)[:, None].astype(float))
     table, row = canonical(X, np.hstack(parts), weight, with_rows=True)
     ends = np.cumsum([part.shape[1] for part in parts])
     columns = iter(np.split(table.y, ends[:-1], axis=1)[1:])
     dydx = None if dydx is None else next(columns).reshape(-1, m, d)
     direction, slope = (None, None) if direction is None else (next(columns), next(columns))
+    group = None if groups is None else np.unique(next(columns), return_inverse=True)[1].ravel()
+    if group is not None and group.max() == 0:
+        raise ValueError("groups: all rows are of one group; give two or more, one of which can be left out, or None.")
     table = Table(table.X, np.ascontiguousarray(table.y[:, :m]), table.weight)
     check_enough(table, X, weight)
-    return SlopeData(table, dydx, direction, slope, row, n_outputs)
+    return SlopeData(table, dydx, direction, slope, row, n_outputs, group)
+
+
+def check_groups(groups, n):
+    """Numbers from 0 of the groups of n rows: equal labels, numbers or words, are one group."""
+    groups = np.asarray(readable("groups", groups))
+    if groups.shape != (n,):
+        raise ValueError(f"groups must have shape ({n},), one label per row of X; got {groups.shape}.")
+    if groups.dtype.kind in "fc" and np.isnan(groups).any():
+        raise ValueError("groups has NaN; give every row the label of its group.")
+    try:
+        return np.unique(groups, return_inverse=True)[1].ravel()
+    except TypeError as error:
+        raise TypeError("groups has labels of several types; give numbers or words.") from error
 
 
 def check_slopes(name, value):
@@ -306,13 +325,14 @@ def check_rows(estimator, X, allow_nan=False):
     return check_features(estimator, X, reset=False, ensure_all_finite="allow-nan" if allow_nan else True)
 
 
-def excess(X, low, high, size=0.0):
+def excess(X, low, high):
     """How far beyond low..high each row lies, at most over its features, in units of a feature's range.
 
-    Of its size, at least ``size``, where it did not vary. 0 inside; a missing entry counts as inside.
+    Of its size where it did not vary, of 1 where that is 0. 0 inside; a missing entry counts as inside.
     """
     low, high, X = low / 4, high / 4, X / 4  # differences stay within the range of float
-    tiny = np.finfo(float).tiny
-    width = np.maximum(np.where(high > low, high - low, np.maximum(np.abs(high), size / 4)), tiny)
+    size = np.abs(high)
+    width = np.where(high > low, high - low, np.where(size > 0, size, 0.25))
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.fmax(np.maximum(low - X, X - high) / width, 0.0).max(axis=1)
+        beyond = np.fmax(np.maximum(low - X, X - high) / np.maximum(width, np.finfo(float).tiny), 0.0).max(axis=1)
+    return np.minimum(beyond, np.finfo(float).max)

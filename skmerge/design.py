@@ -8,9 +8,8 @@ from scipy.optimize import differential_evolution
 
 from skmerge._design.criterion import FINE, SPAN, WORSE, Criterion
 from skmerge._design.models import Models, Seen, knows_inputs
-from skmerge._design.requests import read_correlation, read_space, read_targets
+from skmerge._design.requests import check_width, read_correlation, read_space, read_targets
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, seed_of
-from skmerge._validation import naming
 
 __all__ = ["Designer", "Designs"]
 
@@ -51,6 +50,8 @@ class Designs:
     blame : dict
         Where the targets are hardly reached: of each target the greatest probability alone, and of the others without
         it; otherwise empty.
+    words : dict
+        ``{input: [words]}`` of inputs that are categories; X holds the place of a word in its list.
     """
 
     inputs: list
@@ -64,6 +65,7 @@ class Designs:
     next_x: np.ndarray
     advice: str
     blame: dict = field(default_factory=dict)
+    words: dict = field(default_factory=dict)
 
     def __len__(self):
         return len(self.X)
@@ -72,17 +74,21 @@ class Designs:
         """A pandas data frame: inputs, each property and its standard deviation (name_std), probability."""
         import pandas
 
-        columns = dict(zip(self.inputs, self.X.T, strict=True))
+        columns = {name: self._cells(name, column) for name, column in zip(self.inputs, self.X.T, strict=True)}
         for name, mean, std in zip(self.properties, self.mean.T, self.std.T, strict=True):
             columns |= {name: mean, f"{name}_std": std}
         return pandas.DataFrame(columns | {"probability": self.probability})
 
+    def _cells(self, name, column):
+        words = self.words.get(name)
+        return column if words is None else [words[int(code)] for code in column]
+
     def __str__(self):
         rows = [("proposal", range(1, len(self) + 1)), ("probability", [chance(p, 3) for p in self.probability])]
         rows += [
-            (name, [f"{value:.4g}" if value else "-" for value in column])
+            (name, self._cells(name, column) if name in self.words else [f"{x:.4g}" if x else "-" for x in column])
             for name, column in zip(self.inputs, self.X.T, strict=True)
-            if column.any()
+            if column.any() or name in self.words
         ]
         for j, name in enumerate(self.properties):
             pairs = zip(self.mean[:, j], self.std[:, j], strict=True)
@@ -124,7 +130,8 @@ class Designer:
     max_nonzero : int, default=None
         How many components at most differ from zero.
     fixed : dict, default=None
-        ``{input: value}``.
+        ``{input: value}``; a level, by its word or code, of an input that is a category. The source of an imputer must
+        be fixed.
     integer : list of inputs, default=()
         Those that are whole numbers.
     constraints : list, default=()
@@ -215,9 +222,10 @@ class Designer:
         self.confidence, self.distance = float(confidence), float(distance)
         self.max_iter, self.random_state, self.verbose = max_iter, random_state, verbose
         low, high, goal = read_targets(targets, self.properties)
-        self._space = read_space(
-            self.inputs, self._models.bounds(), bounds, components, total, max_nonzero, fixed, integer, constraints
-        )
+        self._space = read_space(self._models, bounds, components, total, max_nonzero, fixed, integer, constraints)
+        if (low == high).any():
+            some = self._space.sample(1, np.random.default_rng(0))
+            check_width(targets, self._models.predict(some)[1].max(axis=0, initial=0.0), self.properties)
         self.correlation_ = read_correlation(self._models, correlation, X, y)
         m, R = len(low), self.correlation_
         criterion = Criterion(low, high, goal, None, self.confidence, np.zeros(m), np.ones(m))
@@ -239,12 +247,10 @@ class Designer:
         -------
         probability : ndarray of shape (n,)
         """
-        names = getattr(X, "columns", None)
-        with naming("X"):
-            rows = np.asarray(X if names is None else X[self.inputs], float)
-        if rows.ndim != 2 or rows.shape[1] != len(self.inputs) or not np.isfinite(rows).all():
+        rows = self._models.coded(X)
+        if not np.isfinite(rows).all():
             raise ValueError(f"X has shape {rows.shape}; give finite rows of the inputs {self.inputs}.")
-        return self._criterion.probabilities(*self._models.predict(rows))[0]
+        return self._criterion.probabilities(*self._models.predict(self._models.places(rows)))[0]
 
     def suggest(self, n=5):
         """Search for proposals.
@@ -278,8 +284,10 @@ class Designer:
         for line in (self._blame_text(blame, probability[0]), f"fewer than the {n} proposals asked for differ enough"):
             if line and (len(X) < n or not line.startswith("fewer")):
                 advice += f"; {line}"
+        words = {self.inputs[j]: words for j, words in self._models.words.items()}
+        X, next_x = self._models.codes(X), self._models.codes(next_x[None])[0]
         return Designs(
-            self.inputs, self.properties, X, mean, std, probability, each, action, next_x, advice + ".", blame
+            self.inputs, self.properties, X, mean, std, probability, each, action, next_x, advice + ".", blame, words
         )
 
     def _scout(self, rng):
@@ -456,8 +464,10 @@ class Designer:
         hope = np.exp(-min(hopeful(mean, std)[0] - (SPAN if criterion.goal.any() else 0.0), 700.0))
         share = np.where(np.isin(np.arange(len(std[0])), criterion.bounded), std[0] / criterion.spread, -1.0)
         doubt = self.properties[int(share.argmax())]
-        free = np.flatnonzero((x != 0) & (self._space.width > 0))
-        place = ", ".join(f"{self.inputs[j]} {x[j]:.4g}" for j in free) or "the only input"
+        category = np.isin(np.arange(len(x)), list(self._models.levels))
+        free = np.flatnonzero(((x != 0) | category) & (self._space.width > 0))
+        shown = self._models.codes(x[None])[0]
+        place = ", ".join(f"{self.inputs[j]} {self._models.said(j, shown[j])}" for j in free) or "the only input"
         advice = (
             f"explore: measure at {place}; no input is likely to meet all targets (proposal 1: "
             f"{chance(probability)}), here least is known of {doubt!r}, and if all predictions err by one std to the "

@@ -22,6 +22,7 @@ class Designs:
     next_x: _F8
     advice: str
     blame: dict[Any, Any] = field(default_factory=dict)
+    words: dict[str, list[str]] = field(default_factory=dict)
     def __len__(self) -> int: ...
     def to_frame(self) -> Any: ...
 
@@ -38,7 +39,7 @@ class Designer:
         components: Sequence[str | int] | None = None,
         total: float | None = None,
         max_nonzero: int | None = None,
-        fixed: Mapping[Any, float] | None = None,
+        fixed: Mapping[Any, float | str] | None = None,
         integer: Sequence[str | int] = (),
         constraints: Sequence[Any] = (),
         correlation: ArrayLike | Mapping[tuple[Any, Any], float] | None = None,

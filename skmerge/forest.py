@@ -6,17 +6,17 @@ from numbers import Integral, Real
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from scipy.optimize import nnls
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skmerge._documentation import Documented
-from skmerge._forest import mixture
-from skmerge._forest.grower import ENDLESS, PARTS, Ground, choose_coordinates, encode, location_and_spread
+from skmerge._forest import levels, mixture, unknown, widths
+from skmerge._forest.grower import ENDLESS, PARTS, Ground, prepare
 from skmerge._forest.tree import Trees, check_forest
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
+from skmerge._progress import SILENT, Pulse
 from skmerge._sharing import each
 from skmerge._validation import check_rows, check_slope_data, excess
 from skmerge.metrics import observed_r2_score
@@ -37,12 +37,13 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
     that of its parent plus a correction by regularised least squares to what the parent leaves over. Known slopes
     dy/dx are equations of that least squares like the values, and take part in the search for the best split. Between
     and beyond the training rows a leaf is evaluated at x clipped to the box of its own rows, widened by half its width
-    to either side, and its output clipped to their range of y, widened by its width: no prediction explodes.
+    to either side, and its output clipped to their range of y, widened by its width: no prediction explodes. Between
+    the levels of a feature of few values, such as five temperatures, predictions follow a line from level to level.
 
     Parameters
     ----------
     n_estimators : int, default=100
-        Number of members; "auto" grows at least one of each of its kinds.
+        Number of members; "auto" grows at least one of each of its kinds, so that 1 to 5 (slopes: 4) are the same.
     order : {"auto", 0, 1, 2}, default="auto"
         Highest order of a leaf; a leaf whose distinct rows do not support it corrects its parent by less. "auto" mixes
         forests of different orders, single trees and short sequences of small ones, weighted by their predictions of
@@ -87,6 +88,14 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         Out-of-bag error that the spread of the members does not explain.
     std_scale_ : ndarray of shape (2, n_outputs)
         What calibrates the standard deviation: factors of noise and spread.
+    stand_in_ : ndarray of shape (n_rows, n_features)
+        Up to 400 training rows; those most like a row in what is known say what its unknown features may be.
+    gap_scale_ : ndarray of shape (n_features, n_outputs)
+        Factor of what they then change; less than 1 where errors of training rows without the feature say so.
+    level_, level_start_, level_bend_, level_error_ : ndarray
+        Values of the features of few, those of feature j from ``level_start_[j]`` on; by what share of the difference
+        of two levels the value in their middle is nearer to the lower level's, (n_features,), and the standard error
+        there, (n_features, n_outputs), both for each unit of their distance.
     feature_importances_ : ndarray of shape (n_features,)
         Share of the squares taken away by splits on a feature.
     n_features_in_, feature_names_in_ : as in scikit-learn
@@ -141,7 +150,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
     # --- fitting
 
     @with_callbacks
-    def fit(self, X, y, dydx=None, direction=None, slope=None, sample_weight=None):
+    def fit(self, X, y, dydx=None, direction=None, slope=None, sample_weight=None, groups=None):
         """Grow the forest.
 
         Parameters
@@ -159,6 +168,9 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
             ``direction . dy/dx``.
         sample_weight : array-like of shape (n_samples,), default=None
             A weight of two is exactly a repeated row.
+        groups : array-like of shape (n_samples,), default=None
+            Labels of rows that belong together, such as those of one specimen: members leave them out whole, so that
+            weights of the kinds, out-of-bag errors and intervals are those of a group that was never seen.
 
         Returns
         -------
@@ -167,20 +179,21 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         self._check_parameters()
         before = vars(self).copy()
         try:
-            return self._fit(X, y, dydx, direction, slope, sample_weight)
+            return self._fit(X, y, dydx, direction, slope, sample_weight, groups)
         except BaseException:  # a refit that fails or is interrupted leaves the old forest whole
             vars(self).clear()
             vars(self).update(before)
             raise
 
-    def _fit(self, X, y, dydx, direction, slope, sample_weight):
+    def _fit(self, X, y, dydx, direction, slope, sample_weight, groups):
         context = self._init_callback_context(task_name="fit", max_subtasks=1)
         metadata = {"dydx": dydx, "direction": direction, "slope": slope, "sample_weight": sample_weight}
+        metadata["groups"] = groups
         told = {"X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(estimator=self, **told)
-        data = check_slope_data(self, X, y, dydx, direction, slope, sample_weight)
+        data = check_slope_data(self, X, y, dydx, direction, slope, sample_weight, groups)
         self._n_outputs = data.n_outputs
-        ground, units = self._ground(data)
+        ground, units = prepare(data, Pulse(type(self).__name__) if self.verbose else SILENT)
         pairs = mixture.recipes(
             self.order, self.criterion, ground.slopes.shape[2] > 0, self.n_estimators, self.bootstrap, self._given()
         )
@@ -188,8 +201,8 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         vars(self).update(units)
         if not warm:
             self._seed = seed_of(self.random_state)
-        groups, self._unseen = self._grow(ground, pairs, warm, context, told)
-        self._store(data, ground, groups)
+        kinds, self._unseen = self._grow(ground, pairs, warm, context, told)
+        self._store(data, ground, kinds)
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **told)
         return self
 
@@ -211,6 +224,13 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
             raise ValueError(
                 "warm_start=True keeps the members of the last fit, which needs the same training data, order and "
                 "bootstrap; set warm_start=False to start anew."
+            )
+        if all(trees.n_members == wanted for (trees, _), (_, wanted) in zip(groups, pairs, strict=True)):
+            warnings.warn(
+                f"warm_start=True with n_estimators={self.n_estimators}, which the last fit has: nothing is grown; "
+                "raise n_estimators.",
+                UserWarning,
+                stacklevel=5,
             )
         for (trees, _), (_, wanted) in zip(groups, pairs, strict=True):
             if trees.n_members > wanted:
@@ -250,35 +270,6 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
             given["max_features"] = float(share)
         return given
 
-    def _ground(self, data):
-        """What the trees grow on, y and slopes in units of the spreads and features as codes; these units."""
-        table = data.table
-        y_shift, y_unit = location_and_spread(table.y, table.weight)
-        active = choose_coordinates(table.X, table.y, table.weight, data.dydx)
-        x_shift, spread = location_and_spread(table.X[:, active], table.weight)
-        unit = 1.0 / spread
-        y = (table.y - y_shift) / y_unit
-        slopes, axis = np.empty((*y.shape, 0)), np.empty(0, np.intc)
-        with np.errstate(over="ignore"):
-            if data.dydx is not None:
-                known = data.dydx[:, :, active] / unit / y_unit[:, None]
-                axis = np.flatnonzero(~np.isnan(known).all(axis=(0, 1))).astype(np.intc)
-                slopes = known[:, :, axis]
-            direction = None
-            if data.direction is not None and not np.isnan(data.slope).all():
-                direction = data.direction[:, active] / spread
-                # To length one; where it leaves the coordinates its slope is not theirs.
-                length = np.sqrt((direction**2).sum(axis=1, keepdims=True))
-                elsewhere = np.delete(data.direction, active, axis=1).any(axis=1, keepdims=True)
-                usable = (length > 0) & ~elsewhere
-                direction = np.ascontiguousarray(np.where(usable, direction / np.where(length > 0, length, 1.0), 0.0))
-                along = np.where(usable, data.slope / y_unit / np.where(length > 0, length, 1.0), np.nan)
-                slopes = np.concatenate([slopes, along[:, :, None]], axis=2)
-        codes, lower, upper, place = encode(table.X)
-        return Ground(
-            table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight
-        ), {"y_shift_": y_shift, "y_unit_": y_unit, "coordinate_": active, "x_shift_": x_shift, "x_unit_": unit}
-
     def _grow(self, ground, pairs, warm, context, told):
         """Grow what is not there yet.
 
@@ -314,7 +305,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
                     sums[g, 0, out] += values
                     sums[g, 1, out] += values**2
                     count[g, out] += 1
-                    stop |= bool(self._told(task, told, i + 1, len(jobs)))
+                    stop |= bool(self._told(task, told, i + 1, len(jobs), ground.pulse))
                     if stop and all(groups):
                         ground.cancelled[0] = 1
                         with warnings.catch_warnings():  # of members that were grown in vain
@@ -326,10 +317,10 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         task.call_on_fit_task_end(estimator=self, **told)
         return [Trees.join(group) for group in groups], (sums, count)
 
-    def _told(self, context, told, done, of):
+    def _told(self, context, told, done, of, pulse):
         """Tell the terminal and the callbacks; whether one of them asks to stop."""
         if self.verbose and (self.verbose > 1 or 10 * done // of > 10 * (done - 1) // of):
-            print(f"[GradientForestRegressor] {done} of {of} members", flush=True)
+            pulse.say(f"{done} of {of} members")
         task = context.subcontext(task_name="member")
         task.call_on_fit_task_begin(estimator=self, **told)
         return task.call_on_fit_task_end(estimator=self, **told)
@@ -351,38 +342,40 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         self.n_coordinates_ = [len(trees.active) for trees in groups]
         self.x_min_ = np.nanmin(ground.X, axis=0, initial=np.inf)
         self.x_max_ = np.nanmax(ground.X, axis=0, initial=-np.inf)
-        gain = np.zeros(self.n_features_in_)
-        for trees in groups:
-            for nodes in np.split(trees.nodes, trees.start[1:-1]):
-                inner = nodes[nodes["feature"] >= 0]
-                gain += np.bincount(inner["feature"], inner["gain"], minlength=len(gain))
-        self.feature_importances_ = gain / gain.sum() if gain.sum() > 0 else gain
+        self.level_, self.level_start_ = levels.find(ground)
+        self.level_bend_ = np.zeros(self.n_features_in_)
         self._judge(data, ground, mean, squares, count, weight)
 
     def _judge(self, data, ground, mean, squares, count, weight):
         """Out-of-bag prediction and score, and the calibration of the standard deviation."""
-        prediction = np.einsum("gnm,gm->nm", mean, weight)
-        total = weight.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            square = np.einsum("gnm,gm->nm", squares / count[:, :, None], weight)
-            spread = np.sqrt(np.maximum(square * total - prediction**2, 0.0))
-            # A row is judged by the few members that have not seen it; all together scatter less.
-            few = count[:, :, None]
-            scatter = np.maximum(squares / few - mean**2, 0.0) * few / (few - 1.0)
-            n_members = np.array([len(part) for part in self.member_weight_])[:, None, None]
-            excess = np.einsum("gnm,gm->nm", scatter * (1.0 / few - 1.0 / n_members), weight**2)
-        m = prediction.shape[1]
+            square = squares / count[:, :, None]
+        n_members = np.array([len(part) for part in self.member_weight_])
+        prediction, spread, surplus = widths.judged(mean, square, count, (n_members, weight))
+        m, seen = prediction.shape[1], ~np.isnan(ground.y)
+        known = ~np.isnan(prediction) & seen
+        self._warn_of_few(known.sum(axis=0), seen.sum(axis=0))
+        unsure, change = self._unknown(ground, known.any(axis=1))
         self.noise_std_, self.std_scale_ = np.zeros(m), np.zeros((2, m))
+        self.gap_scale_ = np.ones((self.n_features_in_, m))
         for k in range(m):
-            known = ~np.isnan(prediction[:, k]) & ~np.isnan(ground.y[:, k])
-            if known.sum() < 2:  # nothing to judge by: as uncertain as y spreads
+            at = known[:, k]
+            if at.sum() < 2:  # nothing to judge by: as uncertain as y spreads
                 self.std_scale_[0, k] = 1.0
                 continue
-            error = np.abs(prediction[known, k] - ground.y[known, k])
-            if error.any():
-                surplus = np.where(np.isfinite(excess), excess, 0.0)[known, k]
-                error *= np.sqrt(np.clip(1.0 - surplus.mean() / np.mean(error**2), 0.25, 1.0))
-            self.std_scale_[:, k] = calibrate(error, spread[known, k], ground.weight[known])
+            error = np.full(len(at), np.nan)
+            error[at] = widths.without_surplus(np.abs(prediction - ground.y)[at, k], surplus[at, k])
+            complete = at & ~np.isnan(ground.X).any(axis=1)
+            sure = complete if complete.sum() >= max(widths.FEW, at.sum() / 2) else at
+            self.std_scale_[:, k] = widths.calibrate(error[sure], spread[sure, k], ground.weight[sure])
+            at = unsure[at[unsure]]
+            base2 = self.std_scale_[0, k] ** 2 + (self.std_scale_[1, k] * spread[at, k]) ** 2
+            self.gap_scale_[:, k] = unknown.factors(
+                error[at] ** 2, base2, change[at, k], np.isnan(ground.X[at]), ground.weight[at]
+            )
+        self.level_bend_, self.level_error_ = levels.judge(
+            ground.X, ground.y, ground.weight, self.std_scale_[0] ** 2, self.level_, self.level_start_, self._values
+        )
         self.noise_std_ = self.std_scale_[0] * self.y_unit_
         values = prediction * self.y_unit_ + self.y_shift_
         self.oob_score_ = np.nan
@@ -394,7 +387,48 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         rows[data.row >= 0] = values[data.row[data.row >= 0]]
         self.oob_prediction_ = rows[:, 0] if self._n_outputs is None else rows
 
+    def _warn_of_few(self, judged, measured):
+        """Tell where so few rows are unseen by members of every kind that what is said of errors is worth little."""
+        few = np.flatnonzero((judged < widths.FEW) & (measured > widths.FEW))
+        if not len(few):
+            return
+        k = few[judged[few].argmin()]
+        enough = mixture.enough(self.order, self.bootstrap)
+        what = "oob_score_, oob_prediction_ and the standard deviations"
+        warnings.warn(
+            f"{what} rest on {judged[k]} of {measured[k]} rows, those that members of every kind have not seen; give "
+            f"n_estimators={enough} or more, which leave out every row.",
+            UserWarning,
+            stacklevel=7,
+        )
+
+    def _unknown(self, ground, judged):
+        """What stands in for unknown features; training rows with some, and what the prediction then changes (n, m)."""
+        self.stand_in_ = unknown.stand_ins(ground.X, ground.weight)
+        change = np.zeros(ground.y.shape)
+        rows = np.flatnonzero(judged & np.isnan(ground.X).any(axis=1))
+        rows = rows[:: max(1, -(-len(rows) // unknown.JUDGED))]
+        change[rows] = self._gaps(ground.X[rows])
+        return rows, change
+
+    def _gaps(self, X):
+        """Mean squared change of the prediction, in units of y, where stand-ins fill unknown features."""
+        return unknown.squares(X, self.stand_in_, self._values, len(self.y_shift_))
+
+    def _values(self, X):
+        return self._moments(X, squares=False)[0]
+
     # --- using the fitted forest
+
+    @property
+    def feature_importances_(self):
+        """Share of the squares taken away by splits on each feature, (n_features,)."""
+        check_is_fitted(self, "nodes_")
+        gain = np.zeros(self.n_features_in_)
+        for nodes in self.nodes_:
+            inner = nodes[nodes["feature"] >= 0]
+            gain += np.bincount(inner["feature"], inner["gain"], minlength=len(gain))
+        return gain / gain.sum() if gain.sum() > 0 else gain
 
     def _groups(self):
         """(trees, member weights) of every kind of member."""
@@ -430,7 +464,7 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         X : array-like of shape (n_samples, n_features)
         return_std : bool, default=False
             Standard deviation of a new measurement: out-of-bag error and spread of the members, calibrated so that
-            90 % of the out-of-bag errors lie within 1.645 of them.
+            90 % of the out-of-bag errors lie within 1.645 of them, and what unknown features of the row may change.
 
         Returns
         -------
@@ -439,23 +473,41 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
             Only with ``return_std``.
         """
         X = self._check_rows(X)
-        clip = self.extrapolate == "clip"
         if not return_std:
+            values = self._over_rows(self._values, X)
+            return self._shaped(values * self.y_unit_ + self.y_shift_)
+        mean, variance = self._over_rows(lambda rows: np.stack(self._mean_and_variance(rows)), X, axis=1)
+        return self._shaped(mean * self.y_unit_ + self.y_shift_), self._shaped(np.sqrt(variance) * self.y_unit_)
 
-            def values(rows):
-                return sum(trees.sums(rows, weight, clip) for trees, weight in self._groups())
+    def _moments(self, X, squares=True):
+        """Weighted sums of the members and of their squares, (n, m) each, in units of y; rows between levels."""
+        clip = self.extrapolate == "clip"
+        parts = [trees.moments(X, weight, clip, squares) for trees, weight in self._groups()]
+        mean, square = sum(part[0] for part in parts), sum(part[1] for part in parts) if squares else None
+        at, *gaps = self._between(X)
+        if len(at):
+            parts = [trees.between(X[at], gaps, weight, clip) for trees, weight in self._groups()]
+            mean[at] = sum(part[0] for part in parts)
+            if squares:
+                square[at] = sum(part[1] for part in parts)
+        return mean, square, (at, *gaps)
 
-            return self._shaped(self._over_rows(values, X) * self.y_unit_ + self.y_shift_)
-
-        def both(rows):
-            parts = [trees.moments(rows, weight, clip) for trees, weight in self._groups()]
-            return np.stack([sum(part[0] for part in parts), sum(part[1] for part in parts)])
-
-        mean, square = self._over_rows(both, X, axis=1)
+    def _mean_and_variance(self, X):
+        mean, square, (at, low, high, *_) = self._moments(X)
         total = sum(weight.sum(axis=0) for _, weight in self._groups())
         spread2 = np.maximum(square * total - mean**2, 0.0)
-        std = np.sqrt(self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * spread2) * self.y_unit_
-        return self._shaped(mean * self.y_unit_ + self.y_shift_), self._shaped(std)
+        variance = self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * spread2
+        if len(at):
+            variance[at] += levels.variance(X[at], low, high, self.level_error_)
+        if hasattr(self, "stand_in_") and np.isnan(X).any():  # which forests of version 0.1 do not have
+            scale = np.where(np.isnan(X)[:, :, None], self.gap_scale_, 0.0).max(axis=1)
+            variance += scale**2 * self._gaps(X)
+        return mean, variance
+
+    def _between(self, X):
+        """What ``levels.gaps`` says; nothing of a forest of version 0.1, which knows no levels."""
+        start = getattr(self, "level_start_", np.zeros(X.shape[1] + 1, np.intp))
+        return levels.gaps(X, *((self.level_, start, self.level_bend_) if start[-1] else (None, start, None)))
 
     def _shaped(self, values):
         if not np.isfinite(values).all():
@@ -485,7 +537,12 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         clip = self.extrapolate == "clip"
 
         def slopes(rows):
-            return sum(trees.slopes(rows, weight, clip, not smooth) for trees, weight in self._groups())
+            found = sum(trees.slopes(rows, weight, clip, not smooth) for trees, weight in self._groups())
+            at, *gaps = self._between(rows)
+            if len(at):
+                parts = [trees.between(rows[at], gaps, w, clip, True, not smooth) for trees, w in self._groups()]
+                found[at] = sum(part[2] for part in parts)
+            return found
 
         return self._shaped(self._over_rows(slopes, X) * self.y_unit_[:, None])
 
@@ -514,35 +571,19 @@ class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin
         -------
         distance : ndarray of shape (n_samples,)
             0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
-            its size if it did not vary). Unknown values count as inside.
+            its size if it did not vary, of 1 if that is 0). Between the levels of a feature of few values the distance
+            to the nearest. Unknown values count as inside.
         """
         X = self._check_rows(X)
         if np.isnan(self.x_min_).any() or np.isnan(self.x_max_).any():
             raise ValueError("x_min_ or x_max_ is NaN; the forest is damaged, fit it again.")
-        return excess(X, self.x_min_, self.x_max_)
+        beyond = excess(X, self.x_min_, self.x_max_)
+        if not hasattr(self, "level_"):
+            return beyond
+        with np.errstate(over="ignore"):
+            reach = np.maximum(self.x_max_ / 4 - self.x_min_ / 4, np.finfo(float).tiny) * 4
+        return np.maximum(beyond, levels.distance(X, self.level_, self.level_start_, reach))
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
         return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
-
-
-def calibrate(error, spread, weight):
-    """Factors of noise and spread, std^2 = noise^2 + factor^2 spread^2, with 90 % of the errors within 1.645 std."""
-    # Squared errors against squared spread, by least squares on what is not extreme.
-    error2, spread2 = error**2, spread**2
-    cap = np.quantile(error2, 0.99)
-    error2 = np.minimum(error2, cap)
-    mean_spread = np.average(spread2, weights=weight)
-    if mean_spread > 0:
-        root = np.sqrt(weight) / (spread2 + mean_spread)  # errors of squares grow with them
-        (noise2, factor2), _ = nnls(np.stack([root, root * spread2], axis=1), root * error2)
-    else:
-        noise2, factor2 = np.average(error2, weights=weight), 0.0
-    # Where all members agree they may all be wrong.
-    noise2 = max(noise2, 0.01 * np.average(error2, weights=weight))
-    std = np.sqrt(noise2 + factor2 * spread2)
-    ratio = np.where(std > 0, error / np.where(std > 0, std, 1.0), 0.0)
-    order = np.argsort(ratio, kind="stable")
-    reached = np.cumsum(weight[order]) / weight.sum()
-    at = ratio[order][min(np.searchsorted(reached, 0.9), len(order) - 1)]
-    return np.sqrt([noise2, factor2]) * at / 1.645

@@ -24,7 +24,12 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
     oob_score_: float
     noise_std_: _F8
     std_scale_: _F8
-    feature_importances_: _F8
+    stand_in_: _F8
+    gap_scale_: _F8
+    level_: _F8
+    level_start_: _I8
+    level_error_: _F8
+    level_bend_: _F8
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
     def __init__(
@@ -44,6 +49,8 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         warm_start: bool = False,
         verbose: int = 0,
     ) -> None: ...
+    @property
+    def feature_importances_(self) -> _F8: ...
     def fit(
         self,
         X: ArrayLike,
@@ -52,6 +59,7 @@ class GradientForestRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorM
         direction: ArrayLike | None = None,
         slope: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self: ...
     @overload
     def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> _F8: ...

@@ -112,13 +112,14 @@ def confidence_curve(y_true, y_pred, std, *, n_points=20):
         raise ValueError(f"found {len(y)} measured entries and n_points={n_points!r}; at least 2 and an integer of "
                          "at least 1 are needed.")  # fmt: skip
     share = np.arange(1, n_points + 1) / n_points
-    order = np.argsort(s, kind="stable")
+    order, size = np.argsort(s, kind="stable"), _size(y, p)
+    y, p = np.ldexp(y, -size), np.ldexp(p, -size)
     r2, rmse = np.empty(n_points), np.empty(n_points)
     for i, part in enumerate(share):
         rows = order[: max(2, round(part * len(y)))]
         rmse[i] = np.sqrt(np.mean((y[rows] - p[rows]) ** 2))
         r2[i] = r2_score(y[rows], p[rows])
-    return share, r2, rmse
+    return share, r2, np.ldexp(rmse, size)
 
 
 def interval_coverage(y_true, y_pred, std, *, levels=(0.5, 0.68, 0.9, 0.95)):
@@ -162,6 +163,17 @@ def _check_finite(name, array):
         raise ValueError(f"{name} is {bad} for a measured entry; only NaN in y_true marks entries to skip.")
 
 
+def _size(*arrays):
+    """The power of two above all entries: divided by it squares neither overflow nor vanish, and no bit changes."""
+    return np.frexp(max(np.abs(array).max(initial=0.0) for array in arrays))[1]
+
+
+def _in_units_of_its_size(score, y, p, weight):
+    size = _size(y, p)
+    value = score(np.ldexp(y, -size), np.ldexp(p, -size), sample_weight=weight)
+    return value if score is r2_score else np.ldexp(value, size)
+
+
 def _averaged(y_true, y_pred, sample_weight, average, fewest, score):
     y_true, y_pred = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
     if y_true.shape != y_pred.shape:
@@ -187,7 +199,7 @@ def _averaged(y_true, y_pred, sample_weight, average, fewest, score):
             seen &= weight > 0
         if np.count_nonzero(seen) >= fewest:
             own = None if weight is None else weight[seen]
-            scores[k] = score(truth[seen], prediction[seen], sample_weight=own)
+            scores[k] = _in_units_of_its_size(score, truth[seen], prediction[seen], own)
     if np.isnan(scores).all():
         rows = {1: "one measured row; a score needs one", 2: "two measured rows; a score needs at least two"}[fewest]
         raise ValueError(f"y_true has no output with {rows}.")

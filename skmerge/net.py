@@ -544,13 +544,12 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         distance : ndarray of shape (n_samples,)
             0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
-            its size if it did not vary). Below the smallest trained size of a feature with negative exponents, or of
-            any in the products of a committee, the excess of its logarithm counts where it is greater. A missing
-            feature counts as inside.
+            its size if it did not vary, of 1 if that is 0). Below the smallest trained size of a feature with negative
+            exponents, or of any in the products of a committee, the excess of its logarithm counts where it is greater.
+            A missing feature counts as inside.
         """
         _, X = self._check_rows(X)
-        distance = excess(X, self.x_min_, self.x_max_, self.x_scale_)
-        return np.maximum(distance, limits.below(self, X))
+        return np.maximum(excess(X, self.x_min_, self.x_max_), limits.below(self, X))
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

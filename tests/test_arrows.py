@@ -24,7 +24,7 @@ LEVELS = [
     {"net"},
     {"_forest.tree"},
     {"_forest.grower"},
-    {"_forest.mixture"},
+    {"_forest.levels", "_forest.mixture", "_forest.unknown", "_forest.widths"},
     {"forest"},
     {"_table.sources", "_table.laws", "_table.stack", "_table.roles", "_table.cells", "_table.faults"},
     {"table"},

@@ -1,6 +1,7 @@
 """Designer: probabilities against Monte Carlo, optima against dense searches, constraints always satisfied, errors."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -572,3 +573,100 @@ def test_rows_of_probability_are_checked():
     for X in ([[1, 2, 3]], [1, 2], [[np.nan, 0]]):
         with pytest.raises(ValueError, match="give finite rows"):
             designer.probability(X)
+
+
+# --- categories
+
+
+def routes(n=80):
+    """Properties of three treatments and two laboratories, half of them unmeasured."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.uniform(0, 1, n), "b": rng.uniform(0, 1, n)})
+    table["route"] = rng.choice(["cast", "forged", "rolled"], n)
+    table["lab"] = rng.choice(["experiment", "simulation"], n)
+    table["q"] = 2 * table.a - table.b + table.route.map({"cast": 0.0, "forged": 1.0, "rolled": 0.3})
+    table.loc[rng.random(n) < 0.4, "q"] = np.nan
+    return table
+
+
+def words_imputer(**parameters):
+    return MergedNetImputer(["q"], n_estimators=0, random_state=0, **parameters).fit(routes())
+
+
+def test_words_of_an_imputer_are_levels_by_name():
+    designer = Designer(words_imputer(), {"q": (2.3, None)}, max_iter=10, fixed={"lab": "experiment"}, random_state=0)
+    designs = designer.suggest(2)
+    assert designs.words["route"] == ["cast", "forged", "rolled"]
+    frame = designs.to_frame()
+    assert set(frame.route) == {"forged"} and set(frame.lab) == {"experiment"}
+    assert "forged" in str(designs) and designs.probability[0] > 0.9
+    np.testing.assert_allclose(designer.probability(frame), designs.probability)
+    np.testing.assert_allclose(designer.probability(designs.X), designs.probability)
+    cast = Designer(words_imputer(), {"q": (2.3, None)}, max_iter=10, fixed={"lab": "experiment", "route": "cast"})
+    assert set(cast.suggest(1).to_frame().route) == {"cast"} and "route cast" not in cast.suggest(1).advice
+    advice = Designer(words_imputer(), {"q": (9, None)}, max_iter=5, random_state=0).suggest(1).advice
+    assert "route forged" in advice
+
+
+def test_codes_of_an_imputer_are_levels():
+    """Before: route 1.558."""
+    table = routes()
+    table["route"] = table.route.map({"cast": 1.0, "forged": 7.0, "rolled": 2.0})
+    imputer = MergedNetImputer([3], categorical=[2], n_estimators=0, random_state=0)
+    imputer.fit(table[["a", "b", "route", "q"]].to_numpy())
+    designer = Designer(imputer, {"x3": (1.9, None)}, max_iter=10, distance=0.3, random_state=0)
+    designs = designer.suggest(4)
+    assert set(designs.X[:, 2]) <= {1.0, 2.0, 7.0} and designs.X[0, 2] == 7.0 and designs.next_x[2] == 7.0
+    np.testing.assert_allclose(designer.probability(designs.X), designs.probability)
+    filled = imputer.transform(np.column_stack([designs.X, np.full(len(designs), np.nan)]))
+    np.testing.assert_allclose(designs.mean[:, 0], filled[:, 3])
+    with pytest.raises(ValueError, match=r"1.5 is no level of 'x2'.*1.0, 2.0, 7.0"):
+        designer.probability([[0.5, 0.5, 1.5]])
+
+
+def test_the_source_of_an_imputer_must_be_fixed():
+    with pytest.raises(ValueError, match=r"'lab' is the imputer's source.*fixed=.*'experiment', 'simulation'"):
+        Designer(words_imputer(source="lab"), {"q": (2, None)})
+    designer = Designer(words_imputer(source="lab"), {"q": (2, None)}, fixed={"lab": "experiment"}, max_iter=3)
+    assert set(designer.suggest(1).to_frame().lab) == {"experiment"}
+
+
+@pytest.mark.parametrize(("options", "expected"), [
+    (dict(bounds={"route": (0, 1)}), r"bounds\['route'\].*category"),
+    (dict(fixed={"route": "welded"}), r"fixed\['route'\]='welded'.*'cast', 'forged', 'rolled'"),
+    (dict(constraints=[({"route": 1, "a": 1}, (0, 1))]), r"constraints\[0\].*'route'.*categories"),
+    (dict(components=["route"]), "components.*'route'"),
+    (dict(integer=["route"]), "integer.*'route'"),
+    (dict(targets={"route": (0, 1)}), "route"),
+    (dict(model={"route": words_imputer()}, targets={"route": (0, 1)}), "'route'.*categories; only numbers"),
+])  # fmt: skip
+def test_a_category_is_no_amount(options, expected):
+    options = {"model": words_imputer(), "targets": {"q": (2, None)}, **options}
+    with pytest.raises(ValueError, match=expected):
+        Designer(options.pop("model"), options.pop("targets"), **options)
+
+
+# --- targets without a width, equalities
+
+
+def test_a_target_of_one_number_is_refused_unless_it_is_known_exactly():
+    unsure, sure = lambda X: (X[:, 0], 0.1 + 0 * X[:, 0]), lambda X: np.round(4 * X[:, 0])
+    space = dict(inputs=["a"], bounds=[(0, 3)], random_state=0, max_iter=5)
+    with pytest.raises(ValueError, match=r"targets\['q'\]=\(2, 2\) has no width.*1\.9, 2\.1"):
+        Designer({"q": unsure}, {"q": (2, 2)}, **space)
+    assert Designer({"n": sure}, {"n": (2, 2)}, **space).suggest(1).probability[0] == 1.0
+
+
+def test_inputs_that_equalities_determine_cost_no_rounds(monkeypatch):
+    """Three equalities beside the total leave two inputs a width of rounding: each repair took 100 rounds."""
+    calls, pinv = [], np.linalg.pinv
+    monkeypatch.setattr(np.linalg, "pinv", lambda *args, **options: calls.append(1) or pinv(*args, **options))
+    names = [f"c{i}" for i in range(6)]
+    pairs = [({"c0": 1, "c4": 1}, (0.3, 0.3)), ({"c1": 1, "c5": 1}, (0.25, 0.25)), ({"c2": 1}, (0.2, 0.2))]
+    model = {"q": lambda X: (2 * X[:, 0] + X[:, 1], 0.1 + 0 * X[:, 0])}
+    designer = Designer(model, {"q": (1.2, None)}, inputs=names, bounds=[(0, 1)] * 6, total=1, constraints=pairs,
+                        max_iter=10, random_state=0)  # fmt: skip
+    X = designer.suggest(2).X
+    np.testing.assert_allclose(X[:, [0, 1]].sum(axis=1) + X[:, [4, 5]].sum(axis=1), 0.55, atol=1e-8)
+    np.testing.assert_allclose(X[:, 2:4], [[0.2, 0.25]] * len(X), atol=1e-8)
+    assert len(calls) < 6000  # before 22,000

@@ -1,5 +1,6 @@
 """GradientForestRegressor: what its splits, leaves and predictions promise."""
 
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmerge import GradientForestRegressor
+from skmerge import GradientForestRegressor, MergedNetRegressor
 from skmerge._forest.mixture import recipes
 
 RNG = np.random.default_rng(7)
@@ -328,6 +329,32 @@ def test_applicability():
     low, high = np.nanmin(gaps, axis=0), np.nanmax(gaps, axis=0)
     rows = np.array([low, high, X[5], high + 2 * (high - low), low - [0, 0, 1] * (high - low), [np.nan] * 3])
     assert_allclose(model.applicability(rows), [0, 0, 0, 2, 1, 0], atol=1e-12)
+
+
+def test_applicability_of_a_constant_feature_is_that_of_the_net():
+    """In units of its size, of 1 where that is 0; before, 1 away from a column of zeros was 1e307 in the forest."""
+    rows = np.column_stack([X[:, 0], np.zeros(120), np.full(120, 5.0)])
+    models = forest(n_estimators=4).fit(rows, Y), MergedNetRegressor(1, random_state=0).fit(rows, rows[:, 0])
+    new = [[X[0, 0], 1.0, 5.0], [X[0, 0], 0.0, 6.0], [X[0, 0], 1e308, 5.0], [X[0, 0], 0.0, -1e308]]
+    for model in models:
+        assert_allclose(model.applicability(new), [1.0, 0.2, 1e308, 2e307])
+        assert np.isfinite(model.applicability(np.full((1, 3), 1.7e308))).all()
+
+
+def test_a_score_of_huge_targets_is_finite():
+    model = forest(order=1).fit(X, Y * 1e300)
+    assert model.score(X, Y * 1e300) == pytest.approx(forest(order=1).fit(X, Y).score(X, Y), abs=1e-6)
+    assert np.isfinite(forest(order=1).fit(X, Y).score(X, Y * 1e300))
+
+
+def test_a_warm_start_that_grows_nothing_says_so():
+    model = forest(warm_start=True).fit(X, Y)
+    with pytest.warns(UserWarning, match="n_estimators=10, which the last fit has: nothing is grown") as told:
+        model.fit(X, Y)
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(n_estimators=12).fit(X, Y)
 
 
 # --- errors that are known

@@ -220,3 +220,20 @@ def test_an_infinite_weight_is_refused():
     model = damaged("auto", "member_weight_", [np.full_like(a, np.inf) for a in MODELS["auto"].member_weight_])
     with pytest.raises(ValueError, match="damaged"):
         model.predict(np.zeros((2, model.n_features_in_)))
+
+
+@pytest.mark.parametrize("attribute", ["stand_in_", "gap_scale_"])
+def test_damaged_stand_ins(attribute):
+    array = getattr(MODELS["auto"], attribute)
+    for bad in (array[:, :1], array[0], "text", array.tolist(), array.astype(np.float32), np.full_like(array, np.inf)):
+        if np.shape(bad) != array.shape or not isinstance(bad, np.ndarray) or bad.dtype != float or np.isinf(bad).any():
+            refuses(damaged("auto", attribute, bad), "std")
+
+
+def test_a_forest_without_stand_ins_still_answers():
+    """As version 0.1 stored them: unknown features widen nothing there."""
+    old = copy.copy(MODELS["auto"])
+    del old.stand_in_, old.gap_scale_
+    predicted, std = old.predict(X, return_std=True)
+    np.testing.assert_array_equal(predicted, MODELS["auto"].predict(X))
+    assert (std <= MODELS["auto"].predict(X, return_std=True)[1]).all()

@@ -1,5 +1,6 @@
 """Progress of a growing forest on the terminal and in scikit-learn's callbacks; stops that they ask for; Ctrl-C."""
 
+import pickle
 import re
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from sklearn.callback import ProgressBar
 
 from skmerge import GradientForestRegressor, forest
 from skmerge._forest.tree import Trees
+from skmerge._progress import Pulse
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(60, 3))
@@ -159,3 +162,32 @@ def test_every_answer_takes_a_chunk_of_rows_at_a_time(monkeypatch):
     for use, expected in zip(uses, whole, strict=True):
         np.testing.assert_array_equal(use(X), expected)
     assert max(sizes) == 7
+
+
+def test_the_terminal_hears_of_work_between_the_tenths(capsys):
+    """By a clock of its own: a line at the first part that is done so long after the last line."""
+    now = [0.0]
+    pulse = Pulse("Estimator", quiet=5.0, clock=lambda: now[0])
+    for seconds in (1.0, 4.0, 5.5, 6.0, 9.0, 10.4, 10.6, 30.0):
+        now[0] = seconds
+        pulse.beat("trees")
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"[Estimator] {n} trees so far" for n in (3, 7, 8)]
+    now[0] = 34.0
+    pulse.say("5 of 10 members")
+    now[0] = 38.0
+    pulse.beat("trees")
+    assert capsys.readouterr().out == "[Estimator] 5 of 10 members\n"
+    pickle.loads(pickle.dumps(pulse)).beat("trees")  # of another process nobody is told
+    assert not capsys.readouterr().out
+
+
+def test_every_tree_of_a_sequence_is_a_sign_of_life(capsys, monkeypatch):
+    """Before, a member of sixty trees was one step: 17 s of silence on 10^5 rows."""
+    monkeypatch.setattr(forest, "Pulse", partial(Pulse, quiet=0.0))
+    X = np.random.default_rng(0).uniform(size=(60, 2))
+    GradientForestRegressor(5, random_state=0, verbose=1).fit(X, X[:, 0])
+    said = capsys.readouterr().out
+    assert sum("trees so far" in line for line in said.splitlines()) == 103  # 3 + 60 + 40
+    GradientForestRegressor(5, random_state=0).fit(X, X[:, 0])
+    assert not capsys.readouterr().out

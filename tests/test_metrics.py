@@ -104,3 +104,16 @@ def test_standard_deviations_are_numbers_and_not_negative(measure):
             measure(truth, guess, std)
     with pytest.raises(ValueError, match="integer of"):
         metrics.confidence_curve(truth, truth, truth, n_points=2.5)
+
+
+@pytest.mark.parametrize("size", [1e300, 1e308, 1e-200, 1e-300])
+def test_scores_do_not_depend_on_the_unit(size):
+    """Squares of 1e300 overflow; before, the message blamed measured rows, or R2 was 1 of squares that vanish."""
+    rng = np.random.default_rng(0)
+    y, p, std = rng.normal(size=(3, 30)) / 4
+    assert metrics.observed_r2_score(size * y, size * p) == pytest.approx(metrics.observed_r2_score(y, p))
+    for score in (metrics.observed_rmse, metrics.observed_mae):
+        assert score(size * y, size * p) == pytest.approx(size * score(y, p))
+    one, other = (metrics.confidence_curve(unit * y, unit * p, np.abs(std)) for unit in (1.0, size))
+    np.testing.assert_allclose(other[1], one[1])
+    np.testing.assert_allclose(other[2], size * one[2])

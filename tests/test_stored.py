@@ -9,13 +9,15 @@ import skops.io
 import stored_models
 
 PREDICTED = np.load(stored_models.STORED / "predicted.npz")
+# Changed since then: members of a forest draw without a part that all kinds leave out, and so do an imputer's forests.
+SINCE = np.load(stored_models.STORED / "refitted.npz")
 # Vector units of other widths sum in another order. A fit goes on until its steps are this small; choices among
 # candidates that are equal but for rounding may fall otherwise elsewhere, which the first three do not have.
 LOADED, REFITTED = 1e-9, {"law": 1e-6, "forest": 1e-6, "propagator": 1e-4, "committee": 1e-2, "imputer": 1e-2}
 
 
-def assert_close(found, name, tolerance):
-    expected = PREDICTED[name]
+def assert_close(found, name, tolerance, expected=None):
+    expected = PREDICTED[name] if expected is None else expected
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * np.abs(expected).std())
 
 
@@ -44,4 +46,4 @@ def test_fits_give_what_they_gave():
     models = stored_models.fitted()
     assert set(models) == set(PREDICTED)
     for name, model in models.items():
-        assert_close(stored_models.predicted(model), name, REFITTED[name])
+        assert_close(stored_models.predicted(model), name, REFITTED[name], SINCE.get(name))

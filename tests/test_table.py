@@ -44,7 +44,7 @@ def test_other_properties_inform(fitted):
     assert (std[~hidden] == 0).all()
     assert (std[hidden] > 0).all()
     some = hidden & (~np.isnan(table[:, 2:])).any(axis=1)[:, None]
-    assert np.sqrt(np.mean((filled - whole)[some] ** 2)) < 0.31  # 0.5 is what the descriptors leave over
+    assert np.sqrt(np.mean((filled - whole)[some] ** 2)) < 0.32  # 0.5 is what the descriptors leave over
     cover = interval_coverage(whole[hidden], filled[hidden], std[hidden], levels=[0.9])
     assert 0.82 < cover[0] < 0.97, cover
 

@@ -168,7 +168,13 @@ class Feasible:
                 )
                 held = ((X[rows] <= low[rows]) & (step < 0)) | ((X[rows] >= high[rows]) & (step > 0))
                 free = np.where(held, 0.0, free)
-            X[rows] = np.clip(X[rows] + step, low[rows], high[rows])
+            moved = np.clip(X[rows] + step, low[rows], high[rows])
+            # Inputs that equalities leave a width of rounding cannot be moved; asked again, they cost all rounds.
+            helped = (np.abs(moved - X[rows]) > 1e-3 * EXACT * self.width).any(axis=1)
+            X[rows] = moved
+            rows = rows[helped]
+            if not len(rows):
+                break
         return X
 
     def _rounded(self, X, low, high):

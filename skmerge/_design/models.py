@@ -12,6 +12,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from skmerge._parameters import column_number
+from skmerge._validation import naming
+
 AVERAGES = RandomForestRegressor, ExtraTreesRegressor  # no std of their own: that of their trees
 
 
@@ -36,13 +39,15 @@ class Part:
             return value if isinstance(value, tuple) else (value, np.zeros_like(np.asarray(value, float)))
         if not is_imputer(self.model):
             return _with_std(self.model, framed(rows, self.features))
-        known = columns_of(self.model)  # a table whose properties are missing
-        table = np.full((len(X), len(known)), np.nan)
-        table[:, [known.index(name) for name in self.features]] = rows
-        named = known if hasattr(self.model, "feature_names_in_") else None
-        filled, std = self.model.transform(framed(table, named), return_std=True)
-        at = [known.index(name) for name in self.names]
-        return np.asarray(filled, float)[:, at], np.asarray(std, float)[:, at]
+        known, words = columns_of(self.model), words_of(self.model)  # a table whose properties are missing
+        table = {name: np.full(len(X), np.nan) for name in known} | dict(zip(self.features, rows.T, strict=True))
+        for name in set(words) & set(self.features):
+            table[name] = np.array(words[name], object)[table[name].astype(int)]
+        named = hasattr(self.model, "feature_names_in_")
+        table = framed(table) if named else np.column_stack(list(table.values()))
+        parts = self.model.transform(table, return_std=True)
+        parts = [part if hasattr(part, "columns") else dict(zip(known, part.T, strict=True)) for part in parts]
+        return tuple(np.column_stack([np.asarray(part[name], float) for name in self.names]) for part in parts)
 
 
 def is_function(model):
@@ -62,6 +67,23 @@ def properties_of(imputer):
     """Names of the columns that it learned as properties, if it says so."""
     known = columns_of(imputer)
     return [known[j] for j in np.sort(getattr(imputer, "properties_", []))]
+
+
+def words_of(imputer):
+    """{column: its words, in the order of their codes}"""
+    return {str(name): list(words) for name, words in (getattr(imputer, "words_", None) or {}).items()}
+
+
+def levels_of(imputer):
+    """{column: its codes} of the columns that are categories."""
+    levels = getattr(imputer, "columns_", {}).get("levels", [])
+    return {name: codes for name, codes in zip(columns_of(imputer), levels, strict=False) if codes is not None}
+
+
+def source_of(imputer):
+    """Name of the column that says where a row comes from, or None."""
+    source = getattr(imputer, "source", None)
+    return columns_of(imputer)[column_number(imputer, source, "source")] if source is not None else None
 
 
 def last_step(model):
@@ -86,16 +108,20 @@ def _with_std(model, rows):
     return each.mean(axis=0), each.std(axis=0)
 
 
-def framed(rows, names):
-    """A data frame if the model was fitted with names, so that it need not warn of their absence."""
-    if names is None:
+def framed(rows, names=None):
+    """A data frame of columns, or of rows if the model was fitted with names: it need not warn of their absence."""
+    if isinstance(rows, dict):
+        names, columns = list(rows), list(rows.values())
+    elif names is None:
         return rows
+    else:
+        columns = rows.T
     for library in ("pandas", "polars"):
         try:
             DataFrame = importlib.import_module(library).DataFrame
         except ImportError:
             continue
-        return DataFrame(dict(zip(names, rows.T, strict=True)))
+        return DataFrame(dict(zip(names, columns, strict=True)))
     return rows
 
 
@@ -155,6 +181,77 @@ class Models:
             self.names += names
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"model: properties {self.names} occur more than once; give each its own name.")
+        self._read_levels()
+
+    def _read_levels(self):
+        """``levels``, ``words``: {input number: codes or words of a category}; ``sources``: numbers of the inputs."""
+        self.levels, self.words, self.sources = {}, {}, []
+        for part in self.parts:
+            if not is_imputer(part.model):
+                continue
+            codes, words = levels_of(part.model), words_of(part.model)
+            wrong = [name for name in part.names if name in codes]
+            if wrong:
+                raise ValueError(f"model: {wrong} are categories; only numbers can be properties with targets. Name "
+                                 "the others, {(name, name): imputer}.")  # fmt: skip
+            for name in part.features:
+                j = self.inputs.index(name)
+                if name in codes:
+                    own = words.get(name), list(codes[name])
+                    if j in self.levels and own != (self.words.get(j), list(self.levels[j])):
+                        raise ValueError(f"the models know input {name!r} with different categories; fit them to the "
+                                         "same ones.")  # fmt: skip
+                    self.levels[j] = np.asarray(codes[name], float)
+                    if name in words:
+                        self.words[j] = words[name]
+                if name == source_of(part.model):
+                    self.sources.append(j)
+
+    def said(self, j, value):
+        """A value of an input in print: categories by name."""
+        if j in self.words:
+            return str(self.words[j][int(value)])
+        return f"{value:.4g}"
+
+    def place_of(self, j, given, argument):
+        """Number of a level of a category, given as its word or code."""
+        known = self.words[j] if j in self.words else self.levels[j].tolist()
+        if given not in known or isinstance(given, bool):
+            raise ValueError(f"{argument}={given!r} is not a level of {self.inputs[j]!r}; its levels are {known}.")
+        return known.index(given)
+
+    def coded(self, X, argument="X"):
+        """Rows of the inputs as numbers, words as their codes: an array, or a data frame with the inputs as columns."""
+        with naming(argument):
+            if not hasattr(X, "columns"):
+                X = np.asarray(X, object if self.words else float)
+                columns = list(X.T) if X.ndim == 2 else []
+            else:
+                columns = [np.asarray(X[name]) for name in self.inputs]
+            if len(columns) != len(self.inputs):
+                raise ValueError(f"has shape {np.shape(X)}; give finite rows of the inputs {self.inputs}")
+            for j in self.words:
+                if any(isinstance(cell, str) for cell in columns[j]):
+                    columns[j] = [self.place_of(j, cell, argument) for cell in columns[j]]
+            return np.column_stack([np.asarray(column, float) for column in columns])
+
+    def places(self, X):
+        """Codes of categories as numbers of their levels, as searches see them."""
+        X = X.copy()
+        for j, codes in self.levels.items():
+            strange = np.setdiff1d(X[:, j], codes)
+            if len(strange):
+                known = f"its codes are {codes.tolist()}"
+                raise ValueError(f"X: {strange[0]:g} is no level of {self.inputs[j]!r}; {known}.")
+            X[:, j] = np.searchsorted(codes, X[:, j])
+        return X
+
+    def codes(self, X):
+        """The inverse of ``places``."""
+        X = X.copy()
+        for j, codes in self.levels.items():
+            X[:, j] = codes[X[:, j].astype(int)]
+        return X
 
     def _default_names(self, part, wanted, n_models):
         """Names of what a model without a name predicts: those of its y, the only target's, or numbers."""
@@ -194,10 +291,13 @@ class Models:
             if len(least) == len(part.columns):
                 low[part.columns] = np.fmax(low[part.columns], least)
                 high[part.columns] = np.fmin(high[part.columns], most)
+        for j, codes in self.levels.items():  # searches see the numbers of levels
+            low[j], high[j] = 0, len(codes) - 1
         return low, high
 
     def predict(self, X):
         """Mean and standard deviation, each (n, n_properties), of all models, whatever thread each runs in."""
+        X = self.codes(X) if self.levels else X
         if effective_n_jobs(self.n_jobs) == 1 or len(self.parts) == 1:
             results = [_call(part, X, part.title) for part in self.parts]
         else:

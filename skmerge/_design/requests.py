@@ -65,9 +65,30 @@ def read_targets(targets, properties):
     return low, high, goal
 
 
-def read_space(inputs, ranges, bounds, components, total, max_nonzero, fixed, integer, constraints):
-    """The set of possible inputs; raise if there are none."""
+def check_width(targets, std, properties):
+    """Raise for a target that is one number of a property that is not known exactly: nothing meets it."""
+    for name, target in targets.items():
+        point = not isinstance(target, str) and target[0] is not None and target[0] == target[1]
+        if point and std[properties.index(name)] > 0:
+            value = float(target[0])
+            wide = 0.05 * abs(value) or 0.05
+            raise ValueError(
+                f"targets[{name!r}]={target!r} has no width, so its probability is 0 everywhere; give one, for "
+                f"instance ({value - wide:g}, {value + wide:g})."
+            )
+
+
+def read_space(models, bounds, components, total, max_nonzero, fixed, integer, constraints):
+    """The set of possible inputs, categories as numbers of their levels; raise if there are none."""
+    inputs, ranges, levels = models.inputs, models.bounds(), models.levels
     d = len(inputs)
+    for j in models.sources:
+        if not isinstance(fixed, dict) or (j not in fixed and inputs[j] not in fixed):
+            known = models.words.get(j, levels[j].tolist())
+            raise ValueError(
+                f"input {inputs[j]!r} is the imputer's source, which says where a row comes from and is nothing to "
+                f"choose; say for which one to design, fixed={{{inputs[j]!r}: {known[-1]!r}}}; there are {known}."
+            )
     low, high = (end.copy() for end in ranges)
     if bounds is not None:
         if not isinstance(bounds, dict):
@@ -79,11 +100,19 @@ def read_space(inputs, ranges, bounds, components, total, max_nonzero, fixed, in
             bounds = dict(enumerate(bounds))
         for name, pair in bounds.items():
             j = input_number(inputs, name, "bounds")
+            if j in levels:
+                raise ValueError(
+                    f"bounds[{name!r}]={pair!r}: the input is a category and has no range; leave it out, or give one "
+                    "level of it in fixed."
+                )
             low[j], high[j] = _range(pair, f"bounds[{name!r}]", finite=True)
     if not (fixed is None or isinstance(fixed, dict)):
         raise TypeError(f"fixed={fixed!r} is not possible: give {{input: value}}.")
     for name, value in (fixed or {}).items():
         j = input_number(inputs, name, "fixed")
+        if j in levels:
+            low[j] = high[j] = models.place_of(j, value, f"fixed[{name!r}]")
+            continue
         if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(value):
             raise ValueError(f"fixed[{name!r}]={value!r} is not possible: give a finite number.")
         if bounds is not None and (name in bounds or j in bounds) and not low[j] <= value <= high[j]:
@@ -98,6 +127,11 @@ def read_space(inputs, ranges, bounds, components, total, max_nonzero, fixed, in
     whole, component = np.zeros(d, bool), np.full(d, components is None)
     whole[_input_numbers(inputs, integer, "integer")] = True
     component[_input_numbers(inputs, () if components is None else components, "components")] = True
+    for argument, given in (("components", components or ()), ("integer", integer)):
+        wrong = [inputs[j] for j in _input_numbers(inputs, given, argument) if j in levels]
+        if wrong:
+            raise ValueError(f"{argument}: {wrong} are categories, whose levels are no amounts; leave them out.")
+    whole[list(levels)], component[list(levels)] = True, False
     if not component.any():
         raise ValueError("components is empty; name at least one input, or leave it out for all.")
     for j in np.flatnonzero(whole):
@@ -127,6 +161,9 @@ def read_space(inputs, ranges, bounds, components, total, max_nonzero, fixed, in
         raise TypeError(f"constraints={constraints!r} is not possible: give a list.")
     for i, constraint in enumerate(constraints):
         rows += _read_constraint(inputs, constraint, f"constraints[{i}]")
+        wrong = [inputs[j] for j in levels if any(row[0][j] for row in rows)]
+        if wrong:
+            raise ValueError(f"constraints[{i}]: {wrong} are categories, which cannot be added; leave them out.")
     matrix = np.array([row[0] for row in rows]).reshape(-1, d)
     least, most = (np.array([row[k] for row in rows]) for k in (1, 2))
     space = Feasible(low, high, whole, component, max_nonzero, matrix, least, most, tuple(row[3] for row in rows))
@@ -236,8 +273,7 @@ def _residuals(models, X, table):
     """Errors of rows that the models had not seen, (n_samples, n_properties), NaN where unknown."""
     residual = np.full(table.shape, np.nan)
     if X is not None:
-        with naming("X"):
-            X = np.asarray(X[models.inputs] if hasattr(X, "columns") else X, float)
+        X = models.coded(X)
         if X.shape != (len(table), len(models.inputs)):
             raise ValueError(f"X has shape {X.shape}; give {len(table)} rows, as y has, of {models.inputs}.")
     at = 0

@@ -3,6 +3,7 @@
 import numpy as np
 
 from libc.math cimport fmax, fmin
+from libc.string cimport memcpy
 
 from skmerge._ext.leaf cimport evaluate, evaluate_slope, n_terms
 from skmerge._ext.types cimport Node
@@ -300,3 +301,122 @@ def gradient(const double[:, ::1] X, nodes, start, leaves, int m, active, shift,
     if bad:
         damaged()
     return sums
+
+
+cdef struct Branch:
+    # What waits while another side of a gap is walked.
+    int node
+    double share
+
+
+cdef int walk_between(const Forest *forest, Py_ssize_t tree, const double *x, const double *low, const double *high,
+                      const double *near, const double *steep, Py_ssize_t depth,
+                      Branch *waiting, double *copies, double *here, double *t, double *z,
+                      double rate, double *part, const double *weight, double *slopes, int exact) noexcept nogil:
+    # One row down one tree, to both sides where a threshold parts the levels low and high between which x lies: a leaf
+    # counts by how near x is to its side, ``near`` to that of high, and is evaluated at the level there. ``steep``: the
+    # slope of near. ``here`` (d,), ``copies`` (depth, d), ``waiting`` (depth,): scratch. Values go into ``part``,
+    # slopes times ``weight`` into ``slopes`` unless NULL. Returns whether an index leads nowhere.
+    cdef int d = forest.d, m = forest.m, k = forest.k, i, o, j, f, end = <int>forest.start[tree + 1]
+    cdef Py_ssize_t n_waiting = 0, child
+    cdef double share = 1.0, value
+    cdef const Node *node
+    cdef const double *leaf
+    cdef const double *coef
+    memcpy(here, x, d * sizeof(double))
+    i = <int>forest.start[tree]
+    while True:
+        node = forest.nodes + i
+        child = node.child
+        f = node.feature
+        if f >= 0:
+            if f >= d or child <= i or child + 1 >= end:
+                return 1
+            value = here[f]
+            if low[f] <= node.threshold < high[f]:
+                if n_waiting == depth:
+                    return 1
+                here[f] = high[f]
+                memcpy(copies + n_waiting * d, here, d * sizeof(double))
+                waiting[n_waiting] = Branch(<int>(child + 1), share * near[f])
+                n_waiting += 1
+                here[f] = low[f]
+                share *= 1.0 - near[f]
+                i = <int>child
+            else:
+                child += not value <= node.threshold
+                if value != value and node.missing_left:
+                    child -= 1
+                i = <int>child
+            continue
+        if child < 0 or child >= forest.n_leaves:
+            return 1
+        leaf = forest.leaves + child * forest.width
+        coordinates(forest, here, t)
+        if k:
+            deviations(forest, leaf, t, z)
+        for o in range(m):
+            coef = leaf + 3 * k + o * (forest.p + 2) if k else leaf + o
+            value = leaf_value(forest, coef, z) if k else coef[0]
+            part[o] += rate * share * value
+            if slopes == NULL:
+                continue
+            for j in range(d):  # by which share the leaf counts
+                if here[j] != x[j] and x[j] == x[j]:
+                    slopes[o * d + j] += (rate * weight[o] * share * value * steep[j]
+                                          / (near[j] - 1.0 if here[j] == low[j] else near[j]))
+            if k == 0 or (forest.clip and exact and value != evaluate(coef, z, k, forest.q)):
+                continue
+            for j in range(k):
+                f = forest.active[j]
+                if here[f] != x[f] or (forest.clip and exact and (t[j] < leaf[k + j] or t[j] > leaf[2 * k + j])):
+                    continue
+                slopes[o * d + f] += (rate * weight[o] * share * forest.unit[j]
+                                      * evaluate_slope(coef, z, j, k, forest.q))
+        if n_waiting == 0:
+            return 0
+        n_waiting -= 1
+        memcpy(here, copies + n_waiting * d, d * sizeof(double))
+        i, share = waiting[n_waiting].node, waiting[n_waiting].share
+
+
+def between(const double[:, ::1] X, const double[:, ::1] low, const double[:, ::1] high, const double[:, ::1] near,
+            const double[:, ::1] steep, Py_ssize_t depth, nodes, start, leaves, int m, active, shift, unit,
+            int n_square, bint clip, const double[::1] rate,
+            const Py_ssize_t[::1] member_start, const double[:, ::1] member_weight, bint slopes, bint exact):
+    """Moments, as ``moments``, and slopes (n, m, d) or None, of rows that lie between the levels of some features.
+
+    ``low``, ``high`` (n, d): these levels; of other features no threshold is at least low and less than high. ``near``,
+    ``steep`` (n, d): by what share a row belongs to ``high``, more than 0 and less than 1, and the slope of that.
+    ``depth``: of how many features at most a row lies between levels.
+    """
+    cdef Forest forest = view(nodes, start, leaves, X.shape[1], m, active, shift, unit, n_square, clip)
+    cdef Py_ssize_t n = X.shape[0], d = X.shape[1], r, tree, member, bad = 0
+    check_members(rate, member_start, member_weight, forest.n_trees, m)
+    if (low.shape[0] != n or low.shape[1] != d or high.shape[0] != n or high.shape[1] != d or near.shape[0] != n
+            or near.shape[1] != d or steep.shape[0] != n or steep.shape[1] != d or not 0 <= depth <= d):
+        raise ValueError("X, low, high, near, steep and depth do not fit together.")
+    sums, square_sums, slope_sums = np.zeros((n, m)), np.zeros((n, m)), np.zeros((n, m, d)) if slopes else None
+    cdef double[:, ::1] total = sums, total_squares = square_sums
+    cdef double[:, :, ::1] total_slopes = slope_sums if slopes else np.zeros((1, 1, 1))
+    cdef double[::1] scratch = np.zeros((depth + 1) * d + 2 * (forest.k + 1) + m + d)
+    cdef double *here = &scratch[0]
+    cdef double *copies = here + d
+    cdef double *t = copies + depth * d
+    cdef double *z = t + forest.k + 1
+    cdef double *part = z + forest.k + 1
+    branches = np.empty((depth + 1) * sizeof(Branch), np.uint8)
+    cdef unsigned char[::1] branch_view = branches
+    cdef Branch *waiting = <Branch *>&branch_view[0]
+    with nogil:
+        for r in range(n):
+            for member in range(member_weight.shape[0]):
+                for tree in range(member_start[member], member_start[member + 1]):
+                    bad += walk_between(&forest, tree, &X[r, 0], &low[r, 0], &high[r, 0], &near[r, 0],
+                                        &steep[r, 0], depth, waiting, copies, here, t, z, rate[tree], part,
+                                        &member_weight[member, 0],
+                                        &total_slopes[r, 0, 0] if slopes else NULL, exact)
+                add_member(&member_weight[member, 0], m, part, &total[r, 0], &total_squares[r, 0])
+    if bad:
+        damaged()
+    return sums, square_sums, slope_sums

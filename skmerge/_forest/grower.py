@@ -6,6 +6,7 @@ import numpy as np
 
 from skmerge._ext import growing
 from skmerge._forest.tree import Trees
+from skmerge._progress import SILENT, Pulse
 from skmerge._sharing import Shared
 
 MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
@@ -21,7 +22,9 @@ class Recipe:
     """How the trees of a member grow.
 
     ``n_stages`` trees follow each other, each fitted to what a share ``rate`` of the ones before leaves over. ``rows``
-    are drawn with replacement ("bootstrap"), all of them ("all"), or all but one of five parts ("part").
+    are drawn with replacement ("bootstrap"), all of them ("all"), or all but one of five parts ("part"). Of members
+    that draw, the first ``rounds`` times five draw without a part, the same as that of all other kinds: five members,
+    one of each kind, have all not seen a fifth of the rows, where otherwise it would be one in 500.
     """
 
     order: int
@@ -34,6 +37,7 @@ class Recipe:
     n_stages: int = 1
     rate: float = 1.0
     ridge: float = 1e-6
+    rounds: int = 0
     min_gain: float = 1e-9  # of the mean square that a node leaves over; what is less is rounding
 
     def coordinates(self, k):
@@ -57,7 +61,9 @@ class Ground(Shared):
     axis : int32 ndarray, the coordinate of each slope but that along a direction
     active, shift, unit : ndarray of shape (k,), features that are coordinates, ``(x - shift) unit``
     weight : ndarray of shape (n,), summing to one
+    group : ndarray of shape (n,), number of each row's group, or None: each its own
     cancelled : int32 ndarray of shape (1,), set to stop
+    pulse : Pulse, told of every tree
     """
 
     X: np.ndarray
@@ -73,7 +79,9 @@ class Ground(Shared):
     shift: np.ndarray
     unit: np.ndarray
     weight: np.ndarray
+    group: np.ndarray | None = None
     cancelled: np.ndarray = field(default_factory=lambda: np.zeros(1, np.intc))
+    pulse: Pulse = SILENT
 
     def rows_of(self, recipe, member, rng, seed):
         """Weights of the rows a member grows on, 0 for those it does not see.
@@ -81,14 +89,20 @@ class Ground(Shared):
         They depend on the distinct rows and their normalised weights only, so that a weight of two is a repeated row.
         """
         n = len(self.weight)
-        if recipe.rows == "bootstrap":
-            return rng.multinomial(n, self.weight / self.weight.sum()).astype(float)
         weight = self.weight * n
-        if recipe.rows == "part" and n > 1:
+        n_parted = n if self.group is None else int(self.group.max()) + 1  # groups come or stay away whole
+        drawn = recipe.rows == "bootstrap"
+        if n_parted > 1 and (recipe.rows == "part" or (drawn and member < PARTS * recipe.rounds)):
             # Every five members leave out every row once; another five part the rows anew.
-            order = np.random.default_rng([seed, member // PARTS]).permutation(n)
-            weight[order[member % PARTS :: PARTS]] = 0.0
-        return weight
+            order = np.random.default_rng([seed, member // PARTS]).permutation(n_parted)
+            out = order[member % PARTS :: PARTS]
+            weight[out if self.group is None else np.isin(self.group, out)] = 0.0
+        if not drawn:
+            return weight
+        if self.group is None:
+            return rng.multinomial(n, weight / weight.sum()).astype(float)
+        there = np.bincount(self.group, weight > 0, n_parted) > 0
+        return weight * rng.multinomial(n_parted, there / there.sum())[self.group]
 
     def grow(self, recipe, member, seed, kind):
         """Grow a member, number ``member`` of its ``kind``.
@@ -120,6 +134,7 @@ class Ground(Shared):
             )  # fmt: skip
             tree = Trees.single(nodes, leaves, m, *coordinates, n_squared, recipe.rate)
             trees.append(tree)
+            self.pulse.beat("trees")
             if stage + 1 < recipe.n_stages:
                 rest = self._left_over(rest, tree, slopes.shape[2])
         trees = Trees.one_member(trees)
@@ -137,6 +152,38 @@ class Ground(Shared):
                 known.append(np.einsum("nmk,nk->nm", slope, self.direction)[:, :, None])
             rest[:, m:] -= np.concatenate(known, axis=2).reshape(len(rest), -1)
         return rest
+
+
+def prepare(data, pulse):
+    """What the trees grow on, y and slopes in units of the spreads and features as codes; these units."""
+    table = data.table
+    y_shift, y_unit = location_and_spread(table.y, table.weight)
+    active = choose_coordinates(table.X, table.y, table.weight, data.dydx)
+    x_shift, spread = location_and_spread(table.X[:, active], table.weight)
+    unit = 1.0 / spread
+    y = (table.y - y_shift) / y_unit
+    slopes, axis = np.empty((*y.shape, 0)), np.empty(0, np.intc)
+    with np.errstate(over="ignore"):
+        if data.dydx is not None:
+            known = data.dydx[:, :, active] / unit / y_unit[:, None]
+            axis = np.flatnonzero(~np.isnan(known).all(axis=(0, 1))).astype(np.intc)
+            slopes = known[:, :, axis]
+        direction = None
+        if data.direction is not None and not np.isnan(data.slope).all():
+            direction = data.direction[:, active] / spread
+            # To length one; where it leaves the coordinates its slope is not theirs.
+            length = np.sqrt((direction**2).sum(axis=1, keepdims=True))
+            elsewhere = np.delete(data.direction, active, axis=1).any(axis=1, keepdims=True)
+            usable = (length > 0) & ~elsewhere
+            direction = np.ascontiguousarray(np.where(usable, direction / np.where(length > 0, length, 1.0), 0.0))
+            along = np.where(usable, data.slope / y_unit / np.where(length > 0, length, 1.0), np.nan)
+            slopes = np.concatenate([slopes, along[:, :, None]], axis=2)
+    codes, lower, upper, place = encode(table.X)
+    units = {"y_shift_": y_shift, "y_unit_": y_unit, "coordinate_": active, "x_shift_": x_shift, "x_unit_": unit}
+    return Ground(
+        table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight,
+        data.group, pulse=pulse,
+    ), units  # fmt: skip
 
 
 def encode(X):

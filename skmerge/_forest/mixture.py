@@ -9,17 +9,17 @@ from skmerge._forest.grower import ENDLESS, PARTS, Recipe
 # reaches 3.1 and a forest of order 0 8.6. Weak members that follow each other see what one deep tree misses.
 SHORT_STEPS = {"rows": "part", "max_features": 0.5, "max_leaf_nodes": 64}
 VALUES = (
-    (Recipe(0, "value", 1, max_features=0.5), 0.4),
-    (Recipe(2, "plane", 10, ridge=1.0), 0.35),
-    (Recipe(2, "plane", 10), 0.05),
+    (Recipe(0, "value", 1, max_features=0.5, rounds=1), 0.4),
+    (Recipe(2, "plane", 10, ridge=1.0, rounds=1), 0.35),
+    (Recipe(2, "plane", 10, rounds=1), 0.05),
     (Recipe(0, "value", 3, n_stages=60, rate=0.15, **SHORT_STEPS), 0.1),
     (Recipe(1, "plane", 5, n_stages=40, rate=0.12, ridge=5.0, **SHORT_STEPS), 0.1),
 )
 # With slopes a leaf of order 2 is exact on smooth functions; larger leaves and a test of the gain take away noise.
 SLOPES = (
-    (Recipe(2, "slope", 10), 0.4),
-    (Recipe(2, "slope", 20, min_gain=5.0), 0.3),
-    (Recipe(2, "slope", 5, max_features=0.5), 0.2),
+    (Recipe(2, "slope", 10, rounds=1), 0.4),
+    (Recipe(2, "slope", 20, min_gain=5.0, rounds=1), 0.3),
+    (Recipe(2, "slope", 5, max_features=0.5, rounds=1), 0.2),
     (Recipe(1, "slope", 5, n_stages=20, rate=0.2, **SHORT_STEPS), 0.1),
 )
 MIN_SAMPLES_LEAF = (1, 5, 10)  # of a plain forest, by order
@@ -55,6 +55,13 @@ def recipes(order, criterion, has_slopes, n_estimators, bootstrap, given):
     return found
 
 
+def enough(order, bootstrap):
+    """How many members leave out every row, in each kind; of bootstraps alone ten leave out 99 % of the rows."""
+    least = PARTS if order == "auto" else 2 * PARTS
+    pairs = ((n, recipes(order, "auto", False, n, bootstrap, {})) for n in range(1, 1000))
+    return next(n for n, kinds in pairs if min(count for _, count in kinds) >= least)
+
+
 def weights(predictions, y, row_weight):
     """Non-negative weight of each recipe, from the predictions of rows it has not seen.
 
@@ -75,7 +82,9 @@ def weights(predictions, y, row_weight):
     for k in range(m):
         known = ~np.isnan(predictions[:, :, k]).any(axis=0) & ~np.isnan(y[:, k])
         root = np.sqrt(row_weight[known])
-        if np.count_nonzero(known) < 3 * n_recipes:
+        # Of rows that few members happened to leave out, more: 15 rows would set five weights.
+        most = np.count_nonzero(~np.isnan(y[:, k]))
+        if np.count_nonzero(known) < min(max(most, 3 * n_recipes), 10 * n_recipes):
             continue
         share, _ = nnls(predictions[:, known, k].T * root[:, None], y[known, k] * root)
         # A sum far from one would shrink a forest that has learned nothing towards the mean of y, which is right.

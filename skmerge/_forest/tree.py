@@ -101,6 +101,12 @@ class Trees:
         """Weighted sum of the members and of their squares, (n, m) each."""
         return traversal.moments(X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), squares)
 
+    def between(self, X, gaps, weight, clip=True, slopes=False, exact=True):
+        """Moments and slopes of rows that lie between levels; ``gaps``: what ``levels.gaps`` says of them."""
+        return traversal.between(
+            X, *gaps, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), slopes, exact
+        )
+
     def slopes(self, X, weight=None, clip=True, exact=True):
         """Weighted sum of the members' slopes, (n, m, d), per unit of X."""
         return traversal.gradient(X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), exact)
@@ -134,6 +140,19 @@ def check_forest(model):
                         ("x_max_", (d,))):  # fmt: skip
         if not holds(getattr(model, name), shape):
             damaged(name, f"float64 of shape {shape}")
+    if hasattr(model, "stand_in_"):  # forests of version 0.1 have none
+        n = len(model.stand_in_) if np.ndim(model.stand_in_) == 2 else -1
+        for name, shape in (("stand_in_", (n, d)), ("gap_scale_", (d, m))):
+            if not holds(getattr(model, name), shape) or np.isinf(getattr(model, name)).any():
+                damaged(name, f"float64 of shape {shape}")
+    if hasattr(model, "level_"):
+        n = len(model.level_) if np.ndim(model.level_) == 1 else -1
+        right = holds(model.level_, (n,)) and np.isfinite(model.level_).all()
+        right = right and holds(model.level_start_, (d + 1,), np.intp)
+        right = right and holds(model.level_error_, (d, m)) and holds(model.level_bend_, (d,))
+        right = right and not np.isnan(model.level_bend_).any()
+        if not right or model.level_start_[0] or model.level_start_[-1] != n or (np.diff(model.level_start_) < 0).any():
+            damaged("level_, level_start_, level_error_, level_bend_", "levels, where they begin, and numbers for each")
     k = len(model.coordinate_) if np.ndim(model.coordinate_) == 1 else -1
     if k < 0 or not holds(model.coordinate_, (k,), np.intc):
         damaged("coordinate_", "a vector of int32")

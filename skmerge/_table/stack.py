@@ -1,5 +1,7 @@
 """Second stage of the imputer: forests beside the joint normal distribution, weighted by rows they have not seen."""
 
+import warnings
+
 import numpy as np
 from joblib import delayed, effective_n_jobs
 from scipy.optimize import nnls
@@ -74,8 +76,10 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
             for p, fold in tasks
         )  # fmt: skip
         try:
-            for (p, _), pair in zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True):
-                forests[p].append(pair)
+            with warnings.catch_warnings():  # of out-of-bag figures of few rows, which nobody asks for here
+                warnings.filterwarnings("ignore", "oob_score_")
+                for (p, _), pair in zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True):
+                    forests[p].append(pair)
         except BaseException:
             stop.asked = True
             raise

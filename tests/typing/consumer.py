@@ -54,12 +54,16 @@ def net() -> MergedNetRegressor:
 def forest() -> GradientForestRegressor:
     model = GradientForestRegressor(5, order=1, max_features=0.5, random_state=np.random.RandomState(0))
     model.fit(X, y, dydx=np.full((30, 2), np.nan)).fit(X, y, direction=X, slope=y)
+    model.fit(X, y, groups=np.arange(30) % 7)
     assert_type(model.predict(X, return_std=True), tuple[Floats, Floats])
     assert_type(model.predict(X), Floats)
     assert_type(model.predict_gradient(X, smooth=True), Floats)
     assert_type(model.apply(X), NDArray[np.intp])
     assert_type(model.applicability(X), Floats)
     assert_type(model.score(X, y) + model.oob_score_, float)
+    assert_type(model.feature_importances_, Floats)
+    assert model.stand_in_.shape[1] == len(model.gap_scale_) == len(model.level_error_) == len(model.level_bend_) == 2
+    assert len(model.level_) == model.level_start_[-1]
     return model
 
 
