@@ -9,6 +9,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from skmerge._text import as_numbers, listed
+
 # What to do about scikit-learn's complaints that do not say it themselves.
 REMEDIES = {
     "infinity": "Remove those rows or put finite numbers.",
@@ -110,10 +112,8 @@ def readable(argument, value):
                 f"{argument} is a structured array with the fields {list(dtype.names)}; give a table of rows and "
                 "columns, for instance by numpy.lib.recfunctions.structured_to_unstructured."
             )
-    if argument == "y" and object in dtypes:  # pandas.NA, which is no float: not measured
-        value = np.asarray(value)
-        value = np.where(np.frompyfunc(lambda entry: type(entry).__name__ == "NAType", 1, 1)(value), np.nan, value)
-    return value
+    with naming(argument):
+        return as_numbers(argument, value)
 
 
 def check_features(estimator, X, **options):
@@ -123,7 +123,7 @@ def check_features(estimator, X, **options):
     X = readable("X", X)
     names = getattr(X, "columns", None)
     if names is not None and len(set(names)) < len(names):
-        raise ValueError(f"X has repeated column names {list(names)}; give each column its own.")
+        raise ValueError(f"X has repeated column names {listed(names)}; give each column its own.")
     with naming("X"):
         return validate_data(estimator, X, dtype=np.float64, order="C", **options)
 

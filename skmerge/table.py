@@ -190,6 +190,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         groups = row if groups is None else cells.check_groups(groups, n)
         X_given, X, groups = X, X[order], np.unique(groups[order], return_inverse=True)[1]
         error = None if error is None else cells.check_error(error, X_given)[order]
+        roles.check_ignored(self)
         roles.check_derived(self)
         codes = roles.codes_of(self, X)
         relations = laws.relations_of(self, self.relations)
@@ -199,7 +200,8 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
                 raise ValueError(f"relations[{j}]: the column is categorical; only numbers can follow a law.")
             if np.isnan(X[:, j] - told[:, j]).all():
                 raise ValueError(f"relations[{j}] returned NaN in every row where the column is measured.")
-        columns = Columns(self, X - told, self.log, codes, self.bounds, told)
+        bits = [j for j in codes if cells.is_truth(self.words_.get(self.get_feature_names_out()[j], [None]))]
+        columns = Columns(self, X - told, self.log, codes, self.bounds, told, bits)
         self.relation_mean_ = np.nanmean(told, axis=0)
         self.columns_, self.log_ = vars(columns), columns.log
         self.properties_ = roles.properties_of(self, X, columns)
@@ -286,8 +288,10 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
             values, std = self._expected(X, without, error, self._unseen)
             score = faults.scores(X, values, std, scale, self.log_, self.columns_["levels"], codes)
         del self._unseen
-        self.outlier_scores_ = score
-        self.left_out_, self.left_out_std_ = values, std * self.std_scale_
+        std = std * self.std_scale_
+        for table in (score, values, std):
+            table[:, self.ignored_] = np.nan
+        self.outlier_scores_, self.left_out_, self.left_out_std_ = score, values, std
 
     # --- prediction
 
@@ -314,8 +318,8 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
             values, spread = self._sound(X[rows], missing[rows])
             filled[rows] = np.where(missing[rows], values, X[rows])
             std[rows] = np.where(missing[rows], spread, 0.0)
-        if self.words_:
-            filled = self._worded(given, filled)
+        if self.words_ or len(self.ignored_):
+            filled = cells.with_words(self, given, filled)
         return (filled, std) if return_std else filled
 
     def predict_entries(self, X, return_std=False):
@@ -332,6 +336,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         """
         X = self._check(X)
         values, std = self._sound(X, True)
+        values[:, self.ignored_], std[:, self.ignored_] = np.nan, np.nan
         return (values, std) if return_std else values
 
     def outliers(self, n_max=20, columns=None):
@@ -408,7 +413,8 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         """Descriptors for the kernel, complete and within five standard deviations."""
         features = _missing.fill(self.feature_linear_, np.clip(z[:, self.descriptor_], -FAR, FAR))
         owner = np.concatenate([self.columns_["owner"], np.full(z.shape[1] - len(self.columns_["owner"]), -1)])
-        raw = [self.columns_["levels"][j] is None if j >= 0 else True for j in owner[self.descriptor_]]
+        numbers = self.columns_["bits"] | [levels is None for levels in self.columns_["levels"]]
+        raw = [numbers[j] if j >= 0 else True for j in owner[self.descriptor_]]
         center, unit = self.columns_["center"], self.columns_["unit"]
         plain = owner[self.descriptor_]
         if np.all(raw) and (plain >= 0).all():  # bits, if they are, in their own units
@@ -506,13 +512,6 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
     def _word(self, j, code):
         name = str(self.get_feature_names_out()[j])
         return self.words_[name][int(code)] if name in self.words_ else float(code)
-
-    def _worded(self, given, filled):
-        table = given.copy()
-        for j, name in enumerate(given.columns):
-            words = self.words_.get(name)
-            table[name] = filled[:, j] if words is None else np.array(words, object)[filled[:, j].astype(int)]
-        return table
 
     def _inputs_of(self, at, width):
         """Standardised columns that the forest of each property may see."""

@@ -7,9 +7,9 @@ import numpy as np
 from skmerge import _missing
 from skmerge._columns import observed
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, column_number, refuse
+from skmerge._table.cells import FEWEST, LEVELS
 
 SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
-LEVELS, FEWEST = 50, 5  # of a column of codes; cells of each level from which it may have more
 
 
 def check_parameters(model):
@@ -29,6 +29,18 @@ def check_parameters(model):
         auto = name in ("properties", "log") and isinstance(value, str)  # "auto" is checked where it is used
         if not auto and (isinstance(value, str) or not np.iterable(value)):
             refuse(name, value, "give a list of columns")
+
+
+def check_ignored(model):
+    """Raise for a column that is asked for and left out."""
+    asked = {"properties": model.properties, "log": model.log, "bounds": model.bounds, "relations": model.relations}
+    asked |= {"inputs": model.inputs} | {f"inputs[{name!r}]": given for name, given in (model.inputs or {}).items()}
+    for name, columns in asked.items():
+        for feature in () if isinstance(columns, str) else columns or ():
+            if column_number(model, feature, name) in model.ignored_:
+                refuse(
+                    name, feature, "nearly every cell of this column is a word of its own. Such names of rows are left out"
+                )
 
 
 def check_derived(model):
