@@ -78,8 +78,8 @@ def _is_coded(dtype):
 def cells_of(X, coded=False):
     """``{number: cells}`` of the columns that may hold text, arrays of objects, and X to index.
 
-    A list becomes an array of objects if it holds text: NumPy would make text of its numbers. ``coded``: of a frame also
-    the columns of True and False and of categories that are numbers.
+    A list becomes an array of objects if it holds text: NumPy would make text of its numbers. ``coded``: of a frame
+    also the columns of True and False and of categories that are numbers.
     """
     if is_frame(X):
         if len(set(X.columns)) < len(X.columns) or len(X.shape) != 2:

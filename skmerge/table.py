@@ -6,6 +6,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,6 +14,7 @@ from skmerge import _documentation, _missing
 from skmerge._columns import FAR, Columns
 from skmerge._joint import Joint, cross_fitted, fit_joint
 from skmerge._parameters import check_number, column_number, refuse, seed_of
+from skmerge._progress import Stages, Task, Told
 from skmerge._table import cells, faults, laws, roles, sources, stack
 from skmerge._table.faults import Outlier
 
@@ -21,7 +23,9 @@ __all__ = ["MergedNetImputer", "Outlier"]
 FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
 
 
-class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class MergedNetImputer(
+    _documentation.Documented, CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+):
     """Fills a sparse table: every column from all the others, never from itself.
 
     Columns that are mostly observed are descriptors, the sparse ones properties. The properties of a row are jointly
@@ -68,6 +72,8 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         Threads over forests; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
+        1 prints each stage of the fit, and what a long one is at. Scikit-learn's callbacks (``set_callbacks``) are told
+        of the stages; a stop that one asks for leaves out the forests.
 
     Attributes
     ----------
@@ -152,6 +158,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
 
     # --- fitting
 
+    @with_callbacks
     def fit(self, X, y=None, groups=None, error=None):
         """Learn the table.
 
@@ -172,15 +179,20 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         self
         """
         roles.check_parameters(self)
+        context = self._init_callback_context(task_name="fit", max_subtasks=None)
+        data = {"X": X, "y": y, "metadata": {"groups": groups, "error": error}}
         before = dict(vars(self))
         try:
-            return self._fit(X, groups, error)
+            context.call_on_fit_task_begin(estimator=self, **data)
+            self._fit(X, groups, error, Stages(Task(Told(self, data), context)))
+            context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **data)
+            return self
         except BaseException:  # a refit that fails or is interrupted leaves the old model whole
             vars(self).clear()
             vars(self).update(before)
             raise
 
-    def _fit(self, X, groups, error):
+    def _fit(self, X, groups, error, stages):
         X = cells.check_table(self, X, reset=True)
         n, d = X.shape
         seed = seed_of(self.random_state)
@@ -208,22 +220,22 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         z = self._standardise(X)
         if error is not None:
             error = columns.error_units(error, X, z.shape[1])
-        self._tell(f"{n} rows, {len(self.properties_)} properties, {d - len(self.properties_)} descriptors")
-        options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol}
+        stages(f"{n} rows, {len(self.properties_)} properties, {d - len(self.properties_)} descriptors")
+        options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol, "told": stages}
         held = np.clip(z, -FAR, FAR)
         self.linear_ = _missing.fit_fill(held, error, **options)
         self.allowed_, self._restricted = roles.allowed(self, columns.owner, z.shape[1])
         numbers = np.flatnonzero(~np.isin(columns.owner, self.properties_))
         self.descriptor_ = np.concatenate([numbers, np.arange(len(columns.owner), z.shape[1])])
         self.feature_linear_ = _missing.fit_fill(held[:, self.descriptor_], None, **options)
-        self._fit_properties(z, groups, error, options, seed)
-        self._calibrate(X, z, error)
+        stages(f"{z.shape[1]} columns of numbers filled linearly")
+        self._fit_properties(z, groups, error, options, seed, stages)
+        self._calibrate(X, z, error, stages)
         for name in ("left_out_", "left_out_std_", "outlier_scores_"):
             setattr(self, name, getattr(self, name)[np.argsort(order)])
         self.table_ = X_given
-        return self
 
-    def _fit_properties(self, z, groups, error, options, seed):
+    def _fit_properties(self, z, groups, error, options, seed, stages):
         at, linear = self._at, self.linear_ or {"n_iter": 1, "change": 0.0}
         self.n_iter_, self.change_ = linear["n_iter"], linear["change"]
         self.joints_, self.forests_ = [], []
@@ -235,7 +247,6 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         own = None if error is None else error[:, at]
         near = np.clip(z[:, at], -FARTHEST, FARTHEST)
         fold_of = stack.folds(groups, seed)
-        options["told"] = self._tell
         if self.source is None:
             joints = fit_joint(near, self._features(z), groups, None, own, **options)
         else:
@@ -258,25 +269,27 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         flat, scatter = np.zeros(near.shape), self._noise_of(z)
         base = [
             (
-                cross_fitted(joint, near, features, groups, fold_of, None, own)[0],
+                cross_fitted(joint, near, features, groups, fold_of, None, own, stages)[0],
                 joint.left_out(near, flat, own)[1] + (0.0 if scatter is None else scatter**2),
             )
             for joint in joints
         ]
         self.joints_ = [asdict(joint) for joint in joints]
         self._restrict(base, *self._linear(z, error, at))
-        stage = stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, fold_of, own, self.n_estimators,
-                           seed, self.n_jobs, self._tell)  # fmt: skip
+        stages(f"joint distribution after {joint.n_iter} iterations")
+        n_estimators = 0 if stages.stopped else self.n_estimators
+        stage = stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, fold_of, own, n_estimators, seed, self.n_jobs,
+                          stages)  # fmt: skip
         self.forests_, self.weight_, self.variance_, self._unseen = stage
 
-    def _calibrate(self, X, z, error):
+    def _calibrate(self, X, z, error, stages):
         """Left-out predictions of the training table, and the factors that make their intervals hold 90 %."""
-        values, std = self._expected(X, z, error, self._unseen)
+        values, std = self._expected(X, z, error, self._unseen, stages)
         self.std_scale_ = faults.std_scale(X, values, std, self.columns_["levels"], self.properties_)
         if self.source is not None and len(self._at):
             ratio = ((X - values) / (std * self.std_scale_))[:, self.properties_]
             self.source_scale_ = sources.scale(ratio, self._source_code(z), len(self.source_noise_))
-            values, std = self._expected(X, z, error, self._unseen)
+            values, std = self._expected(X, z, error, self._unseen, stages)
         scale = self.std_scale_ * faults.rarity(X, values, std * self.std_scale_)
         score = faults.scores(X, values, std, scale, self.log_, self.columns_["levels"])
         worst = faults.worst(score, self.columns_["levels"])
@@ -285,7 +298,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
             owner = self.columns_["owner"]
             without[:, : len(owner)][worst[:, owner]] = np.nan
             codes = score.copy()
-            values, std = self._expected(X, without, error, self._unseen)
+            values, std = self._expected(X, without, error, self._unseen, stages)
             score = faults.scores(X, values, std, scale, self.log_, self.columns_["levels"], codes)
         del self._unseen
         std = std * self.std_scale_
@@ -433,11 +446,11 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
             return None
         return sources.with_noise(None, self.source_noise_, self._source_code(z), (len(z), len(self._at)))
 
-    def _linear(self, z, error, wanted):
+    def _linear(self, z, error, wanted, stages=None):
         """Expectation and variance of standardised columns from all allowed ones."""
         if not len(wanted):
             return np.empty((len(z), 0)), np.empty((len(z), 0))
-        expected, variance = _missing.left_out(self.linear_, np.clip(z, -FAR, FAR), error, self.allowed_)
+        expected, variance = _missing.left_out(self.linear_, np.clip(z, -FAR, FAR), error, self.allowed_, stages)
         return expected[:, wanted], variance[:, wanted]
 
     def _restrict(self, base, linear, variance):
@@ -446,11 +459,11 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
         for expected, spread in base:
             expected[:, own], spread[:, own] = linear[:, own], variance[:, own]
 
-    def _expected(self, X, z, error=None, unseen=None):
+    def _expected(self, X, z, error=None, unseen=None, stages=None):
         """Each cell without itself, in the table's units, and its uncalibrated standard deviation."""
         columns, at = Columns.restored(self.columns_), self._at
         owner = columns.owner
-        expected, variance = self._linear(z, error, np.arange(z.shape[1]))
+        expected, variance = self._linear(z, error, np.arange(z.shape[1]), stages)
         if len(at):
             if unseen is None:
                 joints, features = [Joint(**arrays) for arrays in self.joints_], self._features(z)
@@ -463,7 +476,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
                 unseen = stack.predict(self.forests_, self.weight_, self.variance_, z, at,
                                         self._inputs_of(at, z.shape[1]), base)  # fmt: skip
             expected[:, at], variance[:, at] = unseen
-            variance[:, at] += self._unsure(z)
+            variance[:, at] += self._unsure(z, stages)
         told = self._told_by_relations(X, columns, expected)
         values, std = np.empty(X.shape), np.empty(X.shape)
         for j in range(X.shape[1]):
@@ -481,7 +494,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
             raise ValueError("the expected entries are not finite: the imputer is damaged, fit it again.")
         return values, std
 
-    def _unsure(self, z):
+    def _unsure(self, z, stages=None):
         """What missing descriptors add to the variance of the properties, (n, n_properties); not to that of bits."""
         joint, near = Joint(**self.joints_[-1]), np.clip(z[:, self._at], -FARTHEST, FARTHEST)
         if not len(joint.weight) or not joint.length or self.feature_linear_ is None:
@@ -494,7 +507,7 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
 
         # Forests are taken to follow descriptors as the kernel does; columns of own inputs have their own variance.
         follows = np.where(np.isin(self._at, self._restricted), 0.0, 1.0 - self.weight_[:, 0])
-        return follows**2 * _missing.unsure(self.feature_linear_, z[:, self.descriptor_], predict)
+        return follows**2 * _missing.unsure(self.feature_linear_, z[:, self.descriptor_], predict, stages)
 
     def _told_by_relations(self, X, columns, expected):
         """What the relations say, (n, d), with missing descriptors filled; their mean where they do not know."""
@@ -516,7 +529,3 @@ class MergedNetImputer(_documentation.Documented, OneToOneFeatureMixin, Transfor
     def _inputs_of(self, at, width):
         """Standardised columns that the forest of each property may see."""
         return [np.flatnonzero(self.allowed_[k] & (np.arange(width) != k)) for k in at]
-
-    def _tell(self, text):
-        if self.verbose:
-            print(f"[MergedNetImputer] {text}", flush=True)

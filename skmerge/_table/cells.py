@@ -74,11 +74,13 @@ def read_words(X, declared):
     _text.say("X", X, columns, _text.BLANK, "blank text, which counts as missing")
     if ignored:
         j = ignored[0]
-        others = f", and {len(ignored) - 1} other column(s) {listed([names[k] for k in ignored[1:]])}" * (len(ignored) > 1)
+        column, others = columns[j], ""
+        if len(ignored) > 1:
+            others = f", and {len(ignored) - 1} other column(s) {listed([names[k] for k in ignored[1:]])}"
         warnings.warn(
-            f"X: {_text.name_of(X, j)} has {len(columns[j].different)} different words in {columns[j].measured.sum()} "
-            f"cells, {columns[j].examples(columns[j].measured)}{others}: names of rows tell nothing of other rows and are "
-            "left out. Drop such columns; give rows that belong together as fit(X, groups=...).",
+            f"X: {_text.name_of(X, j)} has {len(column.different)} different words in {column.measured.sum()} cells, "
+            f"{column.examples(column.measured)}{others}: names of rows tell nothing of other rows and are left out. "
+            "Drop such columns; give rows that belong together as fit(X, groups=...).",
             UserWarning,
             stacklevel=2,
         )
@@ -113,14 +115,14 @@ def codes_of(name, column, words):
 
 def recode_words(estimator, X):
     """The table with the codes that ``read_words`` gave to words."""
-    with naming("X"):  # names and their number
-        validate_data(estimator, X, reset=False, skip_check_array=True)
     if not (estimator.words_ or len(estimator.ignored_)):
         return X
     if isinstance(X, (list, tuple)):
         X = _text.cells_of(X)[1]
     if len(getattr(X, "shape", ())) != 2 or hasattr(X, "tocsr"):
         return X
+    with naming("X"):  # names and their number
+        validate_data(estimator, X, reset=False, skip_check_array=True)
     columns = {int(j): np.zeros(len(X)) for j in estimator.ignored_}
     for j, name in enumerate(estimator.get_feature_names_out()):
         if name in estimator.words_:
@@ -156,8 +158,8 @@ def check_codes(estimator, X, levels):
             places = ", ".join(f"row {i} {X[i, j]:g}" for i in strange[: _text.FIRST])
             raise ValueError(
                 f"X: column {shown(names[j])} holds codes that were not seen in fit: {places}"
-                f"{', ...' if len(strange) > _text.FIRST else ''}; its codes are {listed(levels[j])}. Put NaN where the "
-                "code is unknown, or fit with rows that have it."
+                f"{', ...' if len(strange) > _text.FIRST else ''}; its codes are {listed(levels[j])}. Put NaN where "
+                "the code is unknown, or fit with rows that have it."
             )
 
 

@@ -38,9 +38,7 @@ def check_ignored(model):
     for name, columns in asked.items():
         for feature in () if isinstance(columns, str) else columns or ():
             if column_number(model, feature, name) in model.ignored_:
-                refuse(
-                    name, feature, "nearly every cell of this column is a word of its own. Such names of rows are left out"
-                )
+                refuse(name, feature, "nearly each of its cells is a word of its own: names of rows are left out")
 
 
 def check_derived(model):

@@ -65,7 +65,6 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
 
     forests, stop = [[] for _ in at], Stop()
     if tasks:
-        told(f"{2 * len(tasks)} forests")
         jobs = (
             delayed(_grow)(
                 z, np.flatnonzero(~np.isnan(z[:, at[p]]) & (fold_of != fold)), inputs[p], at[p],
@@ -74,11 +73,13 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
             for p, fold in tasks
         )  # fmt: skip
         try:
-            for (p, _), pair in zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True):
+            for i, ((p, _), pair) in enumerate(zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True)):
                 forests[p].append(pair)
+                told.still(f"{2 * (i + 1)} of {2 * len(tasks)} forests")
         except BaseException:
             stop.asked = True
             raise
+        told(f"{2 * len(tasks)} forests")
     weight = np.zeros((len(at), 4))
     coefficient = np.tile([1.0, 1.0, 0.0], (len(at), 1))
     values, spread = base[-1][0].copy(), base[-1][1].copy()
