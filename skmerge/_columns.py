@@ -7,6 +7,7 @@ from skmerge._validation import naming
 
 FAR = 6.0  # standard deviations from which a cell tells other cells no more
 HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
+LEAST = 0.1  # of the smallest entry of a column of one sign: what fills do not fall below
 REACH = 4.0  # robust standard deviations within which a unit is found
 
 
@@ -31,6 +32,7 @@ class Columns:
     log : bool ndarray of shape (d,)
     center, unit : ndarray of shape (d,)
     low, high : ndarray of shape (d,)
+        Between what predictions stay: as told, and on the side of zero where all entries are.
     levels : list of (None or ndarray), the codes of a categorical column
     bits : bool ndarray of shape (d,)
         Categorical columns of two levels, 0 and 1, that are learned as the chance of 1.
@@ -74,6 +76,14 @@ class Columns:
                     f"bounds[{feature!r}]={pair!r}: low must be below high and the column between them; it runs from "
                     f"{seen.min():g} to {seen.max():g}."
                 )
+        told_of = {column_number(estimator, feature, "bounds") for feature in bounds or {}}
+        for j in set(range(d)) - told_of:  # a column keeps its sign
+            seen = observed(X if told is None else X + told, j)
+            least, most = (seen.min(), seen.max()) if len(seen) else (-1.0, 1.0)
+            if least >= 0:
+                self.low[j] = LEAST * least
+            elif most <= 0:
+                self.high[j] = LEAST * most
         codes = {column_number(estimator, feature, "categorical") for feature in categorical}
         if isinstance(log, str):
             if log != "auto":

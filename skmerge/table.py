@@ -1,5 +1,6 @@
 """MergedNetImputer: fills a sparse table, says how surely, and finds the entries that do not fit."""
 
+import copy
 import warnings
 from dataclasses import asdict
 from numbers import Integral
@@ -154,6 +155,8 @@ class MergedNetImputer(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True  # words
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     # --- fitting
@@ -179,6 +182,7 @@ class MergedNetImputer(
         self
         """
         roles.check_parameters(self)
+        cells.check_beside(X, groups, error)
         context = self._init_callback_context(task_name="fit", max_subtasks=None)
         data = {"X": X, "y": y, "metadata": {"groups": groups, "error": error}}
         before = dict(vars(self))
@@ -193,6 +197,7 @@ class MergedNetImputer(
             raise
 
     def _fit(self, X, groups, error, stages):
+        self.index_ = cells.index_of(X)
         X = cells.check_table(self, X, reset=True)
         n, d = X.shape
         seed = seed_of(self.random_state)
@@ -319,7 +324,7 @@ class MergedNetImputer(
         Returns
         -------
         X : ndarray, or data frame after ``set_output`` or if it has columns of words
-        std : ndarray of shape (n_samples, n_features)
+        std : ndarray or data frame, as X, of shape (n_samples, n_features)
             Only with ``return_std``: of the filled cells, 0 where measured; of a category, the square root of the
             chance that it is another.
         """
@@ -333,7 +338,9 @@ class MergedNetImputer(
             std[rows] = np.where(missing[rows], spread, 0.0)
         if self.words_ or len(self.ignored_):
             filled = cells.with_words(self, given, filled)
-        return (filled, std) if return_std else filled
+        elif getattr(given, "dtype", None) == np.float32:
+            filled, std = filled.astype(np.float32), std.astype(np.float32)
+        return (filled, self._in_form_of(given, filled, std)) if return_std else filled
 
     def predict_entries(self, X, return_std=False):
         """Every cell from the other cells of its row, measured or not.
@@ -358,7 +365,9 @@ class MergedNetImputer(
         Returns
         -------
         list of Outlier
-            Row, column name, value, expected value, its standard deviation, and ``outlier_scores_``.
+            ``row``, the position in the table counted from 0, and ``label``, what a data frame's index calls it (the
+            position where there is none), column name, value, expected value, its standard deviation, and
+            ``outlier_scores_``.
         """
         check_is_fitted(self)
         check_number("n_max", n_max, Integral, 1)
@@ -375,9 +384,9 @@ class MergedNetImputer(
             if score[i, j] < 0:
                 break
             value, expected = (self._word(j, table[i, j]) for table in (self.table_, self.left_out_))
-            found.append(
-                Outlier(i, str(names[j]), value, expected, float(self.left_out_std_[i, j]), float(score[i, j]))
-            )
+            label = i if self.index_ is None else self.index_[i]
+            std = float(self.left_out_std_[i, j])
+            found.append(Outlier(i, label, str(names[j]), value, expected, std, float(score[i, j])))
         return found
 
     def score(self, X, y=None):
@@ -389,6 +398,14 @@ class MergedNetImputer(
         return observed_r2_score(table[:, which], self.predict_entries(X)[:, which])
 
     # --- helpers
+
+    def _in_form_of(self, given, filled, std):
+        """Standard deviations as a data frame where the filled table is one or ``set_output`` asks for one."""
+        if cells.is_frame(filled):
+            return cells.frame_like(filled, std)
+        form = copy.copy(self)
+        form.__class__ = _Form
+        return form.transform(given, std)
 
     def _check(self, X):
         check_is_fitted(self)
@@ -529,3 +546,10 @@ class MergedNetImputer(
     def _inputs_of(self, at, width):
         """Standardised columns that the forest of each property may see."""
         return [np.flatnonzero(self.allowed_[k] & (np.arange(width) != k)) for k in at]
+
+
+class _Form(MergedNetImputer):
+    """Hands on an array, to which scikit-learn then gives the form that ``set_output`` asked for."""
+
+    def transform(self, X, values):
+        return values

@@ -4,6 +4,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
 
 __all__ = ["MergedNetImputer", "Outlier"]
 
@@ -11,14 +12,16 @@ _F8: TypeAlias = NDArray[np.float64]
 
 class Outlier(NamedTuple):
     row: int
+    label: object
     column: str
     value: object
     expected: object
     std: float
     score: float
 
-class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class MergedNetImputer(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     properties_: NDArray[np.intp]
+    ignored_: NDArray[np.intp]
     log_: NDArray[np.bool_]
     left_out_: _F8
     left_out_std_: _F8
@@ -57,7 +60,7 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     @overload  # Any: an array, or what set_output asks for
     def transform(self, X: ArrayLike, return_std: Literal[False] = False) -> Any: ...
     @overload
-    def transform(self, X: ArrayLike, return_std: Literal[True]) -> tuple[Any, _F8]: ...
+    def transform(self, X: ArrayLike, return_std: Literal[True]) -> tuple[Any, Any]: ...
     @overload
     def predict_entries(self, X: ArrayLike, return_std: Literal[False] = False) -> _F8: ...
     @overload

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -517,3 +518,121 @@ def test_a_missing_descriptor_widens_the_interval(share):
     assert std[:, 1].min() > 3 * known[:, 1].max()
     held = np.mean(np.abs(filled[:, 1] - truth) < 1.645 * std[:, 1])
     assert 0.7 < held < 0.98  # 0.1 to 0.2 with the fill taken for the truth
+
+
+def test_a_column_of_one_sign_keeps_it():
+    """Times of treatment fall towards zero, a line goes on below; so do energies that are all negative."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, 60)
+    hours = np.maximum(0.0, 2 - 2.5 * x)
+    table = np.column_stack([x, hours, -0.1 - hours, hours - 0.5])
+    ask = np.column_stack([np.linspace(0.7, 3, 20), *np.full((3, 20), np.nan)])
+    filled = MergedNetImputer([1, 2, 3], n_estimators=0).fit(table).transform(ask)
+    assert filled[:, 1].min() == 0.0 and filled[:, 2].max() <= -0.01 and filled[:, 3].min() < -0.4
+    free = {1: (None, None)}
+    assert MergedNetImputer([1, 2, 3], n_estimators=0, bounds=free).fit(table).transform(ask)[:, 1].min() < 0
+
+
+def test_errors_and_groups_of_other_rows_or_columns_are_refused():
+    table = pd.DataFrame({"a": np.arange(30.0), "b": np.arange(30.0) ** 2}, index=[f"row {i}" for i in range(30)])
+    error = pd.DataFrame(0.1, index=table.index, columns=["a", "b"])
+    model = MergedNetImputer(n_estimators=0)
+    given = model.fit(table, error=error).left_out_
+    np.testing.assert_array_equal(model.fit(table, error=error.to_numpy()).left_out_, given)
+    np.testing.assert_array_equal(model.fit(table, error=pd.Series({"a": 0.1, "b": 0.1})).left_out_, given)
+    groups = pd.Series(np.arange(30) // 2, index=table.index)
+    for wrong, match in (
+        ({"error": error[["b", "a"]]}, r"error: its columns .*column 0 is 'b', of X 'a'. Give error\[list"),
+        ({"error": error[["a"]]}, r"error: its columns .*column 1 is missing, of X 'b'"),
+        ({"error": error.iloc[::-1]}, r"error: its index .*row 0 is 'row 29', of X 'row 0'. Give error\.loc"),
+        ({"error": pd.Series({"b": 0.1, "a": 0.1})}, r"error: its index \['b', 'a'\]"),
+        ({"groups": groups.iloc[::-1]}, r"groups: its index"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            model.fit(table, **wrong)
+    model.fit(table, groups=groups.reset_index(drop=True))  # other labels say nothing of the rows of X
+
+
+def test_an_outlier_has_a_position_and_a_label():
+    table, _ = sparse_table(60)
+    table[7, 2] = 50.0
+    frame = pd.DataFrame(table, columns=list("abpqr"), index=[f"alloy {i}" for i in range(60)])
+    worst = MergedNetImputer(n_estimators=0).fit(frame).outliers(1)[0]
+    assert (worst.row, worst.label, worst.column) == (7, "alloy 7", "p")
+    worst = MergedNetImputer(n_estimators=0).fit(table).outliers(1)[0]
+    assert worst.row == worst.label == 7
+
+
+def test_set_output_gives_frames_of_values_and_of_standard_deviations():
+    table, _ = sparse_table(60)
+    frame = pd.DataFrame(table, columns=list("abpqr"), index=np.arange(60)[::-1])
+    model = MergedNetImputer(n_estimators=0, random_state=0).fit(frame)
+    plain = model.transform(frame, return_std=True)
+    assert all(type(part) is np.ndarray for part in plain)
+    for kind, library in (("pandas", pd), ("polars", pl)):
+        shown = clone(model).set_output(transform=kind).fit(frame).transform(frame, return_std=True)
+        for part, values in zip(shown, plain, strict=True):
+            assert type(part) is library.DataFrame and list(part.columns) == list("abpqr")
+            np.testing.assert_array_equal(part.to_numpy(), values)
+            assert kind == "polars" or part.index.equals(frame.index)
+    words = frame.assign(kind=["cast", "forged"] * 30)
+    filled, std = MergedNetImputer(n_estimators=0).fit(words).transform(words, return_std=True)
+    assert type(filled) is type(std) is pd.DataFrame and std.index.equals(words.index)
+
+
+def test_single_precision_stays():
+    table, _ = sparse_table(60)
+    single = table.astype(np.float32)
+    model = MergedNetImputer(n_estimators=0).fit(single)
+    filled, std = model.transform(single, return_std=True)
+    assert filled.dtype == std.dtype == np.float32
+    assert model.transform(table).dtype == float
+    seen = ~np.isnan(single)
+    np.testing.assert_array_equal(filled[seen], single[seen])
+
+
+class Recorder:
+    """Counts the tasks of a fit; asks to stop after the first of that name."""
+
+    def __init__(self, stop_after=None):
+        self.names, self.stop_after = [], stop_after
+
+    def setup(self, estimator, context):
+        self.names.append("setup")
+
+    def teardown(self, estimator, context):
+        self.names.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, **data):
+        self.names.append(context.task_name)
+        return context.task_name == self.stop_after
+
+
+def test_callbacks_are_told_of_the_stages_and_a_stop_leaves_out_the_forests():
+    table, _ = sparse_table(120)
+    plain = MergedNetImputer(n_estimators=2, random_state=0).fit(table)
+    recorder = Recorder()
+    model = MergedNetImputer(n_estimators=2, random_state=0).set_callbacks(recorder).fit(table)
+    np.testing.assert_array_equal(model.transform(table), plain.transform(table))
+    assert recorder.names[0] == "setup" and recorder.names[-2:] == ["fit", "teardown"]
+    assert recorder.names.count("stage") > 5 and any(map(len, model.forests_))
+    model = MergedNetImputer(n_estimators=2, random_state=0).set_callbacks(Recorder("stage")).fit(table)
+    assert not any(map(len, model.forests_)) and np.isfinite(model.transform(table)).all()
+    assert model.__sklearn_tags__().input_tags.categorical
+
+
+def test_long_stages_show_signs_of_life(monkeypatch, capsys):
+    """Each iteration, each fold and each pattern looks whether it is time for one; here it always is."""
+    monkeypatch.setattr("skmerge._progress.SILENT", 0.0)
+    table, _ = sparse_table(120)
+    table[::7, 0] = np.nan
+    MergedNetImputer(n_estimators=2, random_state=0, verbose=1).fit(table)
+    said = capsys.readouterr().out
+    for words in ("iteration 3 of filling", "cells from the others", "of 30 forests", "descriptors may be: axis 2"):
+        assert words in said
+    assert all(line.startswith("[MergedNetImputer] ") for line in said.splitlines())
+    MergedNetImputer(n_estimators=2, random_state=0).fit(table)
+    assert not capsys.readouterr().out

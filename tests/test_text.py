@@ -182,6 +182,31 @@ def test_codes_that_were_not_seen_are_refused():
         for code in (1.5, 7.0, -3.0):
             ask = pd.DataFrame({"a": [1.0, 1.0], "route": [0.0, code], "q": [np.nan, np.nan]})
             for use in (model.transform, model.predict_entries):
-                with pytest.raises(ValueError, match=rf"^X: column 'route' .*not seen in fit: row 1 {code:g}; .*\[0\.0, 1"):
+                with pytest.raises(ValueError, match=rf"^X: column 'route' .*seen in fit: row 1 {code:g}; .*\[0\.0, 1"):
                     use(ask)
         assert np.isfinite(model.transform(ask.assign(route=[2.0, np.nan]))).all()
+
+
+def test_messages_name_columns_and_cut_long_names():
+    words = pd.DataFrame({"a": A, "route": ["cast", "forged"] * 20})
+    with pytest.raises(ValueError, match=r"^properties: column\(s\) \['route'\] are categorical"):
+        MergedNetImputer(["route"]).fit(words)
+    for model in MODELS.values():
+        with pytest.raises(ValueError, match=r"^X: column 'a' looks like numbers, .*row 0 '1,0'.*NaN"):
+            model(pd.DataFrame({"a": ["1,0", "1,1", "1,2", "1,3"] * 10, "b": B}))
+    long = "n" * 10_000
+    frame = pd.DataFrame({long: A, "b": B})
+    model = MergedNetImputer(n_estimators=0).fit(frame)
+    asked = (
+        lambda: model.transform(frame.rename(columns={long: "m" * 10_000})),
+        lambda: model.outliers(columns=["m" * 10_000]),
+        lambda: MergedNetImputer([long[1:]]).fit(frame),
+        lambda: MergedNetImputer().fit(frame.assign(**{long: ["x", "y", *A[2:]]})),
+        lambda: MergedNetImputer().fit(pd.DataFrame(np.ones((3, 2)), columns=[long, long])),
+        lambda: MergedNetImputer().fit(frame.assign(**{long: np.nan})),
+        lambda: GradientForestRegressor(5).fit(frame, B).predict(frame.rename(columns={long: "m" * 10_000})),
+    )
+    for ask in asked:
+        with pytest.raises(ValueError, match=r"nnn|mmm") as error:
+            ask()
+        assert len(str(error.value)) < 2500

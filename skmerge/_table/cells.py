@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skmerge import _text
-from skmerge._text import listed, shown
-from skmerge._validation import check_features, check_observed, naming
+from skmerge._text import is_frame, listed, shown
+from skmerge._validation import check_features, check_observed, check_same_rows, naming
 
 LEVELS, FEWEST = 50, 5  # of a column of codes; cells of each level from which it may have more
 TRUTH = [False, True]
@@ -149,6 +149,24 @@ def with_words(estimator, given, filled):
     return _text.with_columns(given, columns)
 
 
+def frame_like(frame, values):
+    """A frame of numbers (n, d) with the columns and the index of another."""
+    made = type(frame)(dict(zip(frame.columns, values.T, strict=True)))
+    if hasattr(frame, "index"):
+        made.index = frame.index
+    return made
+
+
+def index_of(X):
+    """Labels of a data frame's rows, an array of objects; None for those of polars and for arrays."""
+    index = getattr(X, "index", None) if is_frame(X) else None
+    if index is None:
+        return None
+    labels = np.empty(len(index), dtype=object)
+    labels[:] = list(index)
+    return labels
+
+
 def check_codes(estimator, X, levels):
     """Raise for codes that the fit did not see, ``levels`` of each column or None."""
     names = estimator.get_feature_names_out()
@@ -187,13 +205,30 @@ def check_table(estimator, X, reset):
 def check_error(error, X):
     """Standard deviations of measurements, (n, d), 0 where not given."""
     with naming("error"):
-        error = np.asarray(error, dtype=float)
+        error = np.asarray(_text.as_numbers("error", error), dtype=float)
     if error.shape not in ((X.shape[1],), X.shape):
-        raise ValueError(f"error must have shape ({X.shape[1]},) or {X.shape}, got {error.shape}.")
+        raise ValueError(
+            f"error must have shape ({X.shape[1]},), one per column, or {X.shape}, one per entry; got {error.shape}."
+        )
     error = np.where(np.isnan(error), 0.0, error)
     if not np.isfinite(error).all() or (error < 0).any():
         raise ValueError("error must be finite and not negative; NaN where unknown.")
     return np.broadcast_to(error, X.shape)
+
+
+def check_beside(X, groups, error):
+    """Raise where groups or errors of measurements are of other rows or columns than X, by the names they have."""
+    check_same_rows(X, "groups", groups)
+    each = len(getattr(error, "shape", ())) == 1  # a series of one per column, by their names
+    if not each:
+        check_same_rows(X, "error", error, columns=True)
+    elif hasattr(X, "columns") and hasattr(error, "index") and callable(getattr(error.index, "equals", None)):
+        names = list(error.index)
+        if names != list(X.columns) and names != list(range(len(names))):
+            raise ValueError(
+                f"error: its index {listed(names)} is not that of the columns of X, {listed(X.columns)}. Give "
+                "error.loc[X.columns], or error.to_numpy() if it is in their order."
+            )
 
 
 def check_groups(groups, n):

@@ -6,8 +6,9 @@ import numpy as np
 
 from skmerge import _missing
 from skmerge._columns import observed
-from skmerge._parameters import check_n_jobs, check_number, check_verbose, column_number, refuse
+from skmerge._parameters import check_n_jobs, check_number, check_verbose, column_names, column_number, refuse
 from skmerge._table.cells import FEWEST, LEVELS
+from skmerge._text import listed, shown
 
 SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
 
@@ -62,9 +63,12 @@ def codes_of(model, X):
         levels = np.unique(cells)
         if len(levels) <= LEVELS:
             continue
-        found = f"{name}: column {feature!r} has {len(levels)} different values in {len(cells)} cells"
+        found = f"{name}: column {shown(feature)} has {len(levels)} different values in {len(cells)} cells"
         if (levels != np.round(levels)).any():
-            raise ValueError(f"{found}, fractions among them: not codes but numbers. Leave it out of {name}.")
+            odd = levels[levels != np.round(levels)][0]
+            raise ValueError(
+                f"{found}, fractions among them such as {odd:g}: not codes but numbers. Leave it out of {name}."
+            )
         if name == "source":
             raise ValueError(
                 f"{found}; a source is one of few, {LEVELS} at most, such as simulation and experiment. Join them into "
@@ -89,7 +93,11 @@ def properties_of(model, X, columns):
     chosen = np.unique([column_number(model, name, "properties") for name in model.properties]).astype(int)
     words = [j for j in chosen if columns.levels[j] is not None]
     if words:
-        raise ValueError(f"properties: column(s) {words} are categorical; only numbers can be properties.")
+        names = column_names(model)
+        raise ValueError(
+            f"properties: column(s) {listed([names[j] for j in words])} are categorical; only numbers can be properties. "
+            "A category is filled as well, from all other columns."
+        )
     return chosen
 
 
