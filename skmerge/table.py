@@ -18,9 +18,11 @@ from skmerge._parameters import check_number, column_number, refuse, seed_of
 from skmerge._progress import Stages, Task, Told
 from skmerge._table import cells, faults, laws, roles, sources, stack
 from skmerge._table.faults import Outlier
+from skmerge._validation import excess
 
 __all__ = ["MergedNetImputer", "Outlier"]
 
+BEYOND = 4.0  # standard deviations that a prediction may be off one range beyond the table; a line rises by 3.5
 FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
 
 
@@ -95,9 +97,16 @@ class MergedNetImputer(
         How far apart the sources may be: 0.05, nearly one curve; 0.2; 0.8, curves of their own.
     source_noise_ : ndarray of shape (n_sources,)
         By how much each source, in the order of its codes, scatters more, in standard deviations of a property.
-    source_scale_ : ndarray of shape (n_sources,)
-        Factor of the standard deviations of properties in rows of each source, by its rows left out: what makes 90 %
-        of them lie within 1.645, wider where they are few.
+    source_scale_ : ndarray of shape (n_sources, n_properties)
+        Factor of the standard deviations of each property in rows of each source, by its rows left out: what makes 90 %
+        of them lie within 1.645, wider where they are few; one for all properties of a source that has fewer than ten
+        cells of the property.
+    x_min_, x_max_ : ndarray of shape (n_features,)
+        Range of each column.
+    property_range_ : ndarray of shape (n_properties, 2, n_features)
+        Least and greatest entry of each column in the rows where each property was measured.
+    explained_ : ndarray
+        Share of the variance of each standardised column that the others explain; beyond the table they may not.
     std_scale_ : ndarray of shape (n_features,)
         Factor that makes 90 % of the training entries lie within 1.645 standard deviations of ``left_out_``; of
         descriptors at least their root mean squared distance.
@@ -218,10 +227,12 @@ class MergedNetImputer(
             if np.isnan(X[:, j] - told[:, j]).all():
                 raise ValueError(f"relations[{j}] returned NaN in every row where the column is measured.")
         bits = [j for j in codes if cells.is_truth(self.words_.get(self.get_feature_names_out()[j], [None]))]
+        self.x_min_, self.x_max_ = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
         columns = Columns(self, X - told, self.log, codes, self.bounds, told, bits)
         self.relation_mean_ = np.nanmean(told, axis=0)
         self.columns_, self.log_ = vars(columns), columns.log
         self.properties_ = roles.properties_of(self, X, columns)
+        self.property_range_ = roles.measured_ranges(X, self.properties_)
         z = self._standardise(X)
         if error is not None:
             error = columns.error_units(error, X, z.shape[1])
@@ -233,6 +244,9 @@ class MergedNetImputer(
         numbers = np.flatnonzero(~np.isin(columns.owner, self.properties_))
         self.descriptor_ = np.concatenate([numbers, np.arange(len(columns.owner), z.shape[1])])
         self.feature_linear_ = _missing.fit_fill(held[:, self.descriptor_], None, **options)
+        self.explained_ = np.zeros(z.shape[1])
+        if self.linear_ is not None:
+            self.explained_ = np.clip(1.0 - 1.0 / np.diag(np.linalg.inv(self.linear_["covariance"])), 0.0, 1.0)
         stages(f"{z.shape[1]} columns of numbers filled linearly")
         self._fit_properties(z, groups, error, options, seed, stages)
         self._calibrate(X, z, error, stages)
@@ -245,7 +259,7 @@ class MergedNetImputer(
         self.n_iter_, self.change_ = linear["n_iter"], linear["change"]
         self.joints_, self.forests_ = [], []
         self.weight_, self.variance_ = np.empty((0, 4)), np.empty((0, 3))
-        self.source_distance_, self.source_noise_, self.source_scale_ = 0.0, np.zeros(0), np.zeros(0)
+        self.source_distance_, self.source_noise_, self.source_scale_ = 0.0, np.zeros(0), np.zeros((0, 0))
         self._unseen = None
         if not len(at):
             return
@@ -259,7 +273,7 @@ class MergedNetImputer(
             joints, *found = sources.fit(near, lambda d: self._features(z, d), groups, code, own, **options)
             self.source_distance_, self.source_noise_ = found
             own = sources.with_noise(own, self.source_noise_, code, near.shape)
-            self.source_scale_ = np.ones(len(self.source_noise_))
+            self.source_scale_ = np.ones((len(self.source_noise_), len(at)))
         features, joint = self._features(z), joints[-1]
         self.n_iter_, self.change_ = joint.n_iter, joint.change
         if not joint.change < self.tol:
@@ -286,6 +300,7 @@ class MergedNetImputer(
         stage = stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, fold_of, own, n_estimators, seed, self.n_jobs,
                           stages)  # fmt: skip
         self.forests_, self.weight_, self.variance_, self._unseen = stage
+        self.explained_[at] = np.clip(1.0 - np.median(self._unseen[1], axis=0), 0.0, 1.0)
 
     def _calibrate(self, X, z, error, stages):
         """Left-out predictions of the training table, and the factors that make their intervals hold 90 %."""
@@ -358,6 +373,21 @@ class MergedNetImputer(
         values, std = self._sound(X, True)
         values[:, self.ignored_], std[:, self.ignored_] = np.nan, np.nan
         return (values, std) if return_std else values
+
+    def applicability(self, X):
+        """How far each row lies outside what was trained.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        distance : ndarray of shape (n_samples,)
+            0 inside the range of every column of numbers; otherwise the greatest excess, in units of that column's
+            range (of its size if it did not vary). Unknown cells count as inside.
+        """
+        return self._excess(self._check(X))
 
     def outliers(self, n_max=20, columns=None):
         """Entries of the training table that fit least, the worst first; of some columns only, by name or number.
@@ -494,13 +524,21 @@ class MergedNetImputer(
                                         self._inputs_of(at, z.shape[1]), base)  # fmt: skip
             expected[:, at], variance[:, at] = unseen
             variance[:, at] += self._unsure(z, stages)
+        if stages is None:  # what the other cells explain of a column within the table they may not beyond it
+            e = np.repeat(self._excess(X)[:, None], z.shape[1], axis=1)
+            if len(at):
+                e[:, at] = self._beyond(X)
+            e = np.minimum(e, 1e3)
+            scale = np.append(self.std_scale_[owner], np.ones(z.shape[1] - len(owner)))  # by which it is multiplied
+            variance += (BEYOND * e * (1.0 + e) / scale) ** 2 * self.explained_
         told = self._told_by_relations(X, columns, expected)
         values, std = np.empty(X.shape), np.empty(X.shape)
         for j in range(X.shape[1]):
             block = np.flatnonzero(owner == j)
             values[:, j], std[:, j] = columns.restore(j, expected[:, block], np.sqrt(variance[:, block]), told[:, j])
         if self.source is not None and len(at):
-            std[:, self.properties_] *= np.append(self.source_scale_, 1.0)[self._source_code(z)][:, None]
+            known = np.vstack([self.source_scale_, np.ones(len(at))])  # -1, an unknown source, is the last
+            std[:, self.properties_] *= known[self._source_code(z)]
         return values, np.maximum(std, 1e-12 * np.maximum(1.0, np.abs(columns.center)))
 
     def _sound(self, X, wanted):
@@ -525,6 +563,16 @@ class MergedNetImputer(
         # Forests are taken to follow descriptors as the kernel does; columns of own inputs have their own variance.
         follows = np.where(np.isin(self._at, self._restricted), 0.0, 1.0 - self.weight_[:, 0])
         return follows**2 * _missing.unsure(self.feature_linear_, z[:, self.descriptor_], predict, stages)
+
+    def _excess(self, X, ranges=None):
+        """How far rows lie beyond the table, as ``applicability``; codes and names of rows have no range."""
+        low, high = (self.x_min_, self.x_max_) if ranges is None else ranges
+        known = [j for j, levels in enumerate(self.columns_["levels"]) if levels is None and j not in self.ignored_]
+        return excess(X[:, known], low[known], high[known]) if known else np.zeros(len(X))
+
+    def _beyond(self, X):
+        """The same for each property, (n, n_properties): beyond the rows in which it was measured."""
+        return np.column_stack([self._excess(X, ranges) for ranges in self.property_range_])
 
     def _told_by_relations(self, X, columns, expected):
         """What the relations say, (n, d), with missing descriptors filled; their mean where they do not know."""

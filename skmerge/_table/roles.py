@@ -93,12 +93,23 @@ def properties_of(model, X, columns):
     chosen = np.unique([column_number(model, name, "properties") for name in model.properties]).astype(int)
     words = [j for j in chosen if columns.levels[j] is not None]
     if words:
-        names = column_names(model)
+        called = listed([column_names(model)[j] for j in words])
         raise ValueError(
-            f"properties: column(s) {listed([names[j] for j in words])} are categorical; only numbers can be properties. "
-            "A category is filled as well, from all other columns."
+            f"properties: column(s) {called} are categorical; only numbers can be properties. A category is filled as "
+            "well, from all other columns."
         )
     return chosen
+
+
+def measured_ranges(X, properties):
+    """Least and greatest entry of each column (n_properties, 2, d) in the rows where each property was measured."""
+    ranges = np.empty((len(properties), 2, X.shape[1]))
+    for p, j in enumerate(properties):
+        rows = X[~np.isnan(X[:, j])]
+        empty = np.isnan(rows).all(axis=0)
+        ranges[p, 0] = np.where(empty, -np.inf, np.where(np.isnan(rows), np.inf, rows).min(axis=0))
+        ranges[p, 1] = np.where(empty, np.inf, np.where(np.isnan(rows), -np.inf, rows).max(axis=0))
+    return ranges
 
 
 def allowed(model, owner, width):
