@@ -23,6 +23,8 @@ from skmerge._validation import excess
 __all__ = ["MergedNetImputer", "Outlier"]
 
 BEYOND = 4.0  # standard deviations that a prediction may be off one range beyond the table; a line rises by 3.5
+FARTHEST_OUT = 10.0  # ranges beyond which a row is no further out
+RARE = 0.25  # the same of a column of nearly one value: an element never seen makes a property as unsure as the column
 FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
 
 
@@ -101,10 +103,8 @@ class MergedNetImputer(
         Factor of the standard deviations of each property in rows of each source, by its rows left out: what makes 90 %
         of them lie within 1.645, wider where they are few; one for all properties of a source that has fewer than ten
         cells of the property.
-    x_min_, x_max_ : ndarray of shape (n_features,)
-        Range of each column.
-    property_range_ : ndarray of shape (n_properties, 2, n_features)
-        Least and greatest entry of each column in the rows where each property was measured.
+    range_ : ndarray of shape (1 + n_properties, 2, n_features)
+        Least and greatest entry of each column, of all rows and of those where each property was measured.
     explained_ : ndarray
         Share of the variance of each standardised column that the others explain; beyond the table they may not.
     std_scale_ : ndarray of shape (n_features,)
@@ -227,12 +227,11 @@ class MergedNetImputer(
             if np.isnan(X[:, j] - told[:, j]).all():
                 raise ValueError(f"relations[{j}] returned NaN in every row where the column is measured.")
         bits = [j for j in codes if cells.is_truth(self.words_.get(self.get_feature_names_out()[j], [None]))]
-        self.x_min_, self.x_max_ = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
         columns = Columns(self, X - told, self.log, codes, self.bounds, told, bits)
         self.relation_mean_ = np.nanmean(told, axis=0)
         self.columns_, self.log_ = vars(columns), columns.log
         self.properties_ = roles.properties_of(self, X, columns)
-        self.property_range_ = roles.measured_ranges(X, self.properties_)
+        self.range_, self.is_graded_ = roles.measured_ranges(X, self.properties_)
         z = self._standardise(X)
         if error is not None:
             error = columns.error_units(error, X, z.shape[1])
@@ -525,10 +524,7 @@ class MergedNetImputer(
             expected[:, at], variance[:, at] = unseen
             variance[:, at] += self._unsure(z, stages)
         if stages is None:  # what the other cells explain of a column within the table they may not beyond it
-            e = np.repeat(self._excess(X)[:, None], z.shape[1], axis=1)
-            if len(at):
-                e[:, at] = self._beyond(X)
-            e = np.minimum(e, 1e3)
+            e = self._beyond(X, z.shape[1])
             scale = np.append(self.std_scale_[owner], np.ones(z.shape[1] - len(owner)))  # by which it is multiplied
             variance += (BEYOND * e * (1.0 + e) / scale) ** 2 * self.explained_
         told = self._told_by_relations(X, columns, expected)
@@ -564,15 +560,24 @@ class MergedNetImputer(
         follows = np.where(np.isin(self._at, self._restricted), 0.0, 1.0 - self.weight_[:, 0])
         return follows**2 * _missing.unsure(self.feature_linear_, z[:, self.descriptor_], predict, stages)
 
-    def _excess(self, X, ranges=None):
-        """How far rows lie beyond the table, as ``applicability``; codes and names of rows have no range."""
-        low, high = (self.x_min_, self.x_max_) if ranges is None else ranges
-        known = [j for j, levels in enumerate(self.columns_["levels"]) if levels is None and j not in self.ignored_]
-        return excess(X[:, known], low[known], high[known]) if known else np.zeros(len(X))
+    def _excess(self, X, p=0, graded=None):
+        """As ``applicability``, p: of the ranges of all rows or those of a property; codes have no range."""
+        levels = self.columns_["levels"]
+        known = np.array([codes is None and j not in self.ignored_ for j, codes in enumerate(levels)])
+        known &= True if graded is None else self.is_graded_[p] == graded
+        low, high = self.range_[p]
+        return excess(X[:, known], low[known], high[known]) if known.any() else np.zeros(len(X))
 
-    def _beyond(self, X):
-        """The same for each property, (n, n_properties): beyond the rows in which it was measured."""
-        return np.column_stack([self._excess(X, ranges) for ranges in self.property_range_])
+    def _beyond(self, X, width):
+        """How far each row is beyond what each standardised column was learned from, (n, width)."""
+        e = [
+            np.maximum(np.minimum(self._excess(X, p, True), FARTHEST_OUT), np.minimum(self._excess(X, p, False), RARE))
+            for p in range(len(self.range_))
+        ]
+        e = np.column_stack(e)
+        out = np.repeat(e[:, :1], width, axis=1)
+        out[:, self._at] = e[:, 1:]
+        return out
 
     def _told_by_relations(self, X, columns, expected):
         """What the relations say, (n, d), with missing descriptors filled; their mean where they do not know."""

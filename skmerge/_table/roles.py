@@ -102,14 +102,26 @@ def properties_of(model, X, columns):
 
 
 def measured_ranges(X, properties):
-    """Least and greatest entry of each column (n_properties, 2, d) in the rows where each property was measured."""
-    ranges = np.empty((len(properties), 2, X.shape[1]))
-    for p, j in enumerate(properties):
-        rows = X[~np.isnan(X[:, j])]
-        empty = np.isnan(rows).all(axis=0)
-        ranges[p, 0] = np.where(empty, -np.inf, np.where(np.isnan(rows), np.inf, rows).min(axis=0))
-        ranges[p, 1] = np.where(empty, np.inf, np.where(np.isnan(rows), -np.inf, rows).max(axis=0))
-    return ranges
+    """What each column spans in all rows and in those where each property was measured.
+
+    Returns
+    -------
+    ranges : ndarray of shape (1 + n_properties, 2, d)
+        Least and greatest entry; infinite where nothing is known.
+    graded : bool ndarray of shape (1 + n_properties, d)
+        Whether a column takes more than one value in the middle eight tenths of these rows: of an element that few
+        alloys hold, the range says little.
+    """
+    ranges, graded = np.empty((1 + len(properties), 2, X.shape[1])), np.zeros((1 + len(properties), X.shape[1]), bool)
+    for p, seen in enumerate([np.ones(len(X), bool), *(~np.isnan(X[:, j]) for j in properties)]):
+        for j, column in enumerate(X[seen].T):
+            known = column[~np.isnan(column)]
+            ranges[p, :, j] = -np.inf, np.inf
+            if len(known):
+                ranges[p, :, j] = known.min(), known.max()
+                low, high = np.quantile(known, [0.1, 0.9])
+                graded[p, j] = high > low
+    return ranges, graded
 
 
 def allowed(model, owner, width):
