@@ -62,12 +62,14 @@ class MergedNetImputer(
         Positive columns to learn as logarithms; "auto" those over more than two decades, where that is ten times as
         likely.
     categorical : list of columns, default=()
-        Columns whose numbers are codes: up to 50, or more whole ones with five cells each. Columns of words in a
-        pandas table need not be listed.
+        Columns whose numbers are codes: up to 50, or more whole ones with five cells each. Columns of words, of True and
+        False and of pandas' categories need not be listed. A column most of whose cells are numbers and some are not is
+        refused unless it is listed.
     bounds : dict or None, default=None
-        ``{column: (low, high)}``: between what predictions stay.
+        ``{column: (low, high)}``: between what predictions stay. By default a column that is nowhere negative (or
+        positive) keeps its sign, a tenth of its smallest entry being the limit; ``(None, None)`` lifts that.
     n_estimators : int, default=20
-        Size of the forests; 0 leaves them out.
+        Size of the forests; 0 leaves them out. Below six measured rows of a property it has none.
     damping : float in (0, 1], default=1.0
         Share of each step towards the fixed point that is taken.
     max_iter : int, default=300
@@ -85,6 +87,9 @@ class MergedNetImputer(
     properties_ : ndarray of int
         Columns learned as properties.
     log_ : bool ndarray of shape (n_features,)
+    ignored_ : ndarray of int
+        Columns of names of rows: more than half of their words, or more than 50 with fewer than five cells each, are
+        different. They are not learned and handed back as they are; a warning says so.
     left_out_, left_out_std_ : ndarray of shape (n_samples, n_features)
         Each cell of the training table predicted without itself (its group's rows are left out as well where it is a
         property), with standard deviation.
@@ -105,6 +110,8 @@ class MergedNetImputer(
         cells of the property.
     range_ : ndarray of shape (1 + n_properties, 2, n_features)
         Least and greatest entry of each column, of all rows and of those where each property was measured.
+    is_graded_ : bool ndarray of shape (1 + n_properties, n_features)
+        Whether more than a tenth of the entries differ from the common one to either side, in the same rows.
     explained_ : ndarray
         Share of the variance of each standardised column that the others explain; beyond the table they may not.
     std_scale_ : ndarray of shape (n_features,)
@@ -177,7 +184,8 @@ class MergedNetImputer(
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
-            NaN where missing.
+            NaN where missing; words are allowed. Of a data frame, ``groups`` and ``error`` must have the index, and
+            ``error`` the columns, if they have any.
         y : ignored
         groups : array-like of shape (n_samples,), default=None
             Rows that belong together, such as those of one composition: errors are judged on groups that are left
@@ -338,6 +346,7 @@ class MergedNetImputer(
         Returns
         -------
         X : ndarray, or data frame after ``set_output`` or if it has columns of words
+            Float32 stays float32.
         std : ndarray or data frame, as X, of shape (n_samples, n_features)
             Only with ``return_std``: of the filled cells, 0 where measured; of a category, the square root of the
             chance that it is another.

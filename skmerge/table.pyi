@@ -31,6 +31,9 @@ class MergedNetImputer(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMi
     source_noise_: _F8
     source_scale_: _F8
     std_scale_: _F8
+    range_: _F8
+    is_graded_: NDArray[np.bool_]
+    explained_: _F8
     n_iter_: int
     change_: float
     n_features_in_: int
@@ -65,5 +68,6 @@ class MergedNetImputer(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMi
     def predict_entries(self, X: ArrayLike, return_std: Literal[False] = False) -> _F8: ...
     @overload
     def predict_entries(self, X: ArrayLike, return_std: Literal[True]) -> tuple[_F8, _F8]: ...
+    def applicability(self, X: ArrayLike) -> _F8: ...
     def outliers(self, n_max: int = 20, columns: Sequence[str | int] | None = None) -> list[Outlier]: ...
     def score(self, X: ArrayLike, y: object = None) -> float: ...
