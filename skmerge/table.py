@@ -62,9 +62,9 @@ class MergedNetImputer(
         Positive columns to learn as logarithms; "auto" those over more than two decades, where that is ten times as
         likely.
     categorical : list of columns, default=()
-        Columns whose numbers are codes: up to 50, or more whole ones with five cells each. Columns of words, of True and
-        False and of pandas' categories need not be listed. A column most of whose cells are numbers and some are not is
-        refused unless it is listed.
+        Columns whose numbers are codes: up to 50, or more whole ones with five cells each. Columns of words, of True
+        and False and of pandas' categories need not be listed. A column most of whose cells are numbers and some are
+        not is refused unless it is listed.
     bounds : dict or None, default=None
         ``{column: (low, high)}``: between what predictions stay. By default a column that is nowhere negative (or
         positive) keeps its sign, a tenth of its smallest entry being the limit; ``(None, None)`` lifts that.

@@ -483,7 +483,7 @@ def test_corners_are_filled(X):
     ("rows", "match"),
     [
         ([[1.0, np.inf, 1, 1, 1]], "^X: Input X contains infinity"),
-        ([["a", 1, 1, 1, 1]], "^X: could not convert"),
+        ([["a", 1, 1, 1, 1]], "^X: column 'x0' was numbers in fit, but row 0 'a'"),
         ([[1.0, 2.0]], "2 features"),
     ],
 )

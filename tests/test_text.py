@@ -210,3 +210,12 @@ def test_messages_name_columns_and_cut_long_names():
         with pytest.raises(ValueError, match=r"nnn|mmm") as error:
             ask()
         assert len(str(error.value)) < 2500
+
+
+@pytest.mark.parametrize("container", FRAMES)
+def test_words_in_transform_where_there_were_numbers(container):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of numbers as text
+        model = MergedNetImputer(n_estimators=0).fit(FRAMES[container](A, cells()))
+    with pytest.raises(ValueError, match=r"^X: column .* was numbers in fit, but row 1 'n\.d\.' could .*put NaN"):
+        model.transform(FRAMES[container]([1.0, 1.0], ["3.0", "n.d."]))

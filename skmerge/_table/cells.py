@@ -76,7 +76,8 @@ def read_words(X, declared):
         j = ignored[0]
         column, others = columns[j], ""
         if len(ignored) > 1:
-            others = f", and {len(ignored) - 1} other column(s) {listed([names[k] for k in ignored[1:]])}"
+            called = [names[k] if is_frame(X) else k for k in ignored[1:]]
+            others = f", and {len(called)} other column(s) {listed(called)}"
         warnings.warn(
             f"X: {_text.name_of(X, j)} has {len(column.different)} different words in {column.measured.sum()} cells, "
             f"{column.examples(column.measured)}{others}: names of rows tell nothing of other rows and are left out. "
@@ -114,22 +115,29 @@ def codes_of(name, column, words):
 
 
 def recode_words(estimator, X):
-    """The table with the codes that ``read_words`` gave to words."""
-    if not (estimator.words_ or len(estimator.ignored_)):
+    """The table with the codes that ``read_words`` gave to words; raise for words where there were numbers."""
+    texts, X = _text.cells_of(X)
+    if not (estimator.words_ or len(estimator.ignored_) or texts):
         return X
-    if isinstance(X, (list, tuple)):
-        X = _text.cells_of(X)[1]
     if len(getattr(X, "shape", ())) != 2 or hasattr(X, "tocsr"):
         return X
     with naming("X"):  # names and their number
         validate_data(estimator, X, reset=False, skip_check_array=True)
+    names = estimator.get_feature_names_out()
+    for j, one in texts.items():
+        odd = (column := _text.Column(one)).has(_text.ALMOST, _text.WORD)
+        if odd.any() and names[j] not in estimator.words_ and j not in estimator.ignored_:
+            raise ValueError(
+                f"X: column {shown(names[j])} was numbers in fit, but {column.examples(odd)} could not be read as one. "
+                "Correct such cells, or put NaN where there is no number."
+            )
     columns = {int(j): np.zeros(len(X)) for j in estimator.ignored_}
-    for j, name in enumerate(estimator.get_feature_names_out()):
+    for j, name in enumerate(names):
         if name in estimator.words_:
             column = _text.Column(np.asarray(_text.column_of(X, j), dtype=object))
             with naming("X"):
                 columns[j] = codes_of(f"column {shown(name)}", column, estimator.words_[name])
-    return _text.with_columns(X, columns)
+    return _text.with_columns(X, columns) if columns else X
 
 
 def with_words(estimator, given, filled):
