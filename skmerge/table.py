@@ -363,7 +363,13 @@ class MergedNetImputer(
             filled = cells.with_words(self, given, filled)
         elif getattr(given, "dtype", None) == np.float32:
             filled, std = filled.astype(np.float32), std.astype(np.float32)
-        return (filled, self._in_form_of(given, filled, std)) if return_std else filled
+        shown = self._in_form(given, std)
+        if cells.is_frame(filled):
+            if cells.is_frame(shown):  # of pandas where polars was given, or the other way round
+                filled = cells.frame_of(type(shown), filled)
+            else:
+                shown = cells.frame_like(filled, std)
+        return (filled, shown) if return_std else filled
 
     def predict_entries(self, X, return_std=False):
         """Every cell from the other cells of its row, measured or not.
@@ -437,13 +443,11 @@ class MergedNetImputer(
 
     # --- helpers
 
-    def _in_form_of(self, given, filled, std):
-        """Standard deviations as a data frame where the filled table is one or ``set_output`` asks for one."""
-        if cells.is_frame(filled):
-            return cells.frame_like(filled, std)
+    def _in_form(self, given, values):
+        """An array, or the data frame of it that ``set_output`` asks for."""
         form = copy.copy(self)
         form.__class__ = _Form
-        return form.transform(given, std)
+        return form.transform(given, values)
 
     def _check(self, X):
         check_is_fitted(self)

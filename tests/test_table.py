@@ -578,6 +578,13 @@ def test_set_output_gives_frames_of_values_and_of_standard_deviations():
     words = frame.assign(kind=["cast", "forged"] * 30)
     filled, std = MergedNetImputer(n_estimators=0).fit(words).transform(words, return_std=True)
     assert type(filled) is type(std) is pd.DataFrame and std.index.equals(words.index)
+    as_polars = pl.DataFrame({name: words[name].to_numpy() for name in words})
+    for asked, library in (("pandas", pd), ("polars", pl), ("default", None)):
+        for given in (words, as_polars):
+            model = MergedNetImputer(n_estimators=0).set_output(transform=asked).fit(given)
+            wanted = library.DataFrame if library else type(given)
+            assert [type(part) for part in model.transform(given, return_std=True)] == [wanted] * 2
+            assert list(model.transform(given)["kind"])[:2] == ["cast", "forged"]
 
 
 def test_single_precision_stays():

@@ -165,6 +165,13 @@ def frame_like(frame, values):
     return made
 
 
+def frame_of(kind, frame):
+    """The frame as one of another library."""
+    if isinstance(frame, kind):
+        return frame
+    return kind({name: np.asarray(_text.column_of(frame, j)).tolist() for j, name in enumerate(frame.columns)})
+
+
 def index_of(X):
     """Labels of a data frame's rows, an array of objects; None for those of polars and for arrays."""
     index = getattr(X, "index", None) if is_frame(X) else None
