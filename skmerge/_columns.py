@@ -7,6 +7,7 @@ from skmerge._validation import naming
 
 FAR = 6.0  # standard deviations from which a cell tells other cells no more
 HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
+LEAST = 0.1  # of the smallest entry of a column of one sign: what fills do not fall below
 REACH = 4.0  # robust standard deviations within which a unit is found
 
 
@@ -31,9 +32,13 @@ class Columns:
     log : bool ndarray of shape (d,)
     center, unit : ndarray of shape (d,)
     low, high : ndarray of shape (d,)
+        Between what predictions stay: as told, and on the side of zero where all entries are.
     levels : list of (None or ndarray), the codes of a categorical column
+    bits : bool ndarray of shape (d,)
+        Categorical columns of two levels, 0 and 1, that are learned as the chance of 1.
     owner : ndarray
-        Column of the table that each standardised column comes from; a categorical one has as many as levels.
+        Column of the table that each standardised column comes from; a categorical one has as many as levels, one if
+        it is bits.
     """
 
     @classmethod
@@ -48,11 +53,14 @@ class Columns:
         """Unbounded numbers of given centres and units."""
         d = len(center)
         low, high = np.full(d, -np.inf), np.full(d, np.inf)
-        arrays = {"low": low, "high": high, "levels": [None] * d, "owner": np.arange(d)}
+        arrays = {"low": low, "high": high, "levels": [None] * d, "bits": np.zeros(d, bool), "owner": np.arange(d)}
         return cls.restored({"center": center, "unit": unit, "log": log, **arrays})
 
-    def __init__(self, estimator, X, log, categorical, bounds, told=None):
-        """``told`` (n, d): what laws say of the columns, of which X is the remainder; these are no logarithms."""
+    def __init__(self, estimator, X, log, categorical, bounds, told=None, bits=()):
+        """``told`` (n, d): what laws say of the columns, of which X is the remainder; these are no logarithms.
+
+        ``bits``: numbers of the categorical columns of 0 and 1.
+        """
         d = X.shape[1]
         self.low, self.high = np.full(d, -np.inf), np.full(d, np.inf)
         for feature, pair in (bounds or {}).items():
@@ -68,6 +76,14 @@ class Columns:
                     f"bounds[{feature!r}]={pair!r}: low must be below high and the column between them; it runs from "
                     f"{seen.min():g} to {seen.max():g}."
                 )
+        told_of = {column_number(estimator, feature, "bounds") for feature in bounds or {}}
+        for j in set(range(d)) - told_of:  # a column keeps its sign
+            seen = observed(X if told is None else X + told, j)
+            least, most = (seen.min(), seen.max()) if len(seen) else (-1.0, 1.0)
+            if least >= 0:
+                self.low[j] = LEAST * least
+            elif most <= 0:
+                self.high[j] = LEAST * most
         codes = {column_number(estimator, feature, "categorical") for feature in categorical}
         if isinstance(log, str):
             if log != "auto":
@@ -92,8 +108,11 @@ class Columns:
         self.unit = np.nanstd(near, axis=0) * scale
         # What rounding leaves of a constant is no spread.
         self.unit = np.where(self.unit > 1e-12 * scale, self.unit, 1.0)
+        self.bits = np.isin(np.arange(d), list(bits))
         self.levels = [np.unique(observed(X, j)) if j in codes else None for j in range(d)]
-        self.owner = np.concatenate([np.full(1 if c is None else len(c), j) for j, c in enumerate(self.levels)])
+        self.levels = [np.array([0.0, 1.0]) if bit else c for c, bit in zip(self.levels, self.bits, strict=True)]
+        width = [1 if c is None or bit else len(c) for c, bit in zip(self.levels, self.bits, strict=True)]
+        self.owner = np.repeat(np.arange(d), width)
 
     def standardise(self, X):
         """(n, d) in units of the table to (n, len(owner)); logarithms of what is not positive are missing."""
@@ -102,7 +121,7 @@ class Columns:
         z = (z - self.center) / self.unit
         parts = []
         for j, levels in enumerate(self.levels):
-            if levels is None:
+            if levels is None or self.bits[j]:
                 parts.append(z[:, [j]])
             else:
                 bits = np.where(np.isnan(X[:, [j]]), np.nan, X[:, [j]] == levels)
@@ -117,6 +136,9 @@ class Columns:
         levels = self.levels[j]
         if levels is not None:
             # Which level, and the chance that it is another one.
+            if self.bits[j]:
+                chance = self.center[j] + z * self.unit[j]
+                z = np.hstack([1.0 - chance, chance])
             share = np.clip(z, 1e-6, None)
             share /= share.sum(axis=1, keepdims=True)
             return levels[np.argmax(share, axis=1)], np.sqrt(1.0 - share.max(axis=1))

@@ -15,22 +15,22 @@ ROWS = 20_000  # that tell how a regressor's features hang together
 DISTRUST = 0.02  # weight, of 1, below which an incomplete row is left out
 
 
-def fit_fill(z, error=None, damping=1.0, max_iter=100, tol=1e-2):
+def fit_fill(z, error=None, damping=1.0, max_iter=100, tol=1e-2, told=None):
     """One Gaussian of all standardised columns: plain arrays; None for none and for more than 400 columns."""
     if not 0 < z.shape[1] <= WIDEST:
         return None
     nothing, rows = np.zeros((len(z), 0)), np.arange(len(z))
     z = np.clip(z, -FARTHEST, FARTHEST)
     # The prior is weak: columns that add to 100 determine each other.
-    (joint,) = fit_joint(z, nothing, rows, 1.0, error, damping, max_iter, tol, limit=len(z))
+    (joint,) = fit_joint(z, nothing, rows, 1.0, error, damping, max_iter, tol, told, limit=len(z))
     return asdict(joint)
 
 
-def left_out(fitted, z, error=None, allowed=None):
+def left_out(fitted, z, error=None, allowed=None, told=None):
     """Expectation and variance of each cell from the other observed ones of its row."""
     if fitted is None:
         return np.zeros(z.shape), np.ones(z.shape)
-    return Joint(**fitted).left_out(z, np.zeros(z.shape), error, allowed)
+    return Joint(**fitted).left_out(z, np.zeros(z.shape), error, allowed, told)
 
 
 def fill(fitted, z):
@@ -45,7 +45,7 @@ def fill(fitted, z):
     return z
 
 
-def unsure(fitted, z, predict):
+def unsure(fitted, z, predict, told=None):
     """What missing cells add to the variance of ``predict(filled rows, their numbers)``, (n, m), as Inputs.variance."""
     rows = np.flatnonzero(np.isnan(z).any(axis=1))
     if not len(rows):
@@ -64,7 +64,9 @@ def unsure(fitted, z, predict):
                 left = left - S[np.ix_(hidden, seen)] @ np.linalg.solve(S[np.ix_(seen, seen)], S[np.ix_(seen, hidden)])
             value, vector = np.linalg.eigh(left)
             axes[np.ix_(some, np.arange(len(hidden)), hidden)] = (vector * np.sqrt(np.maximum(value, 0.0))).T
-        for step in axes.transpose(1, 0, 2):
+        for i, step in enumerate(axes.transpose(1, 0, 2)):
+            if told:
+                told.still(f"what missing descriptors may be: axis {i + 1} of {len(S)}")
             moves = np.flatnonzero(step.any(axis=1))
             for sign in (1.0, -1.0) if len(moves) else ():
                 moved = predict(filled[moves] + sign * step[moves], part[moves])

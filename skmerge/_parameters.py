@@ -5,11 +5,12 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skmerge._text import listed, shown
 from skmerge._validation import naming
 
 
 def refuse(name, value, remedy):
-    raise ValueError(f"{name}={value!r} is not possible: {remedy}.")
+    raise ValueError(f"{name}={shown(value)} is not possible: {remedy}.")
 
 
 def check_word(name, value, *words):
@@ -60,6 +61,12 @@ def seed_of(random_state):
         return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
+def column_names(estimator):
+    """Names of an estimator's columns, as scikit-learn calls those of an array."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return [f"x{j}" for j in range(estimator.n_features_in_)] if names is None else list(map(str, names))
+
+
 def column_number(estimator, feature, name):
     """Number of a column given by name or number."""
     names = getattr(estimator, "feature_names_in_", None)
@@ -69,7 +76,7 @@ def column_number(estimator, feature, name):
             names = np.array([f"x{j}" for j in range(d)], object)
         if feature not in names:
             raise ValueError(
-                f"{name}: no column {feature!r}; the columns are {list(names)[:20]}. Give a column number or a name."
+                f"{name}: no column {shown(feature)}; the columns are {listed(names)}. Give a column number or a name."
             )
         return int(np.flatnonzero(names == feature)[0])
     if isinstance(feature, bool) or not isinstance(feature, Integral) or not 0 <= feature < d:

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-QUIET = 5.0  # seconds after which the terminal hears that work goes on
+QUIET = 4.0  # seconds after which the terminal hears that work goes on
 
 
 class Silence:
@@ -59,13 +59,18 @@ class Task:
         """End the task: print the text if verbose is that high; whether a callback asks its siblings to stop."""
         told = self.told
         with told.lock:
-            if text is not None and told.estimator.verbose >= level:
-                print(f"[{type(told.estimator).__name__}] {self.where}{text}", flush=True)
+            if text is not None:
+                self.say(text, level)
             known = net is not None and told.attributes is not None and not self.aside
             fitted = (lambda: told.attributes(net)) if known else None
             return self.context.call_on_fit_task_end(
                 estimator=told.estimator, reconstruction_attributes=fitted, **told.data
             )
+
+    def say(self, text, level=1):
+        """Print the text if verbose is that high."""
+        if self.told.estimator.verbose >= level:
+            print(f"[{type(self.told.estimator).__name__}] {self.where}{text}", flush=True)
 
     def __reduce__(self):
         return _silence, ()  # of another process nobody is told
@@ -73,6 +78,30 @@ class Task:
     def iteration(self, count, squares):
         """One iteration of the optimiser: whether a callback asks to end it."""
         return self.begin("iteration").end(f"iteration {count}: {rms(squares)}", level=2)
+
+
+class Stages:
+    """Stages of a fit, one after the other: each a subtask, with signs of life where one takes long.
+
+    Parameters
+    ----------
+    task : Task
+    """
+
+    def __init__(self, task):
+        self.task, self.last = task, time.monotonic()
+        self.stopped = False
+
+    def __call__(self, text):
+        """End a stage; ``stopped`` from the first one on after which a callback asks to end the fit."""
+        self.stopped |= bool(self.task.begin("stage").end(text))
+        self.last = time.monotonic()
+
+    def still(self, text):
+        """Print the text if nothing was said for QUIET seconds."""
+        if time.monotonic() - self.last >= QUIET:
+            self.task.say(text)
+            self.last = time.monotonic()
 
 
 class Told:

@@ -11,6 +11,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from skmerge._text import as_numbers, is_frame, listed, shown
+
 # What to do about scikit-learn's complaints that do not say it themselves.
 REMEDIES = {
     "infinity": "Remove those rows or put finite numbers.",
@@ -70,6 +72,9 @@ def warn(text):
     warnings.warn(text, UserWarning, stacklevel=level)
 
 
+LONGEST = 1000  # characters of a line of a message: scikit-learn's repeat names of columns whole
+
+
 @contextmanager
 def naming(argument):
     """Errors of scikit-learn's checks that also name the argument and the remedy; its sums may overflow in silence."""
@@ -78,6 +83,7 @@ def naming(argument):
             yield
     except (ValueError, TypeError, OverflowError) as error:
         text = re.split(r"\n\[|\n\w+ does not accept", str(error))[0].rstrip(".")  # without the data themselves
+        text = "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in text.split("\n"))
         remedy = next((f" {remedy}" for words, remedy in REMEDIES.items() if words in text), "")
         if argument == "sample_weight" and "could not convert" in text:
             remedy = " Give one non-negative number per row of X."
@@ -92,7 +98,7 @@ def readable(argument, value):
     if issparse(value):  # of which one kind is a mapping
         return value
     if isinstance(value, (str, bytes, Mapping, Set, Iterator)):
-        found = f"the text {value!r}" if isinstance(value, (str, bytes)) else f"a {type(value).__name__}"
+        found = f"the text {shown(value)}" if isinstance(value, (str, bytes)) else f"a {type(value).__name__}"
         give = {
             "X": "rows and columns", "y": "one value per row of X", "dydx": "one slope per row and column of X",
             "direction": "one direction per row of X", "slope": "one slope per row of X",
@@ -110,7 +116,7 @@ def readable(argument, value):
     dtypes = getattr(value, "dtypes", dtypes)
     dtypes = list(dtypes) if np.iterable(dtypes) else [dtypes]
     for j, dtype in enumerate(dtypes):
-        column = f" in column {value.columns[j]!r}" if hasattr(value, "columns") else ""
+        column = f" in column {shown(value.columns[j])}" if hasattr(value, "columns") else ""
         if TIME.match(str(dtype)):
             raise TypeError(
                 f"{argument} holds times{column} ({dtype}); give numbers of a unit of your choice, for instance days "
@@ -121,10 +127,34 @@ def readable(argument, value):
                 f"{argument} is a structured array with the fields {list(dtype.names)}; give a table of rows and "
                 "columns, for instance by numpy.lib.recfunctions.structured_to_unstructured."
             )
-    if argument == "y" and object in dtypes:  # pandas.NA, which is no float: not measured
-        value = np.asarray(value)
-        value = np.where(np.frompyfunc(lambda entry: type(entry).__name__ == "NAType", 1, 1)(value), np.nan, value)
-    return value
+    with naming(argument):
+        return as_numbers(argument, value)
+
+
+def check_same_rows(X, name, value, columns=False):
+    """Raise if a frame or series beside the frame X has other rows, or other columns where it should have the same.
+
+    A frame says which row and column each entry belongs to; taken by position, one in another order is wrong in
+    silence. A series of other labels than X's is taken by position, as scikit-learn does: they say nothing of X.
+    """
+    if not is_frame(X) or value is None:
+        return
+    index, other = getattr(X, "index", None), getattr(value, "index", None)
+    known = index is not None and hasattr(other, "equals") and len(index) == len(other) and not index.equals(other)
+    if known and (is_frame(value) or set(index) == set(other)):
+        row = int(np.argmax([a != b for a, b in zip(index, other, strict=True)]))
+        raise ValueError(
+            f"{name}: its index is not that of X: row {row} is {shown(other[row])}, of X {shown(index[row])}. Give "
+            f"{name}.loc[X.index], or {name}.to_numpy() if its rows are in the order of X."
+        )
+    if columns and is_frame(value) and list(value.columns) != list(X.columns):
+        pairs = enumerate(zip(value.columns, X.columns, strict=False))
+        j = next((j for j, (a, b) in pairs if a != b), min(len(value.columns), len(X.columns)))
+        own, of_X = (shown(t.columns[j]) if j < len(t.columns) else "missing" for t in (value, X))
+        raise ValueError(
+            f"{name}: its columns are not those of X: column {j} is {own}, of X {of_X}. Give {name}[list(X.columns)], "
+            f"or {name}.to_numpy() if its columns are in the order of X."
+        )
 
 
 def check_features(estimator, X, **options):
@@ -134,7 +164,7 @@ def check_features(estimator, X, **options):
     X = readable("X", X)
     names = getattr(X, "columns", None)
     if names is not None and len(set(names)) < len(names):
-        raise ValueError(f"X has repeated column names {list(names)}; give each column its own.")
+        raise ValueError(f"X has repeated column names {listed(names)}; give each column its own.")
     with naming("X"):
         return validate_data(estimator, X, dtype=np.float64, order="C", **options)
 
@@ -148,6 +178,8 @@ def check_training_data(estimator, X, y, sample_weight=None):
     n_outputs : int or None
         None when y was one-dimensional.
     """
+    check_same_rows(X, "y", y)
+    check_same_rows(X, "sample_weight", sample_weight)
     X = check_features(estimator, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
     y, n_outputs = check_targets(estimator, X, y)
     weight = check_weight(sample_weight, len(X))
@@ -162,8 +194,8 @@ def check_observed(estimator, X):
     empty = np.flatnonzero(np.isnan(X).all(axis=0))
     if len(empty):
         names = getattr(estimator, "feature_names_in_", None)
-        shown = empty.tolist() if names is None else list(names[empty])
-        raise ValueError(f"X has nothing observed in column(s) {shown} (all NaN); drop them or measure one entry.")
+        which = listed(empty if names is None else names[empty])
+        raise ValueError(f"X has nothing observed in column(s) {which} (all NaN); drop them or measure one entry.")
 
 
 def check_targets(estimator, X, y):
@@ -202,6 +234,10 @@ def check_slope_data(estimator, X, y, dydx=None, direction=None, slope=None, sam
     -------
     data : SlopeData
     """
+    for name, value in (("y", y), ("slope", slope), ("sample_weight", sample_weight)):
+        check_same_rows(X, name, value)
+    for name, value in (("dydx", dydx), ("direction", direction)):
+        check_same_rows(X, name, value, columns=True)
     X = check_features(estimator, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
     y, n_outputs = check_targets(estimator, X, y)
     (n, d), m = X.shape, y.shape[1]

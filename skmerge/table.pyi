@@ -4,6 +4,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
 
 __all__ = ["MergedNetImputer", "Outlier"]
 
@@ -11,14 +12,16 @@ _F8: TypeAlias = NDArray[np.float64]
 
 class Outlier(NamedTuple):
     row: int
+    label: object
     column: str
     value: object
     expected: object
     std: float
     score: float
 
-class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class MergedNetImputer(CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     properties_: NDArray[np.intp]
+    ignored_: NDArray[np.intp]
     log_: NDArray[np.bool_]
     left_out_: _F8
     left_out_std_: _F8
@@ -28,6 +31,9 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     source_noise_: _F8
     source_scale_: _F8
     std_scale_: _F8
+    range_: _F8
+    is_graded_: NDArray[np.bool_]
+    explained_: _F8
     n_iter_: int
     change_: float
     n_features_in_: int
@@ -57,10 +63,11 @@ class MergedNetImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     @overload  # Any: an array, or what set_output asks for
     def transform(self, X: ArrayLike, return_std: Literal[False] = False) -> Any: ...
     @overload
-    def transform(self, X: ArrayLike, return_std: Literal[True]) -> tuple[Any, _F8]: ...
+    def transform(self, X: ArrayLike, return_std: Literal[True]) -> tuple[Any, Any]: ...
     @overload
     def predict_entries(self, X: ArrayLike, return_std: Literal[False] = False) -> _F8: ...
     @overload
     def predict_entries(self, X: ArrayLike, return_std: Literal[True]) -> tuple[_F8, _F8]: ...
+    def applicability(self, X: ArrayLike) -> _F8: ...
     def outliers(self, n_max: int = 20, columns: Sequence[str | int] | None = None) -> list[Outlier]: ...
     def score(self, X: ArrayLike, y: object = None) -> float: ...

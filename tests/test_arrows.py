@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 # The modules of a room serve the public module of that name, and are named "room.module".
 LEVELS = [
     {"_ext"},
+    {"_text"},
     {"_progress", "_sharing", "_validation", "metrics", "activation", "datasets", "_joint", "_documentation"},
     {"_parameters"},
     {"_orientation", "_columns"},
@@ -26,7 +27,8 @@ LEVELS = [
     {"_forest.grower"},
     {"_forest.levels", "_forest.mixture", "_forest.unknown", "_forest.widths"},
     {"forest"},
-    {"_table.sources", "_table.laws", "_table.stack", "_table.roles", "_table.cells", "_table.faults"},
+    {"_table.cells"},
+    {"_table.sources", "_table.laws", "_table.stack", "_table.roles", "_table.faults"},
     {"table"},
     {"crystal", "trajectories"},
     {"_plasticity.flow", "_plasticity.records"},

@@ -92,7 +92,6 @@ REFUSED = {
     "durations as y": (dict(y=pd.Series(DATES - DATES[0])), "y", "give numbers"),
     "polars categories": (dict(X=pl.DataFrame({"m": pl.Series(["a", "b"] * 15, dtype=pl.Categorical)})), "X", "encode"),
     "categories as y": (dict(y=pd.Series(["Fe", "Ni"] * 15, dtype="category")), "y", "encode"),
-    "gaps among objects": (dict(X=np.where(X > 3, pd.NA, X.astype(object))), "X", "fill the gaps"),
     "matrix": (dict(X=np.asmatrix(X)), "X", "np.asarray"),
     "matrix as y": (dict(y=np.asmatrix(Y).T), "y", "np.asarray"),
     "generator": (dict(X=(row for row in X)), "X", "array, a list"),

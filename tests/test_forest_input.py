@@ -185,3 +185,26 @@ def test_the_score_of_huge_y_does_not_overflow(recwarn):
     huge = fit(y=Y * 2.0**990, n_estimators=30)
     assert not recwarn.list
     np.testing.assert_allclose(huge.oob_score_, fit(n_estimators=30).oob_score_, rtol=1e-12)
+
+
+def test_frames_of_slopes_in_another_order_are_refused():
+    """Names and index say which row and column a slope belongs to; by position they would be taken in silence."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(30, 2)), columns=["a", "b"], index=np.arange(30) + 5)
+    y, dydx = X["a"] * X["b"], X[["b", "a"]].set_axis(["a", "b"], axis=1)
+    forest = GradientForestRegressor(5, random_state=0)
+    same = forest.fit(X, y, dydx=dydx).predict(X)
+    np.testing.assert_array_equal(forest.fit(X, y.to_numpy(), dydx=dydx.to_numpy()).predict(X), same)
+    slope = y
+    for wrong, match in (
+        (dict(y=y, dydx=dydx[["b", "a"]]), r"dydx: its columns .*column 0 is 'b', of X 'a'"),
+        (dict(y=y, dydx=dydx.iloc[::-1]), r"dydx: its index .*row 0 is 34, of X 5"),
+        (dict(y=y, dydx=dydx.reset_index(drop=True)), r"dydx: its index .*row 0 is 0, of X 5.*to_numpy"),
+        (dict(y=y, direction=dydx[["b", "a"]], slope=slope), "direction: its columns"),
+        (dict(y=y, direction=dydx, slope=slope.iloc[::-1]), "slope: its index"),
+        (dict(y=y.iloc[::-1]), "y: its index"),
+        (dict(y=y, sample_weight=y.abs().iloc[::-1]), "sample_weight: its index"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            forest.fit(X, **wrong)
+    forest.fit(X, y.reset_index(drop=True))  # other labels say nothing of the rows of X

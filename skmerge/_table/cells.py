@@ -1,62 +1,249 @@
 """The cells of a table as they come in: words as codes, finite numbers, errors of measurements, groups of rows."""
 
+import warnings
+from numbers import Integral
+
 import numpy as np
+from sklearn.utils.validation import validate_data
 
-from skmerge._validation import check_features, check_observed, naming
+from skmerge import _text
+from skmerge._text import is_frame, listed, shown
+from skmerge._validation import check_features, check_observed, check_same_rows, naming
+
+LEVELS, FEWEST = 50, 5  # of a column of codes; cells of each level from which it may have more
+TRUTH = [False, True]
 
 
-def read_words(X, categories, fitting):
-    """A pandas table with its columns of words as codes, and ``{column name: words}``; arrays pass through."""
-    if not (hasattr(X, "columns") and hasattr(X, "iloc")):
-        return X, {}
-    found = {}
-    for name in X.columns:
-        column = X[name]
-        words = categories.get(name)
-        if fitting and column.dtype.kind not in "biufcmM" and not getattr(column.dtype, "_is_numeric", False):
-            values = column.dropna()
-            if not all(isinstance(value, str) for value in values):
-                continue  # left to the check of numbers, which names what it cannot read
-            words = sorted(set(values))
-        if words is None:
+def names_of(X):
+    """Names of the columns as scikit-learn shows them."""
+    names = list(getattr(X, "columns", ()))
+    if names and all(isinstance(name, str) for name in names):
+        return names
+    return [f"x{j}" for j in range(X.shape[1])]
+
+
+def read_words(X, declared):
+    """The table with codes for words.
+
+    Parameters
+    ----------
+    X : data frame, array or list
+    declared : set of the names and numbers of columns that the user calls categorical
+
+    Returns
+    -------
+    X : data frame or array
+    words : dict
+        The words of each column that holds any, by its name; of a column of truth values False and True.
+    ignored : list of int
+        Columns of nearly all different words, which are 0 in X.
+    """
+    cells, X = _text.cells_of(X, coded=True)
+    if len(getattr(X, "shape", ())) != 2:
+        return X, {}, []
+    names, words, ignored, columns, numbers = names_of(X), {}, [], {}, {}
+    for j, one in cells.items():
+        column, name = _text.Column(one), _text.name_of(X, j)
+        if column.has(_text.FOREIGN).any():
+            _text.refuse_foreign(name, column)
+        # Categories that are numbers are codes, too: the user says so by their type.
+        known = bool(declared & {names[j], j}) or (column.has(_text.NUMBER).any() and _text.is_category(X, j))
+        if column.is_truth:
+            words[names[j]] = TRUTH
+        elif known and column.measured.any():
+            words[names[j]] = column.different
+        elif column.is_mistake:
+            own = are_names_of_rows(column)
+            remedy = "drop the column if all are names of rows" if own else "list it in categorical if all are names"
+            _text.refuse_mistake(name, column, f", or {remedy}")
+        elif column.is_numbers:
+            numbers[j] = column
             continue
-        strange = sorted({str(value) for value in column.dropna()} - set(words))
-        if strange:
-            raise ValueError(f"column {name!r} holds {strange[:5]}, not seen in fit; its words are {words[:20]}.")
-        found[name] = words
-    if found:
-        X = X.assign(
-            **{
-                name: X[name].map({word: float(i) for i, word in enumerate(words)}).astype(float)
-                for name, words in found.items()
-            }
+        elif column.has(_text.NUMBER, _text.TRUTH).any():
+            odd = column.has(_text.NUMBER, _text.TRUTH)
+            raise ValueError(
+                f"{name} holds words, {column.examples(column.measured & ~odd)}, and numbers, {column.examples(odd)}. "
+                "Correct these cells, or list the column in categorical if all are names."
+            )
+        elif are_names_of_rows(column):
+            ignored.append(j)
+        else:
+            words[names[j]] = column.different
+        columns[j] = column
+    _text.say_what_was_read("X", X, numbers)
+    _text.say("X", X, columns, _text.BLANK, "blank text, which counts as missing")
+    if ignored:
+        j = ignored[0]
+        column, others = columns[j], ""
+        if len(ignored) > 1:
+            called = [names[k] if is_frame(X) else k for k in ignored[1:]]
+            others = f", and {len(called)} other column(s) {listed(called)}"
+        warnings.warn(
+            f"X: {_text.name_of(X, j)} has {len(column.different)} different words in {column.measured.sum()} cells, "
+            f"{column.examples(column.measured)}{others}: names of rows tell nothing of other rows and are left out. "
+            "Drop such columns; give rows that belong together as fit(X, groups=...).",
+            UserWarning,
+            stacklevel=2,
         )
-    return X, found
+    values = {j: column.value for j, column in numbers.items()}
+    for j, column in columns.items():
+        values[j] = np.zeros(len(X)) if j in ignored else codes_of(_text.name_of(X, j), column, words[names[j]])
+    return (_text.with_columns(X, values) if values else X), words, ignored
+
+
+def is_truth(words):
+    """Whether the words of a column are False and True."""
+    return all(isinstance(word, bool) for word in words)
+
+
+def are_names_of_rows(column):
+    """Whether a column has nearly as many words as cells, or more than can be learned."""
+    n, cells = len(column.different), column.measured.sum()
+    return n > max(2, cells / 2) or (n > LEVELS and cells < FEWEST * n)
+
+
+def codes_of(name, column, words):
+    """Numbers of the words, NaN where missing; raise for a word that is none of them."""
+    number = {word: float(code) for code, word in enumerate(words)}
+    measured = column.measured
+    strange = np.array([cell not in number for cell in column.cells]) & measured
+    if strange.any():
+        raise ValueError(
+            f"{name} holds what was not seen in fit: {column.examples(strange)}; its words are {listed(words)}."
+        )
+    return np.array([number[cell] if seen else np.nan for cell, seen in zip(column.cells, measured, strict=True)])
+
+
+def recode_words(estimator, X):
+    """The table with the codes that ``read_words`` gave to words; raise for words where there were numbers."""
+    texts, X = _text.cells_of(X)
+    if not (estimator.words_ or len(estimator.ignored_) or texts):
+        return X
+    if len(getattr(X, "shape", ())) != 2 or hasattr(X, "tocsr"):
+        return X
+    with naming("X"):  # names and their number
+        validate_data(estimator, X, reset=False, skip_check_array=True)
+    names = estimator.get_feature_names_out()
+    for j, one in texts.items():
+        odd = (column := _text.Column(one)).has(_text.ALMOST, _text.WORD)
+        if odd.any() and names[j] not in estimator.words_ and j not in estimator.ignored_:
+            raise ValueError(
+                f"X: column {shown(names[j])} was numbers in fit, but {column.examples(odd)} could not be read as one. "
+                "Correct such cells, or put NaN where there is no number."
+            )
+    columns = {int(j): np.zeros(len(X)) for j in estimator.ignored_}
+    for j, name in enumerate(names):
+        if name in estimator.words_:
+            column = _text.Column(np.asarray(_text.column_of(X, j), dtype=object))
+            with naming("X"):
+                columns[j] = codes_of(f"column {shown(name)}", column, estimator.words_[name])
+    return _text.with_columns(X, columns) if columns else X
+
+
+def with_words(estimator, given, filled):
+    """The filled table (n, d) in the form of the given one, codes as words and ignored columns as they were."""
+    if isinstance(given, (list, tuple)):
+        given = _text.cells_of(given)[1]
+    frame, names = _text.is_frame(given), estimator.get_feature_names_out()
+    if not frame and all(map(is_truth, estimator.words_.values())) and not len(estimator.ignored_):
+        return filled
+    columns = {}
+    for j, name in enumerate(names):
+        words = estimator.words_.get(name)
+        if words is not None:
+            columns[j] = np.array(words, bool if is_truth(words) else object)[filled[:, j].astype(int)]
+        elif j not in estimator.ignored_:
+            columns[j] = filled[:, j]
+    return _text.with_columns(given, columns)
+
+
+def frame_like(frame, values):
+    """A frame of numbers (n, d) with the columns and the index of another."""
+    made = type(frame)(dict(zip(frame.columns, values.T, strict=True)))
+    if hasattr(frame, "index"):
+        made.index = frame.index
+    return made
+
+
+def frame_of(kind, frame):
+    """The frame as one of another library."""
+    if isinstance(frame, kind):
+        return frame
+    return kind({name: np.asarray(_text.column_of(frame, j)).tolist() for j, name in enumerate(frame.columns)})
+
+
+def index_of(X):
+    """Labels of a data frame's rows, an array of objects; None for those of polars and for arrays."""
+    index = getattr(X, "index", None) if is_frame(X) else None
+    if index is None:
+        return None
+    labels = np.empty(len(index), dtype=object)
+    labels[:] = list(index)
+    return labels
+
+
+def check_codes(estimator, X, levels):
+    """Raise for codes that the fit did not see, ``levels`` of each column or None."""
+    names = estimator.get_feature_names_out()
+    for j in [j for j, known in enumerate(levels) if known is not None and names[j] not in estimator.words_]:
+        strange = np.flatnonzero(~np.isnan(X[:, j]) & ~np.isin(X[:, j], levels[j]))
+        if len(strange):
+            places = ", ".join(f"row {i} {X[i, j]:g}" for i in strange[: _text.FIRST])
+            raise ValueError(
+                f"X: column {shown(names[j])} holds codes that were not seen in fit: {places}"
+                f"{', ...' if len(strange) > _text.FIRST else ''}; its codes are {listed(levels[j])}. Put NaN where "
+                "the code is unknown, or fit with rows that have it."
+            )
 
 
 def check_table(estimator, X, reset):
     """A table of finite numbers and NaN, words as codes: (n, d) float64."""
-    names = getattr(X, "columns", None)
-    if names is None or len(set(names)) == len(names):  # else the check below says so
-        X, words = read_words(X, {} if reset else estimator.words_, reset)
+    if reset:
+        columns = list(getattr(X, "columns", ()))
+        words, ignored = {}, []
+        if len(set(columns)) == len(columns):  # else the check below says so
+            source = [] if estimator.source is None else [estimator.source]
+            declared = {name for name in [*estimator.categorical, *source] if isinstance(name, (str, Integral))}
+            with naming("X"):
+                X, words, ignored = read_words(X, declared)
+    else:
+        X = recode_words(estimator, X)
     X = check_features(estimator, X, reset=reset, ensure_all_finite="allow-nan")
-    if not reset:
-        return X
-    estimator.words_ = words
-    check_observed(estimator, X)
+    if reset:
+        estimator.words_, estimator.ignored_ = words, np.array(ignored, dtype=int)
+        check_observed(estimator, X)
+    else:
+        check_codes(estimator, X, estimator.columns_["levels"])
     return X
 
 
 def check_error(error, X):
     """Standard deviations of measurements, (n, d), 0 where not given."""
     with naming("error"):
-        error = np.asarray(error, dtype=float)
+        error = np.asarray(_text.as_numbers("error", error), dtype=float)
     if error.shape not in ((X.shape[1],), X.shape):
-        raise ValueError(f"error must have shape ({X.shape[1]},) or {X.shape}, got {error.shape}.")
+        raise ValueError(
+            f"error must have shape ({X.shape[1]},), one per column, or {X.shape}, one per entry; got {error.shape}."
+        )
     error = np.where(np.isnan(error), 0.0, error)
     if not np.isfinite(error).all() or (error < 0).any():
         raise ValueError("error must be finite and not negative; NaN where unknown.")
     return np.broadcast_to(error, X.shape)
+
+
+def check_beside(X, groups, error):
+    """Raise where groups or errors of measurements are of other rows or columns than X, by the names they have."""
+    check_same_rows(X, "groups", groups)
+    each = len(getattr(error, "shape", ())) == 1  # a series of one per column, by their names
+    if not each:
+        check_same_rows(X, "error", error, columns=True)
+    elif hasattr(X, "columns") and hasattr(error, "index") and callable(getattr(error.index, "equals", None)):
+        names = list(error.index)
+        if names != list(X.columns) and names != list(range(len(names))):
+            raise ValueError(
+                f"error: its index {listed(names)} is not that of the columns of X, {listed(X.columns)}. Give "
+                "error.loc[X.columns], or error.to_numpy() if it is in their order."
+            )
 
 
 def check_groups(groups, n):

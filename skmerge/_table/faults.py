@@ -10,9 +10,13 @@ WRONG = 8.0  # score from which the worst entry of a row tells its other cells n
 
 
 class Outlier(NamedTuple):
-    """An entry that does not fit: its place, what it says and what the rest of the table says of it."""
+    """An entry that does not fit: its place, what it says and what the rest of the table says of it.
+
+    ``row`` is a position counted from 0, ``label`` the row's name in the index of the data frame.
+    """
 
     row: int
+    label: object
     column: str
     value: object
     expected: object

@@ -6,10 +6,11 @@ import numpy as np
 
 from skmerge import _missing
 from skmerge._columns import observed
-from skmerge._parameters import check_n_jobs, check_number, check_verbose, column_number, refuse
+from skmerge._parameters import check_n_jobs, check_number, check_verbose, column_names, column_number, refuse
+from skmerge._table.cells import FEWEST, LEVELS
+from skmerge._text import listed, shown
 
 SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
-LEVELS, FEWEST = 50, 5  # of a column of codes; cells of each level from which it may have more
 
 
 def check_parameters(model):
@@ -29,6 +30,16 @@ def check_parameters(model):
         auto = name in ("properties", "log") and isinstance(value, str)  # "auto" is checked where it is used
         if not auto and (isinstance(value, str) or not np.iterable(value)):
             refuse(name, value, "give a list of columns")
+
+
+def check_ignored(model):
+    """Raise for a column that is asked for and left out."""
+    asked = {"properties": model.properties, "log": model.log, "bounds": model.bounds, "relations": model.relations}
+    asked |= {"inputs": model.inputs} | {f"inputs[{name!r}]": given for name, given in (model.inputs or {}).items()}
+    for name, columns in asked.items():
+        for feature in () if isinstance(columns, str) else columns or ():
+            if column_number(model, feature, name) in model.ignored_:
+                refuse(name, feature, "nearly each of its cells is a word of its own: names of rows are left out")
 
 
 def check_derived(model):
@@ -52,9 +63,12 @@ def codes_of(model, X):
         levels = np.unique(cells)
         if len(levels) <= LEVELS:
             continue
-        found = f"{name}: column {feature!r} has {len(levels)} different values in {len(cells)} cells"
+        found = f"{name}: column {shown(feature)} has {len(levels)} different values in {len(cells)} cells"
         if (levels != np.round(levels)).any():
-            raise ValueError(f"{found}, fractions among them: not codes but numbers. Leave it out of {name}.")
+            odd = levels[levels != np.round(levels)][0]
+            raise ValueError(
+                f"{found}, fractions among them such as {odd:g}: not codes but numbers. Leave it out of {name}."
+            )
         if name == "source":
             raise ValueError(
                 f"{found}; a source is one of few, {LEVELS} at most, such as simulation and experiment. Join them into "
@@ -79,8 +93,35 @@ def properties_of(model, X, columns):
     chosen = np.unique([column_number(model, name, "properties") for name in model.properties]).astype(int)
     words = [j for j in chosen if columns.levels[j] is not None]
     if words:
-        raise ValueError(f"properties: column(s) {words} are categorical; only numbers can be properties.")
+        called = listed([column_names(model)[j] for j in words])
+        raise ValueError(
+            f"properties: column(s) {called} are categorical; only numbers can be properties. A category is filled as "
+            "well, from all other columns."
+        )
     return chosen
+
+
+def measured_ranges(X, properties):
+    """What each column spans in all rows and in those where each property was measured.
+
+    Returns
+    -------
+    ranges : ndarray of shape (1 + n_properties, 2, d)
+        Least and greatest entry; infinite where nothing is known.
+    graded : bool ndarray of shape (1 + n_properties, d)
+        Whether a column takes more than one value in the middle eight tenths of these rows: of an element that few
+        alloys hold, the range says little.
+    """
+    ranges, graded = np.empty((1 + len(properties), 2, X.shape[1])), np.zeros((1 + len(properties), X.shape[1]), bool)
+    for p, seen in enumerate([np.ones(len(X), bool), *(~np.isnan(X[:, j]) for j in properties)]):
+        for j, column in enumerate(X[seen].T):
+            known = column[~np.isnan(column)]
+            ranges[p, :, j] = -np.inf, np.inf
+            if len(known):
+                ranges[p, :, j] = known.min(), known.max()
+                low, high = np.quantile(known, [0.1, 0.9])
+                graded[p, j] = high > low
+    return ranges, graded
 
 
 def allowed(model, owner, width):

@@ -64,23 +64,35 @@ def with_noise(error, noise, code, shape):
 
 
 def scale(ratio, code, n_sources):
-    """Factors (n_sources,) of standard deviations, from ``ratio`` (n, m), error by calibrated standard deviation.
+    """Factors (n_sources, m) of standard deviations, from ``ratio`` (n, m), error by calibrated standard deviation.
 
-    What lets 90 % of a source's own cells lie within 1.645 of them, or their root mean square where these are fewer
-    than FEW. As many as SHRINK cells of the common size stand beside it where it is smaller: that a source is surer
-    than the others takes many cells, that it is less sure does not. Few cells know their own spread badly, so that
-    their intervals are those of Student's distribution.
+    What lets 90 % of a source's own cells of a property lie within 1.645 of them; where a source has fewer than FEW of
+    the property, of those of all its properties, and where it has fewer than FEW of these, their root mean square. As
+    many as SHRINK cells of the common size stand beside it where it is smaller: that a source is surer than the others
+    takes many cells, that it is less sure does not. Few cells know their own spread badly, so that their intervals are
+    those of Student's distribution.
     """
-    factor = np.empty(n_sources)
+    factor = np.empty((n_sources, ratio.shape[1]))
     for source in range(n_sources):
         own = np.abs(ratio[code == source])
-        own = own[~np.isnan(own)]
-        n = len(own)
-        square = 1.0
-        if n >= FEW:
-            square = (np.quantile(own, 0.9) / HALF_90) ** 2
-        elif n:
-            square = np.mean(np.minimum(own, 3.0 * np.quantile(own, 0.8)) ** 2)  # one wrong entry must not set it
-        square = (n * square + SHRINK * max(square, 1.0)) / (n + SHRINK)
-        factor[source] = np.sqrt(square) * stdtrit(n + SHRINK, 0.95) / HALF_90
+        whole, n = _square(own[~np.isnan(own)], 1.0)
+        factor[source] = _factor(whole, n)
+        for p, cells in enumerate(own.T):
+            cells = cells[~np.isnan(cells)]
+            if len(cells) >= FEW:
+                factor[source, p] = _factor(*_square(cells, whole))
     return factor
+
+
+def _square(own, common):
+    """Squared factor of some cells, and their number; ``common``: of the cells that stand beside them."""
+    n, square = len(own), common
+    if n >= FEW:
+        square = (np.quantile(own, 0.9) / HALF_90) ** 2
+    elif n:
+        square = np.mean(np.minimum(own, 3.0 * np.quantile(own, 0.8)) ** 2)  # one wrong entry must not set it
+    return (n * square + SHRINK * max(square, common)) / (n + SHRINK), n
+
+
+def _factor(square, n):
+    return np.sqrt(square) * stdtrit(n + SHRINK, 0.95) / HALF_90

@@ -11,7 +11,7 @@ from skmerge.forest import GradientForestRegressor
 
 N_FOLDS = 5
 WIDEST = 100  # inputs of a forest; beyond, it takes minutes and loses to the kernel
-FEWEST = 40  # measured rows of a property that a forest is grown for
+FEWEST = 6  # measured rows of a property that a forest is grown for; below, n_estimators has no effect on it
 POWERS, SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), (0.0, 0.5, 2.0)
 EQUAL = 20.0  # rows that the prior of equal weights counts for
 
@@ -67,7 +67,6 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
 
     forests, stop = [[] for _ in at], Stop()
     if tasks:
-        told(f"{2 * len(tasks)} forests")
         jobs = (
             delayed(_grow)(
                 z, np.flatnonzero(~np.isnan(z[:, at[p]]) & (fold_of != fold)), inputs[p], at[p],
@@ -78,11 +77,13 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
         try:
             with warnings.catch_warnings():  # of out-of-bag figures of few rows, which nobody asks for here
                 warnings.filterwarnings("ignore", "oob_score_")
-                for (p, _), pair in zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True):
+                for i, ((p, _), pair) in enumerate(zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True)):
                     forests[p].append(pair)
+                    told.still(f"{2 * (i + 1)} of {2 * len(tasks)} forests")
         except BaseException:
             stop.asked = True
             raise
+        told(f"{2 * len(tasks)} forests")
     weight = np.zeros((len(at), 4))
     coefficient = np.tile([1.0, 1.0, 0.0], (len(at), 1))
     values, spread = base[-1][0].copy(), base[-1][1].copy()

@@ -75,6 +75,8 @@ def table() -> None:
     ).fit(cells, groups=np.arange(30), error=[0.0, 0.0, 0.1])
     filled, std = imputer.transform(cells, return_std=True)
     expected: Floats = imputer.predict_entries(cells)
+    outside: Floats = imputer.applicability(cells)
+    assert outside.shape == (len(expected),) and imputer.outliers(1)[0].label == imputer.outliers(1)[0].row
     assert_type(imputer.predict_entries(cells, True), tuple[Floats, Floats])
     assert np.shape(imputer.transform(cells)) == np.shape(filled) == std.shape == expected.shape
     worst = imputer.outliers(1)
