@@ -12,6 +12,7 @@ from skmerge._documentation import Documented
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
 from skmerge._plasticity import flow, forms, free, learning, plain
+from skmerge._plasticity.flags import ELSEWHERE, LOST, OUTSIDE, tell
 from skmerge._plasticity.records import (
     check_density_moves,
     check_path,
@@ -30,7 +31,6 @@ __all__ = ["PlasticityPropagator"]
 
 CHUNK = 200_000  # steps of grains by one thread between two words about progress, some 0.2 s
 INTEGRATORS = ("euler", "heun", "adaptive")
-OUTSIDE, REVERSED, LONG, ELSEWHERE, LOST = 1, 2, 4, 8, 16  # flags
 
 
 class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -431,19 +431,19 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         std = self._check_out(outs[1], (*shape[:2], 3) if pair else shape) if return_std else None
         flags, n_steps = np.zeros(n, np.uint8), strain.shape[1] - 1
 
-        def tell(t):
+        def progress(t):
             if self.verbose and (self.verbose > 1 or 10 * t // n_steps > 10 * (t - 1) // n_steps):
                 print(f"[PlasticityPropagator] {t} of {n_steps} strain steps", flush=True)
 
         if self.orientation is None:
-            plain.propagate(self, start, strain, out, flags, tell)
+            plain.propagate(self, start, strain, out, flags, progress)
         else:
             inner = forms.inner("state0", start, form)
             check_states(inner, "state0")
             check_strain_unit(strain)
             if self.axis is None:
                 path = np.empty((*shape[:2], 5))
-                free.propagate(self, inner, strain, path, flags, tell)
+                free.propagate(self, inner, strain, path, flags, progress)
                 out[:] = forms.given_back(path, start, form)
             else:
                 root = np.sqrt(inner[:, 1])
@@ -456,7 +456,7 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
                 "propagator is damaged."
             )
         self.flags_ = flags
-        self._warn()
+        tell(flags)
         if pair:
             out = forms.parted(out)
         return (out, std) if return_std else out
@@ -591,16 +591,3 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
         seed_of(self.random_state)
         check_verbose(self.verbose)
         self._axis()
-
-    def _warn(self):
-        n = len(self.flags_)
-        for flag, words in (
-            (OUTSIDE, "left the states of the training trajectories"),
-            (REVERSED, "were strained in a direction of which no training trajectory tells; the other one was taken"),
-            (ELSEWHERE, "began at a density at which no training trajectory did, which a model with memory_ knows not"),
-            (LONG, "were strained by longer steps than any trained one, which were parted"),
-            (LOST, "reached states that are no numbers and are NaN from there on, far beyond what was trained"),
-        ):
-            count = int(((self.flags_ & flag) > 0).sum())
-            if count:
-                warn(f"{count} of {n} grains {words}; flags_ tells which.")

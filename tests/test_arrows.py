@@ -31,7 +31,7 @@ LEVELS = [
     {"_table.sources", "_table.laws", "_table.stack", "_table.roles", "_table.faults"},
     {"table"},
     {"crystal", "trajectories"},
-    {"_plasticity.flow", "_plasticity.records"},
+    {"_plasticity.flow", "_plasticity.records", "_plasticity.flags"},
     {"_plasticity.learning", "_plasticity.free", "_plasticity.forms", "_plasticity.plain"},
     {"plasticity"},
     {"_design.criterion", "_design.feasible", "_design.models"},

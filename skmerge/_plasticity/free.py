@@ -15,10 +15,10 @@ from skmerge._orientation import (
     unwrapped_angles,
 )
 from skmerge._plasticity import flow
+from skmerge._plasticity.flags import LONG, OUTSIDE, REVERSED
 from skmerge._plasticity.records import parts_of
 
 NEAR = 0.03  # orientations whose scalar part is that much smaller than the greatest are images to learn from
-OUTSIDE, REVERSED, LONG = 1, 2, 4  # flags
 
 
 def equivalents(quaternion):

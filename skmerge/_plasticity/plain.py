@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from skmerge._plasticity.flags import LONG, OUTSIDE, REVERSED
 from skmerge._plasticity.records import MOST, parts_of
 
 TOLERANCE = 1e-4  # of an adaptive step: difference of Heun and Euler over the trained range
-OUTSIDE, REVERSED, LONG = 1, 2, 4  # flags
 
 
 def rates(model, X, sign):
