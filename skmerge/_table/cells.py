@@ -11,8 +11,8 @@ from skmerge._text import is_frame, listed, shown
 from skmerge._validation import check_features, check_observed, check_same_rows, naming
 
 LEVELS, FEWEST = 50, 5  # of a column of codes; cells of each level from which it may have more
-# Cells of each word from which a column that is not declared may have more than LEVELS: 1,545 alloys of 265 papers would
-# be 265 columns, and minutes, for words that name a source of rows.
+# Cells of each word from which a column that is not declared may have more than LEVELS: 265 papers of 1,545 alloys
+# would be 265 columns, and minutes, for words that name where rows come from.
 OFTEN = 20
 TRUTH = [False, True]
 
@@ -83,9 +83,9 @@ def read_words(X, declared):
             others = f", and {len(called)} other column(s) {listed(called)}"
         warnings.warn(
             f"X: {_text.name_of(X, j)} has {len(column.different)} different words in {column.measured.sum()} cells, "
-            f"{column.examples(column.measured)}{others}: so many are taken for names, which tell nothing of other rows, "
-            "and are left out. Drop such columns, or list them in categorical if they are kinds; give rows that belong "
-            "together as fit(X, groups=...).",
+            f"{column.examples(column.measured)}{others}: so many are taken for names, which tell nothing of other "
+            "rows, and are left out. Drop such columns, or list them in categorical if they are kinds; give rows that "
+            "belong together as fit(X, groups=...).",
             UserWarning,
             stacklevel=2,
         )
