@@ -659,7 +659,7 @@ def test_each_property_of_a_source_has_a_width_of_its_own():
         inside = np.abs(model.left_out_ - table) < 1.645 * model.left_out_std_
         held.append([inside[part][:, 2:].mean(axis=0) for part in (~real, real)])
     held = np.mean(held, axis=0)
-    assert (held > 0.82).all() and (held < 0.97).all(), held  # 0.86 and 1.00 of the simulations with one for both
+    assert (held > 0.82).all() and (held < 0.97).all(), held
 
 
 SMOOTH = {
