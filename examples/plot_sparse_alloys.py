@@ -74,7 +74,8 @@ def main(arguments=None):
     place = [table.columns.get_loc(name) for name in names]
     unit, mean = np.nanstd(truth, axis=0), np.nanmean(truth, axis=0)
     truth = np.where(hidden, (truth - mean) / unit, np.nan)
-    guess, std = (np.asarray(filled)[:, place].astype(float) - mean) / unit, std[:, place] / unit
+    guess, std = (np.asarray(part)[:, place].astype(float) for part in (filled, std))
+    guess, std = (guess - mean) / unit, std / unit
     forest = (by_forest(train, truth, names) - mean) / unit
     for k, name in enumerate(names):
         ours, peer = (observed_r2_score(truth[:, k], array[:, k]) for array in (guess, forest))

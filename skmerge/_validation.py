@@ -277,7 +277,7 @@ def check_slope_data(estimator, X, y, dydx=None, direction=None, slope=None, sam
 
 def check_groups(groups, n):
     """Numbers from 0 of the groups of n rows: equal labels, numbers or words, are one group."""
-    groups = np.asarray(readable("groups", groups))
+    groups = np.asarray(groups)
     if groups.shape != (n,):
         raise ValueError(f"groups must have shape ({n},), one label per row of X; got {groups.shape}.")
     if groups.dtype.kind in "fc" and np.isnan(groups).any():

@@ -29,6 +29,7 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     noise_std_: _F8
     validation_error_: _F8
     form_error_: _F8
+    target_range_: _F8
     covariance_: list[_F8]
     inputs_: dict[str, NDArray[Any]]
     n_features_in_: int

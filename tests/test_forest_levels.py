@@ -233,7 +233,7 @@ def test_members_leave_out_whole_groups(parameters):
 
 @pytest.mark.parametrize(("groups", "words"), [
     (np.zeros(60), "one group"), (np.arange(59), r"shape \(60,\)"), (np.full(60, np.nan), "NaN"),
-    ("words", "text"), (np.zeros((60, 1)), r"shape \(60,\)"), ([1, "a"] * 29 + [None, 2], "several types"),
+    ("words", r"shape \(60,\)"), (np.zeros((60, 1)), r"shape \(60,\)"), ([1, "a"] * 29 + [None, 2], "several types"),
 ])  # fmt: skip
 def test_groups_that_are_none_are_refused(groups, words):
     X, y, _ = specimens(6, 10)
