@@ -8,6 +8,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skmerge._digest import Digested
 from skmerge._documentation import Documented
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
@@ -33,7 +34,7 @@ INTEGRATORS = ("euler", "heun", "adaptive")
 OUTSIDE, REVERSED, LONG, ELSEWHERE, LOST = 1, 2, 4, 8, 16  # flags
 
 
-class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Learns the rates of a state from old simulations and steps new states along strain.
 
     With ``orientation`` the state is that of a cubic crystal under axial loading: stress, dislocation density and
