@@ -38,7 +38,10 @@ def read_cells(path):
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except csv.Error as error:
         raise TableError(f"{path}, line {reader.line_num}: no CSV ({error}); is a quotation mark astray?") from None
-    (_, names), *rows = [(number, cells) for number, cells in lines if any(cells)]
+    filled = [(number, cells) for number, cells in lines if any(cells)]
+    if not filled:
+        raise TableError(f"{path} holds separators only; the first line must name the columns, each further is a row.")
+    (_, names), *rows = filled
     if "" in names:
         raise TableError(f"{path}: column {names.index('') + 1} has no name; the first line must name every column.")
     if all(is_number(name) for name in names):
@@ -53,6 +56,11 @@ def read_cells(path):
                 "put text that contains the separator in quotation marks."
             )
     return names, rows
+
+
+def plain(text):
+    """Text for the terminal: what it would obey, such as escape sequences, as Python writes it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def is_number(cell):
@@ -85,9 +93,9 @@ def read_table(path, target, drop=(), decimal="."):
     names, rows = read_cells(path)
     for name in [*drop, target]:
         if name is None:
-            raise TableError(f"say which column to predict: --target NAME, one of {', '.join(names)}.")
+            raise TableError(f"say which column to predict: --target NAME, one of {plain(', '.join(names))}.")
         if name not in names:
-            raise TableError(f"{path} has no column {name!r}; its columns are {', '.join(names)}.")
+            raise TableError(f"{path} has no column {name!r}; its columns are {plain(', '.join(names))}.")
     if target in drop:
         raise TableError(f"{target!r} is the target and to be dropped; choose one.")
     features = [name for name in names if name != target and name not in drop]
@@ -100,7 +108,7 @@ def read_table(path, target, drop=(), decimal="."):
     units = [rows[0][1][at] for at in kept]
     if not any(first) and any(second) and any(unit.lower() not in MISSING for unit in units):
         raise TableError(
-            f"{path}, line {rows[0][0]}, holds no number ({', '.join(units)[:60]}); if it names the units, delete it."
+            f"{path}, line {rows[0][0]}, holds no number ({plain(', '.join(units)[:60])}); if it names the units, delete it."
         )
     columns = {}
     for name in [target, *features]:
