@@ -90,8 +90,8 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
         Threads over outputs, members and, of more than 16,384, rows; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints each stage of the fit, 2 also each restart and slow iterations. Scikit-learn's callbacks
-        (``set_callbacks``) are told of both; a stop that one asks for ends the level of the task it was told of.
+        1 prints each stage of the fit, and within a long one what was done last, 2 each restart and slow iterations.
+        Scikit-learn's callbacks (``set_callbacks``) are told of all; a stop that one asks for ends the level of the task it was told of.
 
     Attributes
     ----------

@@ -300,11 +300,11 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
             if estimator.get_params().get("random_state", 0) is None:
                 estimator.set_params(random_state=seed)
         elif self.orientation is None or self.axis is None:
-            estimator = GradientForestRegressor(20 if self.orientation else 100, n_jobs=self.n_jobs, random_state=seed)
+            estimator = GradientForestRegressor(20 if self.orientation else 100)
         else:  # Leaves of 200 rows: of fewer, one follows a single trajectory and says nothing across it.
-            estimator = GradientForestRegressor(
-                10, order=2, min_samples_leaf=200, n_jobs=self.n_jobs, random_state=seed
-            )
+            estimator = GradientForestRegressor(10, order=2, min_samples_leaf=200)
+        if self.estimator is None:
+            estimator.set_params(n_jobs=self.n_jobs, random_state=seed, verbose=self.verbose)
         if "sample_weight" in more and not has_fit_parameter(estimator, "sample_weight"):
             raise TypeError(f"sample_weight: {type(estimator).__name__} takes none; leave it out or give another.")
         try:
