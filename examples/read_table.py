@@ -93,9 +93,9 @@ def read_table(path, target, drop=(), decimal="."):
     names, rows = read_cells(path)
     for name in [*drop, target]:
         if name is None:
-            raise TableError(f"say which column to predict: --target NAME, one of {plain(', '.join(names))}.")
+            raise TableError(f"say which column to predict: --target NAME, one of {', '.join(names)}.")
         if name not in names:
-            raise TableError(f"{path} has no column {name!r}; its columns are {plain(', '.join(names))}.")
+            raise TableError(f"{path} has no column {name!r}; its columns are {', '.join(names)}.")
     if target in drop:
         raise TableError(f"{target!r} is the target and to be dropped; choose one.")
     features = [name for name in names if name != target and name not in drop]
@@ -108,7 +108,7 @@ def read_table(path, target, drop=(), decimal="."):
     units = [rows[0][1][at] for at in kept]
     if not any(first) and any(second) and any(unit.lower() not in MISSING for unit in units):
         raise TableError(
-            f"{path}, line {rows[0][0]}, holds no number ({plain(', '.join(units)[:60])}); if it names the units, delete it."
+            f"{path}, line {rows[0][0]}, holds no number ({', '.join(units)[:60]}); if it names the units, delete it."
         )
     columns = {}
     for name in [target, *features]:

@@ -68,7 +68,7 @@ class Task:
             )
 
     def say(self, text, level=1):
-        """Print the text if verbose is that high, or as a sign of life, if anything is told and nothing was for long."""
+        """Print the text if verbose is that high, or, of any level, where nothing was said for QUIET seconds."""
         verbose, pulse = self.told.estimator.verbose, self.told.pulse
         if verbose >= level or (verbose and pulse.due()):
             pulse.say(f"{self.where}{text}")

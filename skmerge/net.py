@@ -91,7 +91,8 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 prints each stage of the fit, and within a long one what was done last, 2 each restart and slow iterations.
-        Scikit-learn's callbacks (``set_callbacks``) are told of all; a stop that one asks for ends the level of the task it was told of.
+        Scikit-learn's callbacks (``set_callbacks``) are told of all; a stop that one asks for ends the level of
+        the task it was told of.
 
     Attributes
     ----------
