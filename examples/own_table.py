@@ -1,7 +1,7 @@
 """plot_laws.py --csv: fit a table of the user's own and tell what came out."""
 
 import numpy as np
-from read_table import TableError, read_table
+from read_table import TableError, plain, read_table
 from sklearn.model_selection import KFold
 
 from skmerge import MergedNetRegressor
@@ -10,6 +10,7 @@ from skmerge import MergedNetRegressor
 def report(path, target, drop=(), decimal="."):
     """Print the law, its validation error and the rows it applies to best and least, each predicted from others."""
     names, X, y, line = read_table(path, target, drop, decimal)
+    names, target = [plain(name) for name in names], plain(target)
     model = MergedNetRegressor(random_state=0)
     predicted, std, distance = np.empty((3, len(y)))
     try:

@@ -19,7 +19,7 @@ from logarithms import logarithms
 from nodes import nodes
 from orbits import orbits
 from own_table import report
-from read_table import TableError
+from read_table import TableError, plain
 
 
 def main(arguments=None):
@@ -38,7 +38,7 @@ def main(arguments=None):
             return 0
         options.out.mkdir(parents=True, exist_ok=True)
     except (TableError, OSError) as error:
-        print(f"plot_laws: {error}", file=sys.stderr)
+        print(f"plot_laws: {plain(str(error))}", file=sys.stderr)
         return 2
     for part in (orbits, formulae, nodes, logarithms):
         part(options.out)

@@ -38,7 +38,10 @@ def read_cells(path):
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except csv.Error as error:
         raise TableError(f"{path}, line {reader.line_num}: no CSV ({error}); is a quotation mark astray?") from None
-    (_, names), *rows = [(number, cells) for number, cells in lines if any(cells)]
+    filled = [(number, cells) for number, cells in lines if any(cells)]
+    if not filled:
+        raise TableError(f"{path} holds separators only; the first line must name the columns, each further is a row.")
+    (_, names), *rows = filled
     if "" in names:
         raise TableError(f"{path}: column {names.index('') + 1} has no name; the first line must name every column.")
     if all(is_number(name) for name in names):
@@ -53,6 +56,11 @@ def read_cells(path):
                 "put text that contains the separator in quotation marks."
             )
     return names, rows
+
+
+def plain(text):
+    """Text for the terminal: what it would obey, such as escape sequences, as Python writes it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def is_number(cell):

@@ -68,9 +68,10 @@ class Task:
             )
 
     def say(self, text, level=1):
-        """Print the text if verbose is that high."""
-        if self.told.estimator.verbose >= level:
-            print(f"[{type(self.told.estimator).__name__}] {self.where}{text}", flush=True)
+        """Print the text if verbose is that high, or, of any level, where nothing was said for QUIET seconds."""
+        verbose, pulse = self.told.estimator.verbose, self.told.pulse
+        if verbose >= level or (verbose and pulse.due()):
+            pulse.say(f"{self.where}{text}")
 
     def __reduce__(self):
         return _silence, ()  # of another process nobody is told
@@ -89,19 +90,15 @@ class Stages:
     """
 
     def __init__(self, task):
-        self.task, self.last = task, time.monotonic()
-        self.stopped = False
+        self.task, self.stopped = task, False
 
     def __call__(self, text):
         """End a stage; ``stopped`` from the first one on after which a callback asks to end the fit."""
         self.stopped |= bool(self.task.begin("stage").end(text))
-        self.last = time.monotonic()
 
     def still(self, text):
         """Print the text if nothing was said for QUIET seconds."""
-        if time.monotonic() - self.last >= QUIET:
-            self.task.say(text)
-            self.last = time.monotonic()
+        self.task.say(text, level=np.inf)
 
 
 class Told:
@@ -115,9 +112,12 @@ class Told:
         What the estimator would be with that net, for callbacks that ask for one to evaluate.
     """
 
+    clock = staticmethod(time.monotonic)
+
     def __init__(self, estimator, data, attributes=None):
         self.estimator, self.data, self.attributes = estimator, data, attributes
         self.lock = threading.RLock()  # a callback may itself fit
+        self.pulse = Pulse(type(estimator).__name__, clock=self.clock)
 
 
 class Pulse:
@@ -146,9 +146,12 @@ class Pulse:
             return
         with self.lock:
             self.count += 1
-            due = self.clock() - self.last >= self.quiet
-        if due:
+        if self.due():
             self.say(f"{self.count} {parts} so far")
+
+    def due(self):
+        """Whether nothing was said for so long that the terminal should hear of something."""
+        return self.clock() - self.last >= self.quiet
 
 
 def _silent():

@@ -27,6 +27,11 @@ def shown(value):
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+def printable(text):
+    """Text without what a terminal obeys, such as escape sequences in names: shown as Python writes it."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def listed(values, most=20):
     """Names in a message, the first of them."""
     values = list(values)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
-from skmerge._text import as_numbers, is_frame, listed, shown
+from skmerge._text import as_numbers, is_frame, listed, printable, shown
 
 # What to do about scikit-learn's complaints that do not say it themselves.
 REMEDIES = {
@@ -90,7 +90,7 @@ def naming(argument):
         if argument == "offset" and "could not convert" in text:
             remedy = " It must give one number per row of X."
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{argument}: {text}.{remedy}") from error
+        raise kind(f"{argument}: {printable(text)}.{remedy}") from error
 
 
 def readable(argument, value):

@@ -11,6 +11,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from skmerge._digest import Digested
 from skmerge._documentation import Documented
 from skmerge._forest import levels, mixture, unknown, widths
 from skmerge._forest.grower import ENDLESS, PARTS, Ground, prepare
@@ -27,7 +28,9 @@ JUDGES = 10**9  # numbers of the members that only judge the others begin here
 CHUNK, MIN_CHUNK = 16384, 512  # rows predicted at a time by one thread, at most and, while there are more, at least
 
 
-class GradientForestRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class GradientForestRegressor(
+    Digested, Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator
+):
     """A forest whose splits and leaves use slopes, known or estimated: no staircase.
 
     A leaf holds a mean (order 0), a plane (order 1) or a quadratic (order 2),

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from skmerge import _missing
+from skmerge._digest import Digested
 from skmerge._documentation import Documented
 from skmerge._ext import kernel
 from skmerge._missing import Inputs
@@ -46,7 +47,7 @@ BLAS = ThreadpoolController()  # made once: looking for libraries takes a tenth 
 CHUNK = 16_384  # rows whose standard deviations are predicted at a time by one thread
 
 
-class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """One hidden layer of nodes that blend addition with multiplication, fitted by least squares.
 
     With ``g(u; C) = C u / (|u| + C)``, abar the mean blend, xbar and ybar the training means,
@@ -89,8 +90,9 @@ class MergedNetRegressor(Documented, CallbackSupportMixin, MultiOutputMixin, Reg
         Threads over outputs, members and, of more than 16,384, rows; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints each stage of the fit, 2 also each restart and slow iterations. Scikit-learn's callbacks
-        (``set_callbacks``) are told of both; a stop that one asks for ends the level of the task it was told of.
+        1 prints each stage of the fit, and within a long one what was done last, 2 each restart and slow iterations.
+        Scikit-learn's callbacks (``set_callbacks``) are told of all; a stop that one asks for ends the level of
+        the task it was told of.
 
     Attributes
     ----------

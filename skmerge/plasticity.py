@@ -8,6 +8,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skmerge._digest import Digested
 from skmerge._documentation import Documented
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
@@ -33,7 +34,7 @@ CHUNK = 200_000  # steps of grains by one thread between two words about progres
 INTEGRATORS = ("euler", "heun", "adaptive")
 
 
-class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Learns the rates of a state from old simulations and steps new states along strain.
 
     With ``orientation`` the state is that of a cubic crystal under axial loading: stress, dislocation density and
@@ -299,11 +300,11 @@ class PlasticityPropagator(Documented, CallbackSupportMixin, MultiOutputMixin, R
             if estimator.get_params().get("random_state", 0) is None:
                 estimator.set_params(random_state=seed)
         elif self.orientation is None or self.axis is None:
-            estimator = GradientForestRegressor(20 if self.orientation else 100, n_jobs=self.n_jobs, random_state=seed)
+            estimator = GradientForestRegressor(20 if self.orientation else 100)
         else:  # Leaves of 200 rows: of fewer, one follows a single trajectory and says nothing across it.
-            estimator = GradientForestRegressor(
-                10, order=2, min_samples_leaf=200, n_jobs=self.n_jobs, random_state=seed
-            )
+            estimator = GradientForestRegressor(10, order=2, min_samples_leaf=200)
+        if self.estimator is None:
+            estimator.set_params(n_jobs=self.n_jobs, random_state=seed, verbose=self.verbose)
         if "sample_weight" in more and not has_fit_parameter(estimator, "sample_weight"):
             raise TypeError(f"sample_weight: {type(estimator).__name__} takes none; leave it out or give another.")
         try:

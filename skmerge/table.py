@@ -11,8 +11,10 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skmerge import _documentation, _missing
+from skmerge import _missing
 from skmerge._columns import FAR, Columns
+from skmerge._digest import Digested
+from skmerge._documentation import Documented
 from skmerge._joint import Joint, cross_fitted, fit_joint
 from skmerge._parameters import check_number, column_number, refuse, seed_of
 from skmerge._progress import Stages, Task, Told
@@ -29,7 +31,7 @@ FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one
 
 
 class MergedNetImputer(
-    _documentation.Documented, CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+    Digested, Documented, CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 ):
     """Fills a sparse table: every column from all the others, never from itself.
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 LEVELS = [
     {"_ext"},
     {"_text"},
-    {"_progress", "_sharing", "_validation", "metrics", "activation", "datasets", "_joint", "_documentation"},
+    {"_progress", "_sharing", "_validation", "metrics", "activation", "datasets", "_joint"},
+    {"_digest", "_documentation"},
     {"_parameters"},
     {"_orientation", "_columns"},
     {"_missing"},

@@ -49,6 +49,10 @@ def changed(line, cell):
     [
         pytest.param("", (), "is empty", id="empty"),
         pytest.param("  \n \n", (), "is empty", id="blank"),
+        pytest.param(",,,\n,,,\n", (), "holds separators only", id="commas only"),
+        pytest.param(";;\n \n;;\n", (), "holds separators only", id="semicolons only"),
+        pytest.param("\t\t\n\t\t\n", (), "is empty", id="tabs only"),
+        pytest.param('""\n""\n', (), "holds separators only", id="quotes only"),
         pytest.param(b"PK\x03\x04\x14\x00\x06\x00\xff\xfe", (), "not text", id="workbook"),
         pytest.param(b"a\0b,y\n1,2\n", (), "not text", id="nul"),
         pytest.param(GOOD.encode("utf-16"), (), "UTF-16", id="utf-16"),
@@ -113,6 +117,30 @@ def test_a_bad_table_is_refused_in_one_line(tmp_path, capsys, content, options, 
     assert not out
     assert err.startswith("plot_laws: ") and err.count("\n") == 1
     assert expected in err
+
+
+@pytest.mark.parametrize("bad", ["\x1b[31mred", "bell\x07", "back\x08", "\u202eturned", "\x9bC1", "two\u2028lines"])
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (GOOD, ()),
+        (GOOD, ("--target", "z")),
+        (GOOD, ("--target", "y")),
+        (GOOD, ("--target", "BAD")),
+        (GOOD, ("--target", "y", "--drop", "BAD", "--drop", "b")),
+        (changed(3, "BAD"), ("--target", "y")),
+        ("a,a,y\n" + ROWS, ("--target", "y")),
+        ("a,b,y\nBAD,kg,s\n" + ROWS, ("--target", "y")),
+    ],
+)
+def test_no_name_or_cell_reaches_the_terminal_with_what_it_obeys(tmp_path, capsys, content, options, bad):
+    """Such as escape sequences: shown as Python writes them."""
+    content = content.replace("BAD", bad).replace("a,", f"{bad},", 1 + ("a,a," in content))
+    run(tmp_path, content, *(bad if option == "BAD" else option for option in options))
+    out, err = capsys.readouterr()
+    assert all(line.isprintable() for line in (out + err).split("\n"))
+    if options != ("--target", "y", "--drop", "BAD", "--drop", "b"):
+        assert repr(bad)[1:-1] in out + err
 
 
 def test_the_target_must_be_named(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Progress of a fit on the terminal and in scikit-learn's callbacks; stops that they ask for; Ctrl-C."""
 
+import itertools
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmerge import MergedNetRegressor
+from skmerge._progress import Told
 
 RNG = np.random.default_rng(4)
 X = RNG.uniform(0.5, 4.0, (40, 2))
@@ -153,7 +155,26 @@ def test_scores_of_the_stages():
     assert score["fit"] == pytest.approx(fit(n_nodes=3).score(X, NOISY))
 
 
-def test_verbose(capsys):
+def clock_of(monkeypatch, seconds):
+    """A clock that moves by so many seconds at each look, whatever the machine does."""
+    clock = itertools.count(0.0, seconds)
+    monkeypatch.setattr(Told, "clock", staticmethod(lambda: next(clock)))
+
+
+@pytest.mark.parametrize(("n_jobs", "most"), [(1, 5.0), (2, 5.0)])
+def test_no_part_of_a_fit_without_a_law_is_silent(capsys, monkeypatch, n_jobs, most):
+    """Whatever takes long: between two lines are no more than so many looks at the clock, of which each is a second."""
+    clock_of(monkeypatch, 1.0)
+    spoken = fit(verbose=1, n_jobs=n_jobs)
+    lines = capsys.readouterr().out.splitlines()
+    looks = Told.clock()
+    assert len(lines) > looks / (most + 1)
+    assert any("trial: rms residual" in line for line in lines) and any("candidate: " in line for line in lines)
+    np.testing.assert_array_equal(spoken.predict(X), fit().predict(X))
+
+
+def test_verbose(capsys, monkeypatch):
+    clock_of(monkeypatch, 0.0)
     silent = fit()
     assert capsys.readouterr().out == ""
     model = fit(verbose=1)

@@ -219,3 +219,14 @@ def test_words_in_transform_where_there_were_numbers(container):
         model = MergedNetImputer(n_estimators=0).fit(FRAMES[container](A, cells()))
     with pytest.raises(ValueError, match=r"^X: column .* was numbers in fit, but row 1 'n\.d\.' could .*put NaN"):
         model.transform(FRAMES[container]([1.0, 1.0], ["3.0", "n.d."]))
+
+
+def test_names_in_messages_and_formulae_hold_nothing_that_a_terminal_obeys():
+    a = np.linspace(1.0, 2.0, 20)
+    frame = pd.DataFrame({"a\x1b[31m": a, "b": a[::-1] ** 2})
+    model = MergedNetRegressor(n_nodes=1, random_state=0).fit(frame, a)
+    with pytest.raises(ValueError, match="seen at fit time") as error:
+        model.predict(frame.rename(columns={"a\x1b[31m": "c\x07"}))
+    for text in (str(error.value), str(model.formula())):
+        assert all(line.isprintable() for line in text.split("\n")) and r"a\x1b[31m" in text
+    assert r"c\x07" in str(error.value)

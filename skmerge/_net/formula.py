@@ -19,6 +19,7 @@ from skmerge._net.notation import (
     written,
 )
 from skmerge._net.printed import Numbers
+from skmerge._text import printable
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Formula:
         identifiers = as_identifiers(names, net)
         for k in range(m):
             writer = _Writer(net, k, names, identifiers, standard_errors)
-            lines.append(f"{targets[k]}{writer.unit(written)} = {writer.text()}")
+            lines.append(printable(f"{targets[k]}{writer.unit(written)} = {writer.text()}"))
             latex.append(f"{latex_name(targets[k])}{writer.unit(latex_number)} = {writer.latex()}")
             python.append(writer.python())
             terms.append(writer.summary())
