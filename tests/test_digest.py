@@ -26,7 +26,7 @@ from skmerge import GradientForestRegressor, MergedNetImputer, MergedNetRegresso
 from skmerge._digest import checksums
 
 NAMES = ("law", "committee", "forest", "imputer", "propagator")
-FLIPS, MEMORY = 150, 6 * 2**30  # of each model and format; bytes of addresses
+FLIPS, MEMORY = 60, 6 * 2**30  # of each model and format; bytes of addresses
 ARRAY = {"law": "A_", "committee": "blend_", "forest": "leaves_", "imputer": "variance_", "propagator": "table_"}
 
 
