@@ -23,7 +23,7 @@ from figures import HEADER  # noqa: E402
 SECTIONS = (
     *("activation", "speed", "memory", "orthogonal", "formulae", "tables"),
     *("forest_slopes", "forest_values", "forest_tables", "forest_speed", "crystal"),
-    *("plasticity_accuracy", "plasticity_speed", "plasticity_scaling", "sparse", "design"),
+    *("plasticity_accuracy", "plasticity_speed", "plasticity_scaling", "sparse", "design", "interrupts"),
 )
 
 

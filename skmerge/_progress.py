@@ -126,10 +126,11 @@ class Pulse:
     Parameters
     ----------
     name : str, of the estimator; None says nothing.
+    quiet : float, of seconds; None for QUIET.
     """
 
-    def __init__(self, name, quiet=QUIET, clock=time.monotonic):
-        self.name, self.quiet, self.clock = name, quiet, clock
+    def __init__(self, name, quiet=None, clock=time.monotonic):
+        self.name, self.quiet, self.clock = name, QUIET if quiet is None else quiet, clock
         self.lock, self.count, self.last = threading.Lock(), 0, clock()
 
     def __reduce__(self):

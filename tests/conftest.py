@@ -4,9 +4,17 @@ import os
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # without it scikit-learn skips one of its checks
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+from skmerge import _progress
 
 # The same examples in every run: a failure is one of the change at hand. HYPOTHESIS_PROFILE=explore draws new ones.
-settings.register_profile("fixed", derandomize=True, deadline=None)
-settings.register_profile("explore", deadline=None)
+# A busy machine is no failure: neither a deadline nor a limit for drawing examples, which are by the clock.
+unhurried = dict(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fixed", derandomize=True, **unhurried)
+settings.register_profile("explore", **unhurried)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+# What a fit prints must not depend on how long the machine takes; tests of signs of life set their own times. Not a
+# fixture: with that pytest-run-parallel would run every test in one thread only.
+_progress.QUIET = float("inf")

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skmerge import MergedNetRegressor
@@ -339,7 +339,7 @@ def tables(draw):
         },
     ),
 )
-@settings(deadline=20_000, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 def test_any_table(table, weighted, parameters):
     X, y = table
     weight = np.arange(len(y)) % 3 if weighted and len(y) > 2 else None

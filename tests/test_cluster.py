@@ -25,7 +25,15 @@ Y = np.column_stack([2 * X[:, 0] ** 1.5 / X[:, 1], X[:, 0] + np.sin(3 * X[:, 1])
 
 @pytest.fixture(scope="module")
 def client():
-    with pytest.MonkeyPatch.context() as patch, dask.config.set({"distributed.scheduler.no-workers-timeout": "20s"}):
+    # Times by the clock end a test only where a worker is dead: beside other processes all may take very long.
+    patient = {
+        "distributed.scheduler.no-workers-timeout": "10min",
+        "distributed.scheduler.worker-ttl": None,
+        "distributed.comm.timeouts.connect": "10min",
+        "distributed.comm.timeouts.tcp": "10min",
+        "distributed.deploy.lost-worker-timeout": "10min",
+    }
+    with pytest.MonkeyPatch.context() as patch, dask.config.set(patient):
         patch.syspath_prepend(EXAMPLES)  # workers inherit it; one that cannot import a task's module dies of it
         cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True)
         with cluster, distributed.Client(cluster) as client:

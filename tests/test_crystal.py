@@ -1,13 +1,9 @@
 """The crystal plasticity against its twin, closed forms and the facts of textbooks; bad input, threads, Ctrl-C."""
 
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 import warnings
 from dataclasses import replace
 
+import interrupting
 import numpy as np
 import pytest
 import reference_crystal as reference
@@ -395,33 +391,19 @@ def test_threads_and_progress(capsys):
     assert len(capsys.readouterr().out.splitlines()) > 5
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_interrupt_leaves_within_a_second(n_jobs, tmp_path):
-    script = f"""
-        import numpy as np, signal
+def long_calls(n_jobs):
+    """Calls to interrupt, and the text that runs before them."""
+    setup = """
+        import numpy as np
         from skmerge.crystal import simulate
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         angles = np.random.default_rng(0).uniform(0, 3, (3, 3))
         path = np.tile([0.0, 0.01], 2_000_000)
-        print("running", flush=True)
-        try:
-            simulate(angles, path, loading="taylor", n_jobs={n_jobs})
-        except KeyboardInterrupt:
-            print("interrupted", flush=True)
-        else:
-            print("finished", flush=True)
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
-    try:
-        assert process.stdout.readline() == "running\n"
-        time.sleep(0.7)
-        process.send_signal(signal.SIGINT)
-        begin = time.monotonic()
-        assert process.stdout.readline() == "interrupted\n"
-        assert time.monotonic() - begin < 2  # at most a second alone
-        process.wait(timeout=5)
-    finally:
-        process.kill()
-        process.stdout.close()
+    return {"simulate": (0.7, f"simulate(angles, path, loading='taylor', n_jobs={n_jobs})")}, setup
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_interrupt_leaves_within_a_second(n_jobs, tmp_path):
+    calls, setup = long_calls(n_jobs)
+    left, _, rest = interrupting.interrupt(calls, tmp_path, setup)
+    interrupting.check(left, rest, n_jobs)

@@ -172,7 +172,7 @@ def test_a_good_table_prints_law_error_and_rows(tmp_path):
     path.write_text("sample,n,V,p\n" + rows + "far,50,2,207.75\n")
     command = [sys.executable, str(EXAMPLES / "plot_laws.py"), "--csv", str(path), "--target", "p", "--drop", "sample"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert "41 rows, p from n, V" in done.stdout
     assert "law: p = 8.31 n V^-1.00" in done.stdout

@@ -2,14 +2,10 @@
 
 import pickle
 import re
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from collections import Counter
 from functools import partial
 
+import interrupting
 import numpy as np
 import pytest
 from sklearn.callback import ProgressBar
@@ -93,13 +89,11 @@ def test_verbose(capsys):
 # --- Ctrl-C
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("parameters", ["order=0", "order='auto'"])
-def test_interrupt_leaves_within_a_second_and_the_old_forest_whole(parameters, n_jobs, tmp_path):
-    script = f"""
-        import numpy as np, signal
+def long_calls(parameters, n_jobs):
+    """Calls to interrupt, and the text that runs before them."""
+    setup = f"""
+        import numpy as np
         from skmerge import GradientForestRegressor
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         rng = np.random.default_rng(0)
         X = rng.normal(size=(100_000, 20))
         y = X[:, 0] * X[:, 1] + rng.normal(size=len(X))
@@ -107,37 +101,19 @@ def test_interrupt_leaves_within_a_second_and_the_old_forest_whole(parameters, n
         old = GradientForestRegressor(5, random_state=0, {parameters}).fit(X[:50, :2], y[:50])
         before, predicted = set(vars(old)), old.predict(X[:50, :2])
         old.set_params(n_jobs={n_jobs}, n_estimators=100)
-        for model in (fresh, old):
-            print("fitting", flush=True)
-            try:
-                model.fit(X, y)
-            except KeyboardInterrupt:
-                print("interrupted", flush=True)
-            else:
-                print("finished", flush=True)
-        print([name for name in vars(fresh) if name.endswith("_")])
-        print(set(vars(old)) == before and np.array_equal(old.predict(X[:50, :2]), predicted), flush=True)
     """
-    # elsewhere, for -c looks in its directory first: in a checkout skmerge is not built
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
-    try:
-        for _ in range(2):
-            assert process.stdout.readline() == "fitting\n"
-            time.sleep(1.5)
-            process.send_signal(signal.SIGINT)
-            begin = time.monotonic()
-            assert process.stdout.readline() == "interrupted\n"
-            # at most a second alone; a second more where other processes take the cores
-            print("left after", time.monotonic() - begin)
-            assert time.monotonic() - begin < 2
-        assert process.stdout.readline() == "[]\n"
-        assert process.stdout.readline() == "True\n"
-        process.wait(timeout=5)
-    finally:
-        process.kill()
-        process.stdout.close()
+    return {"fit": (1.5, "fresh.fit(X, y)"), "refit": (1.5, "old.fit(X, y)")}, setup
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("parameters", ["order=0", "order='auto'"])
+def test_interrupt_leaves_within_a_second_and_the_old_forest_whole(parameters, n_jobs, tmp_path):
+    calls, setup = long_calls(parameters, n_jobs)
+    fitted = "[name for name in vars(fresh) if name.endswith('_')]"
+    whole = "set(vars(old)) == before and np.array_equal(old.predict(X[:50, :2]), predicted)"
+    left, end, rest = interrupting.interrupt(calls, tmp_path, setup, f"[{fitted}, {whole}]")
+    assert end == [[], True]
+    interrupting.check(left, rest, n_jobs)
 
 
 def test_every_answer_takes_a_chunk_of_rows_at_a_time(monkeypatch):

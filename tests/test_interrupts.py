@@ -1,16 +1,15 @@
 """Ctrl-C during the long calls that have no such test beside their own: within a second, and the model as it was.
 
+Seconds are processor time, see ``interrupting``; by the clock they are figures of ``benchmarks/bench_interrupts.py``.
+
 Fits of the net: test_progress; of the forest: test_forest_progress; of trajectories and propagation:
 test_plasticity_input; the simulation: test_crystal.
 """
 
-import json
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
+import interrupting
+import stored_models
 
-# name: seconds after which it is interrupted, and the call
+# name: seconds of processor time after which it is interrupted, and the call
 CALLS = {
     "imputer, fit": (0.5, "fresh.fit(table)"),
     "imputer, refit": (0.5, "imputer.set_params(n_jobs=2).fit(table)"),
@@ -29,16 +28,15 @@ CALLS = {
     "forest, gradient": (0.4, "forest.set_params(n_jobs=1).predict_gradient(rows)"),
     "forest, apply": (0.4, "forest.apply(rows[:1_000_000])"),
 }
-SCRIPT = """
-    import json, pickle, signal, sys, time, warnings
+SETUP = f"""
+    import pickle, warnings
     import joblib, numpy as np
-    sys.path.insert(0, TESTS)
+    sys.path.insert(0, {str(stored_models.STORED.parent)!r})
     import stored_models
     from skmerge import Designer, GradientForestRegressor, MergedNetImputer, PlasticityPropagator
 
-    signal.signal(signal.SIGALRM, signal.default_int_handler)  # as Ctrl-C, whenever the other processes let it
     warnings.simplefilter("ignore")
-    net, law, imputer = (joblib.load(stored_models.STORED / f"{n}.joblib") for n in ("committee", "law", "imputer"))
+    net, law, imputer = (joblib.load(stored_models.STORED / f"{{n}}.joblib") for n in ("committee", "law", "imputer"))
     forest = GradientForestRegressor(100, random_state=0).fit(stored_models.X, stored_models.BENT)
     rng = np.random.default_rng(0)
     rows = rng.uniform(0.5, 4.0, (6_000_000, 2))
@@ -47,35 +45,19 @@ SCRIPT = """
     table[rng.random(table.shape) < 0.3] = np.nan
     many = np.tile(stored_models.GAPPY, (20_000, 1))
     fresh, plain = MergedNetImputer(random_state=0), PlasticityPropagator(random_state=0)
-    designer = Designer(law, {0: (1.0, 1.1)}, bounds=[(0.5, 4.0)] * 2, max_iter=10**6, random_state=0)
-    models = {"net": net, "law": law, "forest": forest, "imputer": imputer}
-    before = {name: {k: pickle.dumps(v) for k, v in vars(model).items() if k.endswith("_")}
-              for name, model in models.items()}
-    after = {}
-    for name, (seconds, call) in CALLS.items():
-        code = compile(call, name, "eval")  # interrupted in the text itself, eval would tell the interpreter to fail
-        begin = time.monotonic()
-        try:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-            eval(code)
-        except KeyboardInterrupt:
-            after[name] = time.monotonic() - begin - seconds
-        else:
-            sys.exit(f"{name}: finished before it was interrupted")
-    fitted = [k for model in (fresh, plain) for k in vars(model) if k.endswith("_")]
-    changed = [name for name, model in models.items()
-               if {k: pickle.dumps(v) for k, v in vars(model).items() if k.endswith("_")} != before[name]]
-    print(json.dumps([after, fitted, changed]))
+    designer = Designer(law, {{0: (1.0, 1.1)}}, bounds=[(0.5, 4.0)] * 2, max_iter=10**6, random_state=0)
+    models = {{"net": net, "law": law, "forest": forest, "imputer": imputer}}
+
+    def state(model):
+        return {{k: pickle.dumps(v) for k, v in vars(model).items() if k.endswith("_")}}
+
+    before = {{name: state(model) for name, model in models.items()}}
 """
+FITTED = "[k for model in (fresh, plain) for k in vars(model) if k.endswith('_')]"
+CHANGED = "[name for name, model in models.items() if state(model) != before[name]]"
 
 
 def test_interrupts_leave_within_a_second_and_models_as_they_were(tmp_path):
-    constants = f"TESTS, CALLS = {str(Path(__file__).parent)!r}, {CALLS!r}\n"
-    command = [sys.executable, "-c", constants + textwrap.dedent(SCRIPT)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=200)
-    assert done.returncode == 0, done.stderr
-    after, fitted, changed = json.loads(done.stdout.splitlines()[-1])
-    print(*(f"{name}: left after {seconds:.2f} s" for name, seconds in after.items()), sep="\n")
-    assert set(after) == set(CALLS) and not fitted and not changed
-    # at most a second alone; more where other processes take the cores (0.8 s on average with ten others on two)
-    assert max(after.values()) < 4, after
+    left, (fitted, changed), rest = interrupting.interrupt(CALLS, tmp_path, SETUP, f"[{FITTED}, {CHANGED}]")
+    assert set(left) == set(CALLS) and not fitted and not changed
+    interrupting.check(left, rest, n_threads=2)

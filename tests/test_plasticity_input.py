@@ -1,12 +1,8 @@
 """PlasticityPropagator: bad input, units, files, progress, callbacks and Ctrl-C."""
 
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 import warnings
 
+import interrupting
 import numpy as np
 import pandas as pd
 import pytest
@@ -278,14 +274,13 @@ def test_callbacks(old, model, capsys):
     assert "PlasticityPropagator - fit" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_interrupts_leave_within_a_second(n_jobs, tmp_path):
-    script = f"""
-        import warnings, numpy as np, signal
+def long_calls(n_jobs):
+    """Calls to interrupt, and the text that runs before them."""
+    setup = f"""
+        import warnings, numpy as np
         from scipy.spatial.transform import Rotation
         from skmerge import PlasticityPropagator, crystal
         warnings.simplefilter("ignore")
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         strain = np.r_[np.linspace(0, 2e-3, 11), np.linspace(0.005, 0.03, 11)]
         small = crystal.simulate(Rotation.random(20, random_state=0), strain)
         model = PlasticityPropagator(orientation="bunge", n_jobs={n_jobs}, random_state=0)
@@ -294,40 +289,26 @@ def test_interrupts_leave_within_a_second(n_jobs, tmp_path):
         before = dict(vars(model))
         many = np.tile(small, (4000, 1, 1)) * np.array([1, 1, 1, 0, 1]) + np.random.default_rng(0).uniform(
             0, 1, (80_000, 1, 1)) * np.array([0, 0, 0, 1, 0])
-
-        def attempt(work):
-            print("running", flush=True)
-            try:
-                work()
-            except KeyboardInterrupt:
-                print("interrupted", flush=True)
-            else:
-                print("finished", flush=True)
-
-        attempt(lambda: fresh.fit_trajectories(strain, many))
-        attempt(lambda: model.fit_trajectories(strain, many))
-        attempt(lambda: model.propagate(small[:3, 0], np.tile([0.0, 0.001], 10_000_000)))
-        attempt(lambda: model.propagate(np.tile(small[:, 0], (200_000, 1)), strain, out=np.memmap(
-            "out", float, "w+", shape=(22, 4_000_000, 5))))
-        print([name for name in vars(fresh) if name.endswith("_")], all(vars(model)[k] is v for k, v in before.items()))
+        long, starts = np.tile([0.0, 0.001], 10_000_000), np.tile(small[:, 0], (200_000, 1))
+        out = np.memmap("out", float, "w+", shape=(22, 4_000_000, 5))
     """
-    command = [sys.executable, "-c", textwrap.dedent(script)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
-    try:
-        for _ in range(4):
-            assert process.stdout.readline() == "running\n"
-            time.sleep(0.6)
-            process.send_signal(signal.SIGINT)
-            begin = time.monotonic()
-            assert process.stdout.readline() == "interrupted\n"
-            left = time.monotonic() - begin
-            print("left after", left)
-            assert left < 2  # a second alone; a second more where other processes take the cores
-        assert process.stdout.readline() == "[] True\n"
-        process.wait(timeout=10)
-    finally:
-        process.kill()
-        process.stdout.close()
+    calls = {
+        "fit": (0.6, "fresh.fit_trajectories(strain, many)"),
+        "refit": (0.6, "model.fit_trajectories(strain, many)"),
+        "many steps": (0.6, "model.propagate(small[:3, 0], long)"),
+        "many grains": (0.6, "model.propagate(starts, strain, out=out)"),
+    }
+    return calls, setup
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_interrupts_leave_within_a_second(n_jobs, tmp_path):
+    calls, setup = long_calls(n_jobs)
+    fitted = "[name for name in vars(fresh) if name.endswith('_')]"
+    whole = "[vars(model)[name] is before[name] for name in before]"
+    left, (fitted, whole), rest = interrupting.interrupt(calls, tmp_path, setup, f"[{fitted}, {whole}]")
+    assert not fitted and whole and all(whole)
+    interrupting.check(left, rest, n_jobs)
 
 
 def test_a_propagation_changes_nothing_but_the_flags(old, model):

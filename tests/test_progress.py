@@ -2,13 +2,9 @@
 
 import itertools
 import re
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from collections import Counter
 
+import interrupting
 import numpy as np
 import pytest
 from sklearn.callback import ProgressBar, ScoringMonitor
@@ -198,7 +194,7 @@ def test_threads_print_whole_lines(capsys):
 
 # --- Ctrl-C
 
-# seconds after which the fit is interrupted, number of rows, features, parameters
+# seconds of processor time after which the fit is interrupted, number of rows, features, parameters
 LONG = {
     "law": (1.5, 4000, 30, dict()),
     "committee": (1.5, 4000, 10, dict(n_nodes=30, n_estimators=10)),
@@ -206,50 +202,30 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("case", LONG)
-def test_interrupt_leaves_within_a_second_and_the_old_model_whole(case, n_jobs, tmp_path):
+def long_calls(case, n_jobs):
+    """Calls to interrupt, and the text that runs before them."""
     seconds, n, d, parameters = LONG[case]
-    script = f"""
-        import numpy as np, signal, sys, time
+    setup = f"""
+        import numpy as np
         from skmerge import MergedNetRegressor
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         rng = np.random.default_rng(0)
         X, y = rng.normal(size=({n}, {d})), rng.normal(size={n})
         fresh = MergedNetRegressor(n_jobs={n_jobs}, random_state=0, **{parameters})
         old = MergedNetRegressor(n_nodes=1, random_state=0).fit(X[:20, :2], X[:20, 0])
-        before = {{name: np.array(value) for name, value in vars(old).items()}}
+        before = {{name: np.array(value) for name, value in vars(old).items() if name.endswith("_")}}
         old.set_params(n_jobs={n_jobs}, **({parameters} or dict(n_nodes="auto")))
-        for model in (fresh, old):
-            print("fitting", flush=True)
-            try:
-                model.fit(X, y)
-            except KeyboardInterrupt:
-                print("interrupted", flush=True)
-            else:
-                print("finished", flush=True)
-        print([name for name in vars(fresh) if name.endswith("_")])
-        fitted = [name for name in before if name.endswith("_")]
-        print(all(np.array_equal(getattr(old, name), before[name]) for name in fitted) and len(fitted), flush=True)
     """
-    command = [sys.executable, "-c", textwrap.dedent(script)]
-    # elsewhere, for -c looks in its directory first: in a checkout skmerge is not built
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
-    try:
-        for _ in range(2):
-            assert process.stdout.readline() == "fitting\n"
-            time.sleep(seconds)
-            process.send_signal(signal.SIGINT)
-            begin = time.monotonic()
-            assert process.stdout.readline() == "interrupted\n"
-            # at most a second alone; a second more where other processes take the cores
-            print("left after", time.monotonic() - begin)
-            assert time.monotonic() - begin < 2
-        assert process.stdout.readline() == "[]\n"
-        assert int(process.stdout.readline()) > 10
-        begin = time.monotonic()
-        process.wait(timeout=30)
-        assert time.monotonic() - begin < 2
-    finally:
-        process.kill()
-        process.stdout.close()
+    return {"fit": (seconds, "fresh.fit(X, y)"), "refit": (seconds, "old.fit(X, y)")}, setup
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("case", LONG)
+def test_interrupt_leaves_within_a_second_and_the_old_model_whole(case, n_jobs, tmp_path):
+    calls, setup = long_calls(case, n_jobs)
+    fitted = "[name for name in vars(fresh) if name.endswith('_')]"
+    whole = "[name for name in before if np.array_equal(getattr(old, name), before[name])]"
+    left, (fitted, whole, before), rest = interrupting.interrupt(
+        calls, tmp_path, setup, f"[{fitted}, {whole}, list(before)]"
+    )
+    assert not fitted and whole == before and len(before) > 10
+    interrupting.check(left, rest, n_jobs)

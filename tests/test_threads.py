@@ -55,12 +55,12 @@ def test_a_process_predicts_and_fits_after_threads_were_used(method):
         here, there = context.Pipe(duplex=False)
         process = context.Process(target=_in_a_process, args=(name, there))
         process.start()
-        assert here.poll(60), f"{name}: no answer"
+        assert here.poll(600), f"{name}: no answer"
         np.testing.assert_array_equal(here.recv(), stored_models.predicted(MODELS[name]))
         if name in ("law", "forest"):
             expected = clone(MODELS[name]).fit(stored_models.X, stored_models.LAW).predict(stored_models.X)
             np.testing.assert_array_equal(here.recv(), expected)
-        process.join(60)
+        process.join(600)
         assert process.exitcode == 0
 
 
