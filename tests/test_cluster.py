@@ -27,11 +27,9 @@ Y = np.column_stack([2 * X[:, 0] ** 1.5 / X[:, 1], X[:, 0] + np.sin(3 * X[:, 1])
 def client():
     # Times by the clock end a test only where a worker is dead: beside other processes all may take very long.
     patient = {
-        "distributed.scheduler.no-workers-timeout": "10min",
-        "distributed.scheduler.worker-ttl": None,
-        "distributed.comm.timeouts.connect": "10min",
-        "distributed.comm.timeouts.tcp": "10min",
-        "distributed.deploy.lost-worker-timeout": "10min",
+        "distributed.scheduler.no-workers-timeout": "10 minutes",
+        "distributed.comm.timeouts.connect": "10 minutes",
+        "distributed.comm.timeouts.tcp": "10 minutes",
     }
     with pytest.MonkeyPatch.context() as patch, dask.config.set(patient):
         patch.syspath_prepend(EXAMPLES)  # workers inherit it; one that cannot import a task's module dies of it
