@@ -15,5 +15,6 @@ def test_a_case_ends_in_an_answer_or_a_message(seed):
 
 def test_every_end_is_reached():
     ends = {fuzz.one(seed) for seed in range(40)}
-    assert {("fit", "answer"), ("fit", "ValueError"), ("design", "answer"), ("pickle", "answer")} <= ends
+    assert {("fit", "answer"), ("fit", "ValueError"), ("design", "answer"), ("pickle", "load: ValueError")} <= ends
+    assert ("pickle", "answer") not in ends  # each of these is damaged, and a digest tells
     assert any(part == "skops" for part, _ in ends)
