@@ -82,7 +82,7 @@ def naming(argument):
         with np.errstate(over="ignore", invalid="ignore"):
             yield
     except (ValueError, TypeError, OverflowError) as error:
-        text = re.split(r"\n\[|\n\w+ does not accept", str(error))[0].rstrip(".")  # without the data themselves
+        text = re.split(r"\n\[|\n\w+ does not accept", str(error))[0].rstrip("., ")  # without the data themselves
         text = "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in text.split("\n"))
         remedy = next((f" {remedy}" for words, remedy in REMEDIES.items() if words in text), "")
         if argument == "sample_weight" and "could not convert" in text:

@@ -206,11 +206,11 @@ cdef int step(const Table *m, const double *state, double d_eps, double pieces, 
     # A step in so many parts.
     cdef double now[STATE]
     cdef double part = d_eps / pieces
-    cdef Py_ssize_t k
+    cdef Py_ssize_t _k
     cdef int i, flags = 0
     for i in range(STATE):
         now[i] = state[i]
-    for k in range(<Py_ssize_t>pieces):
+    for _k in range(<Py_ssize_t>pieces):
         flags |= one_step(m, now, part, m.heun, out)
         for i in range(STATE):
             now[i] = out[i]
