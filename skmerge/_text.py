@@ -5,6 +5,7 @@ One rule for pandas, polars, arrays of objects and lists. A column of text whose
 """
 
 import re
+import sys
 import warnings
 from numbers import Real
 
@@ -237,6 +238,14 @@ def refuse_foreign(name, column):
         raise type(error)(f"{name}, row {row} {shown(column.cells[row])}: {error}") from error
 
 
+def warn(text):
+    """Warn of the user's data at the user's line: frames of this package and of scikit-learn are passed over."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("skmerge.", "sklearn.")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, UserWarning, stacklevel=level)
+
+
 def say(argument, X, columns, kind, what):
     """Warn of cells of a kind, in those of ``{number: Column}`` that hold any."""
     found = {j: column.has(kind) for j, column in columns.items() if column.has(kind).any()}
@@ -244,11 +253,7 @@ def say(argument, X, columns, kind, what):
         (j, rows), *others = found.items()
         rest = ", ".join(name_of(X, k) for k, _ in others[:FIRST])
         more = f"; {len(others)} other column(s) too: {rest}{', ...' if len(others) > FIRST else ''}" if others else ""
-        warnings.warn(
-            f"{argument}: {name_of(X, j)} holds {what}: {rows.sum()} cell(s), {columns[j].examples(rows)}{more}.",
-            UserWarning,
-            stacklevel=2,
-        )
+        warn(f"{argument}: {name_of(X, j)} holds {what}: {rows.sum()} cell(s), {columns[j].examples(rows)}{more}.")
 
 
 def say_what_was_read(argument, X, columns):

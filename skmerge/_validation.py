@@ -1,8 +1,6 @@
 """The only door for training data: checks, then one canonical order in which repetition and weights are the same."""
 
 import re
-import sys
-import warnings
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,14 +60,6 @@ class SlopeData:
     row: np.ndarray
     n_outputs: int | None
     group: np.ndarray | None = None
-
-
-def warn(text):
-    """Warn of the user's data at the user's line: frames of this package and of scikit-learn are passed over."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("skmerge.", "sklearn.")):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(text, UserWarning, stacklevel=level)
 
 
 LONGEST = 1000  # characters of a line of a message: scikit-learn's repeat names of columns whole

@@ -19,6 +19,7 @@ from skmerge._forest.tree import Trees, check_forest
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
 from skmerge._progress import SILENT, Pulse
 from skmerge._sharing import each
+from skmerge._text import warn
 from skmerge._validation import check_rows, check_slope_data, excess
 from skmerge.metrics import observed_r2_score
 
@@ -229,11 +230,9 @@ class GradientForestRegressor(
                 "bootstrap; set warm_start=False to start anew."
             )
         if all(trees.n_members == wanted for (trees, _), (_, wanted) in zip(groups, pairs, strict=True)):
-            warnings.warn(
+            warn(
                 f"warm_start=True with n_estimators={self.n_estimators}, which the last fit has: nothing is grown; "
-                "raise n_estimators.",
-                UserWarning,
-                stacklevel=5,
+                "raise n_estimators."
             )
         for (trees, _), (_, wanted) in zip(groups, pairs, strict=True):
             if trees.n_members > wanted:
@@ -398,11 +397,9 @@ class GradientForestRegressor(
         k = few[judged[few].argmin()]
         enough = mixture.enough(self.order, self.bootstrap)
         what = "oob_score_, oob_prediction_ and the standard deviations"
-        warnings.warn(
+        warn(
             f"{what} rest on {judged[k]} of {measured[k]} rows, those that members of every kind have not seen; give "
-            f"n_estimators={enough} or more, which leave out every row.",
-            UserWarning,
-            stacklevel=7,
+            f"n_estimators={enough} or more, which leave out every row."
         )
 
     def _unknown(self, ground, judged):

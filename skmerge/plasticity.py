@@ -25,7 +25,8 @@ from skmerge._plasticity.records import (
     without_jumps,
 )
 from skmerge._progress import Task, Told
-from skmerge._validation import check_features, check_targets, check_weight, warn
+from skmerge._text import warn
+from skmerge._validation import check_features, check_targets, check_weight
 from skmerge.forest import GradientForestRegressor
 
 __all__ = ["PlasticityPropagator"]

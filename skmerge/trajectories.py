@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from skmerge._orientation import AXES, angles_of, check_axis, quaternion_of, unwrapped_angles
-from skmerge._validation import warn
+from skmerge._text import warn
 
 __all__ = ["read_damask"]
 

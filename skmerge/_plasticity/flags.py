@@ -1,6 +1,6 @@
 """What `propagate` says of a grain: flags, which add up, and their words. The compiled step gives the same numbers."""
 
-from skmerge._validation import warn
+from skmerge._text import warn
 
 OUTSIDE, REVERSED, LONG, ELSEWHERE, LOST = 1, 2, 4, 8, 16
 WORDS = {

@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from skmerge._orientation import TURNS, inverse, product, quaternion_of, rotation_vector, unwrapped_angles
-from skmerge._validation import naming, readable, warn
+from skmerge._text import warn
+from skmerge._validation import naming, readable
 
 REPEATED = 1e-5  # of the median strain step of a trajectory; smaller ones come of restarts and rounding
 ALIKE = 1e-4  # of the greatest value of a column: what a state changes by between such records

@@ -1,13 +1,12 @@
 """The cells of a table as they come in: words as codes, finite numbers, errors of measurements, groups of rows."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skmerge import _text
-from skmerge._text import is_frame, listed, shown
+from skmerge._text import is_frame, listed, shown, warn
 from skmerge._validation import check_features, check_observed, check_same_rows, naming
 
 LEVELS, FEWEST = 50, 5  # of a column of codes; cells of each level from which it may have more
@@ -81,13 +80,11 @@ def read_words(X, declared):
         if len(ignored) > 1:
             called = [names[k] if is_frame(X) else k for k in ignored[1:]]
             others = f", and {len(called)} other column(s) {listed(called)}"
-        warnings.warn(
+        warn(
             f"X: {_text.name_of(X, j)} has {len(column.different)} different words in {column.measured.sum()} cells, "
             f"{column.examples(column.measured)}{others}: so many are taken for names, which tell nothing of other "
             "rows, and are left out. Drop such columns, or list them in categorical if they are kinds; give rows that "
-            "belong together as fit(X, groups=...).",
-            UserWarning,
-            stacklevel=2,
+            "belong together as fit(X, groups=...)."
         )
     values = {j: column.value for j, column in numbers.items()}
     for j, column in columns.items():
