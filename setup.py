@@ -29,8 +29,8 @@ setup(
                 extra_link_args=LINK,
             )
             for name in (
-                *("activation", "kernel", "solver", "leaf", "splitting", "growing", "traversal"),
-                *("slip", "stepping"),
+                *("activation", "net_kernel", "net_solver", "crystal_slip", "crystal_stepping"),
+                *("tree_leaf", "tree_splitting", "tree_growing", "tree_traversal"),
             )
         ],
         compiler_directives={

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from skmerge import MergedNetRegressor
-from skmerge._ext import kernel, solver
+from skmerge._ext import net_kernel, net_solver
 from skmerge.datasets import load_formulae
 
 NODES = 64
@@ -153,14 +153,14 @@ def iteration_figures(sizes=(1_000, 10_000, 100_000, 1_000_000), d=10, n_nodes=1
 
     def marquardt(n, iterations):
         table = X[:n], y[:n], np.full(n, 1.0 / n), *geometry
-        *_, count, _ = solver.minimize(*table, sign, theta, *bounds, np.zeros(len(theta)), iterations, 0.0)
+        *_, count, _ = net_solver.minimize(*table, sign, theta, *bounds, np.zeros(len(theta)), iterations, 0.0)
         return count + 1  # the first evaluation costs as much as an iteration
 
     def lbfgs(n, iterations):
         weight = np.full(n, 1.0 / n)
 
         def loss(theta):
-            return kernel.loss_gradient(X[:n], y[:n], weight, *geometry, theta, sign)
+            return net_kernel.loss_gradient(X[:n], y[:n], weight, *geometry, theta, sign)
 
         options = {"maxfun": iterations, "ftol": 0.0, "gtol": 0.0}
         pairs = np.stack(bounds, axis=1)

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from skmerge._ext.slip import integrate
+from skmerge._ext.crystal_slip import integrate
 from skmerge._orientation import angles_of, check_axis, quaternion_of, unit_vector, unwrapped_angles
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
 from skmerge._validation import naming

@@ -16,9 +16,9 @@ from skmerge._documentation import Documented
 from skmerge._forest import levels, mixture, unknown, widths
 from skmerge._forest.grower import ENDLESS, PARTS, Ground, prepare
 from skmerge._forest.tree import Trees, check_forest
+from skmerge._parallel import each
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
 from skmerge._progress import SILENT, Pulse
-from skmerge._sharing import each
 from skmerge._text import warn
 from skmerge._validation import check_rows, check_slope_data, excess
 from skmerge.metrics import observed_r2_score

@@ -11,18 +11,18 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
-from skmerge import _missing
 from skmerge._digest import Digested
 from skmerge._documentation import Documented
-from skmerge._ext import kernel
-from skmerge._missing import Inputs
-from skmerge._net import limits, uncertainty
+from skmerge._ext import net_kernel
+from skmerge._net import incomplete, limits, uncertainty
 from skmerge._net.formula import Formula
+from skmerge._net.incomplete import Inputs
 from skmerge._net.notation import names_of
 from skmerge._net.objective import MAX_EXPONENT, Objective, Scaling
 from skmerge._net.selection import MAX_NODES
 from skmerge._net.stored import check_fitted
 from skmerge._net.training import Training
+from skmerge._parallel import Flag
 from skmerge._parameters import (
     check_flag,
     check_n_jobs,
@@ -34,7 +34,6 @@ from skmerge._parameters import (
     seed_of,
 )  # fmt: skip
 from skmerge._progress import Task, Told
-from skmerge._sharing import Flag
 from skmerge._validation import check_rows, check_training_data, excess, naming
 from skmerge.metrics import observed_r2_score
 
@@ -233,13 +232,13 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
         seed = seed_of(self.random_state)
         cancelled = Flag()
         blend = "learn" if self.blend == "learn" else float(self.blend)
-        trust = _missing.first_trust(gappy, target)
+        trust = incomplete.first_trust(gappy, target)
         # One partition of all rows, so that outputs share their folds.
         fold_of = np.random.default_rng(seed).permutation(len(table.X))
 
         def objectives_of():
             for k in range(target.shape[1]):
-                seen = np.flatnonzero(~np.isnan(target[:, k]) & (trust[:, k] > _missing.DISTRUST))
+                seen = np.flatnonzero(~np.isnan(target[:, k]) & (trust[:, k] > incomplete.DISTRUST))
                 weight = table.weight[seen] * trust[seen, k]
                 if len(seen) == len(target):
                     seen = slice(None)
@@ -271,7 +270,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             if left:
                 stop = stage.end()
                 unsure = inputs.variance(gappy, table.X, self._predict_complete)
-                trust = _missing.trust(target - self._predict_rows(table.X), unsure, trust)
+                trust = incomplete.trust(target - self._predict_rows(table.X), unsure, trust)
                 if stop:
                     break
         self.target_names_in_ = names_of(y)
@@ -470,7 +469,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
         for k, scale in enumerate(self.y_scale_):
             rows, low, high = limits.held(self, X, k)
             for weight, theta, sign in self._members(k):
-                out[:, k] += weight * kernel.predict(rows, *self._geometry(), theta, sign, n_threads)
+                out[:, k] += weight * net_kernel.predict(rows, *self._geometry(), theta, sign, n_threads)
             out[:, k] = np.clip(_held(out[:, k], scale), low, high)
         return out
 
@@ -482,14 +481,15 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             if len(self.A_) == 1:
                 _, theta, sign = members[0]
                 zero, one = np.zeros(len(X)), np.ones(len(X))
-                f, J = kernel.jacobian(rows, zero, one, *self._geometry(), theta, sign)
+                f, J = net_kernel.jacobian(rows, zero, one, *self._geometry(), theta, sign)
                 J = np.clip(J, -1e150, 1e150)
                 size = np.maximum(np.abs(J).max(axis=1, keepdims=True), 1e-150)
                 J /= size  # so that squares stay within the range of float
                 variance = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
                 size = size[:, 0]
             else:
-                values = np.array([kernel.predict(rows, *self._geometry(), theta, sign) for _, theta, sign in members])
+                parts = self._geometry()
+                values = np.array([net_kernel.predict(rows, *parts, theta, sign) for _, theta, sign in members])
                 weight = np.array([w for w, _, _ in members])
                 f = (weight[:, None] * values).sum(axis=0)  # not BLAS, whose sums depend on the number of rows
                 size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
@@ -516,7 +516,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
         for k, scale in enumerate(self.y_scale_):
             rows, low, high = limits.held(self, X, k)
             for weight, theta, sign in self._members(k):
-                gradient = kernel.input_gradient(rows, *self._geometry(), theta, sign, n_threads)
+                gradient = net_kernel.input_gradient(rows, *self._geometry(), theta, sign, n_threads)
                 with np.errstate(over="ignore"):
                     out[:, k] = _held(out[:, k] + _held(gradient, weight, scale))
             if np.isfinite(low):  # what is held does not change

@@ -513,7 +513,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
             new_state[9], double *tangent)``, ``address`` its first argument, valid while this object lives. A state is
             stress in MPa, density in 1/m^2, the quaternion x, y, z, w, crystal to sample, and the loading axis in the
             crystal where the path began: see `compiled_start`. The tangent is d sigma / d eps in MPa, or NULL if it is
-            not wanted; the flags that `flags_` explains are returned. The header is ``skmerge/_ext/stepping.h``.
+            not wanted; the flags that `flags_` explains are returned. The header: ``skmerge/_ext/crystal_stepping.h``.
         """
         self._check_fitted()
         if self.orientation is None or self.axis is None:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 
-from skmerge._ext.stepping import Flow
+from skmerge._ext.crystal_stepping import Flow
 
 __all__ = ["PlasticityPropagator"]
 

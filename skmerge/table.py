@@ -11,11 +11,11 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skmerge import _missing
-from skmerge._columns import FAR, Columns
 from skmerge._digest import Digested
 from skmerge._documentation import Documented
-from skmerge._joint import Joint, cross_fitted, fit_joint
+from skmerge._gaussian import filling
+from skmerge._gaussian.columns import FAR, Columns
+from skmerge._gaussian.joint import Joint, cross_fitted, fit_joint
 from skmerge._parameters import check_number, column_number, refuse, seed_of
 from skmerge._progress import Stages, Task, Told
 from skmerge._table import cells, faults, laws, roles, sources, stack
@@ -248,11 +248,11 @@ class MergedNetImputer(
         stages(f"{n} rows, {len(self.properties_)} properties, {d - len(self.properties_)} descriptors")
         options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol, "told": stages}
         held = np.clip(z, -FAR, FAR)
-        self.linear_ = _missing.fit_fill(held, error, **options)
+        self.linear_ = filling.fit_fill(held, error, **options)
         self.allowed_, self._restricted = roles.allowed(self, columns.owner, z.shape[1])
         numbers = np.flatnonzero(~np.isin(columns.owner, self.properties_))
         self.descriptor_ = np.concatenate([numbers, np.arange(len(columns.owner), z.shape[1])])
-        self.feature_linear_ = _missing.fit_fill(held[:, self.descriptor_], None, **options)
+        self.feature_linear_ = filling.fit_fill(held[:, self.descriptor_], None, **options)
         self.explained_ = np.zeros(z.shape[1])
         if self.linear_ is not None:
             self.explained_ = np.clip(1.0 - 1.0 / np.diag(np.linalg.inv(self.linear_["covariance"])), 0.0, 1.0)
@@ -485,7 +485,7 @@ class MergedNetImputer(
 
     def _features(self, z, distance=None):
         """Descriptors for the kernel, complete and within five standard deviations."""
-        features = _missing.fill(self.feature_linear_, np.clip(z[:, self.descriptor_], -FAR, FAR))
+        features = filling.fill(self.feature_linear_, np.clip(z[:, self.descriptor_], -FAR, FAR))
         owner = np.concatenate([self.columns_["owner"], np.full(z.shape[1] - len(self.columns_["owner"]), -1)])
         numbers = self.columns_["bits"] | [levels is None for levels in self.columns_["levels"]]
         raw = [numbers[j] if j >= 0 else True for j in owner[self.descriptor_]]
@@ -511,7 +511,7 @@ class MergedNetImputer(
         """Expectation and variance of standardised columns from all allowed ones."""
         if not len(wanted):
             return np.empty((len(z), 0)), np.empty((len(z), 0))
-        expected, variance = _missing.left_out(self.linear_, np.clip(z, -FAR, FAR), error, self.allowed_, stages)
+        expected, variance = filling.left_out(self.linear_, np.clip(z, -FAR, FAR), error, self.allowed_, stages)
         return expected[:, wanted], variance[:, wanted]
 
     def _restrict(self, base, linear, variance):
@@ -573,7 +573,7 @@ class MergedNetImputer(
 
         # Forests are taken to follow descriptors as the kernel does; columns of own inputs have their own variance.
         follows = np.where(np.isin(self._at, self._restricted), 0.0, 1.0 - self.weight_[:, 0])
-        return follows**2 * _missing.unsure(self.feature_linear_, z[:, self.descriptor_], predict, stages)
+        return follows**2 * filling.unsure(self.feature_linear_, z[:, self.descriptor_], predict, stages)
 
     def _excess(self, X, p=0, graded=None):
         """As ``applicability``, p: of the ranges of all rows or those of a property; codes have no range."""

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from skmerge import MergedNetRegressor
-from skmerge._missing import ROWS, Inputs, trust, unsure
+from skmerge._gaussian.filling import unsure
+from skmerge._net.incomplete import ROWS, Inputs, trust
 
 
 def gappy(n=300, missing=0.2, seed=0):

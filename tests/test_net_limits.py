@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skmerge import MergedNetRegressor, _missing
+from skmerge import MergedNetRegressor
+from skmerge._net import incomplete
 
 
 def fit(X, y, **parameters):
@@ -104,7 +105,7 @@ def test_gaps_among_many_columns_cost_what_is_missing(monkeypatch):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(20, 300))
     rows[rng.random(rows.shape) < 0.05] = np.nan
-    inputs = _missing.Inputs.learn(rows)
+    inputs = incomplete.Inputs.learn(rows)
     filled = inputs.fill(rows)
     weights = rng.normal(size=300)
     found = inputs.variance(rows, filled, lambda X: (X @ weights)[:, None])[:, 0]

@@ -221,7 +221,7 @@ def test_the_compiled_step_from_c(model, new, tmp_path):
         pytest.skip("no C compiler at hand")
     source = tmp_path / "drive.c"
     source.write_text(
-        '#include "stepping.h"\n'
+        '#include "crystal_stepping.h"\n'
         "int drive(skmerge_step step, const void *model, double *state, const double *eps, int n, double *tangent) {\n"
         "    int flags = 0; double next[9];\n"
         "    for (int i = 1; i < n; i++) {\n"

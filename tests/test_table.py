@@ -11,8 +11,8 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from skmerge import MergedNetImputer, MergedNetRegressor
-from skmerge._columns import is_better_as_logarithm
-from skmerge._joint import Joint, _iterate, _Smoother, fit_joint, kernel
+from skmerge._gaussian.columns import is_better_as_logarithm
+from skmerge._gaussian.joint import Joint, _iterate, _Smoother, fit_joint, kernel
 from skmerge._table import sources
 from skmerge.metrics import interval_coverage
 

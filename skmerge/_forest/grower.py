@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skmerge._ext import growing
+from skmerge._ext import tree_growing
 from skmerge._forest.tree import Trees
+from skmerge._parallel import Shared
 from skmerge._progress import SILENT, Pulse
-from skmerge._sharing import Shared
 
 MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
 PARTS = 5  # a member that draws "part" of the rows leaves out one of so many
@@ -124,7 +124,7 @@ class Ground(Shared):
         trees = []
         for stage in range(recipe.n_stages):
             target = np.ascontiguousarray(rest[:, :m])
-            nodes, leaves = growing.grow(
+            nodes, leaves = tree_growing.grow(
                 self.X, self.codes, self.lower, self.upper, self.place, weight, target, rest.copy(),
                 self.direction if slopes.shape[2] > len(self.axis) else None,
                 self.axis[: slopes.shape[2]], *coordinates, n_squared, recipe.criterion != "value", recipe.ridge,

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skmerge._ext import traversal
-from skmerge._ext.growing import NODE
+from skmerge._ext import tree_traversal
+from skmerge._ext.tree_growing import NODE
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Trees:
     member_start : intp ndarray of shape (n_members + 1,), the first tree of every member, and the end
 
     A leaf without coordinates (order 0) holds its m values. Otherwise: its centre, then the low and the high end of its
-    box (k each), then for each output the terms of its polynomial (see ``_ext.leaf``) and its least and greatest value.
+    box (k each), then for each output the terms of its polynomial (``_ext.tree_leaf``), its least and its greatest value.
     """
 
     nodes: np.ndarray
@@ -91,7 +91,7 @@ class Trees:
 
     def apply(self, X):
         """Leaf node of every row in every tree, (n, n_trees)."""
-        return traversal.apply(X, *self._forest())
+        return tree_traversal.apply(X, *self._forest())
 
     def sums(self, X, weight=None, clip=True):
         """Weighted sum of the members, (n, m)."""
@@ -99,17 +99,19 @@ class Trees:
 
     def moments(self, X, weight=None, clip=True, squares=True):
         """Weighted sum of the members and of their squares, (n, m) each."""
-        return traversal.moments(X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), squares)
+        members = self.rate, self.member_start, self._weight(weight)
+        return tree_traversal.moments(X, *self._forest(), clip, *members, squares)
 
     def between(self, X, gaps, weight, clip=True, slopes=False, exact=True):
         """Moments and slopes of rows that lie between levels; ``gaps``: what ``levels.gaps`` says of them."""
-        return traversal.between(
+        return tree_traversal.between(
             X, *gaps, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), slopes, exact
         )
 
     def slopes(self, X, weight=None, clip=True, exact=True):
         """Weighted sum of the members' slopes, (n, m, d), per unit of X."""
-        return traversal.gradient(X, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), exact)
+        members = self.rate, self.member_start, self._weight(weight)
+        return tree_traversal.gradient(X, *self._forest(), clip, *members, exact)
 
 
 # Arrays of each kind of member of a forest: their types and numbers of axes.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skmerge._ext import kernel
+from skmerge._ext import net_kernel
 from skmerge._net.objective import ROUNDING
 
 RECOMBINED = 1000  # rows at which nets are compared
@@ -60,7 +60,7 @@ def left_out(objective, net):
     """
     s = objective.scaling
     geometry = s.x_scale, s.x_mean, s.product
-    _, J = kernel.jacobian(objective.X, objective.y, objective.weight, *geometry, net.theta, net.sign)
+    _, J = net_kernel.jacobian(objective.X, objective.y, objective.weight, *geometry, net.theta, net.sign)
     J = np.clip(J[:, net.lower < net.upper], -1e150, 1e150)
     length = np.linalg.norm(J, axis=0)
     J = J[:, length > 0] / length[length > 0]

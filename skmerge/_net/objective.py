@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.optimize import minimize
 
-from skmerge._ext import kernel, solver
-from skmerge._sharing import Shared
+from skmerge._ext import net_kernel, net_solver
+from skmerge._parallel import Shared
 
 # Exponents beyond this are steps, not laws; slopes and constants are free.
 MAX_EXPONENT = 30.0
@@ -281,7 +281,7 @@ class Objective(Shared):
 
     def is_slow(self, net):
         """Whether an iteration takes some 0.1 s or more."""
-        return solver.is_slow(self.n, net.n_free) or self._is_large(net)
+        return net_solver.is_slow(self.n, net.n_free) or self._is_large(net)
 
     def _is_large(self, net):
         return (self.n + net.n_free / 3) * float(net.n_free) ** 2 > MAX_NORMAL_EQUATIONS
@@ -302,7 +302,7 @@ class Objective(Shared):
         penalty = np.zeros(len(net.theta)) if penalty is None else penalty
         if self._is_large(net):
             return self._fit_lbfgs(net, penalty, max_iter, tol, watch, n_threads)
-        theta, squares, n_iter, JTJ = solver.minimize(
+        theta, squares, n_iter, JTJ = net_solver.minimize(
             self.X, self.y, self.weight, *self._geometry(), net.sign, net.theta, net.lower, net.upper, penalty,
             max_iter, tol, watch, n_threads,
         )  # fmt: skip
@@ -321,7 +321,7 @@ class Objective(Shared):
             if self.cancelled is not None and self.cancelled.is_set():
                 raise Cancelled
             theta[free] = z * unit
-            value, gradient = kernel.loss_gradient(
+            value, gradient = net_kernel.loss_gradient(
                 self.X, self.y, self.weight, *self._geometry(), theta, net.sign, n_threads
             )
             value += 0.5 * float(penalty @ theta**2)
@@ -354,14 +354,14 @@ class Objective(Shared):
             return net.JTJ
         if p > MAX_CURVATURE or self.n * float(net.n_free) ** 2 > 50 * MAX_NORMAL_EQUATIONS:
             return None
-        *_, JTJ = solver.minimize(
+        *_, JTJ = net_solver.minimize(
             self.X, self.y, self.weight, *self._geometry(), net.sign, net.theta, net.lower, net.upper, np.zeros(p), 0
         )
         return JTJ
 
     def predict(self, net, X=None):
         """f in units of y_scale, shape (n,)."""
-        return kernel.predict(self.X if X is None else X, *self._geometry(), net.theta, net.sign)
+        return net_kernel.predict(self.X if X is None else X, *self._geometry(), net.theta, net.sign)
 
     def squares(self, net):
         """Squared residuals of these rows, of predictions held below 1e150, shape (n,)."""

@@ -8,8 +8,8 @@ from joblib import delayed, effective_n_jobs
 from skmerge._net import candidates, comparison, selection
 from skmerge._net.committee import combine, plan_committee, train_member
 from skmerge._net.objective import MAX_EXPONENT
+from skmerge._parallel import Flag, each
 from skmerge._progress import SILENCE, refine, rms
-from skmerge._sharing import Flag, each
 
 # A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
 # challenged by a committee, which takes 20 to 50 times as long: formulae with 5 % noise lie below, real tables above.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skmerge._ext import kernel
+from skmerge._ext import net_kernel
 from skmerge._net.objective import ROUNDING
 
 # What a parameter is: estimated; fixed by its form or because the data did not object; fixed by the user; so, against
@@ -82,7 +82,7 @@ def _standing(objective, net, noise):
             of_node[i, :d][power & (low == high)] = GIVEN
     part = objective.subset(np.arange(0, objective.n, -(-objective.n // ROWS)))
     geometry = scaling.x_scale, scaling.x_mean, scaling.product
-    residual, J = kernel.jacobian(part.X, part.y, part.weight, *geometry, net.theta, net.sign)
+    residual, J = net_kernel.jacobian(part.X, part.y, part.weight, *geometry, net.theta, net.sign)
     with np.errstate(over="ignore", invalid="ignore"):
         unit = np.sqrt((np.clip(J, -1e150, 1e150) ** 2).sum(axis=0))
         J = J / np.where(unit > 0, unit, 1.0)

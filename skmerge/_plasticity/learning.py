@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
-from skmerge._ext.stepping import Flow
+from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import inverse, product, quaternion_of, reduced_axis, rotation_vector, turned
 from skmerge._plasticity import flow
 

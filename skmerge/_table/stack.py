@@ -6,7 +6,7 @@ import numpy as np
 from joblib import delayed, effective_n_jobs
 from scipy.optimize import nnls
 
-from skmerge._sharing import each
+from skmerge._parallel import each
 from skmerge.forest import GradientForestRegressor
 
 N_FOLDS = 5

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from skmerge._ext import splitting
+from skmerge._ext import tree_splitting
 from skmerge._forest.grower import encode
 
 
@@ -37,7 +37,7 @@ def nodes(draw, linear=None, most=40):
 
 
 def searched(case):
-    return splitting.best_split(codes=encode(case["X"])[0], **case)
+    return tree_splitting.best_split(codes=encode(case["X"])[0], **case)
 
 
 @given(nodes())
@@ -114,4 +114,4 @@ def test_shapes_that_do_not_fit_are_refused():
         ("factor", np.ones(2)), ("centre", np.ones(2)), ("rest", np.ones((4, 0))),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="rest"):
-            splitting.best_split(**case | {name: value})
+            tree_splitting.best_split(**case | {name: value})

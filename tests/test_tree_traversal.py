@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmerge._ext import traversal
-from skmerge._ext.growing import NODE
+from skmerge._ext import tree_traversal
+from skmerge._ext.tree_growing import NODE
 from skmerge._forest.tree import Trees
 
 
@@ -104,8 +104,8 @@ def small():
 
 MEMBERS = [np.ones(1), np.array([0, 1]), np.ones((1, 1))]
 WALKS = {
-    "apply": lambda forest: traversal.apply(np.array([[-1.0], [1.0]]), *forest),
-    "moments": lambda forest: traversal.moments(np.array([[-1.0], [1.0]]), *forest, True, *MEMBERS, True),
+    "apply": lambda forest: tree_traversal.apply(np.array([[-1.0], [1.0]]), *forest),
+    "moments": lambda forest: tree_traversal.moments(np.array([[-1.0], [1.0]]), *forest, True, *MEMBERS, True),
 }
 
 
@@ -155,6 +155,6 @@ def test_damaged_members():
         [np.ones(1), np.empty(0, np.intp), np.ones((0, 1))],
     ):
         with pytest.raises(ValueError, match="damaged"):
-            traversal.moments(X, *small(), True, *members, True)
+            tree_traversal.moments(X, *small(), True, *members, True)
         with pytest.raises(ValueError, match="damaged"):
-            traversal.gradient(X, *small(), True, *members, True)
+            tree_traversal.gradient(X, *small(), True, *members, True)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from skmerge._ext import leaf
+from skmerge._ext import tree_leaf
 
 
 @st.composite
@@ -23,7 +23,7 @@ def polynomials(draw):
 @given(polynomials())
 def test_value_and_slope(case):
     coef, Z, q = case
-    value, slope = leaf.polynomial(coef, Z, q)
+    value, slope = tree_leaf.polynomial(coef, Z, q)
     for r, z in enumerate(Z):
         size = np.abs(coef) @ np.abs(reference.terms(z, q))
         assert_allclose(value[r], coef @ reference.terms(z, q), rtol=0, atol=1e-14 * size)
@@ -36,8 +36,8 @@ def test_value_and_slope(case):
 def test_recentred(case, seed):
     coef, Z, q = case
     shift = np.random.default_rng(seed).normal(size=Z.shape[1])
-    moved = leaf.recentred(coef, shift, q)
-    before, after = leaf.polynomial(coef, Z, q), leaf.polynomial(moved, Z - shift, q)
+    moved = tree_leaf.recentred(coef, shift, q)
+    before, after = tree_leaf.polynomial(coef, Z, q), tree_leaf.polynomial(moved, Z - shift, q)
     size = np.abs(coef).sum() * (1 + np.abs(Z).max(initial=0) + np.abs(shift).max(initial=0)) ** 2
     for x, y in zip(before, after, strict=True):
         assert_allclose(y, x, rtol=0, atol=1e-13 * size)
@@ -46,6 +46,6 @@ def test_recentred(case, seed):
 def test_shapes_that_do_not_fit_are_refused():
     for coef, k, q in ((np.ones(3), 1, 0), (np.ones(2), 1, 1), (np.ones(2), 1, -1), (np.ones(5), 1, 2)):
         with pytest.raises(ValueError, match="coef"):
-            leaf.polynomial(coef, np.zeros((1, k)), q)
+            tree_leaf.polynomial(coef, np.zeros((1, k)), q)
     with pytest.raises(ValueError, match="coef and shift"):
-        leaf.recentred(np.ones(3), np.zeros(1), 0)
+        tree_leaf.recentred(np.ones(3), np.zeros(1), 0)

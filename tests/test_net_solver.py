@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import least_squares
 
-from skmerge._ext import kernel, solver
+from skmerge._ext import net_kernel, net_solver
 from skmerge._net.committee import random_net
 from skmerge._net.objective import Cancelled, Network, Objective, Scaling
 
@@ -19,7 +19,7 @@ inf = np.inf
 
 @st.composite
 def problems(draw, blends=(0.0, 0.3, 1.0), min_rows=40, max_rows=300, min_features=1):
-    """One node, noisy values of it, and a start nearby; blend None is free. Keyword arguments of solver.minimize."""
+    """One node, noisy values of it, and a start nearby; blend None is free. Arguments of net_solver.minimize."""
     n, d = draw(st.integers(min_rows, max_rows)), draw(st.integers(min_features, 3))
     blend, saturating = draw(st.sampled_from(blends)), draw(st.booleans())
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -38,7 +38,7 @@ def problems(draw, blends=(0.0, 0.3, 1.0), min_rows=40, max_rows=300, min_featur
         "product": np.ones(d, np.uint8),
         "sign": np.zeros((1, d), np.uint8),
     }
-    f = kernel.predict(**case_of_predict(case), theta=truth)
+    f = net_kernel.predict(**case_of_predict(case), theta=truth)
     lower = np.array([-30.0] * d + [-inf, 0.0, 0.0, -inf])
     upper = np.array([30.0] * d + [inf, 1e3 if saturating else 0.0, 1.0, inf])
     if blend is not None:
@@ -103,7 +103,7 @@ determined = problems(blends=(None,), min_rows=150, min_features=3)
 @unhurried
 @given(case=problems() | determined)
 def test_one_node_reaches_the_minimum_of_scipy(case):
-    theta, squares, n_iter, _ = solver.minimize(**case, max_iter=1000, tol=1e-12)
+    theta, squares, n_iter, _ = net_solver.minimize(**case, max_iter=1000, tol=1e-12)
     assert_allclose(loss_of(case, theta), loss_of(case, by_scipy(case)), rtol=1e-4)
     assert_allclose(squares, 2 * loss_of(case, theta), rtol=1e-10)
     assert 0 < n_iter <= 1000
@@ -114,7 +114,7 @@ def test_one_node_reaches_the_minimum_of_scipy(case):
 def test_penalty_is_part_of_what_is_minimised(case, strength, data):
     which = data.draw(st.lists(st.booleans(), min_size=len(case["theta0"]), max_size=len(case["theta0"])))
     case["penalty"] = strength * np.array(which, float)
-    theta, squares, _, _ = solver.minimize(**case, max_iter=1000, tol=1e-12)
+    theta, squares, _, _ = net_solver.minimize(**case, max_iter=1000, tol=1e-12)
     assert loss_of(case, theta) <= loss_of(case, by_scipy(case)) * (1 + 1e-4)
     assert_allclose(squares, 2 * reference.loss(**data_of(case, theta)), rtol=1e-10)  # without the penalty
 
@@ -127,7 +127,7 @@ def test_penalised_line_is_ridge_regression():
     penalty = np.array([2.0, 0.5, 1.0, 1.0, 1.0, 0.0])
     product, sign = np.ones(2, np.uint8), np.zeros((1, 2), np.uint8)
     start = np.array([0.0, 0.0, 0.0, 0.0, 1.0, 0.0])
-    theta, squares, _, JTJ = solver.minimize(
+    theta, squares, _, JTJ = net_solver.minimize(
         X, y, weight, np.ones(2), np.zeros(2), product, sign, start, lower, upper, penalty, tol=1e-14
     )
     columns = np.column_stack([X, np.ones(50)])
@@ -145,7 +145,7 @@ def test_noiseless_law_is_found_exactly():
     y = 3 * X[:, 0] ** 1.5 / X[:, 1]
     lower, upper = np.array([-30, -30, -inf, 0, 0, -inf]), np.array([30, 30, inf, 0, 0, inf])
     start = np.array([1.0, -0.5, -1.0, 0, 0, 0])
-    theta, squares, _, _ = solver.minimize(
+    theta, squares, _, _ = net_solver.minimize(
         X, y, np.full(100, 0.01), np.ones(2), np.zeros(2), np.ones(2, np.uint8), np.zeros((1, 2), np.uint8),
         start, lower, upper, np.zeros(6),
     )  # fmt: skip
@@ -158,7 +158,7 @@ def test_noiseless_law_is_found_exactly():
 def test_nothing_is_left_to_gain_at_the_minimum(case, strength):
     """A free parameter within its bounds has no slope left, one at a bound is pushed against it."""
     case["penalty"] = np.full(len(case["theta0"]), strength)
-    theta, _, n_iter, _ = solver.minimize(**case, max_iter=3000, tol=1e-12)
+    theta, _, n_iter, _ = net_solver.minimize(**case, max_iter=3000, tol=1e-12)
     H, gradient = reference.normal_equations(**data_of(case, theta), penalty=case["penalty"])
     inside = (theta > case["lower"]) & (theta < case["upper"])
     promised = 0.5 * gradient**2 / np.maximum(np.diag(H), 1e-12)  # decrease along each parameter alone
@@ -180,7 +180,7 @@ def test_bounds_hold_and_fixed_parameters_stay(case, data):
     below, above = (np.array(data.draw(st.lists(width, min_size=n, max_size=n))) for _ in range(2))
     case["lower"] = np.maximum(case["lower"], case["theta0"] - below)
     case["upper"] = np.minimum(case["upper"], case["theta0"] + above)
-    theta, squares, _, JTJ = solver.minimize(**case)
+    theta, squares, _, JTJ = net_solver.minimize(**case)
     assert (theta >= case["lower"]).all() and (theta <= case["upper"]).all()
     fixed = case["lower"] == case["upper"]
     assert_array_equal(theta[fixed], case["theta0"][fixed])
@@ -191,7 +191,7 @@ def test_bounds_hold_and_fixed_parameters_stay(case, data):
 def test_start_outside_the_bounds_is_moved_into_them():
     X, y = np.linspace(1, 2, 20)[:, None], np.linspace(1, 2, 20) ** 2
     lower, upper = np.array([0.0, -inf, 0, 0, 0]), np.array([1.5, inf, 0, 0, 0])
-    theta, _, _, _ = solver.minimize(
+    theta, _, _, _ = net_solver.minimize(
         X, y, np.ones(20), np.ones(1), np.zeros(1), np.ones(1, np.uint8), np.zeros((1, 1), np.uint8),
         np.array([9.0, -1.0, 5.0, 5.0, 5.0]), lower, upper, np.zeros(5),
     )  # fmt: skip
@@ -203,7 +203,7 @@ def test_start_outside_the_bounds_is_moved_into_them():
 @given(case=problems())
 def test_nothing_free_returns_the_start(case):
     case["lower"] = case["upper"] = case["theta0"]
-    theta, squares, n_iter, JTJ = solver.minimize(**case)
+    theta, squares, n_iter, JTJ = net_solver.minimize(**case)
     assert_array_equal(theta, case["theta0"])
     assert_allclose(squares, 2 * loss_of(case, theta), rtol=1e-10)
     assert n_iter == 0 and not JTJ.any()
@@ -216,7 +216,7 @@ def test_nothing_free_returns_the_start(case):
 @given(case=problems(blends=(0.0, 0.3, 1.0, None), max_rows=700), strength=st.sampled_from([0.0, 0.1]))
 def test_JTJ_is_that_of_the_returned_parameters(case, strength):
     case["penalty"] = np.full(len(case["theta0"]), strength)
-    theta, _, _, JTJ = solver.minimize(**case)
+    theta, _, _, JTJ = net_solver.minimize(**case)
     free = case["lower"] < case["upper"]
     expected, _ = reference.normal_equations(**data_of(case, theta))
     expected[~free] = expected[:, ~free] = 0
@@ -301,7 +301,7 @@ def dense(objective, net):
 
     def parts(z):
         theta[free] = z
-        return kernel.jacobian(objective.X, objective.y, objective.weight, *objective._geometry(), theta, net.sign)
+        return net_kernel.jacobian(objective.X, objective.y, objective.weight, *objective._geometry(), theta, net.sign)
 
     found = least_squares(
         lambda z: parts(z)[0], net.theta[free], lambda z: parts(z)[1][:, free], (net.lower[free], net.upper[free]),
@@ -347,7 +347,7 @@ def test_all_ways_agree_on_new_rows_for_several_nodes(seed):
 # --- threads
 
 
-@pytest.mark.parametrize("n", [kernel.PART, 2 * kernel.PART + 100])
+@pytest.mark.parametrize("n", [net_kernel.PART, 2 * net_kernel.PART + 100])
 def test_threads_leave_every_bit_of_a_fit_as_it_is(n):
     rng = np.random.default_rng(0)
     X, weight = rng.uniform(0.5, 2, (n, 2)), rng.uniform(0.5, 1.5, n) / n
@@ -358,9 +358,9 @@ def test_threads_leave_every_bit_of_a_fit_as_it_is(n):
         lower=np.array([-30, -30, -inf, 0, 0, -inf]), upper=np.array([30, 30, inf, 0, 0, inf]),
         penalty=np.full(6, 1e-6),
     )  # fmt: skip
-    one = solver.minimize(**case)
+    one = net_solver.minimize(**case)
     for n_threads in (2, 5):
-        for some, other in zip(one, solver.minimize(**case, n_threads=n_threads), strict=True):
+        for some, other in zip(one, net_solver.minimize(**case, n_threads=n_threads), strict=True):
             assert_array_equal(other, some)
     theta, squares, _, JTJ = one
     twin = {name: case[name] for name in ("X", "y", "weight", "x_scale", "x_mean", "product", "sign")}
@@ -411,12 +411,12 @@ def test_wrong_shapes_and_types_raise(case, data, way):
         shape[axis] = {"longer": shape[axis] + 1, "shorter": shape[axis] - 1, "one": 1}[way]
         value = np.ones(shape, value.dtype)
     with pytest.raises(ValueError):
-        solver.minimize(**case | {name: value})
+        net_solver.minimize(**case | {name: value})
 
 
 def test_no_rows_raise():
     with pytest.raises(ValueError, match="0 rows"):
-        solver.minimize(
+        net_solver.minimize(
             np.zeros((0, 1)), np.zeros(0), np.zeros(0), np.ones(1), np.zeros(1), np.ones(1, np.uint8),
             np.zeros((0, 1), np.uint8), np.zeros(1), np.array([-inf]), np.array([inf]), np.zeros(1),
         )  # fmt: skip
@@ -425,11 +425,11 @@ def test_no_rows_raise():
 @unhurried
 @given(case=problems())
 def test_arguments_are_only_read(case):
-    expected = solver.minimize(**case)
+    expected = net_solver.minimize(**case)
     before = {name: value.copy() for name, value in case.items()}
     for value in case.values():
         value.flags.writeable = False
-    found = solver.minimize(**case)
+    found = net_solver.minimize(**case)
     for some, other in zip(found, expected, strict=True):
         assert_array_equal(some, other)
     for name, value in case.items():
@@ -448,7 +448,7 @@ def large(n=1500, n_nodes=60):
     return objective, random_net(objective, n_nodes, True, rng)
 
 
-@pytest.mark.parametrize(("n", "n_nodes", "n_threads"), [(1500, 60, 1), (2 * kernel.PART + 100, 14, 2)])
+@pytest.mark.parametrize(("n", "n_nodes", "n_threads"), [(1500, 60, 1), (2 * net_kernel.PART + 100, 14, 2)])
 def test_slow_iterations_are_watched_and_may_end(n, n_nodes, n_threads):
     objective, net = large(n, n_nodes)
     assert objective.is_slow(net) and not objective.is_slow(objective.constant())
@@ -461,7 +461,7 @@ def test_slow_iterations_are_watched_and_may_end(n, n_nodes, n_threads):
     np.testing.assert_array_equal(short.theta, objective.fit(net, max_iter=3, tol=0.0).theta)
 
 
-@pytest.mark.parametrize(("n", "n_nodes", "n_threads"), [(1500, 60, 1), (2 * kernel.PART + 100, 14, 2)])
+@pytest.mark.parametrize(("n", "n_nodes", "n_threads"), [(1500, 60, 1), (2 * net_kernel.PART + 100, 14, 2)])
 def test_a_cancelled_fit_ends_at_its_next_iteration(n, n_nodes, n_threads):
     objective, net = large(n, n_nodes)
 

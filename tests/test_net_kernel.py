@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal, assert_array_max_ulp
 
-from skmerge._ext import kernel
+from skmerge._ext import net_kernel
 
 unhurried = settings(deadline=None, max_examples=60)  # a busy machine is no failure
 BLOCK = 256
@@ -25,7 +25,7 @@ def floats(shape, low, high):
 
 @st.composite
 def tables(draw, max_rows=600):
-    """Keyword arguments of kernel.jacobian; rows of both signs over six decades, parameters drawn one by one."""
+    """Keyword arguments of net_kernel.jacobian; rows of both signs over six decades, parameters drawn one by one."""
     n, d, h = draw(st.integers(1, max_rows)), draw(st.integers(1, 5)), draw(st.integers(0, 3))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     x_scale = draw(hnp.arrays(float, d, elements=st.sampled_from([1e-30, 1e-3, 0.7, 1.0, 50.0, 1e30])))
@@ -81,7 +81,7 @@ def one_product(A, X, sign=0, B=-1.0, k=0.0):
 @unhurried
 @given(case=tables())
 def test_prediction_equals_the_formula(case):
-    value = kernel.predict(**forward(case))
+    value = net_kernel.predict(**forward(case))
     assert value.shape == (len(case["X"]),)
     expected = reference.net(**forward(case))
     assert (np.abs(value - expected) <= 1e-12 * magnitude(case)).all()
@@ -100,7 +100,7 @@ def test_prediction_equals_the_formula_in_its_own_terms(data, case, D, y_mean):
     expected = reference.blended(
         case["X"] / case["x_scale"], A, B, 1 / C, a, D, y_mean, case["x_mean"], case["product"], case["sign"]
     )
-    assert (np.abs(kernel.predict(**forward(case)) - expected) <= 1e-12 * magnitude(case)).all()
+    assert (np.abs(net_kernel.predict(**forward(case)) - expected) <= 1e-12 * magnitude(case)).all()
 
 
 @unhurried
@@ -112,7 +112,7 @@ def test_twin_in_k_equals_the_activation_in_C(u, C):
 @unhurried
 @given(case=tables(max_rows=300))
 def test_jacobian_equals_the_complex_step(case):
-    residual, J = kernel.jacobian(**case)
+    residual, J = net_kernel.jacobian(**case)
     root = np.sqrt(case["weight"])
     assert (np.abs(residual - reference.residual(**case)) <= 1e-12 * root * (magnitude(case) + np.abs(case["y"]))).all()
     d, theta = case["X"].shape[1], case["theta"]
@@ -132,8 +132,8 @@ def test_jacobian_equals_the_complex_step(case):
 @unhurried
 @given(case=tables())
 def test_loss_gradient_is_the_sum_over_rows(case):
-    value, gradient = kernel.loss_gradient(**case)
-    residual, J = kernel.jacobian(**case)
+    value, gradient = net_kernel.loss_gradient(**case)
+    residual, J = net_kernel.jacobian(**case)
     assert_allclose(value, 0.5 * np.sum(residual**2), rtol=1e-12)
     scale = np.abs(J).T @ np.abs(residual)
     assert (np.abs(gradient - J.T @ residual) <= 1e-12 * scale).all()
@@ -146,7 +146,7 @@ def test_loss_and_its_gradient_equal_the_twin(case, B, k):
     d = case["X"].shape[1]
     nodes = case["theta"][:-1].reshape(-1, d + 3)
     nodes[:, d], nodes[:, d + 1] = B, k
-    value, gradient = kernel.loss_gradient(**case)
+    value, gradient = net_kernel.loss_gradient(**case)
     expected_J, expected = reference.normal_equations(**case)
     assert_allclose(value, reference.loss(**case), rtol=1e-11)
     assert_allclose(gradient, expected, rtol=1e-8, atol=1e-8 * (1 + np.sqrt(expected_J.max() * 2 * value)))
@@ -155,7 +155,7 @@ def test_loss_and_its_gradient_equal_the_twin(case, B, k):
 @unhurried
 @given(case=tables(max_rows=300))
 def test_input_gradient_equals_the_complex_step(case):
-    value = kernel.input_gradient(**forward(case))
+    value = net_kernel.input_gradient(**forward(case))
     assert value.shape == case["X"].shape
     expected = reference.input_gradient(**forward(case))
     d, x = case["X"].shape[1], case["X"] / case["x_scale"]
@@ -181,21 +181,21 @@ def test_derivatives_equal_differences_of_the_function_itself():
         "sign": np.array([[1, 0, 0], [0, 1, 1]], np.uint8),
     }
     h = 1e-6
-    _, J = kernel.jacobian(**case)
-    loss, gradient = kernel.loss_gradient(**case)
+    _, J = net_kernel.jacobian(**case)
+    loss, gradient = net_kernel.loss_gradient(**case)
     for q in range(len(case["theta"])):
         step = np.zeros(len(case["theta"]))
         step[q] = h
         above, below = case | {"theta": case["theta"] + step}, case | {"theta": case["theta"] - step}
-        difference = (kernel.predict(**forward(above)) - kernel.predict(**forward(below))) / (2 * h)
+        difference = (net_kernel.predict(**forward(above)) - net_kernel.predict(**forward(below))) / (2 * h)
         assert_allclose(J[:, q], np.sqrt(case["weight"]) * difference, rtol=1e-7, atol=1e-8)
-        difference = (kernel.loss_gradient(**above)[0] - kernel.loss_gradient(**below)[0]) / (2 * h)
+        difference = (net_kernel.loss_gradient(**above)[0] - net_kernel.loss_gradient(**below)[0]) / (2 * h)
         assert_allclose(gradient[q], difference, rtol=1e-6, atol=1e-8 * loss)
-    slopes = kernel.input_gradient(**forward(case))
+    slopes = net_kernel.input_gradient(**forward(case))
     for j in range(3):
         step = h * (np.arange(3) == j)
         above, below = forward(case | {"X": X + step}), forward(case | {"X": X - step})
-        difference = (kernel.predict(**above) - kernel.predict(**below)) / (2 * h)
+        difference = (net_kernel.predict(**above) - net_kernel.predict(**below)) / (2 * h)
         assert_allclose(slopes[:, j], difference, rtol=1e-7, atol=1e-8)
 
 
@@ -211,7 +211,7 @@ def test_blend_one_without_saturation_is_addition(data, n, d, h):
     A, x_mean = data.draw(hnp.arrays(float, (h, d), elements=whole)), data.draw(hnp.arrays(float, d, elements=whole))
     B, D, y_mean = data.draw(hnp.arrays(float, h, elements=whole)), data.draw(whole), data.draw(whole)
     theta = np.append(np.column_stack([A, B, np.zeros(h), np.ones(h)]), D + y_mean)
-    value = kernel.predict(X, np.ones(d), x_mean, data.draw(flags(d)), theta, data.draw(flags(h, d)))
+    value = net_kernel.predict(X, np.ones(d), x_mean, data.draw(flags(d)), theta, data.draw(flags(h, d)))
     assert_array_equal(value, D + y_mean + ((X - x_mean) @ A.T + B).sum(axis=1))
 
 
@@ -223,7 +223,7 @@ def test_blend_zero_without_saturation_is_multiplication(data, n, d, h):
     x_mean = data.draw(floats(d, -3, 3))  # must not matter
     theta = np.append(np.column_stack([A, B, np.zeros(h), np.zeros(h)]), D)
     sign = data.draw(flags(h, d))  # nor this: x >= 0
-    value = kernel.predict(X, np.ones(d), x_mean, np.ones(d, np.uint8), theta, sign)
+    value = net_kernel.predict(X, np.ones(d), x_mean, np.ones(d, np.uint8), theta, sign)
     terms = B * np.prod(X[:, None, :] ** A, axis=2)
     assert (np.abs(value - (D - terms.sum(axis=1))) <= 1e-13 * (abs(D) + np.abs(terms).sum(axis=1))).all()
 
@@ -235,14 +235,14 @@ def test_small_saturation_approaches_the_limits(case, blend, exponent):
     d = case["X"].shape[1]
     nodes = case["theta"][:-1].reshape(-1, d + 3)
     nodes[:, d + 1], nodes[:, d + 2] = 0.0, blend
-    limit = kernel.predict(**forward(case))
+    limit = net_kernel.predict(**forward(case))
     A, B, k, a, _ = reference.unpack(case["theta"], d)
     x = case["X"] / case["x_scale"]
     additive, multiplicative = reference.halves(x, A, B, k, a, case["x_mean"], case["product"], case["sign"])
     u = additive if blend else multiplicative
     k = 10.0**exponent
     nodes[:, d + 1] = k
-    departure = np.abs(kernel.predict(**forward(case)) - limit)
+    departure = np.abs(net_kernel.predict(**forward(case)) - limit)
     assert (departure <= k * (u**2).sum(axis=1) * (1 + 1e-9) + 1e-11 * magnitude(case)).all()
 
 
@@ -257,7 +257,7 @@ def test_sign_runs_over_the_chosen_features_that_may_enter_a_product(data, d, n)
     product, sign = data.draw(flags(d)), data.draw(flags(1, d))
     case = one_product(np.zeros(d), X) | {"product": product, "sign": sign}  # f = s(x)
     chosen = (product & sign[0]) > 0
-    assert_array_equal(kernel.predict(**case), np.prod(np.sign(X[:, chosen]), axis=1))
+    assert_array_equal(net_kernel.predict(**case), np.prod(np.sign(X[:, chosen]), axis=1))
 
 
 @unhurried
@@ -266,11 +266,11 @@ def test_features_outside_products_only_add(data, case):
     """Their exponents and signs do not reach the product."""
     d = case["X"].shape[1]
     case["theta"][:-1].reshape(-1, d + 3)[:, d + 2] = 0.0
-    value = kernel.predict(**forward(case))
+    value = net_kernel.predict(**forward(case))
     outside = case["product"] == 0
     case["X"] = np.where(outside, data.draw(floats(case["X"].shape, -1e300, 1e300)), case["X"])
-    assert_array_equal(kernel.predict(**forward(case)), value)
-    assert not kernel.input_gradient(**forward(case))[:, outside].any()
+    assert_array_equal(net_kernel.predict(**forward(case)), value)
+    assert not net_kernel.input_gradient(**forward(case))[:, outside].any()
 
 
 # --- exp and log
@@ -281,7 +281,7 @@ def test_features_outside_products_only_add(data, case):
 def test_log_is_accurate(x):
     # With A = 0, B = -1 the derivative with respect to A is log x.
     case = one_product([0.0], x[:, None]) | {"y": np.zeros(len(x)), "weight": np.ones(len(x))}
-    assert_array_max_ulp(kernel.jacobian(**case)[1][:, 0], np.log(x), maxulp=3)
+    assert_array_max_ulp(net_kernel.jacobian(**case)[1][:, 0], np.log(x), maxulp=3)
 
 
 def test_log_is_accurate_where_its_exponent_changes():
@@ -289,14 +289,14 @@ def test_log_is_accurate_where_its_exponent_changes():
     x = np.concatenate([powers * m for m in (1, 1 + 2**-52, 1.41421356237309, 2**0.5, 1.41421356237310, 2 - 2**-52)])
     x = np.append(x[x < 1.7e308], 1 + np.arange(-100, 100) * 1e-5)
     case = one_product([0.0], x[:, None]) | {"y": np.zeros(len(x)), "weight": np.ones(len(x))}
-    assert_array_max_ulp(kernel.jacobian(**case)[1][:, 0], np.log(x), maxulp=3)
+    assert_array_max_ulp(net_kernel.jacobian(**case)[1][:, 0], np.log(x), maxulp=3)
 
 
 @unhurried
 @given(A=floats(st.integers(1, 10), -430, 430))
 def test_exp_is_accurate(A):
     for exponent in A:  # 2^A = exp(A log 2)
-        value = kernel.predict(**one_product([exponent], [[2.0]]))
+        value = net_kernel.predict(**one_product([exponent], [[2.0]]))
         assert_array_max_ulp(value, np.exp(np.atleast_1d(exponent * np.log(2.0))), maxulp=2)
 
 
@@ -323,13 +323,13 @@ def test_nothing_overflows(data, n, d, h):
         "theta": np.append(np.column_stack([A, B, k, a]), data.draw(st.floats(-1e15, 1e15))),
         "sign": data.draw(flags(h, d)),
     }
-    assert np.isfinite(kernel.predict(**forward(case))).all()
-    residual, J = kernel.jacobian(**case)
+    assert np.isfinite(net_kernel.predict(**forward(case))).all()
+    residual, J = net_kernel.jacobian(**case)
     assert np.isfinite(residual).all() and np.isfinite(J).all()
     # A slope in raw units is A / x_scale, which must itself be a number.
     case["theta"][:-1].reshape(h, -1)[:, :d] = np.clip(A, -1e30, 1e30)
     case["x_scale"] = np.maximum(case["x_scale"], 1e-100)
-    assert np.isfinite(kernel.input_gradient(**forward(case))).all()
+    assert np.isfinite(net_kernel.input_gradient(**forward(case))).all()
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_nothing_overflows(data, n, d, h):
 )
 def test_exponent_is_held_at_300(A, x, limit):
     case = one_product([A], [[x]]) | {"y": np.zeros(1), "weight": np.ones(1)}
-    value, J = kernel.jacobian(**case)
+    value, J = net_kernel.jacobian(**case)
     assert_allclose(value, np.exp(limit), rtol=1e-14)
     assert J[0, 0] == 0  # held: no change with A
     assert_allclose(J[0, 1], -np.exp(limit), rtol=1e-14)  # but with B
@@ -347,42 +347,42 @@ def test_exponent_is_held_at_300(A, x, limit):
 def test_sum_is_held_at_1e150(x):
     theta = np.array([2.0, 0.5, 0.0, 1.0, 0.0])
     case = one_product([2.0], [[x]]) | {"theta": theta, "y": np.zeros(1), "weight": np.ones(1)}
-    value, J = kernel.jacobian(**case)
+    value, J = net_kernel.jacobian(**case)
     assert value[0] == np.copysign(1e150, x)
     assert J[0, 0] == 0 and J[0, 1] == 0
-    assert kernel.input_gradient(**forward(case))[0, 0] == 0
+    assert net_kernel.input_gradient(**forward(case))[0, 0] == 0
     case["theta"] = np.array([2.0, 0.5, 4.0, 1.0, 0.0])
-    assert_allclose(kernel.predict(**forward(case)), np.copysign(0.25, x), rtol=1e-15)
+    assert_allclose(net_kernel.predict(**forward(case)), np.copysign(0.25, x), rtol=1e-15)
 
 
 def test_slopes_beyond_all_numbers_add_up():
     theta = np.array([1e10, 0.0, 0.0, 1.0, -2e10, 0.0, 0.0, 1.0, 0.0])
     case = one_product([0.0], [[1e-308]]) | {"theta": theta, "sign": np.zeros((2, 1), np.uint8)}
     case["x_scale"] = np.array([1e-305])
-    assert kernel.input_gradient(**forward(case))[0, 0] == -np.inf
+    assert net_kernel.input_gradient(**forward(case))[0, 0] == -np.inf
 
 
 @pytest.mark.parametrize("tiny", [0.0, -0.0, 5e-324, 1e-310, -1e-310])
 def test_logarithm_is_held_at_the_smallest_normal_number(tiny):
     case = one_product([0.1], [[tiny]])
-    assert_allclose(kernel.predict(**case), 2.2250738585072014e-308**0.1, rtol=1e-13)
+    assert_allclose(net_kernel.predict(**case), 2.2250738585072014e-308**0.1, rtol=1e-13)
 
 
 def test_law_is_zero_at_zero_and_its_slope_there_the_other_factor():
     X = np.array([[0.0, 3.0], [0.0, -3.0], [-0.0, 0.5]])
     case = one_product([1.0, 2.0], X, sign=1)
-    assert_array_equal(kernel.predict(**case), 0)
+    assert_array_equal(net_kernel.predict(**case), 0)
     # s(x) = sign(x_1) sign(x_2): d/dx_1 = sign(x_2) x_2^2 on both sides of zero
-    assert_allclose(kernel.input_gradient(**case), [[9.0, 0.0], [-9.0, 0.0], [0.25, 0.0]], rtol=1e-14, atol=1e-100)
+    assert_allclose(net_kernel.input_gradient(**case), [[9.0, 0.0], [-9.0, 0.0], [0.25, 0.0]], rtol=1e-14, atol=1e-100)
     # without signs |x_1| has a kink, its slope there is 0; x_1^2 has none
-    assert_array_equal(kernel.input_gradient(**one_product([1.0, 2.0], X))[:, 0], 0)
-    assert_allclose(kernel.input_gradient(**one_product([2.0, 1.0], X, sign=1))[:, 0], 0, atol=1e-100)
+    assert_array_equal(net_kernel.input_gradient(**one_product([1.0, 2.0], X))[:, 0], 0)
+    assert_allclose(net_kernel.input_gradient(**one_product([2.0, 1.0], X, sign=1))[:, 0], 0, atol=1e-100)
 
 
 @unhurried
 @given(x=st.floats(1e-100, 1e-3), other=st.floats(0.1, 10), A=st.floats(1, 3))
 def test_slope_is_continuous_towards_zero(x, other, A):
-    near = kernel.input_gradient(**one_product([A, 1.0], [[x, other], [-x, other]], sign=1))[:, 0]
+    near = net_kernel.input_gradient(**one_product([A, 1.0], [[x, other], [-x, other]], sign=1))[:, 0]
     assert_allclose(near, A * x ** (A - 1) * other, rtol=1e-12, atol=1e-125)
 
 
@@ -395,9 +395,9 @@ def test_a_row_does_not_depend_on_its_batch(data, case):
     n = len(case["X"])
     rows = np.random.default_rng(data.draw(st.integers(0, 1000))).permutation(n)[: data.draw(st.integers(1, n))]
     part = case | {name: np.ascontiguousarray(case[name][rows]) for name in ("X", "y", "weight")}
-    assert_array_equal(kernel.predict(**forward(part)), kernel.predict(**forward(case))[rows])
-    assert_array_equal(kernel.input_gradient(**forward(part)), kernel.input_gradient(**forward(case))[rows])
-    for some, whole in zip(kernel.jacobian(**part), kernel.jacobian(**case), strict=True):
+    assert_array_equal(net_kernel.predict(**forward(part)), net_kernel.predict(**forward(case))[rows])
+    assert_array_equal(net_kernel.input_gradient(**forward(part)), net_kernel.input_gradient(**forward(case))[rows])
+    for some, whole in zip(net_kernel.jacobian(**part), net_kernel.jacobian(**case), strict=True):
         assert_array_equal(some, whole[rows])
 
 
@@ -405,13 +405,13 @@ def test_a_row_does_not_depend_on_its_batch(data, case):
 def test_every_row_is_visited_once(n):
     X = np.arange(1.0, n + 1)[:, None]
     case = one_product([1.0], X) | {"y": np.zeros(n), "weight": np.ones(n)}
-    assert_allclose(kernel.predict(**forward(case)), X[:, 0], rtol=1e-13)
-    assert_allclose(kernel.loss_gradient(**case)[0], 0.5 * np.sum(X**2), rtol=1e-12)
-    assert_allclose(kernel.jacobian(**case)[1][:, 1], -X[:, 0], rtol=1e-13)
-    assert_allclose(kernel.input_gradient(**forward(case)), 1.0, rtol=1e-12)
+    assert_allclose(net_kernel.predict(**forward(case)), X[:, 0], rtol=1e-13)
+    assert_allclose(net_kernel.loss_gradient(**case)[0], 0.5 * np.sum(X**2), rtol=1e-12)
+    assert_allclose(net_kernel.jacobian(**case)[1][:, 1], -X[:, 0], rtol=1e-13)
+    assert_allclose(net_kernel.input_gradient(**forward(case)), 1.0, rtol=1e-12)
 
 
-PART = kernel.PART
+PART = net_kernel.PART
 
 
 @pytest.fixture(scope="module")
@@ -432,16 +432,16 @@ def long_table():
 
 
 def test_long_tables_equal_the_twin(long_table):
-    value = kernel.predict(**forward(long_table), n_threads=2)
+    value = net_kernel.predict(**forward(long_table), n_threads=2)
     assert_allclose(value, reference.net(**forward(long_table)), rtol=1e-11, atol=1e-12)
-    residual, J = kernel.jacobian(**long_table, n_threads=2)
+    residual, J = net_kernel.jacobian(**long_table, n_threads=2)
     assert_allclose(residual, reference.residual(**long_table), rtol=1e-11, atol=1e-12)
     expected = reference.jacobian(**long_table)
     assert_allclose(J, expected, rtol=1e-9, atol=1e-11)
-    loss, gradient = kernel.loss_gradient(**long_table, n_threads=2)
+    loss, gradient = net_kernel.loss_gradient(**long_table, n_threads=2)
     assert_allclose(loss, reference.loss(**long_table), rtol=1e-12)
     assert_allclose(gradient, expected.T @ reference.residual(**long_table), rtol=1e-9)
-    slopes = kernel.input_gradient(**forward(long_table), n_threads=2)
+    slopes = net_kernel.input_gradient(**forward(long_table), n_threads=2)
     assert_allclose(slopes, reference.input_gradient(**forward(long_table)), rtol=1e-9, atol=1e-11)
 
 
@@ -450,10 +450,10 @@ def test_long_tables_equal_the_twin(long_table):
 def test_threads_leave_every_bit_as_it_is(long_table, n, n_threads):
     case = long_table | {name: long_table[name][:n] for name in ("X", "y", "weight")}
     for function, arguments in (
-        (kernel.predict, forward(case)),
-        (kernel.input_gradient, forward(case)),
-        (kernel.jacobian, case),
-        (kernel.loss_gradient, case),
+        (net_kernel.predict, forward(case)),
+        (net_kernel.input_gradient, forward(case)),
+        (net_kernel.jacobian, case),
+        (net_kernel.loss_gradient, case),
     ):
         one, many = function(**arguments), function(**arguments, n_threads=n_threads)
         for some, other in zip(one, many, strict=True) if isinstance(one, tuple) else [(one, many)]:
@@ -470,7 +470,7 @@ def test_parts_cover_the_rows_in_order_and_in_threads():
         together.wait()  # returns only where two parts run at once
         return start, stop
 
-    found = kernel.in_parts(part, 4 * PART, 2)
+    found = net_kernel.in_parts(part, 4 * PART, 2)
     assert found == [(start, start + PART) for start in range(0, 4 * PART, PART)]
     assert sorted(seen) == found and len(names) == 2
 
@@ -480,21 +480,21 @@ def test_an_error_in_a_thread_is_raised(long_table):
         raise RuntimeError(f"rows from {start}")
 
     with pytest.raises(RuntimeError, match="rows from 0"):
-        kernel.in_parts(part, 3 * PART, 2)
+        net_kernel.in_parts(part, 3 * PART, 2)
     short = long_table["y"][: 2 * PART]
     with pytest.raises(ValueError, match="must be equal"):
-        kernel.loss_gradient(**long_table | {"y": short}, n_threads=2)
+        net_kernel.loss_gradient(**long_table | {"y": short}, n_threads=2)
     with pytest.raises(ValueError, match="columns"):
-        kernel.predict(**forward(long_table) | {"x_mean": np.zeros(2)}, n_threads=2)
+        net_kernel.predict(**forward(long_table) | {"x_mean": np.zeros(2)}, n_threads=2)
 
 
 def test_no_rows_give_no_values():
     case = one_product([1.0, 2.0], np.zeros((0, 2))) | {"y": np.zeros(0), "weight": np.zeros(0)}
-    assert kernel.predict(**forward(case)).shape == (0,)
-    assert kernel.input_gradient(**forward(case)).shape == (0, 2)
-    residual, J = kernel.jacobian(**case)
+    assert net_kernel.predict(**forward(case)).shape == (0,)
+    assert net_kernel.input_gradient(**forward(case)).shape == (0, 2)
+    residual, J = net_kernel.jacobian(**case)
     assert residual.shape == (0,) and J.shape == (0, 6)
-    assert kernel.loss_gradient(**case)[0] == 0
+    assert net_kernel.loss_gradient(**case)[0] == 0
 
 
 # --- what is handed in
@@ -504,11 +504,11 @@ def test_no_rows_give_no_values():
 @given(case=tables(max_rows=300))
 def test_arguments_are_only_read(case):
     before = {name: value.copy() for name, value in case.items()}
-    expected = kernel.predict(**forward(case)), *kernel.jacobian(**case), kernel.loss_gradient(**case)[1]
+    expected = net_kernel.predict(**forward(case)), *net_kernel.jacobian(**case), net_kernel.loss_gradient(**case)[1]
     for name, value in case.items():
         assert_array_equal(value, before[name])
         value.flags.writeable = False
-    found = kernel.predict(**forward(case)), *kernel.jacobian(**case), kernel.loss_gradient(**case)[1]
+    found = net_kernel.predict(**forward(case)), *net_kernel.jacobian(**case), net_kernel.loss_gradient(**case)[1]
     for some, other in zip(found, expected, strict=True):
         assert_array_equal(some, other)
 
@@ -518,10 +518,10 @@ def test_memory_maps_are_read(tmp_path):
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     case = one_product([1.5, -2.0], X)
-    expected = kernel.predict(**case), kernel.input_gradient(**case)
+    expected = net_kernel.predict(**case), net_kernel.input_gradient(**case)
     case["X"] = mapped
-    assert_array_equal(kernel.predict(**case), expected[0])
-    assert_array_equal(kernel.input_gradient(**case), expected[1])
+    assert_array_equal(net_kernel.predict(**case), expected[0])
+    assert_array_equal(net_kernel.input_gradient(**case), expected[1])
 
 
 @st.composite
@@ -552,11 +552,11 @@ def spoiled(draw):
 def test_wrong_shapes_types_and_orders_raise(spoilt):
     case, name = spoilt
     with pytest.raises(ValueError):
-        kernel.jacobian(**case)
+        net_kernel.jacobian(**case)
     with pytest.raises(ValueError):
-        kernel.loss_gradient(**case)
+        net_kernel.loss_gradient(**case)
     if name not in ("y", "weight"):
         with pytest.raises(ValueError):
-            kernel.predict(**forward(case))
+            net_kernel.predict(**forward(case))
         with pytest.raises(ValueError):
-            kernel.input_gradient(**forward(case))
+            net_kernel.input_gradient(**forward(case))

@@ -3,7 +3,7 @@
 scipy.optimize.least_squares solves the same problem on J itself; at 200 rows and 15 parameters its own work is many
 times that of a whole iteration here, and the search for a law is a thousand such fits. J'J squares the condition of J,
 but damping is relative to each column, and each iteration mends what the last one rounded: of two products of nearly
-constant features, conditions 70 to 7e15, both ways predict alike (tests/test_solver.py).
+constant features, conditions 70 to 7e15, both ways predict alike (tests/test_net_solver.py).
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ from libc.string cimport memcpy, memset
 from scipy.linalg.cython_blas cimport dgemv, dsyrk
 from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
 
-from skmerge._ext.kernel import PART, in_parts
+from skmerge._ext.net_kernel import PART, in_parts
 
-from skmerge._ext.kernel cimport BLOCK, Data, Net, network, residual_block, scratch_size, table
+from skmerge._ext.net_kernel cimport BLOCK, Data, Net, network, residual_block, scratch_size, table
 
 # Squared parameters times blocks of rows, of which about 0.1 s is made.
 cdef double WATCH_WORK = 3e6

@@ -13,8 +13,8 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, memset
 from scipy.linalg.cython_blas cimport dsyrk
 
-from skmerge._ext.leaf cimport evaluate, n_terms, recentre, slope_terms, solve, value_terms
-from skmerge._ext.splitting cimport MISSING, Split, Table, find_split, histogram_size
+from skmerge._ext.tree_leaf cimport evaluate, n_terms, recentre, slope_terms, solve, value_terms
+from skmerge._ext.tree_splitting cimport MISSING, Split, Table, find_split, histogram_size
 from skmerge._ext.types cimport Node
 
 cdef enum:

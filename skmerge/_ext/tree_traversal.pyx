@@ -5,7 +5,7 @@ import numpy as np
 from libc.math cimport fmax, fmin
 from libc.string cimport memcpy
 
-from skmerge._ext.leaf cimport evaluate, evaluate_slope, n_terms
+from skmerge._ext.tree_leaf cimport evaluate, evaluate_slope, n_terms
 from skmerge._ext.types cimport Node
 
 cdef struct Forest:

@@ -1,4 +1,4 @@
-"""Forward pass, gradient and Jacobian of one output of the blended net (see kernel.pxd for the layout).
+"""Forward pass, gradient and Jacobian of one output of the blended net (see net_kernel.pxd for the layout).
 
 Limits: |x_j / x_scale_j| is held in [2.2e-308, 1.7e308] under the logarithm, the exponent sum_j A_ij log|x_j| in
 [-300, 300] and |u_i| below 1e150. Where a value is held its derivative is zero, but for df/dx_j at a product near 0,

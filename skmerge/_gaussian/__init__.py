@@ -1,0 +1,1 @@
+"""Columns of a table as one Gaussian: standardised numbers, filling and fitting, smooth means."""
