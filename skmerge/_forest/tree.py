@@ -26,7 +26,8 @@ class Trees:
     member_start : intp ndarray of shape (n_members + 1,), the first tree of every member, and the end
 
     A leaf without coordinates (order 0) holds its m values. Otherwise: its centre, then the low and the high end of its
-    box (k each), then for each output the terms of its polynomial (``_ext.tree_leaf``), its least and its greatest value.
+    box (k each), then for each output the terms of its polynomial (see ``_ext.tree_leaf``), its least and its greatest
+    value.
     """
 
     nodes: np.ndarray
