@@ -602,7 +602,7 @@ class MergedNetImputer(
         filled = X.copy()
         for j in np.flatnonzero(np.isnan(X).any(axis=0)):
             if j not in self.properties_ and j not in relations:
-                block = expected[:, columns.owner == j]
+                block = expected[:, np.flatnonzero(columns.owner == j)]
                 filled[:, j] = np.where(np.isnan(X[:, j]), columns.restore(j, block, 0.0 * block)[0], X[:, j])
         told = laws.related(relations, filled)
         return np.where(np.isnan(told), self.relation_mean_, told)

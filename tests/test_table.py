@@ -232,6 +232,9 @@ def test_a_relation_of_columns_leaves_a_remainder_to_learn():
         left[given is None] = np.sqrt(np.mean((filled[12:50, 2] - truth[12:50]) ** 2))
         assert (std[12:, 2] > 0).all()
     assert left[False] < 0.1 * left[True]
+    product = {"product": lambda table: table[:, 0] * table[:, 1]}
+    both = MergedNetImputer(relations=given, derived=product, n_estimators=0).fit(X).transform(X)
+    np.testing.assert_allclose(both[12:50, 2], truth[12:50], atol=0.3)
     # Where the law does not know, its mean stands in; it never sees the column itself.
     gaps = {2: lambda table: np.where(table[:, 0] > 0, np.sin(20 * table[:, 0]) + 0 * table[:, 1], np.nan)}
     assert np.isfinite(MergedNetImputer(relations=gaps, n_estimators=0).fit(X).transform(X)).all()
