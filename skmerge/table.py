@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmerge._digest import Digested
 from skmerge._documentation import Documented
-from skmerge._gaussian import filling
+from skmerge._gaussian import conditional
 from skmerge._gaussian.columns import FAR, Columns
-from skmerge._gaussian.joint import Joint, cross_fitted, fit_joint
+from skmerge._gaussian.joint import Joint, cross_fitted, fit_joint, fit_linear
 from skmerge._parameters import check_number, column_number, refuse, seed_of
 from skmerge._progress import Stages, Task, Told
 from skmerge._table import cells, faults, laws, roles, sources, stack
@@ -248,11 +248,11 @@ class MergedNetImputer(
         stages(f"{n} rows, {len(self.properties_)} properties, {d - len(self.properties_)} descriptors")
         options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol, "told": stages}
         held = np.clip(z, -FAR, FAR)
-        self.linear_ = filling.fit_fill(held, error, **options)
+        self.linear_ = fit_linear(held, error, **options)
         self.allowed_, self._restricted = roles.allowed(self, columns.owner, z.shape[1])
         numbers = np.flatnonzero(~np.isin(columns.owner, self.properties_))
         self.descriptor_ = np.concatenate([numbers, np.arange(len(columns.owner), z.shape[1])])
-        self.feature_linear_ = filling.fit_fill(held[:, self.descriptor_], None, **options)
+        self.feature_linear_ = fit_linear(held[:, self.descriptor_], None, **options)
         self.explained_ = np.zeros(z.shape[1])
         if self.linear_ is not None:
             self.explained_ = np.clip(1.0 - 1.0 / np.diag(np.linalg.inv(self.linear_["covariance"])), 0.0, 1.0)
@@ -485,7 +485,8 @@ class MergedNetImputer(
 
     def _features(self, z, distance=None):
         """Descriptors for the kernel, complete and within five standard deviations."""
-        features = filling.fill(self.feature_linear_, np.clip(z[:, self.descriptor_], -FAR, FAR))
+        fitted = self.feature_linear_ or {"mean": np.zeros(len(self.descriptor_)), "covariance": np.empty((0, 0))}
+        features = conditional.fill(fitted["mean"], fitted["covariance"], np.clip(z[:, self.descriptor_], -FAR, FAR))
         owner = np.concatenate([self.columns_["owner"], np.full(z.shape[1] - len(self.columns_["owner"]), -1)])
         numbers = self.columns_["bits"] | [levels is None for levels in self.columns_["levels"]]
         raw = [numbers[j] if j >= 0 else True for j in owner[self.descriptor_]]
@@ -511,7 +512,10 @@ class MergedNetImputer(
         """Expectation and variance of standardised columns from all allowed ones."""
         if not len(wanted):
             return np.empty((len(z), 0)), np.empty((len(z), 0))
-        expected, variance = filling.left_out(self.linear_, np.clip(z, -FAR, FAR), error, self.allowed_, stages)
+        if self.linear_ is None:
+            return np.zeros((len(z), len(wanted))), np.ones((len(z), len(wanted)))
+        near = np.clip(z, -FAR, FAR)
+        expected, variance = Joint(**self.linear_).left_out(near, np.zeros(z.shape), error, self.allowed_, stages)
         return expected[:, wanted], variance[:, wanted]
 
     def _restrict(self, base, linear, variance):
@@ -566,14 +570,17 @@ class MergedNetImputer(
         if not len(joint.weight) or not joint.length or self.feature_linear_ is None:
             return 0.0
 
-        def predict(descriptors, rows):
+        descriptors, covariance = z[:, self.descriptor_], self.feature_linear_["covariance"]
+        filled = conditional.fill(self.feature_linear_["mean"], covariance, descriptors)
+
+        def predict(rows, moves):
             whole = z[rows]
-            whole[:, self.descriptor_] = descriptors
+            whole[:, self.descriptor_] = filled[rows] + moves
             return joint.left_out(near[rows], joint.smooth(self._features(whole)))[0]
 
         # Forests are taken to follow descriptors as the kernel does; columns of own inputs have their own variance.
         follows = np.where(np.isin(self._at, self._restricted), 0.0, 1.0 - self.weight_[:, 0])
-        return follows**2 * filling.unsure(self.feature_linear_, z[:, self.descriptor_], predict, stages)
+        return follows**2 * conditional.variance_of(covariance, descriptors, predict, stages)
 
     def _excess(self, X, p=0, graded=None):
         """As ``applicability``, p: of the ranges of all rows or those of a property; codes have no range."""

@@ -13,11 +13,10 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 LEVELS = [
     {"_ext"},
     {"_text"},
-    {"_progress", "_parallel", "_validation", "metrics", "activation", "datasets", "_gaussian.joint"},
-    {"_digest", "_documentation"},
+    {"_progress", "_parallel", "_validation", "metrics", "activation", "datasets", "_gaussian.conditional"},
+    {"_digest", "_documentation", "_gaussian.joint"},
     {"_parameters"},
     {"_orientation", "_gaussian.columns"},
-    {"_gaussian.filling"},
     {"_net.objective", "_net.notation", "_net.stored", "_net.limits", "_net.incomplete"},
     {"_net.comparison", "_net.candidates", "_net.committee", "_net.uncertainty"},
     {"_net.simplification", "_net.printed"},

@@ -12,7 +12,6 @@ from sklearn.pipeline import make_pipeline
 
 from skmerge import MergedNetImputer, MergedNetRegressor
 from skmerge._gaussian.columns import is_better_as_logarithm
-from skmerge._gaussian.joint import Joint, _iterate, _Smoother, fit_joint, kernel
 from skmerge._table import sources
 from skmerge.metrics import interval_coverage
 
@@ -105,57 +104,6 @@ def test_a_damaged_width_raises(fitted):
     for use in (damaged.transform, damaged.predict_entries):
         with pytest.raises(ValueError, match="imputer is damaged"):
             use(table)
-
-
-def test_damping_reaches_the_same_fixed_point():
-    table, _ = sparse_table(60)
-    X, z = table[:, :2], (table[:, 2:] - np.nanmean(table[:, 2:], axis=0))
-    smoother = _Smoother(kernel(X, X, 1.0), 0.5, np.arange(60))
-    start = np.eye(3), np.zeros(3)
-    plain, damped = (
-        _iterate(z, smoother, None, 3.0, damping, start, np.zeros(z.shape), 2000, 1e-9) for damping in (1.0, 0.5)
-    )
-    assert plain[-1] < 1e-9
-    assert plain[-2] < damped[-2] < 2000
-    np.testing.assert_allclose(plain[4], damped[4], atol=1e-6)
-
-
-def test_left_out_is_the_normal_conditional():
-    rng = np.random.default_rng(0)
-    A = rng.normal(size=(4, 4))
-    S = A @ A.T + np.eye(4)
-    z = rng.normal(size=(6, 4))
-    z[rng.random(z.shape) < 0.3] = np.nan
-    error = rng.uniform(0, 1, z.shape)
-    joint = Joint(rng.normal(size=4), S, np.zeros((0, 0)), np.zeros((0, 4)), 0.0, 0.0)
-    smooth = rng.normal(size=z.shape)
-    expected, variance = joint.left_out(z, smooth, error)
-    for i, j in np.ndindex(*z.shape):
-        use = [k for k in range(4) if k != j and not np.isnan(z[i, k])]
-        mean = joint.mean + smooth[i]
-        inverse = np.linalg.inv(S[np.ix_(use, use)] + np.diag(error[i, use] ** 2)) if use else np.zeros((0, 0))
-        assert expected[i, j] == pytest.approx(mean[j] + S[j, use] @ inverse @ (z[i, use] - mean[use]))
-        assert variance[i, j] == pytest.approx(S[j, j] - S[j, use] @ inverse @ S[use, j])
-
-
-def test_smooth_means_of_groups_left_out_are_refits_without_them():
-    """The block formula is exact: fill targets given, the group's rows removed, the ridge solved again."""
-    rng = np.random.default_rng(0)
-    X, y, groups = rng.normal(size=(20, 2)), rng.normal(size=(20, 3)), np.repeat(np.arange(5), 4)
-    K = kernel(X, X, 1.0)
-    smoother = _Smoother(K, 0.3, groups)
-    left = smoother.left_out(y, smoother.hat @ y)
-    for g in range(5):
-        out = groups == g
-        weight = np.linalg.solve(K[np.ix_(~out, ~out)] + 0.3 * np.eye(16), y[~out])
-        np.testing.assert_allclose(left[out], K[np.ix_(out, ~out)] @ weight, atol=1e-9)
-
-
-def test_expectation_maximisation_raises_the_likelihood():
-    """Without a prior the fixed point of a complete table is its covariance."""
-    z = np.random.default_rng(0).normal(size=(500, 3)) @ np.array([[1, 0.5, 0], [0, 1, 0.3], [0, 0, 1]])
-    (joint,) = fit_joint(z, np.zeros((500, 0)), np.arange(500), prior=1e-9, tol=1e-9, max_iter=500)
-    np.testing.assert_allclose(joint.covariance, np.cov(z.T, bias=True), atol=0.01)
 
 
 def test_data_frames_words_categories_and_bounds():

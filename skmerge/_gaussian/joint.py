@@ -1,14 +1,18 @@
 """A sparse block of columns as one Gaussian: means that follow the descriptors, one covariance between the columns."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
+from skmerge._gaussian.conditional import conditional, each_without_itself, parts, patterns
+
 LANDMARKS = 2000  # rows whose means follow the descriptors; a factor of their kernel takes n^3 / 3 operations
 RIDGES = (1e-3, 0.05, 0.3, 1.5, 8.0)  # variance about the smooth mean over that of the mean itself
 LINEAR = 0.3  # share of a linear kernel beside it: carries beyond the data; 1 and 0 measure worse on alloys
+WIDEST = 400  # columns of one covariance; a step takes their cube for every pattern of missing cells
+FARTHEST = 1e4  # spreads; entries farther out leave no digits of their column's covariance with the others
 LENGTHS = (0.5, 1.0)  # in median distances; 1 is best for 320 descriptors of molecules, 0.5 for compositions
 
 
@@ -73,34 +77,15 @@ class Joint:
             noise = None if error is None else error[np.ix_(rows, seen)] ** 2
             residual = z[np.ix_(rows, seen)] - self.mean[seen] - smooth[np.ix_(rows, seen)]
             for part, own in parts(rows, noise):
-                e, v = self._conditional(seen, residual[part], own, precision)
-                expected[rows[part]], variance[rows[part]] = e, v
+                each = each_without_itself(self.covariance, seen, residual[part], own, precision)
+                expected[rows[part]], variance[rows[part]] = each
             for columns, may in groups:  # columns that may not use all others
                 use = np.flatnonzero(may[seen])
                 for part, own in parts(rows, None if noise is None else noise[:, use]):
-                    left, gain = conditional(self.covariance, precision, seen[use], columns, own)
+                    gain, left = conditional(self.covariance, seen[use], columns, own, precision)
                     place = np.ix_(rows[part], columns)
-                    expected[place], variance[place] = residual[np.ix_(part, use)] @ gain, left
+                    expected[place], variance[place] = residual[np.ix_(part, use)] @ gain, np.diag(left)
         return expected + self.mean + smooth, np.maximum(variance, 1e-12)
-
-    def _conditional(self, seen, residual, noise, precision):
-        """Expectation (rows, m) and variance (m,) of every column from the seen ones, of a seen one without itself."""
-        S = self.covariance
-        hidden = np.setdiff1d(np.arange(len(S)), seen)
-        if np.ndim(noise) == 0 and len(hidden) < len(seen):
-            left = np.linalg.inv(precision[np.ix_(hidden, hidden)])
-            gain = -precision[np.ix_(seen, hidden)] @ left
-            inverse = precision[np.ix_(seen, seen)] + gain @ precision[np.ix_(hidden, seen)]
-        else:
-            inverse = np.linalg.inv(S[np.ix_(seen, seen)] + np.diag(np.broadcast_to(noise, len(seen))))
-            gain = inverse @ S[np.ix_(seen, hidden)]
-        expected, variance = np.empty((len(residual), len(S))), np.empty(len(S))
-        expected[:, hidden] = residual @ gain
-        variance[hidden] = np.diag(S)[hidden] - (gain * S[np.ix_(seen, hidden)]).sum(axis=0)
-        own = np.diag(inverse)
-        expected[:, seen] = residual - residual @ inverse / own
-        variance[seen] = 1.0 / own - noise
-        return expected, variance
 
 
 def _alike(allowed):
@@ -109,21 +94,6 @@ def _alike(allowed):
     bound = np.flatnonzero(~allowed.all(axis=1))
     which = np.unique(np.packbits(may[bound], axis=1), axis=0, return_inverse=True)[1].ravel()
     return [(bound[which == g], may[bound[which == g][0]]) for g in range(len(np.unique(which)))]
-
-
-def conditional(S, precision, seen, wanted, noise=0.0):
-    """Variances that the seen columns leave of the wanted ones, none of which is seen, and their gain (s, w).
-
-    By the inverse of the whole covariance where few are unseen: of 300 columns with 60 unseen a tenth of the work.
-    """
-    hidden = np.setdiff1d(np.arange(len(S)), seen)
-    if np.ndim(noise) == 0 and len(hidden) < len(seen):
-        left = np.linalg.inv(precision[np.ix_(hidden, hidden)])[:, np.searchsorted(hidden, wanted)]
-        gain = -(precision[np.ix_(seen, hidden)] @ left)
-    else:
-        noisy = S[np.ix_(seen, seen)] + np.diag(np.broadcast_to(noise, len(seen)))
-        gain = np.linalg.solve(noisy, S[np.ix_(seen, wanted)])
-    return S[wanted, wanted] - (gain * S[np.ix_(seen, wanted)]).sum(axis=0), gain
 
 
 def kernel(a, b, length):
@@ -135,23 +105,41 @@ def kernel(a, b, length):
     return common / np.where(either > 0, either, 1.0)
 
 
-def patterns(z):
-    """(columns seen, rows) for every pattern of missing cells: rows of one pattern share their factors."""
-    seen = ~np.isnan(z)
-    packed = np.packbits(seen, axis=1)
-    which = np.unique(packed, axis=0, return_inverse=True)[1].ravel()
-    order = np.argsort(which, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(which[order])) + 1):
-        yield np.flatnonzero(seen[rows[0]]), rows
+@dataclass(frozen=True)
+class _State:
+    """Where the iteration of filling and fitting stands.
+
+    Attributes
+    ----------
+    covariance : ndarray of shape (m, m)
+    mean : ndarray of shape (m,)
+    smooth, unseen : ndarray of shape (n, m)
+        Smooth means of the rows, and those without the group of each row.
+    fills : ndarray of shape (n, m)
+        The table with its missing cells at their expectation.
+    n_iter : int
+    change : float
+        Greatest change of a fill in the last iteration.
+    """
+
+    covariance: np.ndarray
+    mean: np.ndarray
+    smooth: np.ndarray
+    unseen: np.ndarray
+    fills: np.ndarray
+    n_iter: int = 0
+    change: float = np.inf
 
 
-def parts(rows, noise):
-    """Rows of one pattern that share their measurement errors."""
-    if noise is None:
-        yield np.arange(len(rows)), 0.0
-        return
-    for own in np.unique(noise, axis=0):
-        yield np.flatnonzero((noise == own).all(axis=1)), own
+def fit_linear(z, error=None, damping=1.0, max_iter=100, tol=1e-2, told=None):
+    """One Gaussian of all standardised columns: arrays of a Joint; None for none and for more than 400 columns."""
+    if not 0 < z.shape[1] <= WIDEST:
+        return None
+    nothing, rows = np.zeros((len(z), 0)), np.arange(len(z))
+    z = np.clip(z, -FARTHEST, FARTHEST)
+    # The prior is weak: columns that add to 100 determine each other.
+    (joint,) = fit_joint(z, nothing, rows, 1.0, error, damping, max_iter, tol, told, limit=len(z))
+    return asdict(joint)
 
 
 def fit_joint(
@@ -190,12 +178,12 @@ def fit_joint(
     used = np.flatnonzero(count > 0)
     if len(used) > limit:  # those that know most
         used = np.sort(used[np.argsort(-count[used], kind="stable")][:limit])
-    start = np.full((m, m), 0.5) + 0.5 * np.eye(m), np.zeros(m)
     error = None if error is None else error[used]
     share = None if share is None else share[used]
-    inner = z[used], None, error, prior, damping
-    landmarks = features[used]
-    plain = _iterate(*inner, start, np.zeros((len(used), m)), max_iter, tol, told)
+    landmarks, flat = features[used], np.zeros((len(used), m))
+    start = _State(np.full((m, m), 0.5) + 0.5 * np.eye(m), np.zeros(m), flat, flat, z[used])
+    fixed = {"error": error, "prior": prior, "damping": damping, "tol": tol, "told": told}
+    plain = _iterate(z[used], None, start, max_iter=max_iter, **fixed)
     least = _left_out_error(z[used], plain, error, share)
     found = [(plain, 0.0, 0.0, None, least)]
     if features.shape[1] and len(used) > 5:
@@ -208,7 +196,7 @@ def fit_joint(
             K = kernel(landmarks, landmarks, length)
             for ridge in RIDGES:
                 smoother = _Smoother(K, ridge, groups[used])
-                state = _iterate(inner[0], smoother, *inner[2:], plain[:2], np.zeros((len(used), m)), 6, tol, told)
+                state = _iterate(z[used], smoother, replace(plain, smooth=flat), max_iter=6, **fixed)
                 now = _left_out_error(z[used], state, error, share)
                 if told:
                     told(f"length {length:.3g}, ridge {ridge:g}: left-out error {np.sqrt(now):.4f}")
@@ -216,15 +204,14 @@ def fit_joint(
                     least, chosen = now, (length, ridge, smoother, state)
         if chosen:
             length, ridge, smoother, state = chosen
-            state = _iterate(inner[0], smoother, *inner[2:], state[:2], state[2], max_iter, tol, told)
+            state = _iterate(z[used], smoother, state, max_iter=max_iter, **fixed)
             found.append((state, length, ridge, smoother, _left_out_error(z[used], state, error, share)))
 
     def joint_of(state, length, ridge, smoother, missed):
-        covariance, mean, *_, fills, n_iter, change = state
         where, weight = landmarks[:0], np.zeros((0, m))
         if smoother is not None:
-            where, weight = landmarks, smoother.solve(fills - mean)
-        return Joint(mean, covariance, where, weight, length, ridge, n_iter, change, missed)
+            where, weight = landmarks, smoother.solve(state.fills - state.mean)
+        return Joint(state.mean, state.covariance, where, weight, length, ridge, state.n_iter, state.change, missed)
 
     return [joint_of(*fitted) for fitted in found]
 
@@ -251,12 +238,13 @@ def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, to
             landmarks = features[used]
             smoother = _Smoother(kernel(landmarks, landmarks, joint.length), joint.ridge, groups[used])
         own = None if error is None else error[used]
-        start, flat = (joint.covariance, joint.mean), np.zeros((len(used), m))
-        covariance, mean, *_, fills, _, _ = _iterate(z[used], smoother, own, prior, 1.0, start, flat, n_iter, 0.0, told)
+        flat = np.zeros((len(used), m))
+        start = _State(joint.covariance, joint.mean, flat, flat, z[used])
+        state = _iterate(z[used], smoother, start, own, prior, max_iter=n_iter, tol=0.0, told=told)
         smooth = np.zeros((len(out), m))
         if smoother is not None:
-            smooth = kernel(features[out], landmarks, joint.length) @ smoother.solve(fills - mean)
-        part = Joint(mean, covariance, z[:0], z[:0], 0.0, 0.0)
+            smooth = kernel(features[out], landmarks, joint.length) @ smoother.solve(state.fills - state.mean)
+        part = Joint(state.mean, state.covariance, z[:0], z[:0], 0.0, 0.0)
         seen = None if error is None else error[out]
         expected[out], variance[out] = part.left_out(z[out], smooth, seen)
     return expected, variance
@@ -284,10 +272,12 @@ class _Smoother:
         return out
 
 
-def _iterate(z, smoother, error, prior, damping, start, smooth, max_iter, tol, told=None):
-    covariance, mean = start
+def _iterate(z, smoother, state, error=None, prior=1.0, damping=1.0, max_iter=100, tol=1e-2, told=None):
+    """Filling and fitting from a state on, to the fixed point or for so many iterations."""
+    covariance, mean, smooth = state.covariance, state.mean, state.smooth
     n, m = z.shape
-    groups = [(seen, np.setdiff1d(np.arange(m), seen), rows) for seen, rows in patterns(z)]
+    every = np.arange(m)
+    groups = [(seen, np.setdiff1d(every, seen), rows) for seen, rows in patterns(z)]
     unseen, before, change, n_iter = smooth, None, np.inf, 0
     while change >= tol and n_iter < max_iter:
         n_iter += 1
@@ -295,32 +285,18 @@ def _iterate(z, smoother, error, prior, damping, start, smooth, max_iter, tol, t
             told.still(f"iteration {n_iter} of filling and fitting, change {change:.2g}")
         fills, left = z.copy(), z - mean - unseen
         total = np.zeros((m, m))
-        if error is None:
-            precision = np.linalg.inv(covariance)
-            for seen, hidden, rows in groups:
-                if not len(hidden):
-                    continue
-                if len(hidden) < len(seen):  # of 300 columns with 60 hidden a tenth of the work
-                    rest = np.linalg.inv(precision[np.ix_(hidden, hidden)])
-                    gain = -(precision[np.ix_(seen, hidden)] @ rest)
-                else:
-                    gain = np.linalg.solve(covariance[np.ix_(seen, seen)], covariance[np.ix_(seen, hidden)])
-                    rest = covariance[np.ix_(hidden, hidden)] - covariance[np.ix_(hidden, seen)] @ gain
-                observed = z[np.ix_(rows, seen)] - mean[seen]
-                place = np.ix_(rows, hidden)
-                fills[place] = mean[hidden] + smooth[place] + (observed - smooth[np.ix_(rows, seen)]) @ gain
-                left[place] = (observed - unseen[np.ix_(rows, seen)]) @ gain
-                total[np.ix_(hidden, hidden)] += len(rows) * rest
-        else:
-            for seen, _, rows in groups:
-                for part, own in parts(rows, error[np.ix_(rows, seen)] ** 2):
-                    here = rows[part]
-                    S = covariance[np.ix_(seen, seen)] + np.diag(own)
-                    gain = np.linalg.solve(S, covariance[seen])
-                    observed = z[np.ix_(here, seen)] - mean[seen]
-                    fills[here] = mean + smooth[here] + (observed - smooth[np.ix_(here, seen)]) @ gain
-                    left[here] = (observed - unseen[np.ix_(here, seen)]) @ gain
-                    total += len(here) * (covariance - covariance[:, seen] @ gain)
+        precision = np.linalg.inv(covariance) if error is None else None
+        for seen, hidden, rows in groups:
+            wanted = hidden if error is None else every  # of what was measured with an error the value is unknown, too
+            if not len(wanted):
+                continue
+            for part, own in parts(rows, None if error is None else error[np.ix_(rows, seen)] ** 2):
+                place, known = np.ix_(rows[part], wanted), np.ix_(rows[part], seen)
+                gain, rest = conditional(covariance, seen, wanted, own, precision)
+                observed = z[known] - mean[seen]
+                fills[place] = mean[wanted] + smooth[place] + (observed - smooth[known]) @ gain
+                left[place] = (observed - unseen[known]) @ gain
+                total[np.ix_(wanted, wanted)] += len(part) * rest
         total += left.T @ left
         covariance = (total + prior * np.eye(m)) / (n + prior)
         covariance = (covariance + covariance.T) / 2
@@ -331,13 +307,13 @@ def _iterate(z, smoother, error, prior, damping, start, smooth, max_iter, tol, t
             unseen = smoother.left_out(target, smooth)
         change = np.inf if before is None else float(np.abs(fills - before).max())
         before = fills
-    return covariance, mean, smooth, unseen, fills, n_iter, change
+    return _State(covariance, mean, smooth, unseen, fills, n_iter, change)
 
 
 def _left_out_error(z, state, error, share):
     """Mean squared error of the observed cells, each from the other cells of its row and the rows of other groups."""
-    covariance, mean, _, unseen, *_ = state
-    expected, _ = Joint(mean, covariance, z[:0], z[:0], 0.0, 0.0).left_out(z, unseen, error)
+    joint = Joint(state.mean, state.covariance, z[:0], z[:0], 0.0, 0.0)
+    expected, _ = joint.left_out(z, state.unseen, error)
     squares = (expected - z) ** 2
     if share is None:
         return float(np.nanmean(squares))

@@ -4,8 +4,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skmerge._gaussian import filling
 from skmerge._gaussian.columns import observed
+from skmerge._gaussian.joint import WIDEST
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, column_names, column_number, refuse
 from skmerge._table.cells import FEWEST, LEVELS
 from skmerge._text import listed, shown
@@ -139,7 +139,7 @@ def allowed(model, owner, width):
     for feature, names in (model.inputs or {}).items():
         j = column_number(model, feature, "inputs")
         if model.linear_ is None:
-            raise ValueError(f"inputs: {width} columns are too many to restrict; {filling.WIDEST} at most.")
+            raise ValueError(f"inputs: {width} columns are too many to restrict; {WIDEST} at most.")
         use = np.zeros(width, bool)
         for name in names:
             if name in derived:

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from skmerge import MergedNetRegressor
-from skmerge._gaussian.filling import unsure
 from skmerge._net.incomplete import ROWS, Inputs, trust
 
 
@@ -192,20 +191,3 @@ def test_extremes_with_gaps_are_finite():
         model = MergedNetRegressor(1, random_state=0).fit(holes * size, y)
         assert np.isfinite(model.predict(holes * size, return_std=True)).all()
         assert model.score(X * size, y) > 0.5
-
-
-def test_missing_cells_add_what_a_plane_makes_of_their_covariance():
-    rng = np.random.default_rng(4)
-    S = np.cov(rng.normal(size=(3, 40)) + rng.normal(size=40))
-    z, slope = rng.normal(size=(6, 3)), rng.normal(size=(3, 2))
-    z[0, 1], z[1, [0, 2]], z[2] = np.nan, np.nan, np.nan
-    zero = np.zeros(3)
-    fitted = {"mean": zero, "covariance": S, "landmarks": z[:0], "weight": z[:0], "length": 0.0, "ridge": 0.0}
-    added = unsure(fitted, z, lambda filled, rows: filled @ slope)
-    expected = np.zeros((6, 2))
-    for i in range(3):
-        s, h = np.flatnonzero(~np.isnan(z[i])), np.flatnonzero(np.isnan(z[i]))
-        left = S[np.ix_(h, h)] - S[np.ix_(h, s)] @ np.linalg.inv(S[np.ix_(s, s)]) @ S[np.ix_(s, h)]
-        expected[i] = np.diag(slope[h].T @ left @ slope[h])
-    np.testing.assert_allclose(added, expected, atol=1e-12)
-    np.testing.assert_array_equal(unsure(fitted, z[3:], None), 0.0)

@@ -1,0 +1,156 @@
+"""The normal distribution of some columns given others of their row, in one place."""
+
+import numpy as np
+
+AXES = 10**6  # numbers of the axes of a block of rows
+
+
+def patterns(z):
+    """(columns seen, rows) for every pattern of missing cells: rows of one pattern share their factors."""
+    seen = ~np.isnan(z)
+    packed = np.packbits(seen, axis=1)
+    which = np.unique(packed, axis=0, return_inverse=True)[1].ravel()
+    order = np.argsort(which, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(which[order])) + 1):
+        yield np.flatnonzero(seen[rows[0]]), rows
+
+
+def parts(rows, noise):
+    """Rows of one pattern that share their measurement errors."""
+    if noise is None:
+        yield np.arange(len(rows)), 0.0
+        return
+    for own in np.unique(noise, axis=0):
+        yield np.flatnonzero((noise == own).all(axis=1)), own
+
+
+def conditional(S, seen, wanted, noise=0.0, precision=None):
+    """What the seen columns tell of wanted ones.
+
+    Parameters
+    ----------
+    S : ndarray of shape (m, m)
+        Covariance of all columns.
+    seen, wanted : ndarray of int, of shape (s,) and (w,)
+        Numbers of columns; without noise none of the wanted ones is seen.
+    noise : 0.0 or ndarray of shape (s,)
+        Variances of the measurements.
+    precision : ndarray of shape (m, m), default=None
+        The inverse of S. With it, the unseen columns are inverted where they are fewer than the seen ones: of 300
+        columns with 60 unseen a tenth of the work.
+
+    Returns
+    -------
+    gain : ndarray of shape (s, w)
+        The wanted columns are expected at ``mean[wanted] + (z[seen] - mean[seen]) @ gain``.
+    left : ndarray of shape (w, w)
+        Their covariance about that.
+    """
+    if _few_hidden(S, seen, noise, precision):
+        hidden = np.setdiff1d(np.arange(len(S)), seen)
+        left = np.linalg.inv(precision[np.ix_(hidden, hidden)])
+        place = np.searchsorted(hidden, wanted)
+        return -(precision[np.ix_(seen, hidden)] @ left[:, place]), left[np.ix_(place, place)]
+    gain = np.linalg.solve(_noisy(S, seen, noise), S[np.ix_(seen, wanted)])
+    return gain, S[np.ix_(wanted, wanted)] - S[np.ix_(wanted, seen)] @ gain
+
+
+def each_without_itself(S, seen, residual, noise=0.0, precision=None):
+    """Every column of rows from the seen ones, a seen one from the others.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (n, s)
+        The seen columns less their means.
+    S, seen, noise, precision : as in ``conditional``
+
+    Returns
+    -------
+    expected : ndarray of shape (n, m)
+    variance : ndarray of shape (m,)
+    """
+    hidden = np.setdiff1d(np.arange(len(S)), seen)
+    gain, left = conditional(S, seen, hidden, noise, precision)
+    if _few_hidden(S, seen, noise, precision):
+        inverse = precision[np.ix_(seen, seen)] + gain @ precision[np.ix_(hidden, seen)]
+    else:
+        inverse = np.linalg.inv(_noisy(S, seen, noise))
+    own = np.diag(inverse)
+    expected, variance = np.empty((len(residual), len(S))), np.empty(len(S))
+    expected[:, hidden], variance[hidden] = residual @ gain, np.diag(left)
+    expected[:, seen], variance[seen] = residual - residual @ inverse / own, 1.0 / own - noise
+    return expected, variance
+
+
+def _few_hidden(S, seen, noise, precision):
+    return precision is not None and np.ndim(noise) == 0 and len(S) < 2 * len(seen)
+
+
+def _noisy(S, seen, noise):
+    return S[np.ix_(seen, seen)] + np.diag(np.broadcast_to(noise, len(seen)))
+
+
+def fill(mean, S, z):
+    """z with its missing cells where the others of their row let expect them; a row's do not depend on other rows.
+
+    An empty S stands for columns that tell nothing of each other.
+    """
+    missing = np.isnan(z)
+    rows = np.flatnonzero(missing.any(axis=1))
+    if not len(rows):
+        return z
+    filled = z.copy()
+    for seen, some in patterns(z[rows]):
+        some, hidden = rows[some], np.flatnonzero(missing[rows[some[0]]])
+        expected = np.tile(mean[hidden], (len(some), 1))
+        if len(S):
+            gain, _ = conditional(S, seen, hidden)
+            for j, row in zip(seen, gain, strict=True):  # not BLAS, whose sums depend on the number of rows
+                expected += (z[some, j] - mean[j])[:, None] * row
+        filled[np.ix_(some, hidden)] = expected
+    return filled
+
+
+def variance_of(S, z, predict, told=None):
+    """What missing cells add to the variance of a prediction.
+
+    Sum over the principal axes of what is unknown of a row of the mean squared change of the prediction, one standard
+    deviation to either side: the linear law of error propagation where the prediction is a plane, and not zero where
+    its slope is.
+
+    Parameters
+    ----------
+    S : ndarray of shape (d, d)
+        Covariance of the columns; an empty one stands for that of columns that tell nothing of each other.
+    z : ndarray of shape (n, d)
+        NaN where missing.
+    predict : callable(rows, moves) -> ndarray of shape (len(rows), m)
+        Predictions for rows of z, by number, that were filled and moved by ``moves`` (len(rows), d).
+    told : skmerge._progress.Stages, default=None
+
+    Returns
+    -------
+    ndarray of shape (n, m), or 0.0 where nothing is missing
+    """
+    incomplete = np.flatnonzero(np.isnan(z).any(axis=1))
+    if not len(incomplete):
+        return 0.0
+    total, d = None, z.shape[1]
+    size = max(1, AXES // d**2)
+    for part in np.split(incomplete, np.arange(size, len(incomplete), size)):
+        start = predict(part, np.zeros((len(part), d)))
+        total = np.zeros((len(z), *start.shape[1:])) if total is None else total
+        axes = np.zeros((len(part), np.isnan(z[part]).sum(axis=1).max(), d))
+        for seen, some in patterns(z[part]):
+            hidden = np.setdiff1d(np.arange(d), seen)
+            left = conditional(S, seen, hidden)[1] if len(S) else np.eye(len(hidden))
+            value, vector = np.linalg.eigh(left)
+            axes[np.ix_(some, np.arange(len(hidden)), hidden)] = (vector * np.sqrt(np.maximum(value, 0.0))).T
+        for i, step in enumerate(axes.transpose(1, 0, 2)):
+            if told:
+                told.still(f"what missing descriptors may be: axis {i + 1} of {axes.shape[1]}")
+            moves = np.flatnonzero(step.any(axis=1))
+            for sign in (1.0, -1.0) if len(moves) else ():
+                changed = predict(part[moves], sign * step[moves])
+                total[part[moves]] += (changed - start[moves]) ** 2 / 2
+    return total
