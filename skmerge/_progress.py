@@ -1,15 +1,56 @@
-"""What a fit is doing: told to the terminal and, as a tree of tasks, to scikit-learn's callbacks."""
+"""What a fit is doing: printed, and reported as a tree of tasks to scikit-learn's callbacks."""
 
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 
-QUIET = 4.0  # seconds after which the terminal hears that work goes on
+QUIET = 4.0  # seconds after which a line is printed although nothing ended
+
+
+class Reporter:
+    """Prints lines about work that takes long.
+
+    Parameters
+    ----------
+    name : str
+    verbose : int
+        0 prints nothing; 1 what is of level 1, every tenth of what is counted, and any line where none was printed for
+        QUIET seconds; 2 all.
+    """
+
+    @staticmethod
+    def clock():
+        return time.monotonic()
+
+    def __init__(self, name, verbose):
+        self.name, self.verbose = name, verbose
+        self.lock, self.parts, self.last = threading.Lock(), 0, self.clock()
+
+    def __reduce__(self):
+        return Reporter, ("", 0)  # another process prints nothing
+
+    def say(self, text, level=1):
+        if self.verbose >= level or (self.verbose and self.clock() - self.last >= QUIET):
+            with self.lock:
+                self.last = self.clock()
+                print(f"[{self.name}] {text}", flush=True)
+
+    def count(self, done, of, what, before=None):
+        """Say how many are done, at level 1 where another tenth is; ``before``: how many were, one less by default."""
+        before = done - 1 if before is None else before
+        self.say(f"{done} of {of} {what}", 1 if 10 * done // of > 10 * before // of else 2)
+
+    def beat(self, what):
+        """One more part is done, of how many is not known."""
+        with self.lock:
+            self.parts += 1
+        self.say(f"{self.parts} {what} so far", np.inf)
 
 
 class Silence:
-    """A task of which nobody is told."""
+    """A task that is not reported."""
 
     def begin(self, name, max_subtasks=0, index=None, ordered=True, aside=False):
         return self
@@ -29,19 +70,25 @@ def _silence():
 
 
 class Task:
-    """A task of a fit; ``begin`` starts a subtask of it.
+    """A task of a fit; ``begin`` starts a subtask of it. One is reported at a time, whatever threads they run in.
 
     Parameters
     ----------
-    told : Told
+    estimator : estimator, whose ``verbose`` says what is printed
+    data : dict of X, y and metadata, as scikit-learn's callbacks take them
     context : sklearn.callback.CallbackContext
-    where : str
-        What the terminal prints before the task's own text.
-    aside : bool
+
+    Attributes
+    ----------
+    attributes : callable(Network) or None
+        What the estimator would be with that net, for callbacks that ask for one to evaluate.
     """
 
-    def __init__(self, told, context, where="", aside=False):
-        self.told, self.context, self.where, self.aside = told, context, where, aside
+    def __init__(self, estimator, data, context):
+        self.estimator, self.data, self.context = estimator, data, context
+        self.reporter = Reporter(type(estimator).__name__, estimator.verbose)
+        self.lock = threading.RLock()  # a callback may itself fit
+        self.attributes, self.where = None, ""
 
     def begin(self, name, max_subtasks=0, index=None, ordered=True, aside=False):
         """A subtask.
@@ -49,36 +96,53 @@ class Task:
         ``index``: its number among siblings that may run at once; ``ordered``: its own subtasks run in turn;
         ``aside``: its nets are not what the fit may end with.
         """
-        with self.told.lock:
-            context = self.context.subcontext(name, index, max_subtasks, ordered)
-            context.call_on_fit_task_begin(estimator=self.told.estimator, **self.told.data)
-        where = f"{self.where}{name} {index}: " if index is not None and max_subtasks != 0 else self.where
-        return Task(self.told, context, where, self.aside or aside)
+        task = object.__new__(Task)
+        vars(task).update(vars(self))
+        with self.lock:
+            task.context = self.context.subcontext(name, index, max_subtasks, ordered)
+            task.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        if index is not None and max_subtasks != 0:
+            task.where = f"{self.where}{name} {index}: "
+        if aside:
+            task.attributes = None
+        return task
 
     def end(self, text=None, level=1, net=None):
         """End the task: print the text if verbose is that high; whether a callback asks its siblings to stop."""
-        told = self.told
-        with told.lock:
+        with self.lock:
             if text is not None:
                 self.say(text, level)
-            known = net is not None and told.attributes is not None and not self.aside
-            fitted = (lambda: told.attributes(net)) if known else None
+            known = net is not None and self.attributes is not None
             return self.context.call_on_fit_task_end(
-                estimator=told.estimator, reconstruction_attributes=fitted, **told.data
+                estimator=self.estimator,
+                reconstruction_attributes=(lambda: self.attributes(net)) if known else None,
+                **self.data,
             )
 
     def say(self, text, level=1):
-        """Print the text if verbose is that high, or, of any level, where nothing was said for QUIET seconds."""
-        verbose, pulse = self.told.estimator.verbose, self.told.pulse
-        if verbose >= level or (verbose and pulse.due()):
-            pulse.say(f"{self.where}{text}")
+        self.reporter.say(f"{self.where}{text}", level)
 
     def __reduce__(self):
-        return _silence, ()  # of another process nobody is told
+        return _silence, ()  # another process reports nothing
 
     def iteration(self, count, squares):
         """One iteration of the optimiser: whether a callback asks to end it."""
         return self.begin("iteration").end(f"iteration {count}: {rms(squares)}", level=2)
+
+
+@contextmanager
+def fitting(estimator, data, max_subtasks=None):
+    """A fit as a task; one that fails or is interrupted leaves the model as it was before."""
+    context = estimator._init_callback_context(task_name="fit", max_subtasks=max_subtasks)
+    before = dict(vars(estimator))
+    try:
+        context.call_on_fit_task_begin(estimator=estimator, **data)
+        yield Task(estimator, data, context)
+        context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=lambda: vars(estimator), **data)
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class Stages:
@@ -97,71 +161,8 @@ class Stages:
         self.stopped |= bool(self.task.begin("stage").end(text))
 
     def still(self, text):
-        """Print the text if nothing was said for QUIET seconds."""
-        self.task.say(text, level=np.inf)
-
-
-class Told:
-    """Whom the tasks of one fit are told to. One at a time, whatever threads they run in.
-
-    Parameters
-    ----------
-    estimator : MergedNetRegressor
-    data : dict of X, y and metadata, as scikit-learn's callbacks take them.
-    attributes : callable(Network) or None
-        What the estimator would be with that net, for callbacks that ask for one to evaluate.
-    """
-
-    @staticmethod
-    def clock():
-        return time.monotonic()
-
-    def __init__(self, estimator, data, attributes=None):
-        self.estimator, self.data, self.attributes = estimator, data, attributes
-        self.lock = threading.RLock()  # a callback may itself fit
-        self.pulse = Pulse(type(estimator).__name__, clock=self.clock)
-
-
-class Pulse:
-    """Tells the terminal that work goes on: of parts that are done, at most one line in so many seconds.
-
-    Parameters
-    ----------
-    name : str, of the estimator; None says nothing.
-    quiet : float, of seconds; None for QUIET.
-    """
-
-    def __init__(self, name, quiet=None, clock=time.monotonic):
-        self.name, self.quiet, self.clock = name, QUIET if quiet is None else quiet, clock
-        self.lock, self.count, self.last = threading.Lock(), 0, clock()
-
-    def __reduce__(self):
-        return _silent, ()  # of another process nobody is told
-
-    def say(self, text):
-        with self.lock:
-            self.last = self.clock()
-            print(f"[{self.name}] {text}", flush=True)
-
-    def beat(self, parts):
-        """One more part is done."""
-        if self.name is None:
-            return
-        with self.lock:
-            self.count += 1
-        if self.due():
-            self.say(f"{self.count} {parts} so far")
-
-    def due(self):
-        """Whether nothing was said for so long that the terminal should hear of something."""
-        return self.clock() - self.last >= self.quiet
-
-
-def _silent():
-    return SILENT
-
-
-SILENT = Pulse(None)
+        """Print the text if nothing was printed for QUIET seconds."""
+        self.task.say(text, np.inf)
 
 
 def rms(squares):
@@ -169,7 +170,7 @@ def rms(squares):
 
 
 def refine(parent, name, objective, net, penalty, max_iter, tol, n_threads=1):
-    """``objective.fit`` told as a subtask: the fitted net, and whether a callback asks for no more of them.
+    """``objective.fit`` as a subtask: the fitted net, and whether a callback asks for no more of them.
 
     Iterations are subtasks of it where each takes 0.1 s or more; of shorter ones there are thousands a second.
     """

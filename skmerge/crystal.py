@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from skmerge._ext.crystal_slip import integrate
 from skmerge._orientation import angles_of, check_axis, quaternion_of, unit_vector, unwrapped_angles
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
+from skmerge._progress import Reporter
 from skmerge._validation import naming
 
 __all__ = ["DIRECTIONS", "NORMALS", "Crystal", "mean_stress", "schmid_factors", "simulate"]
@@ -313,11 +314,10 @@ def simulate(
 
     starts = range(0, n, size)
     parallel = Parallel(n_jobs=effective_n_jobs(n_jobs), require="sharedmem", return_as="generator")
-    done = 0
+    done, reporter = 0, Reporter("simulate", verbose)
     try:
         for last in parallel(delayed(run)(start) for start in starts):
-            if verbose and (verbose > 1 or 10 * last // n > 10 * done // n):
-                print(f"[simulate] {last} of {n} crystals", flush=True)
+            reporter.count(last, n, "crystals", done)
             done = last
     finally:
         cancelled[0] = 1  # threads that Ctrl-C or an error left behind end at their next step

@@ -10,6 +10,7 @@ from skmerge._design.criterion import FINE, SPAN, WORSE, Criterion
 from skmerge._design.models import Models, Seen, knows_inputs
 from skmerge._design.requests import check_width, read_correlation, read_space, read_targets
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, seed_of
+from skmerge._progress import Reporter
 
 __all__ = ["Designer", "Designs"]
 
@@ -325,7 +326,7 @@ class Designer:
             start, value = self._start(space, free, best, loss, seen, taken, rng)
             if start is None:
                 return None
-            self._print(1, title, f"begins at {self._said(value.min())}")
+            self._say(f"{title}: begins at {self._said(value.min())}")
             if len(free) and len(start) >= 5:
                 best = self._evolve(space, free, start, loss, seen, taken, rng, title, max_iter, PATIENCE[stage])
             else:
@@ -405,7 +406,7 @@ class Designer:
         def tell(intermediate_result):
             best.append(intermediate_result.fun)
             if len(best) % 10 == 1:
-                self._print(2, title, f"generation {len(best) - 1}, {self._said(best[-1])}")
+                self._say(f"{title}: generation {len(best) - 1}, {self._said(best[-1])}", 2)
             sure = best[-1] < STALLED and not self._criterion.goal.any()
             return sure or (len(best) > patience and best[-1] > best[-patience] - STALLED)
 
@@ -429,7 +430,7 @@ class Designer:
             if failure:
                 raise failure[0] from None
             raise
-        self._print(1, title, f"{self._said(found.fun)} after {found.nit} generations")
+        self._say(f"{title}: {self._said(found.fun)} after {found.nit} generations")
         X, broken = inputs(found.x[None])
         # The first generation is coded and decoded: its best may have lost its last digits.
         X, broken = np.vstack([X, start]), np.r_[broken, np.zeros(len(start))]
@@ -444,9 +445,8 @@ class Designer:
             return f"loss {loss:.4g}"
         return f"probability {chance(np.exp(-loss), 3)}"
 
-    def _print(self, level, title, text):
-        if self.verbose >= level:
-            print(f"[Designer] {title}: {text}", flush=True)
+    def _say(self, text, level=1):
+        Reporter("Designer", self.verbose).say(text, level)
 
     # --- what to do with it
 

@@ -18,7 +18,7 @@ from skmerge._forest.grower import ENDLESS, PARTS, Ground, prepare
 from skmerge._forest.tree import Trees, check_forest
 from skmerge._parallel import each
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
-from skmerge._progress import SILENT, Pulse
+from skmerge._progress import fitting
 from skmerge._text import warn
 from skmerge._validation import check_rows, check_slope_data, excess
 from skmerge.metrics import observed_r2_score
@@ -181,23 +181,15 @@ class GradientForestRegressor(
         self
         """
         self._check_parameters()
-        before = vars(self).copy()
-        try:
-            return self._fit(X, y, dydx, direction, slope, sample_weight, groups)
-        except BaseException:  # a refit that fails or is interrupted leaves the old forest whole
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+        given = {"dydx": dydx, "direction": direction, "slope": slope, "sample_weight": sample_weight, "groups": groups}
+        with fitting(self, {"X": X, "y": y, "metadata": given}, 1) as task:
+            self._fit(X, y, given, task)
+        return self
 
-    def _fit(self, X, y, dydx, direction, slope, sample_weight, groups):
-        context = self._init_callback_context(task_name="fit", max_subtasks=1)
-        metadata = {"dydx": dydx, "direction": direction, "slope": slope, "sample_weight": sample_weight}
-        metadata["groups"] = groups
-        told = {"X": X, "y": y, "metadata": metadata}
-        context.call_on_fit_task_begin(estimator=self, **told)
-        data = check_slope_data(self, X, y, dydx, direction, slope, sample_weight, groups)
+    def _fit(self, X, y, given, task):
+        data = check_slope_data(self, X, y, **given)
         self._n_outputs = data.n_outputs
-        ground, units = prepare(data, Pulse(type(self).__name__) if self.verbose else SILENT)
+        ground, units = prepare(data, task.reporter)
         pairs = mixture.recipes(
             self.order, self.criterion, ground.slopes.shape[2] > 0, self.n_estimators, self.bootstrap, self._given()
         )
@@ -205,10 +197,8 @@ class GradientForestRegressor(
         vars(self).update(units)
         if not warm:
             self._seed = seed_of(self.random_state)
-        kinds, self._unseen = self._grow(ground, pairs, warm, context, told)
+        kinds, self._unseen = self._grow(ground, pairs, warm, task)
         self._store(data, ground, kinds)
-        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **told)
-        return self
 
     def _warm(self, ground, units, pairs):
         """Members that a warm start keeps, group by group; none if there is nothing to keep."""
@@ -272,7 +262,7 @@ class GradientForestRegressor(
             given["max_features"] = float(share)
         return given
 
-    def _grow(self, ground, pairs, warm, context, told):
+    def _grow(self, ground, pairs, warm, task):
         """Grow what is not there yet.
 
         Returns
@@ -294,8 +284,7 @@ class GradientForestRegressor(
                 mine += [(g, replace(recipe, rows="part"), JUDGES + e) for e in range(PARTS)]
             jobs += [((i + 0.5) / len(mine), *job) for i, job in enumerate(mine)]
         jobs = [job[1:] for job in sorted(jobs, key=lambda job: job[:2])]  # in turn: a stop leaves some of each kind
-        task = context.subcontext(task_name="members", max_subtasks=len(jobs))
-        task.call_on_fit_task_begin(estimator=self, **told)
+        members = task.begin("members", len(jobs))
         try:
             with threadpool_limits(1, user_api="blas"):
                 tasks = (delayed(Ground.grow)(ground, recipe, e, self._seed, g) for g, recipe, e in jobs)
@@ -307,7 +296,9 @@ class GradientForestRegressor(
                     sums[g, 0, out] += values
                     sums[g, 1, out] += values**2
                     count[g, out] += 1
-                    stop |= bool(self._told(task, told, i + 1, len(jobs), ground.pulse))
+                    member = members.begin("member")
+                    task.reporter.count(i + 1, len(jobs), "members")
+                    stop |= bool(member.end())
                     if stop and all(groups):
                         ground.cancelled[0] = 1
                         with warnings.catch_warnings():  # of members that were grown in vain
@@ -316,16 +307,8 @@ class GradientForestRegressor(
                         break
         finally:
             ground.cancelled[0] = 1  # threads that a stop or an error left behind end at their next node
-        task.call_on_fit_task_end(estimator=self, **told)
+        members.end()
         return [Trees.join(group) for group in groups], (sums, count)
-
-    def _told(self, context, told, done, of, pulse):
-        """Tell the terminal and the callbacks; whether one of them asks to stop."""
-        if self.verbose and (self.verbose > 1 or 10 * done // of > 10 * (done - 1) // of):
-            pulse.say(f"{done} of {of} members")
-        task = context.subcontext(task_name="member")
-        task.call_on_fit_task_begin(estimator=self, **told)
-        return task.call_on_fit_task_end(estimator=self, **told)
 
     def _store(self, data, ground, groups):
         (sums, squares), count = self._unseen[0].transpose(1, 0, 2, 3), self._unseen[1]

@@ -33,7 +33,7 @@ from skmerge._parameters import (
     refuse,
     seed_of,
 )  # fmt: skip
-from skmerge._progress import Task, Told
+from skmerge._progress import fitting
 from skmerge._validation import check_rows, check_training_data, excess, naming
 from skmerge.metrics import observed_r2_score
 
@@ -199,18 +199,12 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             of range.
         """
         self._check_parameters()
-        context = self._init_callback_context(task_name="fit", max_subtasks=2 + ROUNDS)
-        before = dict(vars(self))
-        try:
-            return self._fit(X, y, sample_weight, context)
-        except BaseException:  # a refit that fails or is interrupted leaves the old model whole
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    def _fit(self, X, y, sample_weight, context):
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        context.call_on_fit_task_begin(estimator=self, **data)
+        with fitting(self, data, 2 + ROUNDS) as task:
+            self._fit(X, y, sample_weight, task)
+        return self
+
+    def _fit(self, X, y, sample_weight, task):
         table, n_outputs = check_training_data(self, X, y, sample_weight)
         inputs = Inputs.learn(table.X)
         self.inputs_, gappy = inputs.arrays, table.X
@@ -252,8 +246,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             model._store([alone], objectives, scaling, n_outputs, offset_column)
             return vars(model)
 
-        told = Told(self, data, attributes if target.shape[1] == 1 else None)
-        task = Task(told, context)
+        task.attributes = attributes if target.shape[1] == 1 else None
         rounds = range(ROUNDS if np.isnan(gappy).any() else 0, -1, -1)
         for left in rounds:
             rows = []
@@ -274,8 +267,6 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
                 if stop:
                     break
         self.target_names_in_ = names_of(y)
-        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **data)
-        return self
 
     def _check_parameters(self):
         check_number("n_nodes", self.n_nodes, Integral, 1, besides=("auto",))

@@ -24,7 +24,7 @@ from skmerge._plasticity.records import (
     read_table,
     without_jumps,
 )
-from skmerge._progress import Task, Told
+from skmerge._progress import Reporter, fitting
 from skmerge._text import warn
 from skmerge._validation import check_features, check_targets, check_weight
 from skmerge.forest import GradientForestRegressor
@@ -216,20 +216,12 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         return self.fit_trajectories(strain, state, groups=groups)
 
     def _whole(self, work, data):
-        """Do the work of a fit; one that fails or is interrupted leaves the old model whole."""
+        """Do the work of a fit, by a call with its task."""
         self._check_parameters()
-        context = self._init_callback_context(task_name="fit", max_subtasks=None)
-        before = vars(self).copy()
-        try:
+        with fitting(self, data) as task:
             for name in ("std_strain_", "std_squares_", "flags_"):
                 vars(self).pop(name, None)
-            context.call_on_fit_task_begin(estimator=self, **data)
-            work(Task(Told(self, data), context))
-            context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **data)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+            work(task)
         return self
 
     def _fit(self, X, y, sample_weight, task):
@@ -432,10 +424,10 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         out = self._check_out(outs[0], shape)
         std = self._check_out(outs[1], (*shape[:2], 3) if pair else shape) if return_std else None
         flags, n_steps = np.zeros(n, np.uint8), strain.shape[1] - 1
+        reporter = Reporter(type(self).__name__, self.verbose)
 
         def progress(t):
-            if self.verbose and (self.verbose > 1 or 10 * t // n_steps > 10 * (t - 1) // n_steps):
-                print(f"[PlasticityPropagator] {t} of {n_steps} strain steps", flush=True)
+            reporter.count(t, n_steps, "strain steps")
 
         if self.orientation is None:
             plain.propagate(self, start, strain, out, flags, progress)
@@ -472,7 +464,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
 
     def _step_table(self, start, inner, form, strain, out, std, pair, flags):
         stepper, axis = self._flow(), self._axis()
-        cancelled = np.zeros(1, np.int32)
+        cancelled, reporter = np.zeros(1, np.int32), Reporter(type(self).__name__, self.verbose)
         n = len(start)
         size = int(np.clip(CHUNK // strain.shape[1], 64, 8192))
 
@@ -494,8 +486,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         try:
             parallel = Parallel(n_jobs=effective_n_jobs(self.n_jobs), require="sharedmem", return_as="generator")
             for count in parallel(delayed(run)(first) for first in range(0, n, size)):
-                if self.verbose and (self.verbose > 1 or 10 * (done + count) // n > 10 * done // n):
-                    print(f"[PlasticityPropagator] {done + count} of {n} grains propagated", flush=True)
+                reporter.count(done + count, n, "grains propagated", done)
                 done += count
         finally:
             cancelled[0] = 1

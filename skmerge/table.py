@@ -17,7 +17,7 @@ from skmerge._gaussian import conditional
 from skmerge._gaussian.columns import FAR, Columns
 from skmerge._gaussian.joint import Joint, cross_fitted, fit_joint, fit_linear
 from skmerge._parameters import check_number, column_number, refuse, seed_of
-from skmerge._progress import Stages, Task, Told
+from skmerge._progress import Stages, fitting
 from skmerge._table import cells, faults, laws, roles, sources, stack
 from skmerge._table.faults import Outlier
 from skmerge._validation import excess
@@ -202,18 +202,10 @@ class MergedNetImputer(
         """
         roles.check_parameters(self)
         cells.check_beside(X, groups, error)
-        context = self._init_callback_context(task_name="fit", max_subtasks=None)
         data = {"X": X, "y": y, "metadata": {"groups": groups, "error": error}}
-        before = dict(vars(self))
-        try:
-            context.call_on_fit_task_begin(estimator=self, **data)
-            self._fit(X, groups, error, Stages(Task(Told(self, data), context)))
-            context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self), **data)
-            return self
-        except BaseException:  # a refit that fails or is interrupted leaves the old model whole
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+        with fitting(self, data) as task:
+            self._fit(X, groups, error, Stages(task))
+        return self
 
     def _fit(self, X, groups, error, stages):
         self.index_ = cells.index_of(X)
@@ -246,7 +238,7 @@ class MergedNetImputer(
         if error is not None:
             error = columns.error_units(error, X, z.shape[1])
         stages(f"{n} rows, {len(self.properties_)} properties, {d - len(self.properties_)} descriptors")
-        options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol, "told": stages}
+        options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol, "progress": stages}
         held = np.clip(z, -FAR, FAR)
         self.linear_ = fit_linear(held, error, **options)
         self.allowed_, self._restricted = roles.allowed(self, columns.owner, z.shape[1])

@@ -3,7 +3,6 @@
 import pickle
 import re
 from collections import Counter
-from functools import partial
 
 import interrupting
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.callback import ProgressBar
 
 from skmerge import GradientForestRegressor, forest
 from skmerge._forest.tree import Trees
-from skmerge._progress import Pulse
+from skmerge._progress import Reporter
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(60, 3))
@@ -140,27 +139,38 @@ def test_every_answer_takes_a_chunk_of_rows_at_a_time(monkeypatch):
     assert max(sizes) == 7
 
 
-def test_the_terminal_hears_of_work_between_the_tenths(capsys):
+def test_the_terminal_hears_of_work_between_the_tenths(capsys, monkeypatch):
     """By a clock of its own: a line at the first part that is done so long after the last line."""
     now = [0.0]
-    pulse = Pulse("Estimator", quiet=5.0, clock=lambda: now[0])
-    for seconds in (1.0, 4.0, 5.5, 6.0, 9.0, 10.4, 10.6, 30.0):
+    monkeypatch.setattr("skmerge._progress.QUIET", 5.0)
+    monkeypatch.setattr(Reporter, "clock", staticmethod(lambda: now[0]))
+    reporter = Reporter("Estimator", 1)
+    for seconds in (1.0, 4.0, 5.5, 6.0, 9.0, 10.5, 10.6, 30.0):
         now[0] = seconds
-        pulse.beat("trees")
+        reporter.beat("trees")
     said = capsys.readouterr().out.splitlines()
-    assert said == [f"[Estimator] {n} trees so far" for n in (3, 7, 8)]
+    assert said == [f"[Estimator] {n} trees so far" for n in (3, 6, 8)]
     now[0] = 34.0
-    pulse.say("5 of 10 members")
+    reporter.count(5, 10, "members")
+    reporter.count(6, 100, "members")
     now[0] = 38.0
-    pulse.beat("trees")
+    reporter.beat("trees")
     assert capsys.readouterr().out == "[Estimator] 5 of 10 members\n"
-    pickle.loads(pickle.dumps(pulse)).beat("trees")  # of another process nobody is told
+    now[0] = 40.0
+    pickle.loads(pickle.dumps(reporter)).beat("trees")  # another process prints nothing
+    Reporter("Estimator", 0).beat("trees")
     assert not capsys.readouterr().out
+    for i in range(1, 31):
+        Reporter("Estimator", 1).count(i, 30, "members")
+    assert capsys.readouterr().out.count("of 30 members") == 10
+    Reporter("Estimator", 2).count(2, 30, "members")
+    Reporter("Estimator", 1).count(900, 1000, "grains", 250)
+    assert capsys.readouterr().out == "[Estimator] 2 of 30 members\n[Estimator] 900 of 1000 grains\n"
 
 
 def test_every_tree_of_a_sequence_is_a_sign_of_life(capsys, monkeypatch):
     """Before, a member of sixty trees was one step: 17 s of silence on 10^5 rows."""
-    monkeypatch.setattr(forest, "Pulse", partial(Pulse, quiet=0.0))
+    monkeypatch.setattr("skmerge._progress.QUIET", 0.0)
     X = np.random.default_rng(0).uniform(size=(60, 2))
     GradientForestRegressor(5, random_state=0, verbose=1).fit(X, X[:, 0])
     said = capsys.readouterr().out

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmerge import MergedNetRegressor
-from skmerge._progress import Told
+from skmerge._progress import Reporter
 
 RNG = np.random.default_rng(4)
 X = RNG.uniform(0.5, 4.0, (40, 2))
@@ -155,7 +155,7 @@ def clock_of(monkeypatch, seconds):
     """A clock that moves by so many seconds at each look, whatever the machine does; signs of life every four."""
     monkeypatch.setattr("skmerge._progress.QUIET", 4.0)
     clock = itertools.count(0.0, seconds)
-    monkeypatch.setattr(Told, "clock", staticmethod(lambda: next(clock)))
+    monkeypatch.setattr(Reporter, "clock", staticmethod(lambda: next(clock)))
 
 
 @pytest.mark.parametrize(("n_jobs", "most"), [(1, 5.0), (2, 5.0)])
@@ -164,7 +164,7 @@ def test_no_part_of_a_fit_without_a_law_is_silent(capsys, monkeypatch, n_jobs, m
     clock_of(monkeypatch, 1.0)
     spoken = fit(verbose=1, n_jobs=n_jobs)
     lines = capsys.readouterr().out.splitlines()
-    looks = Told.clock()
+    looks = Reporter.clock()
     assert len(lines) > looks / (most + 1)
     assert any("trial: rms residual" in line for line in lines) and any("candidate: " in line for line in lines)
     np.testing.assert_array_equal(spoken.predict(X), fit().predict(X))

@@ -7,7 +7,7 @@ import numpy as np
 from skmerge._ext import tree_growing
 from skmerge._forest.tree import Trees
 from skmerge._parallel import Shared
-from skmerge._progress import SILENT, Pulse
+from skmerge._progress import Reporter
 
 MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
 PARTS = 5  # a member that draws "part" of the rows leaves out one of so many
@@ -63,7 +63,7 @@ class Ground(Shared):
     weight : ndarray of shape (n,), summing to one
     group : ndarray of shape (n,), number of each row's group, or None: each its own
     cancelled : int32 ndarray of shape (1,), set to stop
-    pulse : Pulse, told of every tree
+    reporter : Reporter, which hears of every tree
     """
 
     X: np.ndarray
@@ -81,7 +81,7 @@ class Ground(Shared):
     weight: np.ndarray
     group: np.ndarray | None = None
     cancelled: np.ndarray = field(default_factory=lambda: np.zeros(1, np.intc))
-    pulse: Pulse = SILENT
+    reporter: Reporter = field(default_factory=lambda: Reporter("", 0))
 
     def rows_of(self, recipe, member, rng, seed):
         """Weights of the rows a member grows on, 0 for those it does not see.
@@ -134,7 +134,7 @@ class Ground(Shared):
             )  # fmt: skip
             tree = Trees.single(nodes, leaves, m, *coordinates, n_squared, recipe.rate)
             trees.append(tree)
-            self.pulse.beat("trees")
+            self.reporter.beat("trees")
             if stage + 1 < recipe.n_stages:
                 rest = self._left_over(rest, tree, slopes.shape[2])
         trees = Trees.one_member(trees)
@@ -154,7 +154,7 @@ class Ground(Shared):
         return rest
 
 
-def prepare(data, pulse):
+def prepare(data, reporter):
     """What the trees grow on, y and slopes in units of the spreads and features as codes; these units."""
     table = data.table
     y_shift, y_unit = location_and_spread(table.y, table.weight)
@@ -182,7 +182,7 @@ def prepare(data, pulse):
     units = {"y_shift_": y_shift, "y_unit_": y_unit, "coordinate_": active, "x_shift_": x_shift, "x_unit_": unit}
     return Ground(
         table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight,
-        data.group, pulse=pulse,
+        data.group, reporter=reporter,
     ), units  # fmt: skip
 
 

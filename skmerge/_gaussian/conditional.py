@@ -111,7 +111,7 @@ def fill(mean, S, z):
     return filled
 
 
-def variance_of(S, z, predict, told=None):
+def variance_of(S, z, predict, progress=None):
     """What missing cells add to the variance of a prediction.
 
     Sum over the principal axes of what is unknown of a row of the mean squared change of the prediction, one standard
@@ -126,7 +126,7 @@ def variance_of(S, z, predict, told=None):
         NaN where missing.
     predict : callable(rows, moves) -> ndarray of shape (len(rows), m)
         Predictions for rows of z, by number, that were filled and moved by ``moves`` (len(rows), d).
-    told : skmerge._progress.Stages, default=None
+    progress : skmerge._progress.Stages, default=None
 
     Returns
     -------
@@ -147,8 +147,8 @@ def variance_of(S, z, predict, told=None):
             value, vector = np.linalg.eigh(left)
             axes[np.ix_(some, np.arange(len(hidden)), hidden)] = (vector * np.sqrt(np.maximum(value, 0.0))).T
         for i, step in enumerate(axes.transpose(1, 0, 2)):
-            if told:
-                told.still(f"what missing descriptors may be: axis {i + 1} of {axes.shape[1]}")
+            if progress:
+                progress.still(f"what missing descriptors may be: axis {i + 1} of {axes.shape[1]}")
             moves = np.flatnonzero(step.any(axis=1))
             for sign in (1.0, -1.0) if len(moves) else ():
                 changed = predict(part[moves], sign * step[moves])

@@ -52,7 +52,7 @@ class Joint:
             return np.zeros((len(features), len(self.mean)))
         return kernel(features, self.landmarks, self.length) @ self.weight
 
-    def left_out(self, z, smooth, error=None, allowed=None, told=None):
+    def left_out(self, z, smooth, error=None, allowed=None, progress=None):
         """Each cell from the other observed cells of its row.
 
         Parameters
@@ -72,8 +72,8 @@ class Joint:
         groups = [] if allowed is None else _alike(allowed)
         precision = np.linalg.inv(self.covariance)
         for seen, rows in patterns(z):
-            if told:
-                told.still("cells from the others of their row")
+            if progress:
+                progress.still("cells from the others of their row")
             noise = None if error is None else error[np.ix_(rows, seen)] ** 2
             residual = z[np.ix_(rows, seen)] - self.mean[seen] - smooth[np.ix_(rows, seen)]
             for part, own in parts(rows, noise):
@@ -131,19 +131,19 @@ class _State:
     change: float = np.inf
 
 
-def fit_linear(z, error=None, damping=1.0, max_iter=100, tol=1e-2, told=None):
+def fit_linear(z, error=None, damping=1.0, max_iter=100, tol=1e-2, progress=None):
     """One Gaussian of all standardised columns: arrays of a Joint; None for none and for more than 400 columns."""
     if not 0 < z.shape[1] <= WIDEST:
         return None
     nothing, rows = np.zeros((len(z), 0)), np.arange(len(z))
     z = np.clip(z, -FARTHEST, FARTHEST)
     # The prior is weak: columns that add to 100 determine each other.
-    (joint,) = fit_joint(z, nothing, rows, 1.0, error, damping, max_iter, tol, told, limit=len(z))
+    (joint,) = fit_joint(z, nothing, rows, 1.0, error, damping, max_iter, tol, progress, limit=len(z))
     return asdict(joint)
 
 
 def fit_joint(
-    z, features, groups, prior=None, error=None, damping=1.0, max_iter=100, tol=1e-2, told=None, limit=LANDMARKS,
+    z, features, groups, prior=None, error=None, damping=1.0, max_iter=100, tol=1e-2, progress=None, limit=LANDMARKS,
     share=None,
 ):  # fmt: skip
     """Fit by expectation and maximisation, which iterates the fills of the missing cells to a fixed point.
@@ -161,7 +161,7 @@ def fit_joint(
     error : ndarray of shape (n, m), default=None
     damping : float
         Share of each step that is taken.
-    told : skmerge._progress.Stages, default=None
+    progress : skmerge._progress.Stages, default=None
     limit : int
         Rows used, those with the most cells.
     share : ndarray of shape (n,), default=None
@@ -182,7 +182,7 @@ def fit_joint(
     share = None if share is None else share[used]
     landmarks, flat = features[used], np.zeros((len(used), m))
     start = _State(np.full((m, m), 0.5) + 0.5 * np.eye(m), np.zeros(m), flat, flat, z[used])
-    fixed = {"error": error, "prior": prior, "damping": damping, "tol": tol, "told": told}
+    fixed = {"error": error, "prior": prior, "damping": damping, "tol": tol, "progress": progress}
     plain = _iterate(z[used], None, start, max_iter=max_iter, **fixed)
     least = _left_out_error(z[used], plain, error, share)
     found = [(plain, 0.0, 0.0, None, least)]
@@ -198,8 +198,8 @@ def fit_joint(
                 smoother = _Smoother(K, ridge, groups[used])
                 state = _iterate(z[used], smoother, replace(plain, smooth=flat), max_iter=6, **fixed)
                 now = _left_out_error(z[used], state, error, share)
-                if told:
-                    told(f"length {length:.3g}, ridge {ridge:g}: left-out error {np.sqrt(now):.4f}")
+                if progress:
+                    progress(f"length {length:.3g}, ridge {ridge:g}: left-out error {np.sqrt(now):.4f}")
                 if now < least * 0.999:
                     least, chosen = now, (length, ridge, smoother, state)
         if chosen:
@@ -216,7 +216,7 @@ def fit_joint(
     return [joint_of(*fitted) for fitted in found]
 
 
-def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, told=None, n_iter=10):
+def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, progress=None, n_iter=10):
     """Left-out expectation and variance of each cell by fits that have not seen its fold, (n, m) each.
 
     The fills of a single fit have seen the row that is left out: with half of the cells missing its intervals hold 79 %
@@ -240,7 +240,7 @@ def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, to
         own = None if error is None else error[used]
         flat = np.zeros((len(used), m))
         start = _State(joint.covariance, joint.mean, flat, flat, z[used])
-        state = _iterate(z[used], smoother, start, own, prior, max_iter=n_iter, tol=0.0, told=told)
+        state = _iterate(z[used], smoother, start, own, prior, max_iter=n_iter, tol=0.0, progress=progress)
         smooth = np.zeros((len(out), m))
         if smoother is not None:
             smooth = kernel(features[out], landmarks, joint.length) @ smoother.solve(state.fills - state.mean)
@@ -272,7 +272,7 @@ class _Smoother:
         return out
 
 
-def _iterate(z, smoother, state, error=None, prior=1.0, damping=1.0, max_iter=100, tol=1e-2, told=None):
+def _iterate(z, smoother, state, error=None, prior=1.0, damping=1.0, max_iter=100, tol=1e-2, progress=None):
     """Filling and fitting from a state on, to the fixed point or for so many iterations."""
     covariance, mean, smooth = state.covariance, state.mean, state.smooth
     n, m = z.shape
@@ -281,8 +281,8 @@ def _iterate(z, smoother, state, error=None, prior=1.0, damping=1.0, max_iter=10
     unseen, before, change, n_iter = smooth, None, np.inf, 0
     while change >= tol and n_iter < max_iter:
         n_iter += 1
-        if told:
-            told.still(f"iteration {n_iter} of filling and fitting, change {change:.2g}")
+        if progress:
+            progress.still(f"iteration {n_iter} of filling and fitting, change {change:.2g}")
         fills, left = z.copy(), z - mean - unseen
         total = np.zeros((m, m))
         precision = np.linalg.inv(covariance) if error is None else None

@@ -39,7 +39,7 @@ def folds(groups, seed):
     return np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % N_FOLDS
 
 
-def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
+def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, progress):
     """Grow the forests of each property and weigh them.
 
     Parameters
@@ -79,11 +79,11 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, told):
                 warnings.filterwarnings("ignore", "oob_score_")
                 for i, ((p, _), pair) in enumerate(zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True)):
                     forests[p].append(pair)
-                    told.still(f"{2 * (i + 1)} of {2 * len(tasks)} forests")
+                    progress.still(f"{2 * (i + 1)} of {2 * len(tasks)} forests")
         except BaseException:
             stop.asked = True
             raise
-        told(f"{2 * len(tasks)} forests")
+        progress(f"{2 * len(tasks)} forests")
     weight = np.zeros((len(at), 4))
     coefficient = np.tile([1.0, 1.0, 0.0], (len(at), 1))
     values, spread = base[-1][0].copy(), base[-1][1].copy()
