@@ -61,24 +61,25 @@ def seed_of(random_state):
         return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
-def column_names(estimator):
-    """Names of an estimator's columns, as scikit-learn calls those of an array."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return [f"x{j}" for j in range(estimator.n_features_in_)] if names is None else list(map(str, names))
+class ColumnNames(tuple):
+    """Names of the columns of what was fitted; those of an array as scikit-learn calls them."""
 
+    __slots__ = ()
 
-def column_number(estimator, feature, name):
-    """Number of a column given by name or number."""
-    names = getattr(estimator, "feature_names_in_", None)
-    d = estimator.n_features_in_
-    if isinstance(feature, str):
-        if names is None:  # as scikit-learn calls the columns of an array
-            names = np.array([f"x{j}" for j in range(d)], object)
-        if feature not in names:
-            raise ValueError(
-                f"{name}: no column {shown(feature)}; the columns are {listed(names)}. Give a column number or a name."
-            )
-        return int(np.flatnonzero(names == feature)[0])
-    if isinstance(feature, bool) or not isinstance(feature, Integral) or not 0 <= feature < d:
-        raise ValueError(f"{name}: {feature!r} is no column; give a name or a number from 0 to {d - 1}.")
-    return int(feature)
+    @classmethod
+    def of(cls, estimator):
+        names = getattr(estimator, "feature_names_in_", None)
+        return cls(f"x{j}" for j in range(estimator.n_features_in_)) if names is None else cls(map(str, names))
+
+    def number(self, column, argument):
+        """Number of a column given by name or number."""
+        if isinstance(column, str):
+            if column not in self:
+                raise ValueError(
+                    f"{argument}: no column {shown(column)}; the columns are {listed(self)}. Give a column number or a "
+                    "name."
+                )
+            return self.index(column)
+        if isinstance(column, bool) or not isinstance(column, Integral) or not 0 <= column < len(self):
+            raise ValueError(f"{argument}: {column!r} is no column; give a name or a number from 0 to {len(self) - 1}.")
+        return int(column)

@@ -238,12 +238,12 @@ def refuse_foreign(name, column):
         raise type(error)(f"{name}, row {row} {shown(column.cells[row])}: {error}") from error
 
 
-def warn(text):
+def warn(text, category=UserWarning):
     """Warn of the user's data at the user's line: frames of this package and of scikit-learn are passed over."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("skmerge.", "sklearn.")):
         frame, level = frame.f_back, level + 1
-    warnings.warn(text, UserWarning, stacklevel=level)
+    warnings.warn(text, category, stacklevel=level)
 
 
 def say(argument, X, columns, kind, what):

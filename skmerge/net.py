@@ -24,12 +24,12 @@ from skmerge._net.stored import check_fitted
 from skmerge._net.training import Training
 from skmerge._parallel import Flag
 from skmerge._parameters import (
+    ColumnNames,
     check_flag,
     check_n_jobs,
     check_number,
     check_verbose,
     check_word,
-    column_number,
     refuse,
     seed_of,
 )  # fmt: skip
@@ -219,7 +219,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
         scaling = Scaling.of(table.X, table.weight)
         offset_column = None
         if self.offset is not None and not callable(self.offset):
-            offset_column = column_number(self, self.offset, "offset")
+            offset_column = ColumnNames.of(self).number(self.offset, "offset")
             scaling = scaling.without(offset_column)
         target = table.y - self._offset(table.X, table.y.shape[1])
         bounds, sign = self._exponent_bounds(d), self._sign_mask(d)
@@ -286,7 +286,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
     def _exponent_bounds(self, d):
         low, high = np.full(d, -MAX_EXPONENT), np.full(d, MAX_EXPONENT)
         for feature, bound in (self.exponents or {}).items():
-            j = column_number(self, feature, "exponents")
+            j = ColumnNames.of(self).number(feature, "exponents")
             pair = bound if isinstance(bound, (tuple, list)) else (bound, bound)
             numbers = [b for b in pair if b is not None]
             if len(pair) != 2 or not all(
@@ -306,7 +306,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             return self.sign if self.sign == "auto" else np.full(d, self.sign == "all")
         mask = np.zeros(d, bool)
         for feature in self.sign:
-            mask[column_number(self, feature, "sign")] = True
+            mask[ColumnNames.of(self).number(feature, "sign")] = True
         return mask
 
     def _offset(self, X, n_outputs):
@@ -314,7 +314,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
         if self.offset is None:
             return 0.0
         if not callable(self.offset):
-            return X[:, [column_number(self, self.offset, "offset")]]
+            return X[:, [ColumnNames.of(self).number(self.offset, "offset")]]
         try:
             value = self.offset(X)
         except Exception as error:

@@ -1,33 +1,27 @@
 """MergedNetImputer: fills a sparse table, says how surely, and finds the entries that do not fit."""
 
 import copy
-import warnings
-from dataclasses import asdict
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmerge._digest import Digested
 from skmerge._documentation import Documented
-from skmerge._gaussian import conditional
-from skmerge._gaussian.columns import FAR, Columns
-from skmerge._gaussian.joint import Joint, cross_fitted, fit_joint, fit_linear
-from skmerge._parameters import check_number, column_number, refuse, seed_of
+from skmerge._parameters import ColumnNames, check_n_jobs, check_number, check_verbose, refuse, seed_of
 from skmerge._progress import Stages, fitting
-from skmerge._table import cells, faults, laws, roles, sources, stack
+from skmerge._table import cells, laws, roles
+from skmerge._table.entries import Entries
 from skmerge._table.faults import Outlier
-from skmerge._validation import excess
+from skmerge._table.model import Layout, TableModel
+from skmerge._table.ranges import Ranges
+from skmerge._table.units import Units
+from skmerge._text import cells_of
+from skmerge._validation import check_features, check_observed, naming
 
 __all__ = ["MergedNetImputer", "Outlier"]
-
-BEYOND = 4.0  # standard deviations that a prediction may be off one range beyond the table; a line rises by 3.5
-FARTHEST_OUT = 10.0  # ranges beyond which a row is no further out
-RARE = 0.25  # the same of a column of nearly one value: an element never seen makes a property as unsure as the column
-FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
 
 
 class MergedNetImputer(
@@ -200,132 +194,116 @@ class MergedNetImputer(
         -------
         self
         """
-        roles.check_parameters(self)
+        self._check_parameters()
         cells.check_beside(X, groups, error)
         data = {"X": X, "y": y, "metadata": {"groups": groups, "error": error}}
         with fitting(self, data) as task:
             self._fit(X, groups, error, Stages(task))
         return self
 
+    def _check_parameters(self):
+        check_number("n_estimators", self.n_estimators, Integral, 0)
+        check_number("max_iter", self.max_iter, Integral, 1)
+        check_number("tol", self.tol, Real, 0)
+        check_number("damping", self.damping, Real, 1e-3, 1.0)
+        for name in ("inputs", "derived", "relations", "bounds"):
+            if not (getattr(self, name) is None or isinstance(getattr(self, name), dict)):
+                refuse(name, getattr(self, name), "give None or a dict")
+        check_n_jobs(self.n_jobs)
+        check_verbose(self.verbose)
+        lists = {"properties": self.properties, "log": self.log, "categorical": self.categorical}
+        lists |= {f"inputs[{column!r}]": names for column, names in (self.inputs or {}).items()}
+        for name, value in lists.items():
+            auto = name in ("properties", "log") and isinstance(value, str)  # "auto" is checked where it is used
+            if not auto and (isinstance(value, str) or not np.iterable(value)):
+                refuse(name, value, "give a list of columns")
+
     def _fit(self, X, groups, error, stages):
         self.index_ = cells.index_of(X)
-        X = cells.check_table(self, X, reset=True)
+        X = self._read(X)
         n, d = X.shape
-        seed = seed_of(self.random_state)
+        seed, names = seed_of(self.random_state), ColumnNames.of(self)
         # Rows in an order of their own: the order given does not matter, and copies are one group.
         row = np.unique(np.where(np.isnan(X), np.inf, X), axis=0, return_inverse=True)[1].ravel()
         order = np.argsort(row, kind="stable")
         groups = row if groups is None else cells.check_groups(groups, n)
         X_given, X, groups = X, X[order], np.unique(groups[order], return_inverse=True)[1]
         error = None if error is None else cells.check_error(error, X_given)[order]
-        roles.check_ignored(self)
-        roles.check_derived(self)
-        codes = roles.codes_of(self, X)
-        relations = laws.relations_of(self, self.relations)
-        told = laws.related(relations, X)
-        for j in relations:
-            if j in codes:
-                raise ValueError(f"relations[{j}]: the column is categorical; only numbers can follow a law.")
-            if np.isnan(X[:, j] - told[:, j]).all():
-                raise ValueError(f"relations[{j}] returned NaN in every row where the column is measured.")
-        bits = [j for j in codes if cells.is_truth(self.words_.get(self.get_feature_names_out()[j], [None]))]
-        columns = Columns(self, X - told, self.log, codes, self.bounds, told, bits)
-        self.relation_mean_ = np.nanmean(told, axis=0)
-        self.columns_, self.log_ = vars(columns), columns.log
-        self.properties_ = roles.properties_of(self, X, columns)
-        self.range_, self.is_graded_ = roles.measured_ranges(X, self.properties_)
-        z = self._standardise(X)
-        if error is not None:
-            error = columns.error_units(error, X, z.shape[1])
-        stages(f"{n} rows, {len(self.properties_)} properties, {d - len(self.properties_)} descriptors")
+        units = self._learn_units(names, X)
+        columns, properties = units.columns, roles.properties_of(names, self.properties, X, units.columns)
+        z = units.standardise(X)
+        error = None if error is None else units.error(error, X)
+        stages(f"{n} rows, {len(properties)} properties, {d - len(properties)} descriptors")
         options = {"damping": self.damping, "max_iter": self.max_iter, "tol": self.tol, "progress": stages}
-        held = np.clip(z, -FAR, FAR)
-        self.linear_ = fit_linear(held, error, **options)
-        self.allowed_, self._restricted = roles.allowed(self, columns.owner, z.shape[1])
-        numbers = np.flatnonzero(~np.isin(columns.owner, self.properties_))
-        self.descriptor_ = np.concatenate([numbers, np.arange(len(columns.owner), z.shape[1])])
-        self.feature_linear_ = fit_linear(held[:, self.descriptor_], None, **options)
-        self.explained_ = np.zeros(z.shape[1])
-        if self.linear_ is not None:
-            self.explained_ = np.clip(1.0 - 1.0 / np.diag(np.linalg.inv(self.linear_["covariance"])), 0.0, 1.0)
-        stages(f"{z.shape[1]} columns of numbers filled linearly")
-        self._fit_properties(z, groups, error, options, seed, stages)
-        self._calibrate(X, z, error, stages)
-        for name in ("left_out_", "left_out_std_", "outlier_scores_"):
-            setattr(self, name, getattr(self, name)[np.argsort(order)])
-        self.table_ = X_given
-
-    def _fit_properties(self, z, groups, error, options, seed, stages):
-        at, linear = self._at, self.linear_ or {"n_iter": 1, "change": 0.0}
+        source = None if self.source is None else names.number(self.source, "source")
+        layout = Layout.of(columns, z.shape[1], properties, source)
+        may = roles.allowed(names, self.inputs or {}, layout.owner, list(self.derived or {}))
+        model = TableModel.fit_linear(layout, z, error, *may, options)
+        linear, explained, unseen = model.linear or {"n_iter": 1, "change": 0.0}, np.zeros(z.shape[1]), None
         self.n_iter_, self.change_ = linear["n_iter"], linear["change"]
-        self.joints_, self.forests_ = [], []
-        self.weight_, self.variance_ = np.empty((0, 4)), np.empty((0, 3))
-        self.source_distance_, self.source_noise_, self.source_scale_ = 0.0, np.zeros(0), np.zeros((0, 0))
-        self._unseen = None
-        if not len(at):
-            return
-        own = None if error is None else error[:, at]
-        near = np.clip(z[:, at], -FARTHEST, FARTHEST)
-        fold_of = stack.folds(groups, seed)
-        if self.source is None:
-            joints = fit_joint(near, self._features(z), groups, None, own, **options)
-        else:
-            code = self._source_code(z)
-            joints, *found = sources.fit(near, lambda d: self._features(z, d), groups, code, own, **options)
-            self.source_distance_, self.source_noise_ = found
-            own = sources.with_noise(own, self.source_noise_, code, near.shape)
-            self.source_scale_ = np.ones((len(self.source_noise_), len(at)))
-        features, joint = self._features(z), joints[-1]
-        self.n_iter_, self.change_ = joint.n_iter, joint.change
-        if not joint.change < self.tol:
-            warnings.warn(
-                f"the fills still change by {joint.change:.2g} standard deviations after {joint.n_iter} iterations; "
-                "raise max_iter, or lower damping if they oscillate.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        # Variances by the fit that will predict, so that widths mean the same for new rows: those of the folds are
-        # greater, and widths fitted to them too narrow for the former (0.79 to 0.95 times, on alloys).
-        flat, scatter = np.zeros(near.shape), self._noise_of(z)
-        base = [
-            (
-                cross_fitted(joint, near, features, groups, fold_of, None, own, stages)[0],
-                joint.left_out(near, flat, own)[1] + (0.0 if scatter is None else scatter**2),
-            )
-            for joint in joints
-        ]
-        self.joints_ = [asdict(joint) for joint in joints]
-        self._restrict(base, *self._linear(z, error, at))
-        stages(f"joint distribution after {joint.n_iter} iterations")
-        n_estimators = 0 if stages.stopped else self.n_estimators
-        stage = stack.fit(z, at, self._inputs_of(at, z.shape[1]), base, fold_of, own, n_estimators, seed, self.n_jobs,
-                          stages)  # fmt: skip
-        self.forests_, self.weight_, self.variance_, self._unseen = stage
-        self.explained_[at] = np.clip(1.0 - np.median(self._unseen[1], axis=0), 0.0, 1.0)
-
-    def _calibrate(self, X, z, error, stages):
-        """Left-out predictions of the training table, and the factors that make their intervals hold 90 %."""
-        values, std = self._expected(X, z, error, self._unseen, stages)
-        self.std_scale_ = faults.std_scale(X, values, std, self.columns_["levels"], self.properties_)
-        if self.source is not None and len(self._at):
-            ratio = ((X - values) / (std * self.std_scale_))[:, self.properties_]
-            self.source_scale_ = sources.scale(ratio, self._source_code(z), len(self.source_noise_))
-            values, std = self._expected(X, z, error, self._unseen, stages)
-        scale = self.std_scale_ * faults.rarity(X, values, std * self.std_scale_)
-        score = faults.scores(X, values, std, scale, self.log_, self.columns_["levels"])
-        worst = faults.worst(score, self.columns_["levels"])
-        if worst.any():  # the others of its row are not blamed for an entry that is wrong
-            without = z.copy()
-            owner = self.columns_["owner"]
-            without[:, : len(owner)][worst[:, owner]] = np.nan
-            codes = score.copy()
-            values, std = self._expected(X, without, error, self._unseen, stages)
-            score = faults.scores(X, values, std, scale, self.log_, self.columns_["levels"], codes)
-        del self._unseen
-        std = std * self.std_scale_
-        for table in (score, values, std):
+        if model.linear is not None:
+            explained = np.clip(1.0 - 1.0 / np.diag(np.linalg.inv(linear["covariance"])), 0.0, 1.0)
+        stages(f"{z.shape[1]} columns of numbers filled linearly")
+        if len(properties):
+            unseen, joint = model.fit_properties(z, groups, error, self.n_estimators, seed, self.n_jobs, options)
+            self.n_iter_, self.change_ = joint.n_iter, joint.change
+            explained[layout.at] = np.clip(1.0 - np.median(unseen[1], axis=0), 0.0, 1.0)
+        ranges = Ranges.learn(X, properties, self._numbers(columns.levels))
+        entries = Entries(units, model, ranges, properties, explained)
+        tables = entries.calibrate(X, z, error, unseen, stages)
+        for name, table in zip(("left_out_", "left_out_std_", "outlier_scores_"), tables, strict=True):
             table[:, self.ignored_] = np.nan
-        self.outlier_scores_, self.left_out_, self.left_out_std_ = score, values, std
+            setattr(self, name, table[np.argsort(order)])
+        self.properties_, self.table_ = properties, X_given
+        self._store(entries)
+
+    def _read(self, X):
+        """The training table as numbers; the words of its columns and the numbers of those that are names of rows."""
+        columns = list(getattr(X, "columns", ()))
+        self.words_, ignored = {}, []
+        if len(set(columns)) == len(columns):  # else the check below says so
+            source = [] if self.source is None else [self.source]
+            declared = {name for name in [*self.categorical, *source] if isinstance(name, (str, Integral))}
+            with naming("X"):
+                X, self.words_, ignored = cells.read_words(X, declared)
+        self.ignored_ = np.array(ignored, dtype=int)
+        X = check_features(self, X, ensure_all_finite="allow-nan")
+        check_observed(self, X)
+        return X
+
+    def _learn_units(self, names, X):
+        asked = {"properties": self.properties, "log": self.log, "bounds": self.bounds, "relations": self.relations}
+        asked |= {"inputs": self.inputs} | {f"inputs[{name!r}]": given for name, given in (self.inputs or {}).items()}
+        roles.check_ignored(names, self.ignored_, asked)
+        derived = self.derived or {}
+        roles.check_derived(names, derived)
+        codes = roles.codes_of(names, X, self.categorical, self.source, self.words_)
+        bits = [j for j in codes if cells.is_truth(self.words_.get(names[j], [None]))]
+        relations = laws.relations_of(names, self.relations)
+        return Units.learn(names, X, codes, bits, self.log, self.bounds, relations, derived)
+
+    def _numbers(self, levels):
+        """Which columns are numbers, neither codes nor names of rows."""
+        return np.array([codes is None and j not in self.ignored_ for j, codes in enumerate(levels)])
+
+    def _store(self, entries):
+        units, ranges = entries.units, entries.ranges
+        self.columns_, self.log_, self.relation_mean_ = units.arrays(), units.columns.log, units.relation_mean
+        self.range_, self.is_graded_, self.explained_ = ranges.ranges, ranges.graded, entries.explained
+        self.std_scale_, self.source_scale_ = entries.std_scale, entries.source_scale
+        vars(self).update(entries.model.arrays())
+
+    def _entries(self):
+        """What was stored, as one object."""
+        names = ColumnNames.of(self)
+        relations = laws.relations_of(names, self.relations)
+        units = Units.restored(self.columns_, relations, self.relation_mean_, self.derived or {})
+        source = None if self.source is None else names.number(self.source, "source")
+        layout = Layout.of(units.columns, units.width, self.properties_, source)
+        model = TableModel.restored(layout, vars(self))
+        ranges = Ranges(self.range_, self.is_graded_, self._numbers(units.columns.levels))
+        scales = self.std_scale_, self.source_scale_
+        return Entries(units, model, ranges, self.properties_, self.explained_, *scales)
 
     # --- prediction
 
@@ -354,7 +332,7 @@ class MergedNetImputer(
             filled[rows] = np.where(missing[rows], values, X[rows])
             std[rows] = np.where(missing[rows], spread, 0.0)
         if self.words_ or len(self.ignored_):
-            filled = cells.with_words(self, given, filled)
+            filled = cells.with_words(given, filled, ColumnNames.of(self), self.words_, self.ignored_)
         elif getattr(given, "dtype", None) == np.float32:
             filled, std = filled.astype(np.float32), std.astype(np.float32)
         shown = self._in_form(given, std)
@@ -395,7 +373,8 @@ class MergedNetImputer(
             0 inside the range of every column of numbers; otherwise the greatest excess, in units of that column's
             range (of its size if it did not vary). Unknown cells count as inside.
         """
-        return self._excess(self._check(X))
+        X, levels = self._check(X), self.columns_["levels"]
+        return Ranges(self.range_, self.is_graded_, self._numbers(levels)).excess(X)
 
     def outliers(self, n_max=20, columns=None):
         """Entries of the training table that fit least, the worst first; of some columns only, by name or number.
@@ -409,13 +388,12 @@ class MergedNetImputer(
         """
         check_is_fitted(self)
         check_number("n_max", n_max, Integral, 1)
-        score = np.nan_to_num(self.outlier_scores_, nan=-1.0)
+        score, names = np.nan_to_num(self.outlier_scores_, nan=-1.0), ColumnNames.of(self)
         if columns is not None:
             if isinstance(columns, str) or not np.iterable(columns):
                 refuse("columns", columns, "give a list of columns")
-            shown = [column_number(self, column, "columns") for column in columns]
+            shown = [names.number(column, "columns") for column in columns]
             score[:, np.setdiff1d(np.arange(score.shape[1]), shown)] = -1.0
-        names = self.get_feature_names_out()
         found = []
         for place in np.argsort(-score, axis=None, kind="stable")[:n_max]:
             i, j = (int(k) for k in np.unravel_index(place, score.shape))
@@ -424,7 +402,7 @@ class MergedNetImputer(
             value, expected = (self._word(j, table[i, j]) for table in (self.table_, self.left_out_))
             label = i if self.index_ is None else self.index_[i]
             std = float(self.left_out_std_[i, j])
-            found.append(Outlier(i, label, str(names[j]), value, expected, std, float(score[i, j])))
+            found.append(Outlier(i, label, names[j], value, expected, std, float(score[i, j])))
         return found
 
     def score(self, X, y=None):
@@ -444,175 +422,29 @@ class MergedNetImputer(
         return form.transform(given, values)
 
     def _check(self, X):
+        """A table of finite numbers and NaN, words as codes: (n, d) float64."""
         check_is_fitted(self)
-        return cells.check_table(self, X, reset=False)
-
-    @property
-    def _at(self):
-        """Standardised columns of the properties; each has one."""
-        owner = self.columns_["owner"]
-        return np.flatnonzero(np.isin(owner, self.properties_))
-
-    def _standardise(self, X):
-        """Standardised columns, those of a category and derived ones included."""
-        relations = laws.relations_of(self, self.relations)
-        z = Columns.restored(self.columns_).standardise(X - laws.related(relations, X) if relations else X)
-        extra = laws.derived_columns(self.derived, X)
-        if not extra.shape[1]:
-            return z
-        if "derived_" not in self.columns_:
-            if np.isnan(extra).all(axis=0).any():
-                name = list(self.derived)[np.isnan(extra).all(axis=0).argmax()]
-                raise ValueError(f"derived[{name!r}] returned NaN in every row; leave it out or mend the function.")
-            center, unit = np.nanmean(extra, axis=0), np.nanstd(extra, axis=0)
-            self.columns_ = {**self.columns_, "derived_": np.array([center, np.where(unit > 0, unit, 1.0)])}
-        center, unit = self.columns_["derived_"]
-        return np.hstack([z, (extra - center) / unit])
-
-    def _source_code(self, z):
-        """Number of each row's source, -1 where unknown."""
-        block = np.flatnonzero(self.columns_["owner"] == column_number(self, self.source, "source"))
-        known = (z[:, block] == 1).any(axis=1)
-        return np.where(known, (z[:, block] == 1).argmax(axis=1), -1)
-
-    def _features(self, z, distance=None):
-        """Descriptors for the kernel, complete and within five standard deviations."""
-        fitted = self.feature_linear_ or {"mean": np.zeros(len(self.descriptor_)), "covariance": np.empty((0, 0))}
-        features = conditional.fill(fitted["mean"], fitted["covariance"], np.clip(z[:, self.descriptor_], -FAR, FAR))
-        owner = np.concatenate([self.columns_["owner"], np.full(z.shape[1] - len(self.columns_["owner"]), -1)])
-        numbers = self.columns_["bits"] | [levels is None for levels in self.columns_["levels"]]
-        raw = [numbers[j] if j >= 0 else True for j in owner[self.descriptor_]]
-        center, unit = self.columns_["center"], self.columns_["unit"]
-        plain = owner[self.descriptor_]
-        if np.all(raw) and (plain >= 0).all():  # bits, if they are, in their own units
-            bits = features * unit[plain] + center[plain]
-            if not self.log_[plain].any() and (np.isclose(bits, 0) | np.isclose(bits, 1)).all():
-                return np.round(bits)
-        features = np.clip(features, -5.0, 5.0)
-        if self.source is not None:
-            own = plain == column_number(self, self.source, "source")
-            features[:, own] *= self.source_distance_ if distance is None else distance
-        return features
-
-    def _noise_of(self, z):
-        """Scatter of the rows' sources, (n, n_properties); None without."""
-        if self.source is None:
-            return None
-        return sources.with_noise(None, self.source_noise_, self._source_code(z), (len(z), len(self._at)))
-
-    def _linear(self, z, error, wanted, stages=None):
-        """Expectation and variance of standardised columns from all allowed ones."""
-        if not len(wanted):
-            return np.empty((len(z), 0)), np.empty((len(z), 0))
-        if self.linear_ is None:
-            return np.zeros((len(z), len(wanted))), np.ones((len(z), len(wanted)))
-        near = np.clip(z, -FAR, FAR)
-        expected, variance = Joint(**self.linear_).left_out(near, np.zeros(z.shape), error, self.allowed_, stages)
-        return expected[:, wanted], variance[:, wanted]
-
-    def _restrict(self, base, linear, variance):
-        """Columns with inputs of their own come from the linear fill of these."""
-        own = np.isin(self._at, self._restricted)
-        for expected, spread in base:
-            expected[:, own], spread[:, own] = linear[:, own], variance[:, own]
-
-    def _expected(self, X, z, error=None, unseen=None, stages=None):
-        """Each cell without itself, in the table's units, and its uncalibrated standard deviation."""
-        columns, at = Columns.restored(self.columns_), self._at
-        owner = columns.owner
-        expected, variance = self._linear(z, error, np.arange(z.shape[1]), stages)
-        if len(at):
-            if unseen is None:
-                joints, features = [Joint(**arrays) for arrays in self.joints_], self._features(z)
-                near = np.clip(z[:, at], -FARTHEST, FARTHEST)
-                scatter = self._noise_of(z)
-                base = [joint.left_out(near, joint.smooth(features), scatter) for joint in joints]
-                if scatter is not None:
-                    base = [(expected, variance + scatter**2) for expected, variance in base]
-                self._restrict(base, expected[:, at], variance[:, at])
-                unseen = stack.predict(self.forests_, self.weight_, self.variance_, z, at,
-                                        self._inputs_of(at, z.shape[1]), base)  # fmt: skip
-            expected[:, at], variance[:, at] = unseen
-            variance[:, at] += self._unsure(z, stages)
-        if stages is None:  # what the other cells explain of a column within the table they may not beyond it
-            e = self._beyond(X, z.shape[1])
-            scale = np.append(self.std_scale_[owner], np.ones(z.shape[1] - len(owner)))  # by which it is multiplied
-            variance += (BEYOND * e * (1.0 + e) / scale) ** 2 * self.explained_
-        told = self._told_by_relations(X, columns, expected)
-        values, std = np.empty(X.shape), np.empty(X.shape)
-        for j in range(X.shape[1]):
-            block = np.flatnonzero(owner == j)
-            values[:, j], std[:, j] = columns.restore(j, expected[:, block], np.sqrt(variance[:, block]), told[:, j])
-        if self.source is not None and len(at):
-            known = np.vstack([self.source_scale_, np.ones(len(at))])  # -1, an unknown source, is the last
-            std[:, self.properties_] *= known[self._source_code(z)]
-        return values, np.maximum(std, 1e-12 * np.maximum(1.0, np.abs(columns.center)))
+        names = ColumnNames.of(self)
+        texts, X = cells_of(X)
+        two_dimensional = len(getattr(X, "shape", ())) == 2 and not hasattr(X, "tocsr")
+        if two_dimensional and (texts or self.words_ or len(self.ignored_)):
+            with naming("X"):  # names and their number
+                validate_data(self, X, reset=False, skip_check_array=True)
+            X = cells.recode_words(X, texts, names, self.words_, self.ignored_)
+        X = check_features(self, X, reset=False, ensure_all_finite="allow-nan")
+        cells.check_codes(X, self.columns_["levels"], names, self.words_)
+        return X
 
     def _sound(self, X, wanted):
         """Each cell without itself and its standard deviation, numbers where they are wanted."""
-        values, std = self._expected(X, self._standardise(X))
-        std = std * self.std_scale_
+        values, std = self._entries().predict(X)
         if not (np.isfinite(values) & np.isfinite(std) | ~np.asarray(wanted)).all():
             raise ValueError("the expected entries are not finite: the imputer is damaged, fit it again.")
         return values, std
 
-    def _unsure(self, z, stages=None):
-        """What missing descriptors add to the variance of the properties, (n, n_properties); not to that of bits."""
-        joint, near = Joint(**self.joints_[-1]), np.clip(z[:, self._at], -FARTHEST, FARTHEST)
-        if not len(joint.weight) or not joint.length or self.feature_linear_ is None:
-            return 0.0
-
-        descriptors, covariance = z[:, self.descriptor_], self.feature_linear_["covariance"]
-        filled = conditional.fill(self.feature_linear_["mean"], covariance, descriptors)
-
-        def predict(rows, moves):
-            whole = z[rows]
-            whole[:, self.descriptor_] = filled[rows] + moves
-            return joint.left_out(near[rows], joint.smooth(self._features(whole)))[0]
-
-        # Forests are taken to follow descriptors as the kernel does; columns of own inputs have their own variance.
-        follows = np.where(np.isin(self._at, self._restricted), 0.0, 1.0 - self.weight_[:, 0])
-        return follows**2 * conditional.variance_of(covariance, descriptors, predict, stages)
-
-    def _excess(self, X, p=0, graded=None):
-        """As ``applicability``, p: of the ranges of all rows or those of a property; codes have no range."""
-        levels = self.columns_["levels"]
-        known = np.array([codes is None and j not in self.ignored_ for j, codes in enumerate(levels)])
-        known &= True if graded is None else self.is_graded_[p] == graded
-        low, high = self.range_[p]
-        return excess(X[:, known], low[known], high[known]) if known.any() else np.zeros(len(X))
-
-    def _beyond(self, X, width):
-        """How far each row is beyond what each standardised column was learned from, (n, width)."""
-        e = [
-            np.maximum(np.minimum(self._excess(X, p, True), FARTHEST_OUT), np.minimum(self._excess(X, p, False), RARE))
-            for p in range(len(self.range_))
-        ]
-        e = np.column_stack(e)
-        out = np.repeat(e[:, :1], width, axis=1)
-        out[:, self._at] = e[:, 1:]
-        return out
-
-    def _told_by_relations(self, X, columns, expected):
-        """What the relations say, (n, d), with missing descriptors filled; their mean where they do not know."""
-        relations = laws.relations_of(self, self.relations)
-        if not relations:
-            return np.zeros(X.shape)
-        filled = X.copy()
-        for j in np.flatnonzero(np.isnan(X).any(axis=0)):
-            if j not in self.properties_ and j not in relations:
-                block = expected[:, np.flatnonzero(columns.owner == j)]
-                filled[:, j] = np.where(np.isnan(X[:, j]), columns.restore(j, block, 0.0 * block)[0], X[:, j])
-        told = laws.related(relations, filled)
-        return np.where(np.isnan(told), self.relation_mean_, told)
-
     def _word(self, j, code):
-        name = str(self.get_feature_names_out()[j])
+        name = ColumnNames.of(self)[j]
         return self.words_[name][int(code)] if name in self.words_ else float(code)
-
-    def _inputs_of(self, at, width):
-        """Standardised columns that the forest of each property may see."""
-        return [np.flatnonzero(self.allowed_[k] & (np.arange(width) != k)) for k in at]
 
 
 class _Form(MergedNetImputer):

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skmerge._parameters import column_number
+from skmerge._parameters import ColumnNames
 from skmerge._validation import naming
 
 AVERAGES = RandomForestRegressor, ExtraTreesRegressor  # no std of their own: that of their trees
@@ -59,8 +59,7 @@ def is_imputer(model):
 
 
 def columns_of(imputer):
-    known = getattr(imputer, "feature_names_in_", None)
-    return [f"x{j}" for j in range(imputer.n_features_in_)] if known is None else list(map(str, known))
+    return list(ColumnNames.of(imputer))
 
 
 def properties_of(imputer):
@@ -83,7 +82,7 @@ def levels_of(imputer):
 def source_of(imputer):
     """Name of the column that says where a row comes from, or None."""
     source = getattr(imputer, "source", None)
-    return columns_of(imputer)[column_number(imputer, source, "source")] if source is not None else None
+    return columns_of(imputer)[ColumnNames.of(imputer).number(source, "source")] if source is not None else None
 
 
 def last_step(model):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skmerge._parameters import column_number, refuse
+from skmerge._parameters import refuse
 from skmerge._validation import naming
 
 FAR = 6.0  # standard deviations from which a cell tells other cells no more
@@ -32,7 +32,7 @@ class Columns:
     log : bool ndarray of shape (d,)
     center, unit : ndarray of shape (d,)
     low, high : ndarray of shape (d,)
-        Between what predictions stay: as told, and on the side of zero where all entries are.
+        Between what predictions stay: as given, and on the side of zero where all entries are.
     levels : list of (None or ndarray), the codes of a categorical column
     bits : bool ndarray of shape (d,)
         Categorical columns of two levels, 0 and 1, that are learned as the chance of 1.
@@ -56,46 +56,47 @@ class Columns:
         arrays = {"low": low, "high": high, "levels": [None] * d, "bits": np.zeros(d, bool), "owner": np.arange(d)}
         return cls.restored({"center": center, "unit": unit, "log": log, **arrays})
 
-    def __init__(self, estimator, X, log, categorical, bounds, told=None, bits=()):
-        """``told`` (n, d): what laws say of the columns, of which X is the remainder; these are no logarithms.
+    def __init__(self, names, X, log, codes, bounds, law=None, bits=()):
+        """From a table (n, d), NaN where missing.
 
-        ``bits``: numbers of the categorical columns of 0 and 1.
+        ``names``: ColumnNames, by which ``log`` and ``bounds`` call the columns; ``codes``: numbers of the categorical
+        ones, ``bits`` of those of 0 and 1; ``law`` (n, d): what laws say of the columns, of which X is the remainder;
+        these are no logarithms.
         """
         d = X.shape[1]
         self.low, self.high = np.full(d, -np.inf), np.full(d, np.inf)
         for feature, pair in (bounds or {}).items():
-            j = column_number(estimator, feature, "bounds")
+            j = names.number(feature, "bounds")
             if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
                 raise ValueError(f"bounds[{feature!r}]={pair!r}: give a pair (low, high), None where open.")
             with naming(f"bounds[{feature!r}]"):
                 self.low[j] = -np.inf if pair[0] is None else pair[0]
                 self.high[j] = np.inf if pair[1] is None else pair[1]
-            seen = observed(X if told is None else X + told, j)
+            seen = observed(X if law is None else X + law, j)
             if not self.low[j] < self.high[j] or seen.min() < self.low[j] or seen.max() > self.high[j]:
                 raise ValueError(
                     f"bounds[{feature!r}]={pair!r}: low must be below high and the column between them; it runs from "
                     f"{seen.min():g} to {seen.max():g}."
                 )
-        told_of = {column_number(estimator, feature, "bounds") for feature in bounds or {}}
-        for j in set(range(d)) - told_of:  # a column keeps its sign
-            seen = observed(X if told is None else X + told, j)
+        given = {names.number(feature, "bounds") for feature in bounds or {}}
+        for j in set(range(d)) - given:  # a column keeps its sign
+            seen = observed(X if law is None else X + law, j)
             least, most = (seen.min(), seen.max()) if len(seen) else (-1.0, 1.0)
             if least >= 0:
                 self.low[j] = LEAST * least
             elif most <= 0:
                 self.high[j] = LEAST * most
-        codes = {column_number(estimator, feature, "categorical") for feature in categorical}
         if isinstance(log, str):
             if log != "auto":
                 refuse("log", log, 'give "auto" or a list of columns')
-            plain = np.zeros(d, bool) if told is None else (told != 0).any(axis=0)
+            plain = np.zeros(d, bool) if law is None else (law != 0).any(axis=0)
             self.log = np.array(
                 [not plain[j] and j not in codes and is_better_as_logarithm(observed(X, j)) for j in range(d)], bool
             )
         else:
             self.log = np.zeros(d, bool)
             for feature in log:
-                j = column_number(estimator, feature, "log")
+                j = names.number(feature, "log")
                 if observed(X, j).min() <= 0:
                     raise ValueError(f"log: column {feature!r} has entries of {observed(X, j).min():g}, not positive.")
                 self.log[j] = True
@@ -128,10 +129,10 @@ class Columns:
                 parts.append(bits)
         return np.hstack(parts)
 
-    def restore(self, j, z, std, told=0.0):
+    def restore(self, j, z, std, law=0.0):
         """Column j in its own units: value and half the width of value +- std. ``z`` is (n, levels of j).
 
-        ``told``: what a law says of it, to which z is the remainder.
+        ``law``: what a law says of it, to which z is the remainder.
         """
         levels = self.levels[j]
         if levels is not None:
@@ -147,7 +148,7 @@ class Columns:
         if self.log[j]:
             middle, step = np.clip(middle, -700, 700), np.minimum(step, 5.0)
             middle, step = np.exp(middle), np.exp(middle) * np.sinh(step)
-        return np.clip(middle + told, self.low[j], self.high[j]), step
+        return np.clip(middle + law, self.low[j], self.high[j]), step
 
     def error_units(self, error, X, width):
         """Errors of measurements (n, d) in the units of the standardised columns, (n, width)."""

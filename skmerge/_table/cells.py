@@ -1,13 +1,10 @@
 """The cells of a table as they come in: words as codes, finite numbers, errors of measurements, groups of rows."""
 
-from numbers import Integral
-
 import numpy as np
-from sklearn.utils.validation import validate_data
 
 from skmerge import _text
 from skmerge._text import is_frame, listed, shown, warn
-from skmerge._validation import check_features, check_observed, check_same_rows, naming
+from skmerge._validation import check_same_rows, naming
 
 LEVELS, FEWEST = 50, 5  # of a column of codes; cells of each level from which it may have more
 # Cells of each word from which a column that is not declared may have more than LEVELS: 265 papers of 1,545 alloys
@@ -115,45 +112,39 @@ def codes_of(name, column, words):
     return np.array([number[cell] if seen else np.nan for cell, seen in zip(column.cells, measured, strict=True)])
 
 
-def recode_words(estimator, X):
-    """The table with the codes that ``read_words`` gave to words; raise for words where there were numbers."""
-    texts, X = _text.cells_of(X)
-    if not (estimator.words_ or len(estimator.ignored_) or texts):
-        return X
-    if len(getattr(X, "shape", ())) != 2 or hasattr(X, "tocsr"):
-        return X
-    with naming("X"):  # names and their number
-        validate_data(estimator, X, reset=False, skip_check_array=True)
-    names = estimator.get_feature_names_out()
+def recode_words(X, texts, names, words, ignored):
+    """The table with the codes that ``read_words`` gave to words; raise for words where there were numbers.
+
+    ``texts``: {number: cells} of the columns that are no numbers, as ``_text.cells_of`` finds them.
+    """
     for j, one in texts.items():
         odd = (column := _text.Column(one)).has(_text.ALMOST, _text.WORD)
-        if odd.any() and names[j] not in estimator.words_ and j not in estimator.ignored_:
+        if odd.any() and names[j] not in words and j not in ignored:
             raise ValueError(
                 f"X: column {shown(names[j])} was numbers in fit, but {column.examples(odd)} could not be read as one. "
                 "Correct such cells, or put NaN where there is no number."
             )
-    columns = {int(j): np.zeros(len(X)) for j in estimator.ignored_}
+    columns = {int(j): np.zeros(len(X)) for j in ignored}
     for j, name in enumerate(names):
-        if name in estimator.words_:
+        if name in words:
             column = _text.Column(np.asarray(_text.column_of(X, j), dtype=object))
             with naming("X"):
-                columns[j] = codes_of(f"column {shown(name)}", column, estimator.words_[name])
+                columns[j] = codes_of(f"column {shown(name)}", column, words[name])
     return _text.with_columns(X, columns) if columns else X
 
 
-def with_words(estimator, given, filled):
+def with_words(given, filled, names, words, ignored):
     """The filled table (n, d) in the form of the given one, codes as words and ignored columns as they were."""
     if isinstance(given, (list, tuple)):
         given = _text.cells_of(given)[1]
-    frame, names = _text.is_frame(given), estimator.get_feature_names_out()
-    if not frame and all(map(is_truth, estimator.words_.values())) and not len(estimator.ignored_):
+    if not _text.is_frame(given) and all(map(is_truth, words.values())) and not len(ignored):
         return filled
     columns = {}
     for j, name in enumerate(names):
-        words = estimator.words_.get(name)
-        if words is not None:
-            columns[j] = np.array(words, bool if is_truth(words) else object)[filled[:, j].astype(int)]
-        elif j not in estimator.ignored_:
+        own = words.get(name)
+        if own is not None:
+            columns[j] = np.array(own, bool if is_truth(own) else object)[filled[:, j].astype(int)]
+        elif j not in ignored:
             columns[j] = filled[:, j]
     return _text.with_columns(given, columns)
 
@@ -183,10 +174,9 @@ def index_of(X):
     return labels
 
 
-def check_codes(estimator, X, levels):
+def check_codes(X, levels, names, words):
     """Raise for codes that the fit did not see, ``levels`` of each column or None."""
-    names = estimator.get_feature_names_out()
-    for j in [j for j, known in enumerate(levels) if known is not None and names[j] not in estimator.words_]:
+    for j in [j for j, known in enumerate(levels) if known is not None and names[j] not in words]:
         strange = np.flatnonzero(~np.isnan(X[:, j]) & ~np.isin(X[:, j], levels[j]))
         if len(strange):
             places = ", ".join(f"row {i} {X[i, j]:g}" for i in strange[: _text.FIRST])
@@ -195,27 +185,6 @@ def check_codes(estimator, X, levels):
                 f"{', ...' if len(strange) > _text.FIRST else ''}; its codes are {listed(levels[j])}. Put NaN where "
                 "the code is unknown, or fit with rows that have it."
             )
-
-
-def check_table(estimator, X, reset):
-    """A table of finite numbers and NaN, words as codes: (n, d) float64."""
-    if reset:
-        columns = list(getattr(X, "columns", ()))
-        words, ignored = {}, []
-        if len(set(columns)) == len(columns):  # else the check below says so
-            source = [] if estimator.source is None else [estimator.source]
-            declared = {name for name in [*estimator.categorical, *source] if isinstance(name, (str, Integral))}
-            with naming("X"):
-                X, words, ignored = read_words(X, declared)
-    else:
-        X = recode_words(estimator, X)
-    X = check_features(estimator, X, reset=reset, ensure_all_finite="allow-nan")
-    if reset:
-        estimator.words_, estimator.ignored_ = words, np.array(ignored, dtype=int)
-        check_observed(estimator, X)
-    else:
-        check_codes(estimator, X, estimator.columns_["levels"])
-    return X
 
 
 def check_error(error, X):

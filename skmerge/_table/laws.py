@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skmerge._parameters import column_number, refuse
+from skmerge._parameters import refuse
 from skmerge._validation import naming
 
 
@@ -31,12 +31,12 @@ def derived_columns(derived, X):
     return np.column_stack(columns) if columns else np.empty((len(X), 0))
 
 
-def relations_of(estimator, relations):
-    """``{column number: function}``."""
+def relations_of(names, relations):
+    """``{column number: function}``; ``names``: ColumnNames."""
     for feature, law in (relations or {}).items():
         if not callable(law):
             refuse(f"relations[{feature!r}]", law, "give a function of the table")
-    return {column_number(estimator, feature, "relations"): law for feature, law in (relations or {}).items()}
+    return {names.number(feature, "relations"): law for feature, law in (relations or {}).items()}
 
 
 def related(laws, X):

@@ -1,0 +1,98 @@
+"""A table in standardised units and back: columns, laws that say a part of them, derived columns."""
+
+import numpy as np
+
+from skmerge._gaussian.columns import Columns
+from skmerge._table import laws
+
+
+class Units:
+    """How a table becomes standardised columns.
+
+    Parameters
+    ----------
+    columns : Columns
+    relations : dict, {number of a column: the law of which it is the sum and a remainder}
+    relation_mean : ndarray of shape (d,)
+        What stands in where a law does not know.
+    derived : dict, {name: law}
+    derived_scale : ndarray of shape (2, n_derived), centre and unit
+    """
+
+    def __init__(self, columns, relations, relation_mean, derived, derived_scale):
+        self.columns, self.relations, self.relation_mean = columns, relations, relation_mean
+        self.derived, self.derived_scale = derived, derived_scale
+
+    @classmethod
+    def learn(cls, names, X, codes, bits, log, bounds, relations, derived):
+        """From a table (n, d), NaN where missing.
+
+        ``codes``: numbers of the categorical columns, ``bits``: of those of False and True; ``names``: ColumnNames, by
+        which ``log`` and ``bounds`` call columns.
+        """
+        law = laws.related(relations, X)
+        for j in relations:
+            if j in codes:
+                raise ValueError(f"relations[{j}]: the column is categorical; only numbers can follow a law.")
+            if np.isnan(X[:, j] - law[:, j]).all():
+                raise ValueError(f"relations[{j}] returned NaN in every row where the column is measured.")
+        columns = Columns(names, X - law, log, codes, bounds, law, bits)
+        extra = laws.derived_columns(derived, X)
+        unknown = np.isnan(extra).all(axis=0)
+        if unknown.any():
+            name = list(derived)[unknown.argmax()]
+            raise ValueError(f"derived[{name!r}] returned NaN in every row; leave it out or mend the function.")
+        center, unit = np.nanmean(extra, axis=0), np.nanstd(extra, axis=0)
+        scale = np.array([center, np.where(unit > 0, unit, 1.0)])
+        return cls(columns, relations, np.nanmean(law, axis=0), derived, scale)
+
+    def arrays(self):
+        """What is stored of the columns."""
+        return vars(self.columns) | ({"derived_": self.derived_scale} if self.derived else {})
+
+    @classmethod
+    def restored(cls, arrays, relations, relation_mean, derived):
+        columns = Columns.restored({name: value for name, value in arrays.items() if name != "derived_"})
+        return cls(columns, relations, relation_mean, derived, arrays.get("derived_"))
+
+    @property
+    def width(self):
+        """Number of standardised columns."""
+        return len(self.columns.owner) + len(self.derived)
+
+    def standardise(self, X):
+        """(n, width); derived columns come last."""
+        z = self.columns.standardise(X - laws.related(self.relations, X) if self.relations else X)
+        if not self.derived:
+            return z
+        center, unit = self.derived_scale
+        return np.hstack([z, (laws.derived_columns(self.derived, X) - center) / unit])
+
+    def error(self, error, X):
+        """Standard deviations of measurements (n, d) in standardised units, (n, width)."""
+        return self.columns.error_units(error, X, self.width)
+
+    def restore(self, X, expected, variance, properties):
+        """Values and standard deviations (n, d) of standardised columns (n, width).
+
+        ``X`` (n, d): the table; laws are called with its missing descriptors filled, its ``properties`` as they are.
+        """
+        columns = self.columns
+        law = self._laws(X, expected, properties)
+        values, std = np.empty(X.shape), np.empty(X.shape)
+        for j in range(X.shape[1]):
+            block = np.flatnonzero(columns.owner == j)
+            values[:, j], std[:, j] = columns.restore(j, expected[:, block], np.sqrt(variance[:, block]), law[:, j])
+        return values, std
+
+    def _laws(self, X, expected, properties):
+        """What the relations say, (n, d); their mean where they do not know."""
+        if not self.relations:
+            return np.zeros(X.shape)
+        filled = X.copy()
+        for j in np.flatnonzero(np.isnan(X).any(axis=0)):
+            if j not in properties and j not in self.relations:
+                block = expected[:, np.flatnonzero(self.columns.owner == j)]
+                filled[:, j] = np.where(np.isnan(X[:, j]), self.columns.restore(j, block, 0.0 * block)[0], X[:, j])
+        law = laws.related(self.relations, filled)
+        return np.where(np.isnan(law), self.relation_mean, law)
