@@ -129,6 +129,11 @@ class Columns:
                 parts.append(bits)
         return np.hstack(parts)
 
+    def numbers(self, z):
+        """(n, d) in units of the table, where no column is categorical and no bound asked for."""
+        value = self.center + z * self.unit
+        return np.where(self.log, np.exp(np.clip(np.where(self.log, value, 0.0), -700, 700)), value)
+
     def restore(self, j, z, std, law=0.0):
         """Column j in its own units: value and half the width of value +- std. ``z`` is (n, levels of j).
 

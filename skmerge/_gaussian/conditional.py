@@ -136,21 +136,23 @@ def variance_of(S, z, predict, progress=None):
     if not len(incomplete):
         return 0.0
     total, d = None, z.shape[1]
-    size = max(1, AXES // d**2)
+    n_axes = np.isnan(z).sum(axis=1).max()
+    size, n_moves = max(1, AXES // (n_axes * d)), max(1, AXES // d)
     for part in np.split(incomplete, np.arange(size, len(incomplete), size)):
         start = predict(part, np.zeros((len(part), d)))
         total = np.zeros((len(z), *start.shape[1:])) if total is None else total
-        axes = np.zeros((len(part), np.isnan(z[part]).sum(axis=1).max(), d))
+        axes = np.zeros((len(part), n_axes, d))
         for seen, some in patterns(z[part]):
             hidden = np.setdiff1d(np.arange(d), seen)
             left = conditional(S, seen, hidden)[1] if len(S) else np.eye(len(hidden))
             value, vector = np.linalg.eigh(left)
             axes[np.ix_(some, np.arange(len(hidden)), hidden)] = (vector * np.sqrt(np.maximum(value, 0.0))).T
-        for i, step in enumerate(axes.transpose(1, 0, 2)):
+        row, axis = np.nonzero(axes.any(axis=2))
+        # Axes of few rows together: a prediction for each would be thousands of calls for 20 rows of 1,000 columns.
+        for some in np.split(np.arange(len(row)), np.arange(n_moves, len(row), n_moves)):
             if progress:
-                progress.still(f"what missing descriptors may be: axis {i + 1} of {axes.shape[1]}")
-            moves = np.flatnonzero(step.any(axis=1))
-            for sign in (1.0, -1.0) if len(moves) else ():
-                changed = predict(part[moves], sign * step[moves])
-                total[part[moves]] += (changed - start[moves]) ** 2 / 2
+                progress.still(f"what missing descriptors may be: axis {some[0] + 1} of {len(row)}")
+            for sign in (1.0, -1.0) if len(some) else ():
+                changed = predict(part[row[some]], sign * axes[row[some], axis[some]])
+                np.add.at(total, part[row[some]], (changed - start[row[some]]) ** 2 / 2)
     return total

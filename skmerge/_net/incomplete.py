@@ -65,12 +65,7 @@ class Inputs:
 
     def _with_fills(self, X, z):
         """X with its missing entries from standardised ones, within the range that was observed."""
-        missing, X = np.isnan(X), X.copy()
-        for j in np.flatnonzero(missing.any(axis=0)):
-            value = self.columns.restore(j, z[:, [j]], np.zeros((len(z), 1)))[0]
-            value = np.clip(value, self.arrays["low"][j], self.arrays["high"][j])
-            X[:, j] = np.where(missing[:, j], value, X[:, j])
-        return X
+        return np.where(np.isnan(X), np.clip(self.columns.numbers(z), self.arrays["low"], self.arrays["high"]), X)
 
 
 def first_trust(X, target):
