@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 NAME = "_digest"  # in the state that is stored; a model in memory has none
+NAMES = ""  # in the digest: the checksum of all names
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -73,7 +74,7 @@ class Digested:
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        state[NAME] = {name: checksums(value) for name, value in state.items()}
+        state[NAME] = {name: checksums(value) for name, value in state.items()} | {NAMES: _names(state)}
         return state
 
     def __setstate__(self, state):
@@ -101,9 +102,13 @@ class Digested:
 
     def _compare(self, digest, state):
         """Raise for what is not as it was stored, by name."""
-        known = isinstance(digest, dict)
+        known = isinstance(digest, dict) and NAMES in digest
+        names, digest = (digest[NAMES], {k: v for k, v in digest.items() if k != NAMES}) if known else (None, digest)
         lost = [name for name in digest if name not in state] if known else []
         changed = [] if known else ["the digest itself"]
+        # An attribute of another name is one in the digest, too: the file holds each name once.
+        if known and names != _names(state):
+            changed.append("the names of its attributes")
         for name in state if known else ():
             stored, found = digest.get(name), checksums(state[name], read_maps=False)
             if stored != found and not _agree(stored, found):
@@ -115,6 +120,10 @@ class Digested:
                 f"the file of this {type(self).__name__} is damaged: {'; '.join(what)}. Load another copy, or fit the "
                 "model again."
             )
+
+
+def _names(state):
+    return _crc("\n".join(sorted(state)).encode(errors="surrogatepass"))
 
 
 def _is_of_a_fit(name):

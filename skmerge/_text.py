@@ -203,7 +203,7 @@ class Column:
             return False
         near, measured = self.has(NUMBER, NUMBER_AS_TEXT, ALMOST), self.measured
         different = [len(set(map(str, self.cells[rows]))) for rows in (near, measured)]
-        return near.sum() > measured.sum() / 2 or (different[0] > 2 and different[0] > different[1] / 2)
+        return near.sum() > measured.sum() / 2 or (different[0] > 1 and different[0] > different[1] / 2)
 
     def examples(self, rows):
         """The first cells of some rows, for a message."""
@@ -219,13 +219,13 @@ def name_of(X, j):
     return f"column {j}"
 
 
-def refuse_mistake(name, column, remedy=""):
-    """Raise for a column of numbers some of which do not parse."""
+def refuse_mistake(name, column, remedy="", known=True):
+    """Raise for a column of numbers some of which do not parse; ``known``: whether NaN may stand for them."""
     odd = column.has(ALMOST, WORD)
+    blank = ", or put NaN where there is no number" if known else ""
     raise ValueError(
         f"{name} looks like numbers, but {odd.sum()} of its {column.measured.sum()} cells could not be read as one: "
-        f"{column.examples(odd)}. Correct these cells, or put NaN where there is no number (of pandas: "
-        f"pandas.to_numeric(column, errors='coerce')){remedy}."
+        f"{column.examples(odd)}. Correct these cells{blank}{remedy}."
     )
 
 
@@ -257,7 +257,9 @@ def say(argument, X, columns, kind, what):
 
 
 def say_what_was_read(argument, X, columns):
-    """Warn of numbers that were written as text, and of blank cells, which count as missing."""
+    """Warn of numbers that were written as text, of truth values among numbers, and of blank cells."""
+    mixed = {j: column for j, column in columns.items() if column.has(TRUTH).any() and not column.is_truth}
+    say(argument, X, mixed, TRUTH, "True and False among numbers, which count as 1 and 0")
     say(argument, X, columns, NUMBER_AS_TEXT, "numbers written as text, which are read as numbers")
     say(argument, X, columns, BLANK, "blank text, which counts as missing")
 
@@ -267,11 +269,13 @@ def as_numbers(argument, X):
     cells, X = cells_of(X)
     columns = {j: Column(one) for j, one in cells.items()}
     for j, column in columns.items():
-        name = name_of(X, j) if len(X.shape) == 2 else "the array"
+        # A series has a name of its own; one without, an array or a list is the argument.
+        called = getattr(X, "name", None)
+        name = name_of(X, j) if len(X.shape) == 2 else "the array" if called is None else f"column {shown(called)}"
         if column.has(FOREIGN).any():
             refuse_foreign(name, column)
         if column.is_mistake:
-            refuse_mistake(name, column)
+            refuse_mistake(name, column, known=argument != "sample_weight")
         odd = column.has(ALMOST, WORD)
         if odd.any():
             raise ValueError(f"could not convert the words of {name} to numbers: {column.examples(odd)}")

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
-from skmerge._text import as_numbers, is_frame, listed, printable, shown
+from skmerge._text import as_numbers, column_of, is_frame, listed, name_of, printable, shown
 
 # What to do about scikit-learn's complaints that do not say it themselves.
 REMEDIES = {
@@ -66,19 +66,25 @@ LONGEST = 1000  # characters of a line of a message: scikit-learn's repeat names
 
 
 @contextmanager
-def naming(argument):
-    """Errors of scikit-learn's checks that also name the argument and the remedy; its sums may overflow in silence."""
+def naming(argument, value=None):
+    """Errors of scikit-learn's checks that also name the argument and the remedy; its sums may overflow in silence.
+
+    ``value``: what is checked, for the place of an infinite cell.
+    """
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             yield
     except (ValueError, TypeError, OverflowError) as error:
-        text = re.split(r"\n\[|\n\w+ does not accept", str(error))[0].rstrip("., ")  # without the data themselves
+        # Without the data themselves.
+        text = re.split(r"\n\[|\n\w+ does not accept|(?<=Complex data not supported)\n", str(error))[0].rstrip("., ")
         text = "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in text.split("\n"))
         remedy = next((f" {remedy}" for words, remedy in REMEDIES.items() if words in text), "")
         if argument == "sample_weight" and "could not convert" in text:
             remedy = " Give one non-negative number per row of X."
         if argument == "offset" and "could not convert" in text:
             remedy = " It must give one number per row of X."
+        if value is not None and "infinity" in text:
+            remedy = _infinite(value) + remedy
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{argument}: {printable(text)}.{remedy}") from error
 
@@ -96,6 +102,8 @@ def readable(argument, value):
         }  # fmt: skip
         give = give.get(argument, "numbers")
         raise TypeError(f"{argument} is {found}; give an array, a list or a data frame of {give}.")
+    if hasattr(value, "column_names") and hasattr(value, "to_pandas"):
+        raise TypeError(f"{argument} is a {type(value).__name__} of Arrow; give {argument}.to_pandas().")
     if hasattr(value, "collect"):
         raise TypeError(f"{argument} is a {type(value).__name__}, not yet computed; give {argument}.collect().")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
@@ -155,8 +163,22 @@ def check_features(estimator, X, **options):
     names = getattr(X, "columns", None)
     if names is not None and len(set(names)) < len(names):
         raise ValueError(f"X has repeated column names {listed(names)}; give each column its own.")
-    with naming("X"):
+    with naming("X", X):
         return validate_data(estimator, X, dtype=np.float64, order="C", **options)
+
+
+def _infinite(value):
+    """Where the first infinite cell is, for a message; empty if there is none."""
+    columns = range(value.shape[1]) if len(getattr(value, "shape", ())) == 2 else [None]
+    for j in columns:
+        try:
+            column = np.asarray(value if j is None else column_of(value, j), float)
+        except (TypeError, ValueError):
+            continue
+        if column.ndim == 1 and np.isinf(column).any():
+            row = np.flatnonzero(np.isinf(column))[0]
+            return f" The first is in {'' if j is None else name_of(value, j) + ', '}row {row}: {column[row]:g}."
+    return ""
 
 
 def check_training_data(estimator, X, y, sample_weight=None):
@@ -194,7 +216,7 @@ def check_targets(estimator, X, y):
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None; give one value per row.")
     y = readable("y", y)
-    with naming("y"):
+    with naming("y", y if hasattr(y, "shape") else np.asarray(y)):
         y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
         check_consistent_length(X, y)
     if y.ndim > 2 or (y.ndim == 2 and not y.shape[1]):
@@ -224,7 +246,7 @@ def check_slope_data(estimator, X, y, dydx=None, direction=None, slope=None, sam
     -------
     data : SlopeData
     """
-    for name, value in (("y", y), ("slope", slope), ("sample_weight", sample_weight)):
+    for name, value in (("y", y), ("slope", slope), ("sample_weight", sample_weight), ("groups", groups)):
         check_same_rows(X, name, value)
     for name, value in (("dydx", dydx), ("direction", direction)):
         check_same_rows(X, name, value, columns=True)

@@ -20,7 +20,7 @@ from skmerge._parallel import each
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
 from skmerge._progress import fitting
 from skmerge._text import warn
-from skmerge._validation import check_rows, check_slope_data, excess
+from skmerge._validation import check_rows, check_same_rows, check_slope_data, excess
 from skmerge.metrics import observed_r2_score
 
 __all__ = ["GradientForestRegressor"]
@@ -182,7 +182,8 @@ class GradientForestRegressor(
         """
         self._check_parameters()
         given = {"dydx": dydx, "direction": direction, "slope": slope, "sample_weight": sample_weight, "groups": groups}
-        with fitting(self, {"X": X, "y": y, "metadata": given}, 1) as task:
+        # Callbacks hand metadata on to scorers, which take weights alone.
+        with fitting(self, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}, 1) as task:
             self._fit(X, y, given, task)
         return self
 
@@ -569,4 +570,6 @@ class GradientForestRegressor(
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
+        check_same_rows(X, "y", y)
+        check_same_rows(X, "sample_weight", sample_weight)
         return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)

@@ -34,7 +34,7 @@ from skmerge._parameters import (
     seed_of,
 )  # fmt: skip
 from skmerge._progress import fitting
-from skmerge._validation import check_rows, check_training_data, excess, naming
+from skmerge._validation import check_rows, check_same_rows, check_training_data, excess, naming
 from skmerge.metrics import observed_r2_score
 
 __all__ = ["MergedNetRegressor"]
@@ -107,6 +107,8 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
     y_scale_, y_mean_ : ndarray of shape (n_outputs,)
     product_ : bool ndarray of shape (n_features,)
         Features that may enter a product: at most a tenth of the weight at zero, more than one size.
+    x_min_, x_max_, x_least_ : ndarray of shape (n_features,)
+        Least and greatest trained value, and smallest trained size other than 0.
     noise_std_ : ndarray of shape (n_outputs,)
         Standard deviation of a measurement about the law, in units of y.
     validation_error_ : ndarray of shape (n_outputs,)
@@ -209,6 +211,9 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
         inputs = Inputs.learn(table.X)
         self.inputs_, gappy = inputs.arrays, table.X
         self.x_min_, self.x_max_ = inputs.arrays["low"], inputs.arrays["high"]
+        size = np.where(gappy == 0, np.nan, np.abs(gappy))
+        self.x_least_ = np.fmin.reduce(size, axis=0, initial=np.inf)
+        self.x_least_[np.isinf(self.x_least_)] = 0.0
         table = replace(table, X=inputs.fill(gappy))
         d = self.n_features_in_
         if self.n_nodes != "auto" and self.n_nodes * (d + 3) > MAX_GIVEN:
@@ -546,6 +551,8 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
 
     def score(self, X, y, sample_weight=None):
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
+        check_same_rows(X, "y", y)
+        check_same_rows(X, "sample_weight", sample_weight)
         return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
 
     def formula(self, feature_names=None, *, target_names=None, standard_errors=False):

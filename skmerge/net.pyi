@@ -30,6 +30,9 @@ class MergedNetRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin,
     validation_error_: _F8
     form_error_: _F8
     target_range_: _F8
+    x_min_: _F8
+    x_max_: _F8
+    x_least_: _F8
     covariance_: list[_F8]
     inputs_: dict[str, NDArray[Any]]
     n_features_in_: int

@@ -19,7 +19,7 @@ from skmerge._table.model import Layout, TableModel
 from skmerge._table.ranges import Ranges
 from skmerge._table.units import Units
 from skmerge._text import cells_of
-from skmerge._validation import check_features, check_observed, naming
+from skmerge._validation import check_features, check_groups, check_observed, naming
 
 __all__ = ["MergedNetImputer", "Outlier"]
 
@@ -196,8 +196,7 @@ class MergedNetImputer(
         """
         self._check_parameters()
         cells.check_beside(X, groups, error)
-        data = {"X": X, "y": y, "metadata": {"groups": groups, "error": error}}
-        with fitting(self, data) as task:
+        with fitting(self, {"X": X, "y": y, "metadata": {}}) as task:  # callbacks hand metadata on to scorers
             self._fit(X, groups, error, Stages(task))
         return self
 
@@ -226,7 +225,7 @@ class MergedNetImputer(
         # Rows in an order of their own: the order given does not matter, and copies are one group.
         row = np.unique(np.where(np.isnan(X), np.inf, X), axis=0, return_inverse=True)[1].ravel()
         order = np.argsort(row, kind="stable")
-        groups = row if groups is None else cells.check_groups(groups, n)
+        groups = row if groups is None else check_groups(groups, n)
         X_given, X, groups = X, X[order], np.unique(groups[order], return_inverse=True)[1]
         error = None if error is None else cells.check_error(error, X_given)[order]
         units = self._learn_units(names, X)
@@ -331,10 +330,10 @@ class MergedNetImputer(
             values, spread = self._sound(X[rows], missing[rows])
             filled[rows] = np.where(missing[rows], values, X[rows])
             std[rows] = np.where(missing[rows], spread, 0.0)
+        if cells.is_single(given):
+            filled, std = filled.astype(np.float32), std.astype(np.float32)
         if self.words_ or len(self.ignored_):
             filled = cells.with_words(given, filled, ColumnNames.of(self), self.words_, self.ignored_)
-        elif getattr(given, "dtype", None) == np.float32:
-            filled, std = filled.astype(np.float32), std.astype(np.float32)
         shown = self._in_form(given, std)
         if cells.is_frame(filled):
             if cells.is_frame(shown):  # of pandas where polars was given, or the other way round

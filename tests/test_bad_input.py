@@ -11,7 +11,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skmerge import MergedNetRegressor
+from skmerge import GradientForestRegressor, MergedNetImputer, MergedNetRegressor
 
 RNG = np.random.default_rng(2)
 X = RNG.uniform(0.5, 4.0, (30, 2))
@@ -349,3 +349,51 @@ def test_any_table(table, weighted, parameters):
         assert np.isfinite(mean).all() and np.isfinite(std).all()
         assert np.isfinite(model.predict_gradient(rows)).all() and not np.isnan(model.applicability(rows)).any()
     assert str(model.formula()).startswith("y") and model.formula().latex and model.formula().python
+
+
+@pytest.mark.parametrize("Estimator", [MergedNetRegressor, GradientForestRegressor, MergedNetImputer])
+def test_an_infinite_cell_is_named_with_its_column_and_row(Estimator):
+    table = pd.DataFrame({"a": np.arange(30.0), "hardness": np.arange(30.0) ** 2})
+    table.loc[7, "hardness"] = np.inf
+    with pytest.raises(ValueError, match=r"The first is in column 'hardness', row 7: inf\. Remove those rows"):
+        Estimator().fit(table, np.arange(30.0))
+    with pytest.raises(ValueError, match=r"The first is in column 1, row 7: inf"):
+        Estimator().fit(table.to_numpy(), np.arange(30.0))
+    if Estimator is not MergedNetImputer:
+        with pytest.raises(ValueError, match=r"y: .*The first is in row 3: -inf"):
+            Estimator().fit(np.arange(60.0).reshape(30, 2), [1.0, 2, 3, -np.inf] + [0.0] * 26)
+
+
+def test_complex_columns_do_not_print_the_table():
+    table = pd.DataFrame({"a": np.arange(30.0), "b": np.arange(30) * 1j})
+    with pytest.raises(ValueError, match=r"Complex data not supported.*separate columns") as error:
+        GradientForestRegressor().fit(table, table.a)
+    assert len(str(error.value)) < 200
+
+
+def test_a_table_of_arrow_is_told_how_to_become_a_frame():
+    class Arrow:
+        column_names = ("a",)
+
+        def to_pandas(self):
+            return pd.DataFrame({"a": [1.0, 2.0]})
+
+    for Estimator in (MergedNetRegressor, GradientForestRegressor):
+        with pytest.raises(TypeError, match=r"X is a Arrow of Arrow; give X\.to_pandas\(\)"):
+            Estimator().fit(Arrow(), [1.0, 2.0])
+    with pytest.raises(TypeError, match=r"give X\.to_pandas\(\)"):
+        MergedNetImputer().fit(Arrow())
+
+
+def test_series_in_another_order_are_refused_where_a_model_is_judged():
+    X = pd.DataFrame(np.random.default_rng(0).uniform(size=(40, 2)), columns=list("ab"))
+    groups = pd.Series(np.arange(40) // 4)
+    for model in (GradientForestRegressor(5), MergedNetRegressor(1)):
+        model.fit(X, X.a)
+        for data in ({"y": X.a[::-1]}, {"y": X.a, "sample_weight": X.b[::-1]}):
+            with pytest.raises(ValueError, match=rf"{list(data)[-1]}: its index is not that of X"):
+                model.score(X, **data)
+    with pytest.raises(ValueError, match="groups: its index is not that of X"):
+        GradientForestRegressor(5).fit(X, X.a, groups=groups[::-1])
+    with pytest.raises(TypeError, match="groups has labels of several types"):
+        MergedNetImputer().fit(X, groups=pd.Series([None] + ["a", "b", "c"] * 13))

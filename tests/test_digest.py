@@ -242,3 +242,14 @@ def test_checksums_do_not_depend_on_how_arrays_lie():
 
 if __name__ == "__main__":
     flip(sys.argv[1], (sys.argv[2], int(sys.argv[3])))
+
+
+def test_a_lost_parameter_is_told_at_loading():
+    """A file holds each name once: changed in the state it is changed in the digest."""
+    X = np.random.default_rng(0).uniform(1, 2, (60, 2))
+    stored = pickle.dumps(MergedNetRegressor(n_nodes=1).fit(X, X[:, 0] * X[:, 1]))
+    for name in (b"n_jobs", b"offset", b"_n_outputs", b"A_"):
+        damaged = stored.replace(bytes([len(name)]) + name, bytes([len(name)]) + name[:-1] + b"#")
+        assert damaged != stored
+        with pytest.raises(ValueError, match="names of its attributes not as stored"):
+            pickle.loads(damaged)

@@ -75,6 +75,15 @@ def test_a_law_has_no_limits_and_applicability_sees_its_pole():
     assert 100 < distance[3] < 1000
 
 
+def test_applicability_sees_the_pole_of_a_feature_of_both_signs():
+    rng = np.random.default_rng(0)
+    x = rng.choice([-1.0, 1.0], 60) * rng.uniform(0.3, 1, 60)
+    rows = np.column_stack([x, rng.uniform(1, 2, 60)])
+    law = fit(rows, rows[:, 1] / x**2)
+    distance = law.applicability([[0.0, 1.5], [1e-3, 1.5], [-0.2, 1.5], [0.5, 1.5]])
+    assert distance[0] > distance[1] > 1 > distance[2] > 0 == distance[3]
+
+
 # --- a constant that the data let be zero
 
 

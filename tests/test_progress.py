@@ -11,7 +11,7 @@ from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmerge import MergedNetRegressor
+from skmerge import GradientForestRegressor, MergedNetImputer, MergedNetRegressor
 from skmerge._progress import Reporter
 
 RNG = np.random.default_rng(4)
@@ -230,3 +230,16 @@ def test_interrupt_leaves_within_a_second_and_the_old_model_whole(case, n_jobs, 
     )
     assert not fitted and whole == before and len(before) > 10
     interrupting.check(left, rest, n_jobs)
+
+
+def test_scores_are_monitored_of_every_estimator():
+    table = X.copy()
+    table[::5, 0] = np.nan
+    groups = np.arange(len(X)) % 7
+    for model, arguments in (
+        (GradientForestRegressor(5), {"groups": groups, "dydx": np.full(X.shape, np.nan)}),
+        (MergedNetImputer(n_estimators=0), {"groups": groups}),
+    ):
+        monitor = ScoringMonitor(scoring={"own": lambda model, X, y: model.score(X, y)})
+        model.set_callbacks(monitor).fit(table, NOISY, **arguments)
+        assert monitor.get_logs().data

@@ -666,3 +666,47 @@ def test_forests_are_grown_for_a_few_rows():
         off.append(np.mean((model.transform(rows)[:, 3] - y[28:]) ** 2))
         assert list(map(len, model.forests_)) == ([5, 0] if n_estimators else [0, 0])
     assert off[1] < 0.8 * off[0], off
+
+
+def test_a_source_of_nearly_as_many_names_as_rows_is_refused():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"T": rng.uniform(300, 900, 40), "lab": [f"lab {i}" for i in range(40)]})
+    table["ys"] = 100 + 0.3 * table["T"]
+    table.loc[::2, "ys"] = np.nan
+    with pytest.raises(ValueError, match=r"source: column 'lab' has 40 different values in 40 cells; a source is one"):
+        MergedNetImputer(["ys"], source="lab").fit(table)
+    for argument in ({"source": "T"}, {"categorical": ["T"]}):
+        with pytest.raises(ValueError, match=r"column 'T' has 40 different values.*not codes but numbers"):
+            MergedNetImputer(["ys"], **argument).fit(table.drop(columns="lab"))
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_frames_of_float32_stay_float32(words):
+    table = pd.DataFrame(np.random.default_rng(0).uniform(1, 2, (60, 3)).astype("f"), columns=list("abc"))
+    table.loc[::2, "c"] = np.nan
+    if words:
+        table["route"] = np.where(table.a > 1.5, "cast", "rolled")
+    for form in ("default", "pandas"):
+        model = MergedNetImputer(n_estimators=0).set_output(transform=form).fit(table)
+        filled, std = model.transform(table, return_std=True)
+        kinds = [filled.dtype] if form == "default" and not words else list(filled.dtypes[:3])
+        assert set(kinds) == {np.dtype(np.float32)}
+        assert np.asarray(std, float).shape == table.shape
+
+
+def test_words_that_differ_by_blanks_or_capitals_are_told():
+    table = pd.DataFrame({"route": ["cast", "cast ", "Cast", "rolled"] * 10, "a": np.arange(40.0)})
+    with pytest.warns(UserWarning, match=r"alike but for blanks, capitals or type: \['Cast', 'cast', 'cast '\]"):
+        MergedNetImputer(n_estimators=0).fit(table)
+    table["route"] = [1, "1", 2, "2"] * 10
+    with pytest.warns(UserWarning, match=r"\[1, '1'\], \[2, '2'\]"):
+        MergedNetImputer(n_estimators=0, categorical=["route"]).fit(table)
+
+
+def test_few_numbers_among_many_signs_of_nothing_are_a_mistake():
+    table = pd.DataFrame({"c": ["ND"] * 21 + ["0.5", "1.0"] * 9 + ["0.5"], "a": np.arange(40.0)})
+    with pytest.raises(ValueError, match=r"'c' looks like numbers, but 21 of its 40 cells.*'ND'"):
+        MergedNetImputer(n_estimators=0).fit(table)
+    table["c"] = [True, 2.0] * 20
+    with pytest.warns(UserWarning, match="True and False among numbers, which count as 1 and 0: 20 cell"):
+        MergedNetImputer(n_estimators=0).fit(table)

@@ -167,7 +167,7 @@ BAD_X = {
     "1-D": (Y3, "X.*Reshape"),
     "3-D": (np.ones((3, 2, 2)), "X.*dim 3"),
     "text": (np.array([["a", "b"]] * 3), "X.*encode text"),
-    "mixed": ([["a", 1], [2, 3], [3, 4]], "X: column 0 .* 1 of its 3 cells .* row 0 'a'.*to_numeric"),
+    "mixed": ([["a", 1], [2, 3], [3, 4]], "X: column 0 .* 1 of its 3 cells .* row 0 'a'.*or put NaN"),
     "pandas text": (pd.DataFrame({"c": ["x", "y", "z"]}), "X.*encode text"),
     "complex": (X3 + 1j, "X.*Complex"),
     "ragged": ([[1], [2, 3], [3, 4]], "X.*inhomogeneous"),

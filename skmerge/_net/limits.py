@@ -36,17 +36,20 @@ def ends(model):
 def below(model, X):
     """How far sizes lie below the trained ones, in units of the range of their logarithm, where they matter, (n,).
 
-    They do for features of one sign: with negative exponents in a law, with any in a committee, down to half the
+    They do with negative exponents in a law, and with any in a committee for features of one sign, down to half the
     smallest trained size.
     """
     power = (model.A_ != 0) & (model.B_ != 0)[..., None] & (model.blend_ < 1)[..., None]
     committee = is_committee(model)
     pole = (power & (model.A_ < 0))[:, ~committee].any(axis=(0, 1, 2))
-    power = pole | power[:, committee].any(axis=(0, 1, 2))
-    low, high = np.sort(np.abs([model.x_min_, model.x_max_]), axis=0)
     one_sign = (model.x_min_ > 0) | (model.x_max_ < 0)
+    power = pole | (power[:, committee].any(axis=(0, 1, 2)) & one_sign)
+    ends = np.abs([model.x_min_, model.x_max_])
+    high = ends.max(axis=0)
+    # Models that were stored before there was x_least_ know it of features of one sign.
+    low = getattr(model, "x_least_", np.where(one_sign, ends.min(axis=0), 0.0))
     distance = np.zeros(len(X))
-    for j in np.flatnonzero(power & model.product_ & one_sign):
+    for j in np.flatnonzero(power & model.product_ & (low > 0)):
         near = np.log(low[j] / np.maximum(np.abs(X[:, j]), np.finfo(float).tiny if pole[j] else low[j] / 2))
         distance = np.maximum(distance, near / (np.log(high[j] / low[j]) if high[j] > low[j] else 1.0))
     return distance

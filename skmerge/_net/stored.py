@@ -40,6 +40,9 @@ def check_fitted(model):
             bad = np.isnan(array) if name == "C_" else ~np.isfinite(array)
             if bad.any() or array.min() < low or (name in ("C_", "x_scale_", "y_scale_") and not array.min() > 0):
                 raise ValueError(f"{name} has entries that no fit leaves; fit the model again.")
+    least = getattr(model, "x_least_", np.zeros(d))
+    if np.shape(least) != (d,) or not (np.isfinite(least) & (np.asarray(least) >= 0)).all():
+        raise ValueError("x_least_ is not what a fit leaves; fit the model again.")
     limits = getattr(model, "target_range_", np.zeros((2, m)))  # models of 0.1.0 had none
     if np.shape(limits) != (2, m) or np.asarray(limits).dtype != float or np.isnan(limits).any():
         raise ValueError("target_range_ is not what a fit leaves; fit the model again.")

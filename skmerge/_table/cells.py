@@ -1,5 +1,7 @@
 """The cells of a table as they come in: words as codes, finite numbers, errors of measurements, groups of rows."""
 
+import re
+
 import numpy as np
 
 from skmerge import _text
@@ -83,10 +85,25 @@ def read_words(X, declared):
             "rows, and are left out. Drop such columns, or list them in categorical if they are kinds; give rows that "
             "belong together as fit(X, groups=...)."
         )
+    for j in columns:
+        _warn_of_alike(_text.name_of(X, j), words.get(names[j], ()))
     values = {j: column.value for j, column in numbers.items()}
     for j, column in columns.items():
         values[j] = np.zeros(len(X)) if j in ignored else codes_of(_text.name_of(X, j), column, words[names[j]])
     return (_text.with_columns(X, values) if values else X), words, ignored
+
+
+def _warn_of_alike(name, words):
+    """Warn of words that differ by blanks, capitals or their type alone."""
+    alike = {}
+    for word in words:
+        alike.setdefault(str(word).strip().casefold(), []).append(word)
+    same = [listed(group) for group in alike.values() if len(group) > 1]
+    if same:
+        warn(
+            f"X: {name} holds words that are alike but for blanks, capitals or type: {', '.join(same[: _text.FIRST])}. "
+            "They are taken for different kinds; write them alike if they are one."
+        )
 
 
 def is_truth(words):
@@ -107,7 +124,8 @@ def codes_of(name, column, words):
     strange = np.array([cell not in number for cell in column.cells]) & measured
     if strange.any():
         raise ValueError(
-            f"{name} holds what was not seen in fit: {column.examples(strange)}; its words are {listed(words)}."
+            f"{name} holds what was not seen in fit: {column.examples(strange)}; its words are {listed(words)}. Leave "
+            "the cell empty where the word is unknown, or fit with rows that have it."
         )
     return np.array([number[cell] if seen else np.nan for cell, seen in zip(column.cells, measured, strict=True)])
 
@@ -147,6 +165,13 @@ def with_words(given, filled, names, words, ignored):
         elif j not in ignored:
             columns[j] = filled[:, j]
     return _text.with_columns(given, columns)
+
+
+def is_single(X):
+    """Whether all numbers of a table are float32, as those of an array or of a frame's columns."""
+    dtypes = list(X.dtypes) if is_frame(X) else [getattr(X, "dtype", None)]
+    numbers = [str(dtype).lower() for dtype in dtypes if re.match("u?int|float|double", str(dtype).lower())]
+    return bool(numbers) and all(name.startswith("float32") or name == "float[pyarrow]" for name in numbers)
 
 
 def frame_like(frame, values):
@@ -214,11 +239,3 @@ def check_beside(X, groups, error):
                 f"error: its index {listed(names)} is not that of the columns of X, {listed(X.columns)}. Give "
                 "error.loc[X.columns], or error.to_numpy() if it is in their order."
             )
-
-
-def check_groups(groups, n):
-    """Numbers from 0 of the groups of n rows."""
-    groups = np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
-    if len(groups) != n:
-        raise ValueError(f"groups must have one entry per row of X, {n}; got {len(groups)}.")
-    return groups

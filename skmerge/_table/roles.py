@@ -39,10 +39,11 @@ def codes_of(names, X, categorical, source, words):
     for j, (name, feature) in given.items():
         cells = observed(X, j)
         levels = np.unique(cells)
-        if len(levels) <= LEVELS:
+        fractions, names_rows = (levels != np.round(levels)).any(), len(levels) > max(FEWEST, len(cells) / 2)
+        if len(levels) <= LEVELS and not (names_rows and (fractions or name == "source")):
             continue
         found = f"{name}: column {shown(feature)} has {len(levels)} different values in {len(cells)} cells"
-        if (levels != np.round(levels)).any():
+        if fractions:
             odd = levels[levels != np.round(levels)][0]
             raise ValueError(
                 f"{found}, fractions among them such as {odd:g}: not codes but numbers. Leave it out of {name}."

@@ -9,6 +9,7 @@ from skmerge._gaussian.joint import fit_joint
 DISTANCES = (0.05, 0.2, 0.8)  # of two sources in the kernel: from nearly the same curve to curves of their own
 NOISES = (0.3, 1.0)  # standard deviations of a property by which a source may scatter more than the others
 SHRINK, FEW = 2.0, 10  # cells
+ENOUGH = 5  # rows of a source from which its scatter can be judged; each takes two fits
 GAIN = 0.98  # squared error left over, of what was, for which a source is called noisier
 
 
@@ -45,7 +46,8 @@ def fit(z, features_of, groups, code, error, **options):
 
     found = [(fitted(distance, noise), distance) for distance in DISTANCES]
     joints, distance = min(found, key=lambda one: one[0][-1].missed)
-    for source in range(len(noise)):
+    rows = np.bincount(code[cells > 0] + 1, minlength=len(noise) + 1)[1:]
+    for source in np.flatnonzero(rows >= ENOUGH):
         for more in NOISES:
             trial = noise.copy()
             trial[source] = more
