@@ -15,9 +15,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from alloys import PROPERTIES, make_alloys
 from common import BLACK, BLUE, FIGURES, GREY, VERMILLION, save
+from read_table import TableError, plain, read_frame
 from sklearn.metrics import average_precision_score
 
 from skmerge import MergedNetImputer
@@ -81,11 +81,15 @@ def main(arguments=None):
     parser.add_argument("--properties", nargs="+", default=PROPERTIES, help="its sparse columns")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    table, done = (pd.read_csv(options.table), {}) if options.table else spoil(make_alloys()[0], PROPERTIES)
+    try:
+        table = read_frame(options.table, options.properties) if options.table else make_alloys()[0]
+    except TableError as error:
+        raise SystemExit(str(error)) from None
+    table, done = (table, {}) if options.table else spoil(table, PROPERTIES)
     model = MergedNetImputer(options.properties, n_estimators=0, random_state=0).fit(table)
     listed = [(entry, done.get((entry.row, entry.column), "")) for entry in model.outliers(15)]
     for entry, kind in listed:
-        print(f"row {entry.row:4d} {entry.column:15} {entry.value:9.4g}, expected {entry.expected:8.4g} "
+        print(f"row {entry.row:4d} {plain(entry.column):15} {entry.value:9.4g}, expected {entry.expected:8.4g} "
               f"+- {entry.std:7.2g}: {entry.score:5.1f} {kind}")  # fmt: skip
     score = model.outlier_scores_
     wrong = np.zeros(score.shape, bool)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from alloys import PROPERTIES, make_alloys
 from common import BLUE, FIGURES, GREY, ORANGE, VERMILLION, save
+from read_table import TableError, plain, read_frame
 from sklearn.ensemble import RandomForestRegressor
 
 from skmerge import MergedNetImputer
@@ -63,8 +63,11 @@ def main(arguments=None):
     parser.add_argument("--properties", nargs="+", default=PROPERTIES, help="its columns to predict")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    table = make_alloys()[0] if options.table is None else pd.read_csv(options.table)
     names = options.properties
+    try:
+        table = make_alloys()[0] if options.table is None else read_frame(options.table, names)
+    except TableError as error:
+        raise SystemExit(str(error)) from None
     truth = table[names].to_numpy(float)
     hidden = ~np.isnan(truth) & (np.random.default_rng(1).random(truth.shape) < 0.2)
     train = table.copy()
@@ -79,7 +82,7 @@ def main(arguments=None):
     forest = (by_forest(train, truth, names) - mean) / unit
     for k, name in enumerate(names):
         ours, peer = (observed_r2_score(truth[:, k], array[:, k]) for array in (guess, forest))
-        print(f"{name:16} {hidden[:, k].sum():4d} hidden: R2 {ours:.3f}, forest on descriptors {peer:.3f}")
+        print(f"{plain(name):16} {hidden[:, k].sum():4d} hidden: R2 {ours:.3f}, forest on descriptors {peer:.3f}")
     cover = interval_coverage(truth, guess, std, levels=[0.9])[0]
     error = draw(table, names, truth, guess, std, options.out)
     print(f"90 % intervals hold {cover:.0%}; error of the surest tenth {error[0]:.2f}, of all {error[-1]:.2f}")

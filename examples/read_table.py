@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 MIN_ROWS = 5
 MISSING = {"", "-", "?", "na", "n/a", "#n/a", "nan", "null", "none"}
@@ -56,6 +57,20 @@ def read_cells(path):
                 "put text that contains the separator in quotation marks."
             )
     return names, rows
+
+
+def read_frame(path, wanted):
+    """The table as a data frame; TableError if it is none, or has not the columns that are wanted as numbers."""
+    names, _ = read_cells(path)
+    missing = [plain(name) for name in wanted if name not in names]
+    if missing:
+        known = ", ".join(map(plain, names))
+        raise TableError(f"{path} has no column {', '.join(missing)}; name its own with --properties: {known}.")
+    frame = pd.read_csv(path, sep=None, engine="python", skipinitialspace=True, encoding="utf-8-sig")
+    words = [plain(name) for name in wanted if not pd.api.types.is_numeric_dtype(frame[name])]
+    if words:
+        raise TableError(f"{path}: not all cells of {', '.join(words)} are numbers; correct these or name others.")
+    return frame
 
 
 def plain(text):

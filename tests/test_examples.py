@@ -336,6 +336,15 @@ def test_sparse_alloys_and_database_errors_take_a_file(tmp_path, capsys):
     for example in (plot_sparse_alloys, plot_database_errors):
         example.main(["--out", str(tmp_path), "--table", str(tmp_path / "own.csv"), "--properties", *names])
     assert "spoiled" not in capsys.readouterr().out
+    tables = {
+        "": "is empty", ",,\n,,\n": "separators only", "a,\x1b[31mred\n1,2\n": r"no column yield_MPa.*a, \\x1b\[31mred",
+        "yield_MPa,hardness_HV\n1,soft\n": "not all cells of hardness_HV are numbers",
+    }  # fmt: skip
+    for text, message in tables.items():
+        (tmp_path / "bad.csv").write_text(text)
+        for example in (plot_sparse_alloys, plot_database_errors):
+            with pytest.raises(SystemExit, match=message):
+                example.main(["--out", str(tmp_path), "--table", str(tmp_path / "bad.csv"), "--properties", *names])
 
 
 def test_spoiled_entries_head_the_list(tmp_path, capsys):

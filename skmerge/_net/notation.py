@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skmerge._text import printable
+
 MOST_DIGITS = 14  # beyond the usual three significant; then repr
 
 
@@ -115,4 +117,4 @@ def latex_name(name):
 
 def _escaped(name):
     special = {"\\": r"\backslash{}", "^": r"\hat{}", "~": r"\sim{}", " ": r"\ "} | {c: "\\" + c for c in "_{}%$&#"}
-    return "".join(special.get(c, c) for c in name)
+    return "".join(special.get(c, c) for c in printable(name))
