@@ -710,3 +710,18 @@ def test_few_numbers_among_many_signs_of_nothing_are_a_mistake():
     table["c"] = [True, 2.0] * 20
     with pytest.warns(UserWarning, match="True and False among numbers, which count as 1 and 0: 20 cell"):
         MergedNetImputer(n_estimators=0).fit(table)
+
+
+def test_intervals_follow_the_slope_with_which_a_row_leaves_the_table():
+    """A cubic, flat in the table and steep at its ends: 34 to 40 % were inside."""
+    inside = []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        X = rng.uniform(1, 2, (60, 2))
+        cubic = lambda X: 20 * (X[:, 0] - 1.5) ** 3 + X[:, 1]
+        model = MergedNetImputer([2], n_estimators=0, random_state=0).fit(np.column_stack([X, cubic(X)]))
+        for low, high in ((2.0, 2.5), (0.5, 1.0)):
+            rows = np.column_stack([np.linspace(low, high, 40), np.full(40, 1.5)])
+            value, std = model.predict_entries(np.column_stack([rows, np.full(40, np.nan)]), return_std=True)
+            inside.append(np.mean(np.abs(value[:, 2] - cubic(rows)) < 1.645 * std[:, 2]))
+    assert np.mean(inside) > 0.75

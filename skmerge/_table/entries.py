@@ -3,6 +3,7 @@
 import numpy as np
 
 from skmerge._table import faults, sources
+from skmerge._table.ranges import INSIDE
 
 BEYOND = 4.0  # standard deviations that a prediction may be off one range beyond the table; a line rises by 3.5
 
@@ -43,7 +44,18 @@ class Entries:
         scale = np.where(owner >= 0, self.std_scale[owner], 1.0)  # by which it is multiplied
         variance += (BEYOND * each * (1.0 + each) / scale) ** 2 * self.explained
         values, std = self._restored(X, z, expected, variance)
-        return values, std * self.std_scale
+        std = std * self.std_scale
+        at, inside, rows = self.ranges.edge(X)
+        if len(rows):  # and it may go on as steeply as it left the table
+            e = np.minimum(e[rows, :1] * (1.0 + e[rows, :1]), np.finfo(float).max)
+            steep = np.abs(self._values(at) - self._values(inside)) / INSIDE * e
+            steep[:, [levels is not None for levels in self.units.columns.levels]] = 0.0
+            std[rows] = np.maximum(std[rows], steep)
+        return values, std
+
+    def _values(self, X):
+        z = self.units.standardise(X)
+        return self._restored(X, z, *self.model.expected(z))[0]
 
     def _left_out(self, X, z, error, unseen, progress):
         """Values and uncalibrated standard deviations (n, d) of training rows."""

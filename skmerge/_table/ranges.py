@@ -5,6 +5,7 @@ import numpy as np
 from skmerge._validation import excess
 
 FARTHEST_OUT = 10.0  # ranges beyond which a row is no further out
+INSIDE = 0.1  # ranges over which a slope at the edge of the table is measured
 RARE = 0.25  # the same of a column of nearly one value: an element never seen makes a property as unsure as the column
 
 
@@ -44,6 +45,23 @@ class Ranges:
         known = self.is_number & (True if graded is None else self.graded[p] == graded)
         low, high = self.ranges[p]
         return excess(X[:, known], low[known], high[known]) if known.any() else np.zeros(len(X))
+
+    def edge(self, X):
+        """Rows where they leave the table, rows a tenth of the way back inside, and which rows leave it.
+
+        The way back has the direction in which a row left, in ranges of the columns, and the length of INSIDE for the
+        column that is farthest out.
+        """
+        low, high = self.ranges[0]
+        at = np.where(self.is_number, np.clip(X, low, high), X)
+        width = np.where(self.is_number & np.isfinite(low) & (high > low), high - low, 1.0)
+        out = np.nan_to_num(np.where(self.is_number, (X - at) / width, 0.0))
+        out = np.clip(out, *(np.where(self.graded[0], FARTHEST_OUT, RARE) * np.array([[-1.0], [1.0]])))
+        farthest = np.abs(out).max(axis=1, initial=0.0)
+        rows = np.flatnonzero(farthest > 0)
+        back = INSIDE * out[rows] / farthest[rows, None] * width
+        return at[rows], np.clip(at[rows] - back, np.where(self.is_number, low, -np.inf),
+                                 np.where(self.is_number, high, np.inf)), rows  # fmt: skip
 
     def beyond(self, X):
         """How far rows are beyond all rows and beyond those of each property, (n, 1 + n_properties)."""
