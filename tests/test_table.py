@@ -718,7 +718,8 @@ def test_intervals_follow_the_slope_with_which_a_row_leaves_the_table():
     for seed in range(2):
         rng = np.random.default_rng(seed)
         X = rng.uniform(1, 2, (60, 2))
-        cubic = lambda X: 20 * (X[:, 0] - 1.5) ** 3 + X[:, 1]
+        def cubic(X):
+            return 20 * (X[:, 0] - 1.5) ** 3 + X[:, 1]
         model = MergedNetImputer([2], n_estimators=0, random_state=0).fit(np.column_stack([X, cubic(X)]))
         for low, high in ((2.0, 2.5), (0.5, 1.0)):
             rows = np.column_stack([np.linspace(low, high, 40), np.full(40, 1.5)])
