@@ -152,8 +152,8 @@ def iteration_figures(sizes=(1_000, 10_000, 100_000, 1_000_000), d=10, n_nodes=1
     bounds[0][:-1].reshape(n_nodes, -1)[:, -2:], bounds[1][:-1].reshape(n_nodes, -1)[:, -1] = 0.0, 1.0
 
     def marquardt(n, iterations):
-        table = X[:n], y[:n], np.full(n, 1.0 / n), *geometry
-        *_, count, _ = net_solver.minimize(*table, sign, theta, *bounds, np.zeros(len(theta)), iterations, 0.0)
+        rows = net_solver.Rows(X[:n], y[:n], np.full(n, 1.0 / n), *geometry)
+        *_, count, _ = net_solver.minimize(rows, sign, theta, *bounds, np.zeros(len(theta)), iterations, 0.0)
         return count + 1  # the first evaluation costs as much as an iteration
 
     def lbfgs(n, iterations):

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from skmerge._ext.crystal_slip import integrate
+from skmerge._ext.crystal_slip import SlipLaw
 from skmerge._orientation import angles_of, check_axis, quaternion_of, unit_vector, unwrapped_angles
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
 from skmerge._progress import Reporter
@@ -291,7 +291,7 @@ def simulate(
     quaternion, n = quaternion_of(angles), len(angles)
     path = check_strain(strain, n)
     forest = crystal._forest() * np.sqrt(check_density(rho0, n))
-    law = (*crystal._arrays(float(strain_rate)), axis, loading == "taylor")
+    law = SlipLaw(*crystal._arrays(float(strain_rate)), axis, loading == "taylor")
 
     n_steps = path.shape[1]
     state, failed = np.empty((n, n_steps, 5)), np.empty(n)
@@ -301,16 +301,13 @@ def simulate(
     def run(start):
         part = slice(start, start + size)
         paths = path[part] if len(path) > 1 else path
-        count = len(quaternion[part])
-        stress, squares = np.empty((count, n_steps)), np.empty((count, n_steps))
-        lattice, substeps = np.empty((count, n_steps, 4)), np.empty(count, np.int64)
-        integrate(
-            *law, quaternion[part], forest[part], paths, tol, min(int(max_substeps), 2**31 - 1), cancelled,
-            stress, squares, lattice, failed[part], substeps,
-        )  # fmt: skip
+        most = min(int(max_substeps), 2**31 - 1)
+        stress, squares, lattice, failed[part], _ = law.integrate(
+            quaternion[part], forest[part], paths, tol, most, cancelled
+        )
         state[part, :, 0], state[part, :, 2:] = stress, unwrapped_angles(lattice, angles[part])
         state[part, :, 1] = squares / crystal._forest() ** 2
-        return start + count
+        return start + len(stress)
 
     starts = range(0, n, size)
     parallel = Parallel(n_jobs=effective_n_jobs(n_jobs), require="sharedmem", return_as="generator")

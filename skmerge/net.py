@@ -21,7 +21,7 @@ from skmerge._net.notation import names_of
 from skmerge._net.objective import MAX_EXPONENT, Objective, Scaling
 from skmerge._net.selection import MAX_NODES
 from skmerge._net.stored import check_fitted
-from skmerge._net.training import Training
+from skmerge._net.training import Settings, Trained, Training
 from skmerge._parallel import Flag
 from skmerge._parameters import (
     ColumnNames,
@@ -228,6 +228,8 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             scaling = scaling.without(offset_column)
         target = table.y - self._offset(table.X, table.y.shape[1])
         bounds, sign = self._exponent_bounds(d), self._sign_mask(d)
+        settings = Settings(sign, self.n_nodes, self.penalty, self.simplify, self.n_estimators, self.n_jobs)
+        target_name = "y" if self.offset is None else "y less its offset"
         seed = seed_of(self.random_state)
         cancelled = Flag()
         blend = "learn" if self.blend == "learn" else float(self.blend)
@@ -247,7 +249,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
 
         def attributes(net):
             model = copy(self)
-            alone = [net], np.ones(1), net.squares, net.squares, net.n_nodes <= MAX_NODES
+            alone = Trained([net], np.ones(1), net.squares, net.squares, net.n_nodes <= MAX_NODES)
             model._store([alone], objectives, scaling, n_outputs, offset_column)
             return vars(model)
 
@@ -260,7 +262,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             try:
                 # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
                 with BLAS.limit(limits=1, user_api="blas"):
-                    results = Training(self, sign, seed, fold_of, stage).run(objectives, rows)
+                    results = Training(settings, target_name, seed, fold_of, stage).run(objectives, rows)
             except BaseException:
                 cancelled.set()  # worker threads stop at their next call
                 raise
@@ -335,8 +337,8 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
         return value.reshape(len(X), -1)
 
     def _store(self, results, objectives, scaling, n_outputs, offset_column):
-        n_estimators = max(len(members) for members, *_ in results)
-        n_nodes = max(1, *(net.n_nodes for members, *_ in results for net in members))
+        n_estimators = max(len(trained.members) for trained in results)
+        n_nodes = max(1, *(net.n_nodes for trained in results for net in trained.members))
         m, d = len(results), self.n_features_in_
         self.A_ = np.zeros((n_estimators, m, n_nodes, d))
         self.B_, self.blend_ = np.zeros((2, n_estimators, m, n_nodes))
@@ -348,10 +350,10 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
         self.product_ = scaling.product > 0
         self.y_scale_ = np.array([objective.y_scale for objective in objectives])
         self.y_mean_ = np.array([objective.weight @ objective.y for objective in objectives])
-        self.validation_error_ = _held(np.sqrt([error for _, _, error, *_ in results]), self.y_scale_)
-        self.noise_std_ = _held(np.sqrt([noise for *_, noise, _ in results]), self.y_scale_)
+        self.validation_error_ = _held(np.sqrt([trained.error for trained in results]), self.y_scale_)
+        self.noise_std_ = _held(np.sqrt([trained.noise for trained in results]), self.y_scale_)
         # What the form of the law, not its parameters, leaves unexplained.
-        relative = np.array([max(error - noise, 0.0) for _, _, error, noise, _ in results])
+        relative = np.array([max(trained.error - trained.noise, 0.0) for trained in results])
         self.form_error_ = _held(np.sqrt(relative), self.y_scale_)
         self.covariance_, self._null, self._standing = [], [], []
         self.target_range_ = np.array([[-np.inf], [np.inf]]) * np.ones(m)

@@ -14,7 +14,7 @@ from scipy.integrate import solve_ivp
 from scipy.spatial.transform import Rotation
 from sklearn.exceptions import ConvergenceWarning
 
-from skmerge._ext import crystal_slip
+from skmerge._ext.crystal_slip import SlipLaw
 from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, mean_stress, schmid_factors, simulate
 
 COPPER = Crystal()
@@ -84,8 +84,8 @@ def test_implicit_stage_and_its_derivative(seed, loading, n):
     k = 5 if loading == "taylor" else 1
     forest, r, h = rng.uniform(1, 50, 12), rng.normal(size=k) / 10, 10 ** rng.uniform(-6, -2)
     u, sign = rng.normal(size=k) / 5, rng.choice([-1.0, 1.0])
-    law = (*crystal._arrays(0.1), axis, loading == "taylor")
-    rest, J = crystal_slip.stage(*law, Q.as_quat(), forest, r, h, sign, u)
+    law = SlipLaw(*crystal._arrays(0.1), axis, loading == "taylor")
+    rest, J = law.stage(Q.as_quat(), forest, r, h, sign, u)
 
     def twin(u):
         return reference.left_over(crystal, loading, axis, Q.as_matrix(), forest, r, h, sign, u, 0.1)
@@ -370,9 +370,11 @@ def test_wrong_units_are_suspected(arguments, text):
 def test_compiled_code_refuses_arrays_that_do_not_fit():
     law = (*COPPER._arrays(1e-3), np.array([0.0, 0.0, 1.0]), True)
     with pytest.raises(ValueError, match="do not go together"):
-        crystal_slip.stage(*law, np.ones(3), np.ones(12), np.ones(5), 1e-3, 1.0, np.ones(5))
+        SlipLaw(*law).stage(np.ones(3), np.ones(12), np.ones(5), 1e-3, 1.0, np.ones(5))
     with pytest.raises(ValueError, match="of the law"):
-        crystal_slip.stage(law[0][:, :11].copy(), *law[1:], np.ones(4), np.ones(12), np.ones(5), 1e-3, 1.0, np.ones(5))
+        SlipLaw(law[0][:, :11].copy(), *law[1:])
+    with pytest.raises(ValueError, match="do not go together"):
+        SlipLaw(*law).integrate(np.ones((2, 4)), np.ones((3, 12)), np.ones((1, 5)), 1e-3, 10, np.zeros(1, np.int32))
 
 
 # --- threads, progress, Ctrl-C

@@ -55,6 +55,11 @@ def problems(draw, blends=(0.0, 0.3, 1.0), min_rows=40, max_rows=300, min_featur
     }
 
 
+def minimize(*arrays, **case):
+    arrays += tuple(case.pop(name) for name in ("X", "y", "weight", "x_scale", "x_mean", "product") if not arrays)
+    return net_solver.minimize(net_solver.Rows(*arrays[:6]), *arrays[6:], **case)
+
+
 def case_of_predict(case):
     return {name: case[name] for name in ("X", "x_scale", "x_mean", "product", "sign")}
 
@@ -103,7 +108,7 @@ determined = problems(blends=(None,), min_rows=150, min_features=3)
 @unhurried
 @given(case=problems() | determined)
 def test_one_node_reaches_the_minimum_of_scipy(case):
-    theta, squares, n_iter, _ = net_solver.minimize(**case, max_iter=1000, tol=1e-12)
+    theta, squares, n_iter, _ = minimize(**case, max_iter=1000, tol=1e-12)
     assert_allclose(loss_of(case, theta), loss_of(case, by_scipy(case)), rtol=1e-4)
     assert_allclose(squares, 2 * loss_of(case, theta), rtol=1e-10)
     assert 0 < n_iter <= 1000
@@ -114,7 +119,7 @@ def test_one_node_reaches_the_minimum_of_scipy(case):
 def test_penalty_is_part_of_what_is_minimised(case, strength, data):
     which = data.draw(st.lists(st.booleans(), min_size=len(case["theta0"]), max_size=len(case["theta0"])))
     case["penalty"] = strength * np.array(which, float)
-    theta, squares, _, _ = net_solver.minimize(**case, max_iter=1000, tol=1e-12)
+    theta, squares, _, _ = minimize(**case, max_iter=1000, tol=1e-12)
     assert loss_of(case, theta) <= loss_of(case, by_scipy(case)) * (1 + 1e-4)
     assert_allclose(squares, 2 * reference.loss(**data_of(case, theta)), rtol=1e-10)  # without the penalty
 
@@ -127,7 +132,7 @@ def test_penalised_line_is_ridge_regression():
     penalty = np.array([2.0, 0.5, 1.0, 1.0, 1.0, 0.0])
     product, sign = np.ones(2, np.uint8), np.zeros((1, 2), np.uint8)
     start = np.array([0.0, 0.0, 0.0, 0.0, 1.0, 0.0])
-    theta, squares, _, JTJ = net_solver.minimize(
+    theta, squares, _, JTJ = minimize(
         X, y, weight, np.ones(2), np.zeros(2), product, sign, start, lower, upper, penalty, tol=1e-14
     )
     columns = np.column_stack([X, np.ones(50)])
@@ -145,7 +150,7 @@ def test_noiseless_law_is_found_exactly():
     y = 3 * X[:, 0] ** 1.5 / X[:, 1]
     lower, upper = np.array([-30, -30, -inf, 0, 0, -inf]), np.array([30, 30, inf, 0, 0, inf])
     start = np.array([1.0, -0.5, -1.0, 0, 0, 0])
-    theta, squares, _, _ = net_solver.minimize(
+    theta, squares, _, _ = minimize(
         X, y, np.full(100, 0.01), np.ones(2), np.zeros(2), np.ones(2, np.uint8), np.zeros((1, 2), np.uint8),
         start, lower, upper, np.zeros(6),
     )  # fmt: skip
@@ -158,7 +163,7 @@ def test_noiseless_law_is_found_exactly():
 def test_nothing_is_left_to_gain_at_the_minimum(case, strength):
     """A free parameter within its bounds has no slope left, one at a bound is pushed against it."""
     case["penalty"] = np.full(len(case["theta0"]), strength)
-    theta, _, n_iter, _ = net_solver.minimize(**case, max_iter=3000, tol=1e-12)
+    theta, _, n_iter, _ = minimize(**case, max_iter=3000, tol=1e-12)
     H, gradient = reference.normal_equations(**data_of(case, theta), penalty=case["penalty"])
     inside = (theta > case["lower"]) & (theta < case["upper"])
     promised = 0.5 * gradient**2 / np.maximum(np.diag(H), 1e-12)  # decrease along each parameter alone
@@ -180,7 +185,7 @@ def test_bounds_hold_and_fixed_parameters_stay(case, data):
     below, above = (np.array(data.draw(st.lists(width, min_size=n, max_size=n))) for _ in range(2))
     case["lower"] = np.maximum(case["lower"], case["theta0"] - below)
     case["upper"] = np.minimum(case["upper"], case["theta0"] + above)
-    theta, squares, _, JTJ = net_solver.minimize(**case)
+    theta, squares, _, JTJ = minimize(**case)
     assert (theta >= case["lower"]).all() and (theta <= case["upper"]).all()
     fixed = case["lower"] == case["upper"]
     assert_array_equal(theta[fixed], case["theta0"][fixed])
@@ -191,7 +196,7 @@ def test_bounds_hold_and_fixed_parameters_stay(case, data):
 def test_start_outside_the_bounds_is_moved_into_them():
     X, y = np.linspace(1, 2, 20)[:, None], np.linspace(1, 2, 20) ** 2
     lower, upper = np.array([0.0, -inf, 0, 0, 0]), np.array([1.5, inf, 0, 0, 0])
-    theta, _, _, _ = net_solver.minimize(
+    theta, _, _, _ = minimize(
         X, y, np.ones(20), np.ones(1), np.zeros(1), np.ones(1, np.uint8), np.zeros((1, 1), np.uint8),
         np.array([9.0, -1.0, 5.0, 5.0, 5.0]), lower, upper, np.zeros(5),
     )  # fmt: skip
@@ -203,7 +208,7 @@ def test_start_outside_the_bounds_is_moved_into_them():
 @given(case=problems())
 def test_nothing_free_returns_the_start(case):
     case["lower"] = case["upper"] = case["theta0"]
-    theta, squares, n_iter, JTJ = net_solver.minimize(**case)
+    theta, squares, n_iter, JTJ = minimize(**case)
     assert_array_equal(theta, case["theta0"])
     assert_allclose(squares, 2 * loss_of(case, theta), rtol=1e-10)
     assert n_iter == 0 and not JTJ.any()
@@ -216,7 +221,7 @@ def test_nothing_free_returns_the_start(case):
 @given(case=problems(blends=(0.0, 0.3, 1.0, None), max_rows=700), strength=st.sampled_from([0.0, 0.1]))
 def test_JTJ_is_that_of_the_returned_parameters(case, strength):
     case["penalty"] = np.full(len(case["theta0"]), strength)
-    theta, _, _, JTJ = net_solver.minimize(**case)
+    theta, _, _, JTJ = minimize(**case)
     free = case["lower"] < case["upper"]
     expected, _ = reference.normal_equations(**data_of(case, theta))
     expected[~free] = expected[:, ~free] = 0
@@ -358,9 +363,9 @@ def test_threads_leave_every_bit_of_a_fit_as_it_is(n):
         lower=np.array([-30, -30, -inf, 0, 0, -inf]), upper=np.array([30, 30, inf, 0, 0, inf]),
         penalty=np.full(6, 1e-6),
     )  # fmt: skip
-    one = net_solver.minimize(**case)
+    one = minimize(**case)
     for n_threads in (2, 5):
-        for some, other in zip(one, net_solver.minimize(**case, n_threads=n_threads), strict=True):
+        for some, other in zip(one, minimize(**case, n_threads=n_threads), strict=True):
             assert_array_equal(other, some)
     theta, squares, _, JTJ = one
     twin = {name: case[name] for name in ("X", "y", "weight", "x_scale", "x_mean", "product", "sign")}
@@ -411,25 +416,22 @@ def test_wrong_shapes_and_types_raise(case, data, way):
         shape[axis] = {"longer": shape[axis] + 1, "shorter": shape[axis] - 1, "one": 1}[way]
         value = np.ones(shape, value.dtype)
     with pytest.raises(ValueError):
-        net_solver.minimize(**case | {name: value})
+        minimize(**case | {name: value})
 
 
 def test_no_rows_raise():
     with pytest.raises(ValueError, match="0 rows"):
-        net_solver.minimize(
-            np.zeros((0, 1)), np.zeros(0), np.zeros(0), np.ones(1), np.zeros(1), np.ones(1, np.uint8),
-            np.zeros((0, 1), np.uint8), np.zeros(1), np.array([-inf]), np.array([inf]), np.zeros(1),
-        )  # fmt: skip
+        net_solver.Rows(np.zeros((0, 1)), np.zeros(0), np.zeros(0), np.ones(1), np.zeros(1), np.ones(1, np.uint8))
 
 
 @unhurried
 @given(case=problems())
 def test_arguments_are_only_read(case):
-    expected = net_solver.minimize(**case)
+    expected = minimize(**case)
     before = {name: value.copy() for name, value in case.items()}
     for value in case.values():
         value.flags.writeable = False
-    found = net_solver.minimize(**case)
+    found = minimize(**case)
     for some, other in zip(found, expected, strict=True):
         assert_array_equal(some, other)
     for name, value in case.items():

@@ -9,6 +9,8 @@ the length of the strain path. Stress is implicit; forest stress f = a G b sqrt(
 which are not stiff, are explicit stages of the same Runge-Kutta method.
 """
 
+import numpy as np
+
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport NAN, ceil, fabs, fmax, fmin, isfinite, pow, sqrt
 from libc.string cimport memcpy, memset
@@ -447,58 +449,8 @@ cdef double stress_of(const Law *law, const Grain *grain, Frame *frame) noexcept
     return s
 
 
-cdef Law law_of(const double[:, ::1] schmid, const double[:, ::1] spin, const double[:, ::1] interaction,
-                const double[::1] stiffness, const double[::1] flow, const double[::1] axis, bint taylor) except *:
-    cdef Law law
-    cdef int a, b, i
-    if not (schmid.shape[0] == 5 and schmid.shape[1] == SYSTEMS and spin.shape[0] == 3 and spin.shape[1] == SYSTEMS
-            and interaction.shape[0] == SYSTEMS and interaction.shape[1] == SYSTEMS and stiffness.shape[0] == 3
-            and flow.shape[0] == 5 and axis.shape[0] == 3):
-        raise ValueError("the arrays of the law must be (5, 12), (3, 12), (12, 12), (3,), (5,) and (3,).")
-    for i in range(5):
-        for a in range(SYSTEMS):
-            law.schmid[i][a] = schmid[i, a]
-        law.root_c[i] = sqrt(stiffness[0] if i < 2 else stiffness[1])
-    for i in range(3):
-        for a in range(SYSTEMS):
-            law.spin[i][a] = spin[i, a]
-        law.axis[i] = axis[i]
-    for a in range(SYSTEMS):
-        for b in range(SYSTEMS):
-            law.interaction[b][a] = interaction[a, b]
-    law.hydrostatic = stiffness[2]
-    law.n, law.slip_rate, law.tau0, law.storage, law.recovery = flow[0], flow[1], flow[2], flow[3], flow[4]
-    law.k = 5 if taylor else 1
-    return law
-
-
-def stage(const double[:, ::1] schmid, const double[:, ::1] spin, const double[:, ::1] interaction,
-          const double[::1] stiffness, const double[::1] flow, const double[::1] axis, bint taylor,
-          const double[::1] quaternion, const double[::1] forest, const double[::1] r, double h, double sign,
-          const double[::1] u):
-    """What is left of the implicit equation u = r + h du/de at u, and its derivative, (k, k), lower triangle."""
-    cdef Law law = law_of(schmid, spin, interaction, stiffness, flow, axis, taylor)
-    cdef Frame frame
-    cdef double[SYSTEMS] tau
-    cdef double[SYSTEMS] rate
-    cdef double[5] rest
-    cdef double[25] J
-    if not (quaternion.shape[0] == 4 and forest.shape[0] == SYSTEMS and r.shape[0] == law.k and u.shape[0] == law.k):
-        raise ValueError("quaternion, forest, r and u do not go together.")
-    constant_frame(&law, &frame)
-    set_frame(&law, &quaternion[0], sign, &frame)
-    resolve(law.k, &frame.P[0][0], &u[0], tau)
-    memset(J, 0, sizeof(J))
-    linearise(&law, &frame, &forest[0], &r[0], h, &u[0], tau, rate, rest, J)
-    return ([rest[i] for i in range(law.k)], [[-J[5 * i + j] for j in range(law.k)] for i in range(law.k)])
-
-
-def integrate(const double[:, ::1] schmid, const double[:, ::1] spin, const double[:, ::1] interaction,
-              const double[::1] stiffness, const double[::1] flow, const double[::1] axis, bint taylor,
-              const double[:, ::1] quaternion, const double[:, ::1] forest, const double[:, ::1] strain, double tol,
-              int max_substeps, const int[::1] cancelled, double[:, ::1] stress, double[:, ::1] forest_squares,
-              double[:, :, ::1] orientation, double[::1] failed, long long[::1] substeps):
-    """Carry crystals along their strain paths, without load at the start of each.
+cdef class SlipLaw:
+    """Constants of a crystal and its loading, checked, ready to carry crystals along strain; never stored.
 
     Parameters
     ----------
@@ -507,72 +459,131 @@ def integrate(const double[:, ::1] schmid, const double[:, ::1] spin, const doub
     stiffness : (3,), C11 - C12, 2 C44, 3 (C11 + 2 C12)
     flow : (5,), n, gdot0 / strain rate, tau0, storage and recovery of forest stress per slip
     axis : (3,), of length one, in the sample.
-    quaternion, forest, strain : (n, 4) crystal to sample, scalar last; (n, 12); (n, n_steps) or (1, n_steps)
-    tol, max_substeps : error of a sub-step; sub-steps to one recorded step.
-    cancelled : (1,), not 0 to stop.
-    stress, forest_squares, orientation : (n, n_steps), (n, n_steps), (n, n_steps, 4); written.
-        forest_squares is the mean square of forest stress over the systems.
-    failed, substeps : (n,); written.
-        Strain at which a crystal did not converge, NaN if it did everywhere; sub-steps taken, failed ones included.
+    taylor : whether the grain strains as the aggregate does, or along the axis alone.
     """
-    cdef Law law = law_of(schmid, spin, interaction, stiffness, flow, axis, taylor)
-    cdef Py_ssize_t n = quaternion.shape[0], n_steps = strain.shape[1], r, path, t, i
-    cdef Grain grain, trial
-    cdef Frame frame
-    cdef double length, done, sign, h, next_h, error, squares
-    cdef int taken, watched = 0, failing
-    if not (quaternion.shape[1] == 4 and forest.shape[0] == n and forest.shape[1] == SYSTEMS
-            and strain.shape[0] in (1, n) and n_steps and stress.shape[0] == n and stress.shape[1] == n_steps
-            and forest_squares.shape[0] == n and forest_squares.shape[1] == n_steps and orientation.shape[0] == n
-            and orientation.shape[1] == n_steps and orientation.shape[2] == 4 and failed.shape[0] == n
-            and substeps.shape[0] == n and cancelled.shape[0] == 1):
-        raise ValueError("quaternion, forest, strain and what is written do not go together.")
-    with nogil:
+
+    cdef Law law
+
+    def __init__(self, const double[:, ::1] schmid, const double[:, ::1] spin, const double[:, ::1] interaction,
+                 const double[::1] stiffness, const double[::1] flow, const double[::1] axis, bint taylor):
+        cdef Law law
+        cdef int a, b, i
+        if not (schmid.shape[0] == 5 and schmid.shape[1] == SYSTEMS and spin.shape[0] == 3
+                and spin.shape[1] == SYSTEMS and interaction.shape[0] == SYSTEMS and interaction.shape[1] == SYSTEMS
+                and stiffness.shape[0] == 3 and flow.shape[0] == 5 and axis.shape[0] == 3):
+            raise ValueError("the arrays of the law must be (5, 12), (3, 12), (12, 12), (3,), (5,) and (3,).")
+        for i in range(5):
+            for a in range(SYSTEMS):
+                law.schmid[i][a] = schmid[i, a]
+            law.root_c[i] = sqrt(stiffness[0] if i < 2 else stiffness[1])
+        for i in range(3):
+            for a in range(SYSTEMS):
+                law.spin[i][a] = spin[i, a]
+            law.axis[i] = axis[i]
+        for a in range(SYSTEMS):
+            for b in range(SYSTEMS):
+                law.interaction[b][a] = interaction[a, b]
+        law.hydrostatic = stiffness[2]
+        law.n, law.slip_rate, law.tau0, law.storage, law.recovery = flow[0], flow[1], flow[2], flow[3], flow[4]
+        law.k = 5 if taylor else 1
+        self.law = law
+
+    def stage(self, const double[::1] quaternion, const double[::1] forest, const double[::1] r, double h, double sign,
+              const double[::1] u):
+        """What is left of the implicit equation u = r + h du/de at u, and its derivative, (k, k), lower triangle."""
+        cdef Law law = self.law
+        cdef Frame frame
+        cdef double[SYSTEMS] tau
+        cdef double[SYSTEMS] rate
+        cdef double[5] rest
+        cdef double[25] J
+        if not (quaternion.shape[0] == 4 and forest.shape[0] == SYSTEMS and r.shape[0] == law.k
+                and u.shape[0] == law.k):
+            raise ValueError("quaternion, forest, r and u do not go together.")
         constant_frame(&law, &frame)
-        for r in range(n):
-            path = r if strain.shape[0] > 1 else 0
-            memset(&grain, 0, sizeof(Grain))
-            memcpy(grain.q, &quaternion[r, 0], sizeof(grain.q))
-            memcpy(grain.f, &forest[r, 0], sizeof(grain.f))
-            failed[r], substeps[r], failing = NAN, 0, 0
-            next_h = 1e-4
-            for t in range(n_steps):
-                if t and not failing:
-                    length = strain[path, t] - strain[path, t - 1]
-                    sign = 1.0 if length > 0.0 else -1.0
-                    length, done, taken = fabs(length), 0.0, 0
-                    next_h = fmax(next_h, 1e-8)  # an increment of rounding errors does not shorten the next
-                    while done < length:
-                        if cancelled[0]:
-                            break
-                        watched += 1
-                        if watched >= WATCH:
-                            watched = 0
-                            with gil:
-                                PyErr_CheckSignals()
-                        taken += 1
-                        # Steps of equal length to the end, that none is left over.
-                        h = (length - done) / ceil((length - done) / next_h)
-                        if taken > max_substeps or not h > fmin(1e-14, 1e-6 * length):
-                            failing = 1
-                            failed[r] = strain[path, t - 1] + sign * done
-                            break
-                        trial = grain
-                        error = attempt(&law, &trial, sign, h, &frame) / tol
-                        if error <= 1.0:
-                            grain = trial
-                            done = done + h if h < length - done else length
-                        next_h = h * (fmin(fmax(0.9 * pow(error + 1e-10, -1.0 / 3.0), 0.2), 4.0) if error < 1e290
-                                      else 0.25)
-                    substeps[r] += taken
+        set_frame(&law, &quaternion[0], sign, &frame)
+        resolve(law.k, &frame.P[0][0], &u[0], tau)
+        memset(J, 0, sizeof(J))
+        linearise(&law, &frame, &forest[0], &r[0], h, &u[0], tau, rate, rest, J)
+        return ([rest[i] for i in range(law.k)], [[-J[5 * i + j] for j in range(law.k)] for i in range(law.k)])
+
+    def integrate(self, const double[:, ::1] quaternion, const double[:, ::1] forest, const double[:, ::1] strain,
+                  double tol, int max_substeps, const int[::1] cancelled):
+        """Carry crystals along their strain paths, without load at the start of each.
+
+        Parameters
+        ----------
+        quaternion, forest, strain : (n, 4) crystal to sample, scalar last; (n, 12); (n, n_steps) or (1, n_steps)
+        tol, max_substeps : error of a sub-step; sub-steps to one recorded step.
+        cancelled : (1,), not 0 to stop.
+
+        Returns
+        -------
+        stress, forest_squares, orientation : (n, n_steps), (n, n_steps), (n, n_steps, 4)
+            forest_squares is the mean square of forest stress over the systems.
+        failed, substeps : (n,)
+            Strain at which a crystal did not converge, NaN if it did everywhere; sub-steps taken, failed ones included.
+        """
+        cdef Law law = self.law
+        cdef Py_ssize_t n = quaternion.shape[0], n_steps = strain.shape[1], r, path, t, i
+        cdef Grain grain, trial
+        cdef Frame frame
+        cdef double length, done, sign, h, next_h, error, squares
+        cdef int taken, watched = 0, failing
+        if not (quaternion.shape[1] == 4 and forest.shape[0] == n and forest.shape[1] == SYSTEMS
+                and strain.shape[0] in (1, n) and n_steps and cancelled.shape[0] == 1):
+            raise ValueError("quaternion, forest, strain and cancelled do not go together.")
+        cdef double[:, ::1] stress = np.empty((n, n_steps)), forest_squares = np.empty((n, n_steps))
+        cdef double[:, :, ::1] orientation = np.empty((n, n_steps, 4))
+        cdef double[::1] failed = np.empty(n)
+        cdef long long[::1] substeps = np.empty(n, np.int64)
+        with nogil:
+            constant_frame(&law, &frame)
+            for r in range(n):
+                path = r if strain.shape[0] > 1 else 0
+                memset(&grain, 0, sizeof(Grain))
+                memcpy(grain.q, &quaternion[r, 0], sizeof(grain.q))
+                memcpy(grain.f, &forest[r, 0], sizeof(grain.f))
+                failed[r], substeps[r], failing = NAN, 0, 0
+                next_h = 1e-4
+                for t in range(n_steps):
+                    if t and not failing:
+                        length = strain[path, t] - strain[path, t - 1]
+                        sign = 1.0 if length > 0.0 else -1.0
+                        length, done, taken = fabs(length), 0.0, 0
+                        next_h = fmax(next_h, 1e-8)  # an increment of rounding errors does not shorten the next
+                        while done < length:
+                            if cancelled[0]:
+                                break
+                            watched += 1
+                            if watched >= WATCH:
+                                watched = 0
+                                with gil:
+                                    PyErr_CheckSignals()
+                            taken += 1
+                            # Steps of equal length to the end, that none is left over.
+                            h = (length - done) / ceil((length - done) / next_h)
+                            if taken > max_substeps or not h > fmin(1e-14, 1e-6 * length):
+                                failing = 1
+                                failed[r] = strain[path, t - 1] + sign * done
+                                break
+                            trial = grain
+                            error = attempt(&law, &trial, sign, h, &frame) / tol
+                            if error <= 1.0:
+                                grain = trial
+                                done = done + h if h < length - done else length
+                            next_h = h * (fmin(fmax(0.9 * pow(error + 1e-10, -1.0 / 3.0), 0.2), 4.0) if error < 1e290
+                                          else 0.25)
+                        substeps[r] += taken
+                    if cancelled[0]:
+                        break
+                    squares = 0.0
+                    for i in range(SYSTEMS):
+                        squares += grain.f[i] * grain.f[i]
+                    stress[r, t] = NAN if failing else stress_of(&law, &grain, &frame)
+                    forest_squares[r, t] = NAN if failing else squares / SYSTEMS
+                    for i in range(4):
+                        orientation[r, t, i] = NAN if failing else grain.q[i]
                 if cancelled[0]:
                     break
-                squares = 0.0
-                for i in range(SYSTEMS):
-                    squares += grain.f[i] * grain.f[i]
-                stress[r, t] = NAN if failing else stress_of(&law, &grain, &frame)
-                forest_squares[r, t] = NAN if failing else squares / SYSTEMS
-                for i in range(4):
-                    orientation[r, t, i] = NAN if failing else grain.q[i]
-            if cancelled[0]:
-                break
+        return tuple(map(np.asarray, (stress, forest_squares, orientation, failed, substeps)))

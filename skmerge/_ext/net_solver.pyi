@@ -3,30 +3,21 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 _F8: TypeAlias = NDArray[np.float64]
 _U1: TypeAlias = NDArray[np.uint8]
 
+@disjoint_base
+class Rows:
+    def __init__(self, X: _F8, y: _F8, weight: _F8, x_scale: _F8, x_mean: _F8, product: _U1) -> None: ...
+
 def equations_of(
-    X: _F8,
-    y: _F8,
-    root: _F8,
-    x_scale: _F8,
-    x_mean: _F8,
-    product: _U1,
-    theta: _F8,
-    sign: _U1,
-    slot: NDArray[np.int32],
-    m: int,
+    rows: Rows, theta: _F8, sign: _U1, slot: NDArray[np.int32], m: int
 ) -> Callable[[int, int], tuple[float, _F8, _F8]]: ...
 def is_slow(n: int, m: int) -> bool: ...
 def minimize(
-    X: _F8,
-    y: _F8,
-    weight: _F8,
-    x_scale: _F8,
-    x_mean: _F8,
-    product: _U1,
+    rows: Rows,
     sign: _U1,
     theta0: _F8,
     lower: _F8,

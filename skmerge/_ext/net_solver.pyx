@@ -53,17 +53,41 @@ cdef double normal_equations(const Data *data, const Net *net, const int *slot, 
     return total
 
 
-def equations_of(const double[:, ::1] X, const double[::1] y, const double[::1] root, const double[::1] x_scale,
-                 const double[::1] x_mean, const unsigned char[::1] product, const double[::1] theta,
-                 const unsigned char[:, ::1] sign, const int[::1] slot, int m):
+cdef class Rows:
+    """The rows of one output and the units of its features, checked; never stored.
+
+    Parameters
+    ----------
+    X : (n, d), raw units
+    y, weight : (n,), scaled units
+    x_scale, x_mean, product : (d,), as in net_kernel.pxd
+    """
+
+    cdef Data data
+    cdef const double[:, ::1] X
+    cdef const double[::1] y, root, x_scale, x_mean
+    cdef const unsigned char[::1] product
+
+    def __init__(self, const double[:, ::1] X, const double[::1] y, const double[::1] weight,
+                 const double[::1] x_scale, const double[::1] x_mean, const unsigned char[::1] product):
+        self.data = table(X, x_scale, x_mean, product)
+        if y.shape[0] != self.data.n or weight.shape[0] != self.data.n or not self.data.n:
+            raise ValueError(f"X has {self.data.n} rows, y {y.shape[0]} and weight {weight.shape[0]}; "
+                             "they must be equal, not 0.")
+        self.X, self.y, self.root = X, y, np.sqrt(weight)
+        self.x_scale, self.x_mean, self.product = x_scale, x_mean, product
+        self.data.y, self.data.root_weight = &self.y[0], &self.root[0]
+
+
+def equations_of(Rows rows, const double[::1] theta, const unsigned char[:, ::1] sign, const int[::1] slot, int m):
     """function(start, stop): sum of squares, J'J and J'r of these rows, at what theta holds when it is called."""
     def part(Py_ssize_t start, Py_ssize_t stop):
-        cdef Data data = table(X[start:stop], x_scale, x_mean, product)
+        cdef Data data = table(rows.X[start:stop], rows.x_scale, rows.x_mean, rows.product)
         cdef Net net = network(theta, sign, data.d)
         cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), residual = np.empty(BLOCK)
         cdef double[::1] J = np.empty(m * BLOCK + 1), H = np.empty(m * m + 1), g = np.empty(m + 1)
         cdef double squares, work = 0.0
-        data.y, data.root_weight = &y[start], &root[start]
+        data.y, data.root_weight = &rows.y[start], &rows.root[start]
         with nogil:
             squares = normal_equations(&data, &net, &slot[0], m, &scratch[0], &residual[0], &J[0], &H[0], &g[0], &work)
         return squares, np.asarray(H), np.asarray(g)
@@ -100,17 +124,16 @@ cdef double add_penalty(Py_ssize_t p, const int *slot, int m, const double *thet
     return total
 
 
-def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
-             const double[::1] x_mean, const unsigned char[::1] product, const unsigned char[:, ::1] sign,
-             const double[::1] theta0, const double[::1] lower, const double[::1] upper, const double[::1] penalty,
-             int max_iter=200, double tol=1e-9, watch=None, int n_threads=1):
+def minimize(Rows rows, const unsigned char[:, ::1] sign, const double[::1] theta0, const double[::1] lower,
+             const double[::1] upper, const double[::1] penalty, int max_iter=200, double tol=1e-9, watch=None,
+             int n_threads=1):
     """Minimise [sum w (f - y)^2 + sum penalty theta^2] / 2 for lower <= theta <= upper.
 
     Parameters with ``lower == upper`` stay fixed. Returns theta, twice the loss without the penalty, the number of
     iterations, and J'J over all parameters (zero rows where fixed). ``watch(iteration, squares)`` is called between
     iterations whenever some 0.1 s have passed; if it returns True the search ends there.
     """
-    cdef Data data = table(X, x_scale, x_mean, product)
+    cdef Data data = rows.data
     cdef Py_ssize_t p = theta0.shape[0], q, l
     if lower.shape[0] != p or upper.shape[0] != p or penalty.shape[0] != p:
         raise ValueError(f"theta0 has {p} entries, lower {lower.shape[0]}, upper {upper.shape[0]} and penalty "
@@ -123,11 +146,6 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
         if lower[q] < upper[q]:
             slot[q] = m
             m += 1
-    if y.shape[0] != data.n or weight.shape[0] != data.n or not data.n:
-        raise ValueError(f"X has {data.n} rows, y {y.shape[0]} and weight {weight.shape[0]}; "
-                         "they must be equal, not 0.")
-    cdef double[::1] root = np.sqrt(weight)
-    data.y, data.root_weight = &y[0], &root[0]
     cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), residual = np.empty(BLOCK)
     cdef double[::1] J = np.empty(max(m, 1) * BLOCK), M = np.empty(max(m * m, 1)), step = np.empty(max(m, 1))
     cdef double[::1] H = np.empty(max(m * m, 1)), H_trial = np.empty(max(m * m, 1))
@@ -140,7 +158,7 @@ def minimize(const double[:, ::1] X, const double[::1] y, const double[::1] weig
         if slot[q] >= 0:
             index[slot[q]] = <int>q
     cdef bint parts = data.n > PART
-    equations = equations_of(X, y, root, x_scale, x_mean, product, trial, sign, slot, m) if parts else None
+    equations = equations_of(rows, trial, sign, slot, m) if parts else None
     with nogil:
         if parts:
             with gil:

@@ -249,6 +249,9 @@ class Objective(Shared):
         s = self.scaling
         return s.x_scale, s.x_mean, s.product
 
+    def _rows(self):
+        return net_solver.Rows(self.X, self.y, self.weight, *self._geometry())
+
     def constant(self):
         mean = self.weight @ self.y
         return Network(
@@ -303,9 +306,8 @@ class Objective(Shared):
         if self._is_large(net):
             return self._fit_lbfgs(net, penalty, max_iter, tol, watch, n_threads)
         theta, squares, n_iter, JTJ = net_solver.minimize(
-            self.X, self.y, self.weight, *self._geometry(), net.sign, net.theta, net.lower, net.upper, penalty,
-            max_iter, tol, watch, n_threads,
-        )  # fmt: skip
+            self._rows(), net.sign, net.theta, net.lower, net.upper, penalty, max_iter, tol, watch, n_threads
+        )
         return replace(net, theta=theta, squares=squares, JTJ=JTJ, n_iter=n_iter)
 
     def _fit_lbfgs(self, net, penalty, max_iter, tol, watch=lambda iteration, squares: False, n_threads=1):
@@ -354,9 +356,7 @@ class Objective(Shared):
             return net.JTJ
         if p > MAX_CURVATURE or self.n * float(net.n_free) ** 2 > 50 * MAX_NORMAL_EQUATIONS:
             return None
-        *_, JTJ = net_solver.minimize(
-            self.X, self.y, self.weight, *self._geometry(), net.sign, net.theta, net.lower, net.upper, np.zeros(p), 0
-        )
+        *_, JTJ = net_solver.minimize(self._rows(), net.sign, net.theta, net.lower, net.upper, np.zeros(p), 0)
         return JTJ
 
     def predict(self, net, X=None):

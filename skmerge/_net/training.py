@@ -1,15 +1,17 @@
 """Law or committee: trains every output of the net and keeps the better of the two."""
 
-import warnings
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from joblib import delayed, effective_n_jobs
 
 from skmerge._net import candidates, comparison, selection
-from skmerge._net.committee import combine, plan_committee, train_member
-from skmerge._net.objective import MAX_EXPONENT
+from skmerge._net.committee import Recipe, combine, plan_committee, train_member
+from skmerge._net.objective import MAX_EXPONENT, Network
 from skmerge._parallel import Flag, each
 from skmerge._progress import SILENCE, refine, rms
+from skmerge._text import warn
 
 # A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
 # challenged by a committee, which takes 20 to 50 times as long: formulae with 5 % noise lie below, real tables above.
@@ -33,30 +35,63 @@ NO_NOISE = 1e-6
 EXACT = 1e-12
 
 
+class Settings(NamedTuple):
+    """Parameters of MergedNetRegressor, as it describes them; ``sign`` is "auto" or a bool ndarray (n_features,)."""
+
+    sign: object = "auto"
+    n_nodes: object = "auto"
+    penalty: object = "auto"
+    simplify: bool = True
+    n_estimators: object = "auto"
+    n_jobs: int | None = None
+
+    def search(self, objective, rng, task):
+        """A search for a law."""
+        n_nodes = None if self.n_nodes == "auto" else self.n_nodes
+        penalty = 0.0 if self.penalty == "auto" else float(self.penalty)
+        return selection.LawSearch(objective, self.sign, rng, n_nodes, penalty, self.simplify, task)
+
+
+class Law(NamedTuple):
+    """The law of one output.
+
+    ``error``: cross-validated squared error in units of var(y); ``squares`` (n,): shares of the rows in it, None if
+    they were too many to search on all; ``penalties(net)``: those of its fit.
+    """
+
+    net: Network
+    error: float
+    squares: np.ndarray | None
+    penalties: Callable
+
+
+class Trained(NamedTuple):
+    """What was trained for one output: networks, their weights, squared error of new rows and of that the noise."""
+
+    members: list
+    weight: np.ndarray
+    error: float
+    noise: float
+    is_law: bool
+
+
 class Training:
     """How the outputs are trained.
 
     Parameters
     ----------
-    net : MergedNetRegressor, of which n_nodes, penalty, simplify, n_estimators and n_jobs are read.
-    sign : "auto" or bool ndarray of shape (n_features,)
+    settings : Settings
+    target : str
+        How a warning calls what is predicted.
     seed : int
     fold_of : ndarray of shape (n_rows,), one permutation of all rows, so that outputs share their folds.
     task : Task of _progress, of which the stages are subtasks.
     """
 
-    def __init__(self, net, sign, seed, fold_of, task):
-        self.n_nodes, self.n_estimators = net.n_nodes, net.n_estimators
-        self.penalty = net.penalty
-        self.target = "y" if net.offset is None else "y less its offset"
-        self.seed, self.fold_of, self.task = seed, fold_of, task
-        self.law = (  # what a search for a law is told
-            sign,
-            None if net.n_nodes == "auto" else net.n_nodes,
-            0.0 if net.penalty == "auto" else float(net.penalty),
-            net.simplify,
-        )
-        self.n_jobs = effective_n_jobs(net.n_jobs)
+    def __init__(self, settings, target, seed, fold_of, task):
+        self.settings, self.target, self.seed, self.fold_of, self.task = settings, target, seed, fold_of, task
+        self.n_nodes, self.n_estimators, self.penalty = settings.n_nodes, settings.n_estimators, settings.penalty
+        self.n_jobs = effective_n_jobs(settings.n_jobs)
 
     def _seeds(self, *which):
         return np.random.SeedSequence([self.seed, *which])
@@ -79,8 +114,7 @@ class Training:
 
         Returns
         -------
-        results : list of (members, weights, error, noise, is_law)
-            Networks, their weights, and squared errors in units of var(y): of new rows, and of that the noise.
+        results : list of Trained
         """
         exact, laws = objectives, [None] * len(objectives)
         objectives = [objective.rounded() if objective.n <= BIG else objective for objective in exact]
@@ -90,7 +124,7 @@ class Training:
             n_threads = self._threads(len(objectives))
             jobs = (
                 delayed(_law_of_output)(
-                    objective, k, self._law_folds(rows[k]), self._seeds(k), self.law, stage, n_threads
+                    objective, k, self._law_folds(rows[k]), self._seeds(k), self.settings, stage, n_threads
                 )
                 for k, objective in enumerate(objectives)
             )
@@ -117,31 +151,30 @@ class Training:
         varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
         if self.n_nodes != "auto" or objective.n == 1 or not varied:
             return False
-        return law[1] > good_enough(law[0].n_free, objective.n)
+        return law.error > good_enough(law.net.n_free, objective.n)
 
     def _choose(self, objective, k, rows, law, output):
         """The simplest of constant, law and committee that errs no more than the others: (law, committee or None)."""
         committee, squares, stands = None, None, False
         if law is None or objective.n >= FEW_ROWS:
-            members, share, squares, *more = self._train_committee(objective, k, rows, output)
-            committee = members, share, mean_of(objective, squares), *more
-        if law is not None and (committee is None or _stands(objective, law[0], law[2], law[1], squares)):
-            limit = np.inf if committee is None or law[0].n_free <= SHORTEST else committee[2]
-            honest = self._honest_squares(objective, k, rows, law, limit, output)
-            stands = committee is None or _stands(objective, law[0], honest, mean_of(objective, honest), squares)
+            committee, squares = self._train_committee(objective, k, rows, output)
+        if law is not None and (committee is None or _stands(objective, law.net, law.squares, law.error, squares)):
+            limit = np.inf if committee is None or law.net.n_free <= SHORTEST else committee.error
+            honest = self._honest_squares(objective, k, rows, limit, output)
+            stands = committee is None or _stands(objective, law.net, honest, mean_of(objective, honest), squares)
             squares = honest if stands else squares
         if self.n_nodes == "auto" and objective.may_be_constant and objective.n > 1:
             constant = objective.constant()
             alone = objective.weight * comparison.left_out(objective, constant)
             if _stands(objective, constant, alone, alone.sum(), squares):
-                law, stands, squares = (constant, float(alone.sum()), alone, law[3]), True, alone
+                law, stands, squares = Law(constant, float(alone.sum()), alone, law.penalties), True, alone
         _warn_of_gross_error(objective, squares, self.target)
-        chosen = "law" if stands else f"committee of {len(committee[0])} nets"
-        told = "" if committee is None else f"; committee's validation error {np.sqrt(committee[2]):.3g} std(y)"
-        output.end(f"{chosen} kept{told}")
+        chosen = "law" if stands else f"committee of {len(committee.members)} nets"
+        more = "" if committee is None else f"; committee's validation error {np.sqrt(committee.error):.3g} std(y)"
+        output.end(f"{chosen} kept{more}")
         return law, None if stands else committee
 
-    def _honest_squares(self, objective, k, rows, law, limit, output):
+    def _honest_squares(self, objective, k, rows, limit, output):
         """Share of every row in the squared error of the law, with the whole search repeated without each fold.
 
         Cross-validation of the one law that all rows chose flatters it: on the qsar_fish table it preferred laws
@@ -151,7 +184,7 @@ class Training:
         parts = self.folds(rows, FOLDS)
         stage = output.begin("search repeated", len(parts), ordered=False, aside=True)
         jobs = (
-            delayed(_repeat_search)(objective, fold, self._seeds(k, f), self.law, stage, f)
+            delayed(_repeat_search)(objective, fold, self._seeds(k, f), self.settings, stage, f)
             for f, fold in enumerate(parts)
         )
         for fold, (errors, stop) in zip(parts, each(jobs, self.n_jobs), strict=False):
@@ -163,7 +196,7 @@ class Training:
         return squares
 
     def _law_members(self, objective, exact, rows, law):
-        net, error, _, penalties = law
+        net, error, penalties = law.net, law.error, law.penalties
         if net.squares < NO_NOISE:
             net = objective.fit(net, penalties(net, last=True), max_iter=2000, tol=1e-12)
         if net.squares < EXACT:
@@ -184,9 +217,10 @@ class Training:
             noisy = objective.fit(net.with_free_constant(), penalties(net))
             error = max(error, float(objective.weight @ comparison.left_out(objective, noisy)))
         noise = noisy.squares / max(1.0 - noisy.n_free / objective.n, 0.05)
-        return members, np.full(len(members), 1.0 / len(members)), error, noise, True
+        return Trained(members, np.full(len(members), 1.0 / len(members)), error, noise, True)
 
     def _train_committee(self, objective, k, rows, output):
+        """A committee, and the share of every row in its squared error on rows left out."""
         # Whatever is a pole at zero, where new rows may come nearer to it than any trained one.
         objective = objective.regular(comparison.near_zero(objective.X))
         plan, n_folds = plan_committee(objective, self.n_estimators, self.n_nodes)
@@ -198,8 +232,8 @@ class Training:
         stop, least = Flag(), 2 if self.n_estimators == 1 else 1  # the second tells how good the first is
         jobs = (
             delayed(_train)(
-                objective, recipe, None if f is None else parts[f], self._seeds(k, i), self.penalty, stage,
-                f"{i + 1} of {len(plan)}", i, self._threads(len(plan)), Flag() if i < least else stop, stop,
+                objective, _Member(recipe, None if f is None else parts[f], self._seeds(k, i), i, len(plan)),
+                self.penalty, stage, self._threads(len(plan)), Flag() if i < least else stop, stop,
             )
             for i, (recipe, f) in enumerate(plan)
         )  # fmt: skip
@@ -213,7 +247,7 @@ class Training:
         jobs = (delayed(_refit)(objective, nets[i], weights[i], stage, int(i), n_threads) for i in keep)
         nets_of_all = list(each(jobs, self.n_jobs))
         stage.end()
-        return nets_of_all, share, squares, noise, False
+        return Trained(nets_of_all, share, mean_of(objective, squares), noise, False), squares
 
 
 def good_enough(n_free, n):
@@ -240,12 +274,10 @@ def _warn_of_gross_error(objective, squares, target):
     worst = int(np.argmax(known))
     if objective.n >= FEW_ROWS and known[worst] > GROSS * known.sum() > 0:
         value, share = objective.y[worst] * objective.y_scale, known[worst] / known.sum()
-        warnings.warn(
+        warn(
             f"The row with {target}={value:.6g} makes up {share:.0%} of the squared error, so that the others decide "
             "little. If it is a gross error, correct it or leave it out; if errors grow with y, give "
-            "sample_weight=1 / y**2.",
-            UserWarning,
-            stacklevel=7,  # the caller of fit
+            "sample_weight=1 / y**2."
         )
 
 
@@ -261,11 +293,8 @@ def _stands(objective, net, squares, error, best):
     return comparison.no_worse(squares[known], best[known])
 
 
-def _search_law(objective, sign, n_nodes, penalty, simplify, seeds, folds, task, n_threads=1):
-    """The law of one output: (net, cross-validated squared error in units of var(y), shares of rows in it, penalties).
-
-    The shares are None if the rows were too many to search on all.
-    """
+def _search_law(objective, settings, seeds, folds, task, n_threads=1):
+    """The law of one output."""
     rng = np.random.default_rng(seeds)
     sample = objective
     if objective.n > BIG:
@@ -273,23 +302,22 @@ def _search_law(objective, sign, n_nodes, penalty, simplify, seeds, folds, task,
         folds = None
     if folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
-    any_law = selection.LawSearch(sample, sign, rng, n_nodes, penalty, simplify, task)
-    net, error, squares, penalties = _best_law(any_law, folds)
+    law = _best_law(settings.search(sample, rng, task), folds)
     near = comparison.near_zero(sample.X)
-    if sample.n > 1 and comparison.has_pole(net, near):
-        other = selection.LawSearch(sample.regular(near), sign, rng, n_nodes, penalty, simplify, task)
-        regular = _best_law(other, folds)
-        if regular[1] <= POLE_GAIN * error and regular[0].n_free <= net.n_free:
-            net, error, squares, penalties = regular
-    if sample is not objective:
-        net, _ = refine(task, "fit to all rows", objective, net, penalties(net), 50, 1e-8, n_threads)
-    return net, error, squares if sample is objective else None, penalties
+    if sample.n > 1 and comparison.has_pole(law.net, near):
+        regular = _best_law(settings.search(sample.regular(near), rng, task), folds)
+        if regular.error <= POLE_GAIN * law.error and regular.net.n_free <= law.net.n_free:
+            law = regular
+    if sample is objective:
+        return law
+    net, _ = refine(task, "fit to all rows", objective, law.net, law.penalties(law.net), 50, 1e-8, n_threads)
+    return law._replace(net=net, squares=None)
 
 
 def _best_law(search, folds):
     nets = search.run()
     if search.objective.n == 1:  # nothing is known of its error
-        return nets[0], np.inf, None, search.penalties
+        return Law(nets[0], np.inf, None, search.penalties)
     errors, squares = comparison.cross_validate(search, nets, folds)
     wild = np.array([_has_wild_exponent(net) for net in nets])
     if not wild.all():  # where the user asks for nothing else
@@ -300,7 +328,7 @@ def _best_law(search, folds):
     if plain.n_free < net.n_free:
         net, rows = plain, search.objective.weight * comparison.left_out(search.objective, plain)
         error = max(error, rows.sum())
-    return net, float(error), rows, search.penalties
+    return Law(net, float(error), rows, search.penalties)
 
 
 def _has_wild_exponent(net):
@@ -309,29 +337,39 @@ def _has_wild_exponent(net):
     return bool((np.abs(net.nodes[products, : net.n_features]) >= MAX_EXPONENT).any())
 
 
-def _law_of_output(objective, k, folds, seeds, law, stage, n_threads):
+def _law_of_output(objective, k, folds, seeds, settings, stage, n_threads):
     output = stage.begin("output", None, index=k)
-    found = _search_law(objective, *law, seeds, folds, output, n_threads)
-    output.end(f"law of {found[0].n_nodes} nodes, validation error {np.sqrt(found[1]):.3g} std(y)", net=found[0])
-    return found
+    law = _search_law(objective, settings, seeds, folds, output, n_threads)
+    output.end(f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)", net=law.net)
+    return law
 
 
-def _repeat_search(objective, fold, seeds, law, stage, f):
+def _repeat_search(objective, fold, seeds, settings, stage, f):
     """Squared errors on the fold of the law that the other rows choose, and whether a callback asks for no more."""
     task = stage.begin("without fold", None, index=f)
     rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
-    net, *_ = _search_law(rest, *law, seeds, None, task)
+    net = _search_law(rest, settings, seeds, None, task).net
     squares = np.minimum(objective.subset(fold).squares(net), 1e6)
     return squares, task.end(f"law of {net.n_nodes} nodes, error on the fold {np.sqrt(squares.mean()):.3g} std(y)")
 
 
-def _train(objective, recipe, left_out, seeds, penalty, stage, title, i, n_threads, before, stop):
-    """A member of a committee and its penalties; nothing if it is told to stop before."""
+class _Member(NamedTuple):
+    """A member of a committee that is to be trained: number ``i`` of ``of``; ``left_out``: rows or None."""
+
+    recipe: Recipe
+    left_out: np.ndarray | None
+    seeds: np.random.SeedSequence
+    i: int
+    of: int
+
+
+def _train(objective, member, penalty, stage, n_threads, before, stop):
+    """A net and its penalties, ``stop`` set if a callback asks for no more; nothing if ``before`` is."""
     if before.is_set():
         return None
-    member = stage.begin("member", recipe.rounds + 1, index=i)
-    net, weights = train_member(objective, recipe, left_out, seeds, penalty, member, n_threads)
-    if member.end(f"{title}, {net.n_nodes} nodes, {rms(net.squares)}", net=net):
+    task = stage.begin("member", member.recipe.rounds + 1, index=member.i)
+    net, weights = train_member(objective, member.recipe, member.left_out, member.seeds, penalty, task, n_threads)
+    if task.end(f"{member.i + 1} of {member.of}, {net.n_nodes} nodes, {rms(net.squares)}", net=net):
         stop.set()
     return net, weights
 
