@@ -2,9 +2,21 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
+if TYPE_CHECKING:  # scikit-learn's has no types, and what it decorates would have none
+    _Method = TypeVar("_Method", bound=Callable)
+
+    def with_callbacks(method: _Method) -> _Method: ...
+
+else:
+    from sklearn.callback import with_callbacks
+
+__all__ = ["QUIET", "SILENCE", "Reporter", "Stages", "Task", "fitting", "refine", "rms", "with_callbacks"]
 
 QUIET = 4.0  # seconds after which a line is printed although nothing ended
 

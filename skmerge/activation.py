@@ -1,6 +1,9 @@
 """The activation g(u; C) = C u / (|u| + C), its derivatives, and the two older forms to compare it with."""
 
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ._ext import activation as _loops
 
@@ -14,7 +17,13 @@ _VALUE = {"f": _loops.saturating["float"], "d": _loops.saturating["double"]}
 _SLOPES = {"f": _loops.saturating_derivatives["float"], "d": _loops.saturating_derivatives["double"]}
 
 
-def activation(u, C=1.0, *, kind="saturating", out=None):
+def activation(
+    u: ArrayLike,
+    C: ArrayLike = 1.0,
+    *,
+    kind: Literal["saturating", "outside", "tanh"] = "saturating",
+    out: NDArray[Any] | None = None,
+) -> Any:
     r"""Saturating activation with slope and plateau set by separate parameters.
 
     .. math:: g(u; C) = \frac{C u}{|u| + C} = \frac{u}{1 + k |u|}, \qquad k = 1 / C
@@ -83,7 +92,9 @@ def activation(u, C=1.0, *, kind="saturating", out=None):
     return made if made.ndim or out is not None else made[()]
 
 
-def activation_derivatives(u, C=1.0, *, kind="saturating"):
+def activation_derivatives(
+    u: ArrayLike, C: ArrayLike = 1.0, *, kind: Literal["saturating", "outside", "tanh"] = "saturating"
+) -> tuple[Any, Any]:
     r"""Derivatives of :func:`~skmerge.activation.activation` with respect to `u` and `C`.
 
     .. math::

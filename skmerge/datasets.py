@@ -10,9 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 from numbers import Integral, Real
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_array, check_random_state, check_scalar
+
+_F8: TypeAlias = NDArray[np.float64]
 
 __all__ = ["Formula", "Variable", "load_formulae", "load_orbits"]
 
@@ -89,7 +93,7 @@ G = 6.6743e-11 m^3 / (kg s^2).
 """
 
 
-def load_orbits(*, as_frame=False):
+def load_orbits(*, as_frame: bool = False) -> Bunch:
     """Load the orbits of planets, dwarf planets and the moons of Jupiter, Saturn and Uranus.
 
     Parameters
@@ -174,18 +178,18 @@ class Variable:
     high: float
     sampling: str = "loguniform"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.sampling not in ("loguniform", "uniform", "int"):
             raise ValueError(f"sampling must be 'loguniform', 'uniform' or 'int', got {self.sampling!r}.")
 
     @property
-    def top(self):
+    def top(self) -> float:
         """Upper end of the range when extrapolating: beyond `high` by half of it, or by half the width if "uniform"."""
         if self.sampling == "uniform":
             return self.low + 1.5 * (self.high - self.low)
         return float(ceil(1.5 * self.high)) if self.sampling == "int" else 1.5 * self.high
 
-    def values(self, u, high):
+    def values(self, u: _F8, high: float) -> _F8:
         """Values in [low, high] that numbers `u`, even in [0, 1), stand for; an array of the shape of `u`."""
         low = self.low
         if self.sampling == "int":
@@ -230,11 +234,11 @@ class Formula:
     description: str = ""
 
     @property
-    def feature_names(self):
+    def feature_names(self) -> list[str]:
         """Names of the variables, in the order of the columns of X; list of str."""
         return [v.name for v in self.variables]
 
-    def __call__(self, X):
+    def __call__(self, X: ArrayLike) -> _F8:
         """Evaluate the formula.
 
         Parameters
@@ -252,7 +256,14 @@ class Formula:
             raise ValueError(f"X has {X.shape[1]} columns, but {self.name} takes {len(self.variables)}: {names}.")
         return self.function(*X.T)
 
-    def sample(self, n, *, noise=0.0, random_state=None, extrapolate=False):
+    def sample(
+        self,
+        n: int,
+        *,
+        noise: float = 0.0,
+        random_state: int | np.random.RandomState | None = None,
+        extrapolate: bool = False,
+    ) -> tuple[_F8, _F8]:
         """Draw rows and evaluate the formula on them.
 
         Parameters
@@ -377,7 +388,7 @@ def _formulae():
 
 
 # fmt: on
-def load_formulae():
+def load_formulae() -> list[Formula]:
     """Load formulae of physics and chemistry, with the ranges of their variables.
 
     Textbook formulae, among them weld friction, Stoney's curvature, limiting current, spring energy, flexural stress,

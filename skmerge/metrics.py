@@ -1,10 +1,16 @@
 """Scores that skip unmeasured targets (NaN)."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Literal, TypeAlias, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.metrics import make_scorer, r2_score
+
+_F8: TypeAlias = NDArray[np.float64]
+_Mean: TypeAlias = Literal["columns", "pooled"]
 
 __all__ = [
     "confidence_curve",
@@ -18,6 +24,14 @@ __all__ = [
 ]
 
 
+@overload
+def observed_r2_score(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None, average: _Mean = "columns"
+) -> float: ...
+@overload
+def observed_r2_score(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None, average: None
+) -> _F8: ...
 def observed_r2_score(y_true, y_pred, *, sample_weight=None, average="columns"):
     """Coefficient of determination of each output over the rows where it was measured, averaged over the outputs.
 
@@ -50,6 +64,14 @@ def observed_r2_score(y_true, y_pred, *, sample_weight=None, average="columns"):
     return _averaged(y_true, y_pred, sample_weight, average, 2, r2_score)
 
 
+@overload
+def observed_rmse(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None, average: _Mean = "columns"
+) -> float: ...
+@overload
+def observed_rmse(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None, average: None
+) -> _F8: ...
 def observed_rmse(y_true, y_pred, *, sample_weight=None, average="columns"):
     """Root mean squared error over the measured entries, per column or pooled.
 
@@ -68,6 +90,14 @@ def observed_rmse(y_true, y_pred, *, sample_weight=None, average="columns"):
     )  # fmt: skip
 
 
+@overload
+def observed_mae(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None, average: _Mean = "columns"
+) -> float: ...
+@overload
+def observed_mae(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None, average: None
+) -> _F8: ...
 def observed_mae(y_true, y_pred, *, sample_weight=None, average="columns"):
     """Mean absolute error over the measured entries, per column or pooled, as :func:`~skmerge.metrics.observed_rmse`.
 
@@ -83,7 +113,9 @@ def observed_mae(y_true, y_pred, *, sample_weight=None, average="columns"):
     )  # fmt: skip
 
 
-def confidence_curve(y_true, y_pred, std, *, n_points=20):
+def confidence_curve(
+    y_true: ArrayLike, y_pred: ArrayLike, std: ArrayLike, *, n_points: int = 20
+) -> tuple[_F8, _F8, _F8]:
     """R2 and RMSE of the most certain share of the measured entries, pooled.
 
     Parameters
@@ -122,7 +154,9 @@ def confidence_curve(y_true, y_pred, std, *, n_points=20):
     return share, r2, np.ldexp(rmse, size)
 
 
-def interval_coverage(y_true, y_pred, std, *, levels=(0.5, 0.68, 0.9, 0.95)):
+def interval_coverage(
+    y_true: ArrayLike, y_pred: ArrayLike, std: ArrayLike, *, levels: Sequence[float] = (0.5, 0.68, 0.9, 0.95)
+) -> _F8:
     """Share of the measured entries within the normal intervals of the given levels: the calibration of std.
 
     Returns

@@ -1,26 +1,28 @@
 """MergedNetRegressor: physical laws from a few dozen rows."""
 
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any, Literal, Self, TypeAlias, overload
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from skmerge._digest import Digested
 from skmerge._documentation import Documented
-from skmerge._ext import net_kernel
 from skmerge._net import incomplete, limits, uncertainty
 from skmerge._net.formula import Formula
 from skmerge._net.incomplete import Inputs
-from skmerge._net.notation import names_of
+from skmerge._net.notation import names_of, offset_name
 from skmerge._net.objective import MAX_EXPONENT, Objective, Scaling
 from skmerge._net.selection import MAX_NODES
-from skmerge._net.stored import check_fitted
+from skmerge._net.stored import Nets, within_float
 from skmerge._net.training import Settings, Trained, Training
 from skmerge._parallel import Flag
 from skmerge._parameters import (
@@ -33,9 +35,12 @@ from skmerge._parameters import (
     refuse,
     seed_of,
 )  # fmt: skip
-from skmerge._progress import fitting
+from skmerge._progress import fitting, with_callbacks
 from skmerge._validation import check_rows, check_same_rows, check_training_data, excess, naming
 from skmerge.metrics import observed_r2_score
+
+_F8: TypeAlias = NDArray[np.float64]
+_B1: TypeAlias = NDArray[np.bool_]
 
 __all__ = ["MergedNetRegressor"]
 
@@ -141,21 +146,46 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
     y = 3.00 a^1.50 M^-1.00
     """
 
+    A_: _F8
+    B_: _F8
+    C_: _F8
+    blend_: _F8
+    D_: _F8
+    sign_: _B1
+    estimator_weight_: _F8
+    x_scale_: _F8
+    x_mean_: _F8
+    y_scale_: _F8
+    y_mean_: _F8
+    product_: _B1
+    noise_std_: _F8
+    validation_error_: _F8
+    form_error_: _F8
+    target_range_: _F8
+    x_min_: _F8
+    x_max_: _F8
+    x_least_: _F8
+    covariance_: list[_F8]
+    inputs_: dict[str, NDArray[Any]]
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    target_names_in_: NDArray[np.object_] | None
+
     def __init__(
         self,
-        n_nodes="auto",
+        n_nodes: int | Literal["auto"] = "auto",
         *,
-        blend="learn",
-        sign="auto",
-        penalty="auto",
-        exponents=None,
-        offset=None,
-        n_estimators="auto",
-        simplify=True,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        blend: float | Literal["learn"] = "learn",
+        sign: Literal["auto", "all", "none"] | Sequence[str | int] = "auto",
+        penalty: float | Literal["auto"] = "auto",
+        exponents: Mapping[Any, float | Sequence[float | None]] | None = None,
+        offset: Callable[[_F8], ArrayLike] | str | int | None = None,
+        n_estimators: int | Literal["auto"] = "auto",
+        simplify: bool = True,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_nodes = n_nodes
         self.blend = blend
         self.sign = sign
@@ -177,7 +207,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
     # --- fitting
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the net.
 
         Parameters
@@ -350,16 +380,16 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
         self.product_ = scaling.product > 0
         self.y_scale_ = np.array([objective.y_scale for objective in objectives])
         self.y_mean_ = np.array([objective.weight @ objective.y for objective in objectives])
-        self.validation_error_ = _held(np.sqrt([trained.error for trained in results]), self.y_scale_)
-        self.noise_std_ = _held(np.sqrt([trained.noise for trained in results]), self.y_scale_)
+        self.validation_error_ = within_float(np.sqrt([trained.error for trained in results]), self.y_scale_)
+        self.noise_std_ = within_float(np.sqrt([trained.noise for trained in results]), self.y_scale_)
         # What the form of the law, not its parameters, leaves unexplained.
         relative = np.array([max(trained.error - trained.noise, 0.0) for trained in results])
-        self.form_error_ = _held(np.sqrt(relative), self.y_scale_)
+        self.form_error_ = within_float(np.sqrt(relative), self.y_scale_)
         self.covariance_, self._null, self._standing = [], [], []
         self.target_range_ = np.array([[-np.inf], [np.inf]]) * np.ones(m)
         for k, (members, weight, _, noise, is_law) in enumerate(results):
             if not is_law:
-                self.target_range_[:, k] = _held(limits.widened(objectives[k].y), self.y_scale_[k])
+                self.target_range_[:, k] = within_float(limits.widened(objectives[k].y), self.y_scale_[k])
             self.blend_[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
             self.estimator_weight_[: len(weight), k] = weight
             for e, net in enumerate(members):
@@ -383,18 +413,6 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
 
     # --- using the fitted net
 
-    def _members(self, k):
-        """(weight, flat parameters, sign) of every member of output k that counts."""
-        sign = np.ascontiguousarray(self.sign_[:, k]).view(np.uint8)
-        for e in np.flatnonzero(self.estimator_weight_[:, k]):
-            yield self.estimator_weight_[e, k], self._theta(e, k), sign[e]
-
-    def _theta(self, e, k):
-        """Flat parameters of member e of output k."""
-        nodes = [self.A_[e, k], self.B_[e, k, :, None], 1.0 / self.C_[e, k, :, None], self.blend_[e, k, :, None]]
-        constant = self.D_[e, k] + self.blend_[e, k].mean() * self.y_mean_[k]
-        return np.append(np.hstack(nodes).ravel(), constant)
-
     def _over_chunks(self, function, X):
         """function(rows of X), two arrays, chunk by chunk in threads; the chunks bound what it needs beside them."""
         chunks = (X[start : start + CHUNK] for start in range(0, max(len(X), 1), CHUNK))
@@ -404,6 +422,10 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
     def _shaped(self, values):
         return values[:, 0] if self._n_outputs is None else values
 
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> _F8: ...
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[True, "value", "measurement"]) -> tuple[_F8, _F8]: ...
     def predict(self, X, return_std=False):
         """Predict the target and, on request, how sure it is.
 
@@ -440,63 +462,48 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             )
         if not return_std:
             return self._shaped(self._predict_complete(X))
-        mean, std = self._over_chunks(self._predict_moments, X)
+        mean, std = self._over_chunks(self._nets().moments, X)
         with np.errstate(over="ignore"):
-            std = _held(np.hypot(std, self.form_error_))
+            std = within_float(np.hypot(std, self.form_error_))
             if given is not X:
-                std = _held(np.hypot(std, np.sqrt(Inputs(self.inputs_).variance(given, X, self._predict_complete))))
+                std = within_float(
+                    np.hypot(std, np.sqrt(Inputs(self.inputs_).variance(given, X, self._predict_complete)))
+                )
             if return_std == "measurement":
-                std = _held(np.hypot(std, self.noise_std_))
+                std = within_float(np.hypot(std, self.noise_std_))
         return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(std)
 
     def _check_rows(self, X):
         """X as it is given, and complete: the same array where nothing is missing."""
         check_is_fitted(self)
-        check_fitted(self)
+        self._nets().check(self.n_features_in_)
         X = check_rows(self, X, allow_nan=True)
         return X, Inputs(self.inputs_).fill(X) if np.isnan(X).any() else X
+
+    def _nets(self):
+        """The fitted nets; arrays that models of 0.1.0 had not are what they stood for."""
+        held = getattr(self, "target_range_", None)
+        if held is None:
+            held = np.array([[-np.inf], [np.inf]]) * np.ones(np.shape(self.A_)[1:2])
+        least = getattr(self, "x_least_", None)
+        if least is None:  # known of features of one sign
+            ends = np.abs([self.x_min_, self.x_max_])
+            least = np.where((self.x_min_ > 0) | (self.x_max_ < 0), ends.min(axis=0), 0.0)
+        offset = None if self.offset is None or self.offset_column_ is not None else offset_name(self.offset)
+        return Nets(
+            **{name: getattr(self, name) for name in Nets.ARRAYS},
+            target_range_=held,
+            x_least_=least, null=self._null, standing=self._standing, offset=offset,
+            exponent_bounds=self._exponent_bounds(self.n_features_in_),
+        )  # fmt: skip
 
     def _predict_complete(self, X):
         return self._predict_rows(X) + self._offset(X, len(self.y_scale_))
 
-    def _geometry(self):
-        return self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
-
     def _predict_rows(self, X):
-        out, n_threads = np.zeros((len(X), len(self.y_scale_))), effective_n_jobs(self.n_jobs)
-        for k, scale in enumerate(self.y_scale_):
-            rows, low, high = limits.held(self, X, k)
-            for weight, theta, sign in self._members(k):
-                out[:, k] += weight * net_kernel.predict(rows, *self._geometry(), theta, sign, n_threads)
-            out[:, k] = np.clip(_held(out[:, k], scale), low, high)
-        return out
+        return self._nets().predict(X, effective_n_jobs(self.n_jobs))
 
-    def _predict_moments(self, X):
-        mean, std = np.zeros((2, len(X), len(self.y_scale_)))
-        for k, scale in enumerate(self.y_scale_):
-            members = list(self._members(k))
-            rows, low, high = limits.held(self, X, k)
-            if len(self.A_) == 1:
-                _, theta, sign = members[0]
-                zero, one = np.zeros(len(X)), np.ones(len(X))
-                f, J = net_kernel.jacobian(rows, zero, one, *self._geometry(), theta, sign)
-                J = np.clip(J, -1e150, 1e150)
-                size = np.maximum(np.abs(J).max(axis=1, keepdims=True), 1e-150)
-                J /= size  # so that squares stay within the range of float
-                variance = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
-                size = size[:, 0]
-            else:
-                parts = self._geometry()
-                values = np.array([net_kernel.predict(rows, *parts, theta, sign) for _, theta, sign in members])
-                weight = np.array([w for w, _, _ in members])
-                f = (weight[:, None] * values).sum(axis=0)  # not BLAS, whose sums depend on the number of rows
-                size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
-                variance = (weight[:, None] * ((values - f) / size) ** 2).sum(axis=0)
-            mean[:, k] = np.clip(_held(f, scale), low, high)
-            std[:, k] = _held(np.sqrt(np.maximum(variance, 0.0)), size, scale)
-        return mean, std
-
-    def predict_gradient(self, X):
+    def predict_gradient(self, X: ArrayLike) -> _F8:
         """Derivative of the prediction with respect to the features.
 
         Parameters
@@ -510,17 +517,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             at what fills it.
         """
         _, X = self._check_rows(X)
-        out, n_threads = np.zeros((len(X), len(self.y_scale_), X.shape[1])), effective_n_jobs(self.n_jobs)
-        for k, scale in enumerate(self.y_scale_):
-            rows, low, high = limits.held(self, X, k)
-            for weight, theta, sign in self._members(k):
-                gradient = net_kernel.input_gradient(rows, *self._geometry(), theta, sign, n_threads)
-                with np.errstate(over="ignore"):
-                    out[:, k] = _held(out[:, k] + _held(gradient, weight, scale))
-            if np.isfinite(low):  # what is held does not change
-                out[:, k][rows != X] = 0.0
-                y = self._predict_rows(X)[:, k]
-                out[(y <= low) | (y >= high), k] = 0.0
+        out = self._nets().gradient(X, effective_n_jobs(self.n_jobs))
         if self.offset_column_ is not None:
             out[:, :, self.offset_column_] += 1.0
         elif self.offset is not None:
@@ -533,7 +530,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
                 out[:, :, j] += rise / (above[:, j] - below[:, j])[:, None]
         return out[:, 0] if self._n_outputs is None else out
 
-    def applicability(self, X):
+    def applicability(self, X: ArrayLike) -> _F8:
         """How far each row lies outside what was trained.
 
         Parameters
@@ -549,15 +546,21 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             A missing feature counts as inside.
         """
         _, X = self._check_rows(X)
-        return np.maximum(excess(X, self.x_min_, self.x_max_), limits.below(self, X))
+        return np.maximum(excess(X, self.x_min_, self.x_max_), limits.below(self._nets(), X))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
         check_same_rows(X, "y", y)
         check_same_rows(X, "sample_weight", sample_weight)
         return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
 
-    def formula(self, feature_names=None, *, target_names=None, standard_errors=False):
+    def formula(
+        self,
+        feature_names: Sequence[str] | None = None,
+        *,
+        target_names: str | Sequence[str] | None = None,
+        standard_errors: bool = False,
+    ) -> Formula:
         """The fitted law.
 
         Parameters
@@ -585,14 +588,7 @@ class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutput
             If the names are no list of strings, or too few, too many or repeated; or if there are no standard errors.
         """
         check_is_fitted(self)
-        check_fitted(self)
-        return Formula.of(self, feature_names, target_names, standard_errors)
-
-
-def _held(value, *factors):
-    """Product, held within the range of float."""
-    limit = np.finfo(float).max
-    with np.errstate(over="ignore"):
-        for factor in (1.0, *factors):
-            value = np.clip(value * factor, -limit, limit)
-    return value
+        self._nets().check(self.n_features_in_)
+        feature_names = ColumnNames.of(self) if feature_names is None else feature_names
+        target_names = getattr(self, "target_names_in_", None) if target_names is None else target_names
+        return Formula.of(self._nets(), feature_names, target_names, standard_errors)

@@ -1,17 +1,20 @@
 """MergedNetImputer: fills a sparse table, says how surely, and finds the entries that do not fit."""
 
 import copy
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
+from typing import Any, Literal, Self, TypeAlias, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmerge._digest import Digested
 from skmerge._documentation import Documented
 from skmerge._parameters import ColumnNames, check_n_jobs, check_number, check_verbose, refuse, seed_of
-from skmerge._progress import Stages, fitting
+from skmerge._progress import Stages, fitting, with_callbacks
 from skmerge._table import cells, laws, roles
 from skmerge._table.entries import Entries
 from skmerge._table.faults import Outlier
@@ -20,6 +23,8 @@ from skmerge._table.ranges import Ranges
 from skmerge._table.units import Units
 from skmerge._text import cells_of
 from skmerge._validation import check_features, check_groups, check_observed, naming
+
+_F8: TypeAlias = NDArray[np.float64]
 
 __all__ = ["MergedNetImputer", "Outlier"]
 
@@ -129,25 +134,44 @@ class MergedNetImputer(
     array([ 5., 15.])
     """
 
+    properties_: NDArray[np.intp]
+    ignored_: NDArray[np.intp]
+    log_: NDArray[np.bool_]
+    left_out_: _F8
+    left_out_std_: _F8
+    outlier_scores_: _F8
+    weight_: _F8
+    source_distance_: float
+    source_noise_: _F8
+    source_scale_: _F8
+    std_scale_: _F8
+    range_: _F8
+    is_graded_: NDArray[np.bool_]
+    explained_: _F8
+    n_iter_: int
+    change_: float
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
     def __init__(
         self,
-        properties="auto",
+        properties: Literal["auto"] | Sequence[str | int] = "auto",
         *,
-        inputs=None,
-        derived=None,
-        relations=None,
-        source=None,
-        log="auto",
-        categorical=(),
-        bounds=None,
-        n_estimators=20,
-        damping=1.0,
-        max_iter=300,
-        tol=0.01,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        inputs: Mapping[Any, Sequence[str | int]] | None = None,
+        derived: Mapping[str, Callable[[_F8], ArrayLike]] | None = None,
+        relations: Mapping[Any, Callable[[_F8], ArrayLike]] | None = None,
+        source: str | int | None = None,
+        log: Literal["auto"] | Sequence[str | int] = "auto",
+        categorical: Sequence[str | int] = (),
+        bounds: Mapping[Any, Sequence[float | None]] | None = None,
+        n_estimators: int = 20,
+        damping: float = 1.0,
+        max_iter: int = 300,
+        tol: float = 0.01,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.properties = properties
         self.inputs = inputs
         self.derived = derived
@@ -174,7 +198,9 @@ class MergedNetImputer(
     # --- fitting
 
     @with_callbacks
-    def fit(self, X, y=None, groups=None, error=None):
+    def fit(
+        self, X: ArrayLike, y: object = None, groups: ArrayLike | None = None, error: ArrayLike | None = None
+    ) -> Self:
         """Learn the table.
 
         Parameters
@@ -306,6 +332,10 @@ class MergedNetImputer(
 
     # --- prediction
 
+    @overload
+    def transform(self, X: ArrayLike, return_std: Literal[False] = False) -> Any: ...
+    @overload
+    def transform(self, X: ArrayLike, return_std: Literal[True]) -> tuple[Any, Any]: ...
     def transform(self, X, return_std=False):
         """Fill the missing cells; what was measured stays.
 
@@ -342,6 +372,10 @@ class MergedNetImputer(
                 shown = cells.frame_like(filled, std)
         return (filled, shown) if return_std else filled
 
+    @overload
+    def predict_entries(self, X: ArrayLike, return_std: Literal[False] = False) -> _F8: ...
+    @overload
+    def predict_entries(self, X: ArrayLike, return_std: Literal[True]) -> tuple[_F8, _F8]: ...
     def predict_entries(self, X, return_std=False):
         """Every cell from the other cells of its row, measured or not.
 
@@ -359,7 +393,7 @@ class MergedNetImputer(
         values[:, self.ignored_], std[:, self.ignored_] = np.nan, np.nan
         return (values, std) if return_std else values
 
-    def applicability(self, X):
+    def applicability(self, X: ArrayLike) -> _F8:
         """How far each row lies outside what was trained.
 
         Parameters
@@ -375,7 +409,7 @@ class MergedNetImputer(
         X, levels = self._check(X), self.columns_["levels"]
         return Ranges(self.range_, self.is_graded_, self._numbers(levels)).excess(X)
 
-    def outliers(self, n_max=20, columns=None):
+    def outliers(self, n_max: int = 20, columns: Sequence[str | int] | None = None) -> list[Outlier]:
         """Entries of the training table that fit least, the worst first; of some columns only, by name or number.
 
         Returns
@@ -404,7 +438,7 @@ class MergedNetImputer(
             found.append(Outlier(i, label, names[j], value, expected, std, float(score[i, j])))
         return found
 
-    def score(self, X, y=None):
+    def score(self, X: ArrayLike, y: object = None) -> float:
         """R2 of the measured properties (of all columns, if there are none), each predicted without itself."""
         from skmerge.metrics import observed_r2_score
 

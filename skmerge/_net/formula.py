@@ -15,7 +15,6 @@ from skmerge._net.notation import (
     latex_note,
     latex_number,
     latex_power,
-    offset_name,
     written,
 )
 from skmerge._net.printed import Numbers
@@ -60,31 +59,27 @@ class Formula:
         return f"$\\displaystyle {self.latex}$"
 
     @classmethod
-    def of(cls, net, feature_names, target_names, standard_errors):
-        d, m = net.n_features_in_, len(net.y_scale_)
-        if feature_names is None:
-            feature_names = getattr(net, "feature_names_in_", [f"x{j}" for j in range(d)])
+    def of(cls, nets, feature_names, target_names, standard_errors):
+        d, m = len(nets.x_scale_), nets.n_outputs
         names = given_names(feature_names, "feature_names", d, f"{d} different names, one for each column of X")
         if len(set(names)) != d:
             raise ValueError(f"feature_names must be {d} different names, got {names}; rename those that repeat.")
         if target_names is None:
-            target_names = getattr(net, "target_names_in_", None)
-            if target_names is None:
-                word = "y"
-                while any(name == word or (m > 1 and name.startswith(word)) for name in names):
-                    word = "target" if word == "y" else f"{word}_"
-                target_names = [word] if m == 1 else [f"{word}{k}" for k in range(m)]
+            word = "y"
+            while any(name == word or (m > 1 and name.startswith(word)) for name in names):
+                word = "target" if word == "y" else f"{word}_"
+            target_names = [word] if m == 1 else [f"{word}{k}" for k in range(m)]
         elif isinstance(target_names, str):
             target_names = [target_names]
         targets = given_names(target_names, "target_names", m, f"{m} names, one for each column of y")
         if not isinstance(standard_errors, (bool, np.bool_)):
             raise TypeError(f"standard_errors={standard_errors!r} is not possible: give True or False.")
-        if standard_errors and not net.covariance_:
+        if standard_errors and not nets.covariance_:
             raise ValueError("standard_errors: an ensemble or very large net has none; a law does (n_estimators=1).")
         lines, latex, python, terms = [], [], [], []
-        identifiers = as_identifiers(names, net)
+        identifiers = as_identifiers(names, nets.offset)
         for k in range(m):
-            writer = _Writer(net, k, names, identifiers, standard_errors)
+            writer = _Writer(nets, k, names, identifiers, standard_errors)
             lines.append(printable(f"{targets[k]}{writer.unit(written)} = {writer.text()}"))
             latex.append(f"{latex_name(targets[k])}{writer.unit(latex_number)} = {writer.latex()}")
             python.append(writer.python())
@@ -98,14 +93,14 @@ class Formula:
 class _Writer(Numbers):
     """One output's formula."""
 
-    def __init__(self, net, k, names, identifiers, errors):
-        super().__init__(net, k, names, errors)
+    def __init__(self, nets, k, names, identifiers, errors):
+        super().__init__(nets, k, names, errors)
         self.identifiers = identifiers
         self.offset = ""
-        if net.offset_column_ is not None:
-            self.offset = names[net.offset_column_]
-        elif net.offset is not None:
-            self.offset = f"{offset_name(net)}(X)"
+        if nets.offset_column_ is not None:
+            self.offset = names[nets.offset_column_]
+        elif nets.offset is not None:
+            self.offset = f"{nets.offset}(X)"
 
     def unit(self, number):
         return "" if self.y == 1.0 else f"/{number(self.y)}"
@@ -125,7 +120,7 @@ class _Writer(Numbers):
 
     def text(self):
         if self.long:
-            nodes = self.net.A_.shape[2]
+            nodes = self.nets.A_.shape[2]
             nets = "one net" if len(self.laws) == 1 else f"weighted mean of {len(self.laws)} nets"
             size = f"up to {nodes} nodes" if nodes > 1 else "1 node"
             return f"{nets} of {size} (too long to read; the expression is in .python)"
@@ -160,7 +155,7 @@ class _Writer(Numbers):
 
     def _base(self, j, exponent, signs):
         name = self._shown(j)
-        if self.net.x_min_[j] >= 0:
+        if self.nets.x_min_[j] >= 0:
             return name
         whole = exponent == round(exponent)
         if whole and (round(exponent) % 2 == 1) == (j in signs):
@@ -193,7 +188,7 @@ class _Writer(Numbers):
         if len(self.laws) > 1:
             return rf"\text{{weighted mean of {len(self.laws)} nets}}"
         if self.long:
-            return rf"\text{{one net of {self.net.A_.shape[2]} nodes}}"
+            return rf"\text{{one net of {self.nets.A_.shape[2]} nodes}}"
         parts = [self._offset_shown(latex_name, latex_number)] if self.offset else []
         parts += [self._term_latex(t, term) for t, term in enumerate(self.terms)]
         parts += [f"{self._latex(key)}\\,{self._latex_feature(key[1])}" for key in self._slopes()]
@@ -221,7 +216,7 @@ class _Writer(Numbers):
             shown = self._latex((t, j))
             if abs(exponent - nearest) < 1e-9:
                 shown = f"{nearest}{latex_note(self._note((t, j)))}"
-            plain = self.net.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
+            plain = self.nets.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
             if not plain and j in term.signs:
                 factors.append(rf"\operatorname{{sign}}({latex_name(self.names[j])})")
             base = feature if plain else rf"\left|{feature}\right|"
@@ -233,9 +228,9 @@ class _Writer(Numbers):
     # --- Python
 
     def python(self):
-        names, committee = self.identifiers, limits.is_committee(self.net)[self.k]
+        names, committee = self.identifiers, limits.is_committee(self.nets)[self.k]
         if committee:
-            least, greatest = limits.ends(self.net)
+            least, greatest = limits.ends(self.nets)
             names = [f"np.maximum({n}, {float(x)!r})" if x > 0 else n for n, x in zip(names, least, strict=True)]
             names = [f"np.minimum({n}, {float(x)!r})" if x < 0 else n for n, x in zip(names, greatest, strict=True)]
         if not self.raw:
@@ -265,10 +260,10 @@ class _Writer(Numbers):
         if not self.raw:
             total = f"{self.y!r} * ({total})"
         if committee:
-            low, high = self.net.target_range_[:, self.k].tolist()
+            low, high = self.nets.target_range_[:, self.k].tolist()
             total = f"np.clip({total}, {low!r}, {high!r})"
-        if self.net.offset_column_ is not None:
-            total += f" + {self.identifiers[self.net.offset_column_]}"
-        elif self.net.offset is not None:
+        if self.nets.offset_column_ is not None:
+            total += f" + {self.identifiers[self.nets.offset_column_]}"
+        elif self.nets.offset is not None:
             total += f" + {self.offset}"
         return total

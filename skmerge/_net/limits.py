@@ -14,42 +14,39 @@ def widened(y):
     return np.array([2 * low - high, 2 * high - low])
 
 
-def is_committee(model):
-    """Which outputs are a committee's, (m,); of models stored before there were limits none is held."""
-    return np.isfinite(getattr(model, "target_range_", np.full((2, len(model.y_scale_)), np.inf))).all(axis=0)
+def is_committee(nets):
+    """Which outputs are a committee's, (m,)."""
+    return np.isfinite(nets.target_range_).all(axis=0)
 
 
-def held(model, X, k):
+def held(nets, X, k):
     """X as output k takes it, and the least and greatest value that it predicts."""
-    if not is_committee(model)[k]:
+    if not is_committee(nets)[k]:
         return X, -np.inf, np.inf
-    return np.clip(X, *ends(model)), *model.target_range_[:, k]
+    return np.clip(X, *ends(nets)), *nets.target_range_[:, k]
 
 
-def ends(model):
+def ends(nets):
     """Least and greatest value that each feature counts as in a committee."""
-    low, high = model.x_min_, model.x_max_
-    least = np.where(model.product_ & (low > 0), low / 2, -np.inf)
-    return least, np.where(model.product_ & (high < 0), high / 2, np.inf)
+    low, high = nets.x_min_, nets.x_max_
+    least = np.where(nets.product_ & (low > 0), low / 2, -np.inf)
+    return least, np.where(nets.product_ & (high < 0), high / 2, np.inf)
 
 
-def below(model, X):
+def below(nets, X):
     """How far sizes lie below the trained ones, in units of the range of their logarithm, where they matter, (n,).
 
     They do with negative exponents in a law, and with any in a committee for features of one sign, down to half the
     smallest trained size.
     """
-    power = (model.A_ != 0) & (model.B_ != 0)[..., None] & (model.blend_ < 1)[..., None]
-    committee = is_committee(model)
-    pole = (power & (model.A_ < 0))[:, ~committee].any(axis=(0, 1, 2))
-    one_sign = (model.x_min_ > 0) | (model.x_max_ < 0)
+    power = (nets.A_ != 0) & (nets.B_ != 0)[..., None] & (nets.blend_ < 1)[..., None]
+    committee = is_committee(nets)
+    pole = (power & (nets.A_ < 0))[:, ~committee].any(axis=(0, 1, 2))
+    one_sign = (nets.x_min_ > 0) | (nets.x_max_ < 0)
     power = pole | (power[:, committee].any(axis=(0, 1, 2)) & one_sign)
-    ends = np.abs([model.x_min_, model.x_max_])
-    high = ends.max(axis=0)
-    # Models that were stored before there was x_least_ know it of features of one sign.
-    low = getattr(model, "x_least_", np.where(one_sign, ends.min(axis=0), 0.0))
+    low, high = nets.x_least_, np.abs([nets.x_min_, nets.x_max_]).max(axis=0)
     distance = np.zeros(len(X))
-    for j in np.flatnonzero(power & model.product_ & (low > 0)):
+    for j in np.flatnonzero(power & nets.product_ & (low > 0)):
         near = np.log(low[j] / np.maximum(np.abs(X[:, j]), np.finfo(float).tiny if pole[j] else low[j] / 2))
         distance = np.maximum(distance, near / (np.log(high[j] / low[j]) if high[j] > low[j] else 1.0))
     return distance

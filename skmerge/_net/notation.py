@@ -45,14 +45,15 @@ def given_names(names, argument, size, expected):
     return [str(name) for name in names]
 
 
-def offset_name(net):
-    name = getattr(net.offset, "__name__", "offset")
+def offset_name(offset):
+    """How a formula calls a callable offset."""
+    name = getattr(offset, "__name__", "offset")
     return name if name.isidentifier() and not keyword.iskeyword(name) else "offset"
 
 
-def as_identifiers(names, net):
+def as_identifiers(names, offset):
     """A Python identifier for each feature; see ``Formula.python_names``."""
-    taken = {"np", "X", "__debug__", offset_name(net)}  # __debug__ is True to Python, whatever is passed
+    taken = {"np", "X", "__debug__", offset}  # __debug__ is True to Python, whatever is passed
     free = [n for n in names if n.isidentifier() and not keyword.iskeyword(n) and n not in taken
             and n == unicodedata.normalize("NFKC", n)]  # fmt: skip
     used, found = taken | set(free), []

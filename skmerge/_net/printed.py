@@ -35,15 +35,17 @@ class Numbers:
     and, for each feature used, (t, j), the exponent or slope, of term t; ("linear", j) and ("constant",).
     """
 
-    def __init__(self, net, k, names, errors):
-        self.net, self.k, self.names, self.errors = net, k, names, errors
-        self.members = [e for e in range(len(net.A_)) if net.estimator_weight_[e, k]]
-        x, y = net.x_scale_, net.y_scale_[k]
-        exponent = np.abs(net.A_[:, k]).max(axis=(0, 1), initial=1.0)
+    def __init__(self, nets, k, names, errors):
+        self.nets, self.k, self.names, self.errors = nets, k, names, errors
+        self.members = [e for e in range(len(nets.A_)) if nets.estimator_weight_[e, k]]
+        x, y = nets.x_scale_, nets.y_scale_[k]
+        exponent = np.abs(nets.A_[:, k]).max(axis=(0, 1), initial=1.0)
         size = np.abs(np.log10(x)) * exponent
         self.raw = bool(size.sum() + abs(np.log10(y)) < RANGE)
         self.x, self.y = (np.ones(len(x)), 1.0) if self.raw else (power_of_ten(x), float(power_of_ten(y)))
-        self.laws = [(net.estimator_weight_[e, k], *self._law(net._theta(e, k), net.sign_[e, k])) for e in self.members]
+        self.laws = [
+            (nets.estimator_weight_[e, k], *self._law(nets.theta(e, k), nets.sign_[e, k])) for e in self.members
+        ]
         n_terms = sum(len(terms) for _, terms, _ in self.laws)
         self.long = len(self.laws) > 1 or n_terms > LONG or len(self.laws[0][2]) > MANY
         if not self.long:
@@ -51,7 +53,7 @@ class Numbers:
             self._merge()
             self.shown = dict(self.values)
             # what is left of a constant by rounding
-            scale = (abs(net.D_[self.members[0], k]) + abs(net.y_mean_[k]) + 1.0) * y / self.y
+            scale = (abs(nets.D_[self.members[0], k]) + abs(nets.y_mean_[k]) + 1.0) * y / self.y
             if abs(self.values["constant",]) <= 1e-14 * scale:
                 self.shown["constant",] = 0.0
             self.digits = self._digits()
@@ -60,8 +62,8 @@ class Numbers:
 
     def _law(self, theta, sign):
         """Terms and printed numbers of flat parameters, which may have an imaginary part: a step of a derivative."""
-        net, y = self.net, self.net.y_scale_[self.k] / self.y
-        ratio = net.x_scale_ / self.x
+        nets, y = self.nets, self.nets.y_scale_[self.k] / self.y
+        ratio = nets.x_scale_ / self.x
         d = len(ratio)
         constant, terms, values = theta[-1], [], {}
         for i, node in enumerate(theta[:-1].reshape(-1, d + 3)):
@@ -71,18 +73,18 @@ class Numbers:
             if a.real > 0 and curvature.real == 0:
                 for j in used:
                     values["linear", j] = values.get(("linear", j), 0.0) + a * A[j] / ratio[j] * y
-                constant = constant + a * (B - A @ net.x_mean_)
+                constant = constant + a * (B - A @ nets.x_mean_)
             elif a.real > 0 and used:
                 t = len(terms)
                 terms.append(PrintedTerm(False, used, [], True, [i]))
                 values[t, "factor"] = a
                 values |= {(t, j): A[j] / ratio[j] * y for j in used}
-                values[t, "shift"], values[t, "plateau"] = y * (B - A @ net.x_mean_), y / curvature
+                values[t, "shift"], values[t, "plateau"] = y * (B - A @ nets.x_mean_), y / curvature
             elif a.real > 0:
                 constant = constant + a * level
             if a.real < 1 and B.real:
-                used = [j for j in used if net.product_[j]]
-                signs = [int(j) for j in np.flatnonzero(sign[i]) if net.product_[j]]
+                used = [j for j in used if nets.product_[j]]
+                signs = [int(j) for j in np.flatnonzero(sign[i]) if nets.product_[j]]
                 if not used and not signs:
                     constant = constant - (1 - a) * level
                     continue
@@ -120,7 +122,7 @@ class Numbers:
         """Join products of the same powers and leave powers of about 0 out, as far as the text can still be right."""
         samples = self._samples()
         X, ends = np.concatenate(samples), np.cumsum([len(sample) for sample in samples])
-        y, mean = self.net.y_scale_[self.k] / self.y, self.net.y_mean_[self.k]
+        y, mean = self.nets.y_scale_[self.k] / self.y, self.nets.y_mean_[self.k]
         terms, values = self.laws[0][1:]
         with np.errstate(all="ignore"):
             exact = self._evaluate(values, X)
@@ -134,7 +136,7 @@ class Numbers:
             return worst if np.isfinite(worst) else np.inf
 
         # two products that nearly cancel have a joint exponent beyond both
-        low, high = self.net._exponent_bounds(len(self.names))
+        low, high = self.nets.exponent_bounds
 
         def attempt(plan):
             before = self.plan, self.terms, self.values
@@ -174,7 +176,7 @@ class Numbers:
 
         The joint exponent is the mean by the factors: right to first order, and so are its derivatives.
         """
-        ratio = self.net.x_scale_ / self.x
+        ratio = self.nets.x_scale_ / self.x
         merged, printed = [], {key: value for key, value in values.items() if key[0] in ("linear", "constant")}
         for group, used in self.plan:
             term = terms[group[0]]
@@ -204,7 +206,7 @@ class Numbers:
         even in logarithms, for a table may be either; and one for each sum that saturates lies where that is
         steepest, for a step that is printed beside a row misses it.
         """
-        low, high = self.net.x_min_ / self.x, self.net.x_max_ / self.x
+        low, high = self.nets.x_min_ / self.x, self.nets.x_max_ / self.x
         rng = np.random.default_rng(0)  # a table may have more features than a Sobol sequence
         with np.errstate(all="ignore"):
             U = rng.random((POINTS, len(low)))
@@ -260,11 +262,11 @@ class Numbers:
 
     def _propagate(self):
         """Standard errors of the printed numbers: of each, by its complex-step derivative, gradient' Cov gradient."""
-        net, k, e = self.net, self.k, self.members[0]
-        covariance, null, standing = net.covariance_[k], net._null[k], net._standing[k]
+        nets, k, e = self.nets, self.k, self.members[0]
+        covariance, null, standing = nets.covariance_[k], nets.null[k], nets.standing[k]
         if standing[-1:] == uncertainty.FIXED and len(self.values) > 1:  # not shown: the others' errors suppose it
             covariance = uncertainty.given_zero(covariance)
-        theta = net._theta(e, k)
+        theta = nets.theta(e, k)
         if null.shape[1:] != theta.shape or standing.shape != theta.shape:
             raise ValueError("standard_errors: the model is damaged; fit it again.")
         moving = np.flatnonzero(covariance.any(axis=0) | null.any(axis=0) | (standing == uncertainty.FREE))
@@ -274,7 +276,7 @@ class Numbers:
             step = 1e-20 * (abs(theta[q]) or 1.0)
             moved = theta.astype(complex)
             moved[q] += 1j * step
-            _, values = self._as_merged(*self._law(moved, net.sign_[e, k]))
+            _, values = self._as_merged(*self._law(moved, nets.sign_[e, k]))
             gradient[:, q] = [np.imag(values[key]) / step for key in keys]
         self.error = {}
         reach = np.sqrt((null**2).sum(axis=0))
@@ -322,14 +324,14 @@ class Numbers:
         return f"(±{error:.2g})" if error < enough else "(undetermined)"
 
     def _linear_nodes(self, j):
-        net, e, k = self.net, self.members[0], self.k
-        return np.flatnonzero((net.blend_[e, k] > 0) & np.isinf(net.C_[e, k]) & (net.A_[e, k, :, j] != 0))
+        nets, e, k = self.nets, self.members[0], self.k
+        return np.flatnonzero((nets.blend_[e, k] > 0) & np.isinf(nets.C_[e, k]) & (nets.A_[e, k, :, j] != 0))
 
     def _remarks(self):
         """What the data cannot decide and the formula does not show."""
         together = np.flatnonzero((self.standing == uncertainty.SHARED).any(axis=0))
         names = [self.names[j] for j in together]
-        still = [name for name, low, high in zip(self.names, self.net.x_min_, self.net.x_max_, strict=True)
+        still = [name for name, low, high in zip(self.names, self.nets.x_min_, self.nets.x_max_, strict=True)
                  if low == high]  # fmt: skip
         remarks = [f"undetermined between {', '.join(names)}: they vary together"] if len(names) > 1 else []
         remarks += [f"{', '.join(still)} undetermined: constant"] if still else []

@@ -1,55 +1,138 @@
-"""The arrays of a fitted net, checked: a damaged file must not predict."""
+"""The fitted nets of all outputs over their arrays: checked, for a damaged file must not predict, and evaluated."""
+
+from types import SimpleNamespace
 
 import numpy as np
+
+from skmerge._ext import net_kernel
+from skmerge._net import limits
 
 POSITIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
 
 
-def check_fitted(model):
-    """Raise ValueError or AttributeError if an array is not what a fit leaves: a damaged file must not predict."""
-    n_estimators, m, h, d = model.A_.shape if np.ndim(model.A_) == 4 else (0, 0, 0, 0)
-    if not n_estimators * m * h * d or d != model.n_features_in_:
-        raise ValueError(f"A_ has shape {np.shape(model.A_)}; the model is damaged, fit it again.")
-    shapes = {
-        "A_": (n_estimators, m, h, d),
-        "B_": (n_estimators, m, h),
-        "C_": (n_estimators, m, h),
-        "blend_": (n_estimators, m, h),
-        "D_": (n_estimators, m),
-        "estimator_weight_": (n_estimators, m),
-        "sign_": (n_estimators, m, h, d),
-        "x_scale_": (d,),
-        "x_mean_": (d,),
-        "x_min_": (d,),
-        "x_max_": (d,),
-        "product_": (d,),
-        "y_scale_": (m,),
-        "y_mean_": (m,),
-        "noise_std_": (m,),
-        "form_error_": (m,),
-    }
-    for name, shape in shapes.items():
-        array = getattr(model, name)
-        dtype = np.dtype(bool) if name in ("sign_", "product_") else np.dtype(float)
-        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
-            found = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else f"{type(array)}"
-            expected = f"{dtype} of shape {shape} is expected beside A_ of shape {model.A_.shape}"
-            raise ValueError(f"{name} is {found} where {expected}; fit the model again.")
-        if dtype.kind == "f":
-            low = 0.0 if name in POSITIVE else -np.inf
-            bad = np.isnan(array) if name == "C_" else ~np.isfinite(array)
-            if bad.any() or array.min() < low or (name in ("C_", "x_scale_", "y_scale_") and not array.min() > 0):
-                raise ValueError(f"{name} has entries that no fit leaves; fit the model again.")
-    least = getattr(model, "x_least_", np.zeros(d))
-    if np.shape(least) != (d,) or not (np.isfinite(least) & (np.asarray(least) >= 0)).all():
-        raise ValueError("x_least_ is not what a fit leaves; fit the model again.")
-    limits = getattr(model, "target_range_", np.zeros((2, m)))  # models of 0.1.0 had none
-    if np.shape(limits) != (2, m) or np.asarray(limits).dtype != float or np.isnan(limits).any():
-        raise ValueError("target_range_ is not what a fit leaves; fit the model again.")
-    parameters = h * (d + 3) + 1
-    covariance = model.covariance_
-    if len(covariance) not in ((0, m) if n_estimators == 1 else (0,)) or not all(
-        isinstance(c, np.ndarray) and c.shape == (parameters, parameters) and c.dtype == float and np.isfinite(c).all()
-        for c in covariance
-    ):
-        raise ValueError("covariance_ is not what a fit leaves; fit the model again.")
+class Nets(SimpleNamespace):
+    """Arrays under the names that MergedNetRegressor describes, and what evaluates them.
+
+    Besides: ``null`` and ``standing`` of ``_net.uncertainty``; ``offset``, how a formula calls a callable offset, or
+    None; ``exponent_bounds``, a pair of ndarrays of shape (d,).
+    """
+
+    ARRAYS = (
+        *("A_", "B_", "C_", "blend_", "D_", "sign_", "estimator_weight_", "x_scale_", "x_mean_", "x_min_", "x_max_"),
+        *("product_", "y_scale_", "y_mean_", "noise_std_", "form_error_", "covariance_", "offset_column_"),
+    )
+
+    @property
+    def n_outputs(self):
+        return len(self.y_scale_)
+
+    def theta(self, e, k):
+        """Flat parameters of member e of output k."""
+        nodes = [self.A_[e, k], self.B_[e, k, :, None], 1.0 / self.C_[e, k, :, None], self.blend_[e, k, :, None]]
+        constant = self.D_[e, k] + self.blend_[e, k].mean() * self.y_mean_[k]
+        return np.append(np.hstack(nodes).ravel(), constant)
+
+    def members(self, k):
+        """(weight, flat parameters, sign) of every member of output k that counts."""
+        sign = np.ascontiguousarray(self.sign_[:, k]).view(np.uint8)
+        for e in np.flatnonzero(self.estimator_weight_[:, k]):
+            yield self.estimator_weight_[e, k], self.theta(e, k), sign[e]
+
+    def _geometry(self):
+        return self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
+
+    def predict(self, X, n_threads=1):
+        """Values of complete rows without the offset, (n, m)."""
+        out = np.zeros((len(X), self.n_outputs))
+        for k, scale in enumerate(self.y_scale_):
+            rows, low, high = limits.held(self, X, k)
+            for weight, theta, sign in self.members(k):
+                out[:, k] += weight * net_kernel.predict(rows, *self._geometry(), theta, sign, n_threads)
+            out[:, k] = np.clip(within_float(out[:, k], scale), low, high)
+        return out
+
+    def moments(self, X):
+        """Values without the offset and their standard deviations if the form is right, (n, m) each."""
+        mean, std = np.zeros((2, len(X), self.n_outputs))
+        for k, scale in enumerate(self.y_scale_):
+            members = list(self.members(k))
+            rows, low, high = limits.held(self, X, k)
+            if len(self.A_) == 1:
+                _, theta, sign = members[0]
+                zero, one = np.zeros(len(X)), np.ones(len(X))
+                f, J = net_kernel.jacobian(rows, zero, one, *self._geometry(), theta, sign)
+                J = np.clip(J, -1e150, 1e150)
+                size = np.maximum(np.abs(J).max(axis=1, keepdims=True), 1e-150)
+                J /= size  # so that squares stay within the range of float
+                variance = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
+                size = size[:, 0]
+            else:
+                parts = self._geometry()
+                values = np.array([net_kernel.predict(rows, *parts, theta, sign) for _, theta, sign in members])
+                weight = np.array([w for w, _, _ in members])
+                f = (weight[:, None] * values).sum(axis=0)  # not BLAS, whose sums depend on the number of rows
+                size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
+                variance = (weight[:, None] * ((values - f) / size) ** 2).sum(axis=0)
+            mean[:, k] = np.clip(within_float(f, scale), low, high)
+            std[:, k] = within_float(np.sqrt(np.maximum(variance, 0.0)), size, scale)
+        return mean, std
+
+    def gradient(self, X, n_threads=1):
+        """Slopes of complete rows without the offset, (n, m, d)."""
+        out = np.zeros((len(X), self.n_outputs, X.shape[1]))
+        for k, scale in enumerate(self.y_scale_):
+            rows, low, high = limits.held(self, X, k)
+            for weight, theta, sign in self.members(k):
+                gradient = net_kernel.input_gradient(rows, *self._geometry(), theta, sign, n_threads)
+                with np.errstate(over="ignore"):
+                    out[:, k] = within_float(out[:, k] + within_float(gradient, weight, scale))
+            if np.isfinite(low):  # what is held does not change
+                out[:, k][rows != X] = 0.0
+                y = self.predict(X, n_threads)[:, k]
+                out[(y <= low) | (y >= high), k] = 0.0
+        return out
+
+    def check(self, n_features):
+        """Raise ValueError if an array is not what a fit leaves."""
+        n_estimators, m, h, d = self.A_.shape if np.ndim(self.A_) == 4 else (0, 0, 0, 0)
+        if not n_estimators * m * h * d or d != n_features:
+            raise ValueError(f"A_ has shape {np.shape(self.A_)}; the model is damaged, fit it again.")
+        node = (n_estimators, m, h)
+        shapes = {"A_": (*node, d), "B_": node, "C_": node, "blend_": node, "sign_": (*node, d)}
+        shapes |= dict.fromkeys(("D_", "estimator_weight_"), (n_estimators, m))
+        shapes |= dict.fromkeys(("x_scale_", "x_mean_", "x_min_", "x_max_", "product_"), (d,))
+        shapes |= dict.fromkeys(("y_scale_", "y_mean_", "noise_std_", "form_error_"), (m,))
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            dtype = np.dtype(bool) if name in ("sign_", "product_") else np.dtype(float)
+            if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
+                found = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else f"{type(array)}"
+                expected = f"{dtype} of shape {shape} is expected beside A_ of shape {self.A_.shape}"
+                raise ValueError(f"{name} is {found} where {expected}; fit the model again.")
+            if dtype.kind == "f":
+                low = 0.0 if name in POSITIVE else -np.inf
+                bad = np.isnan(array) if name == "C_" else ~np.isfinite(array)
+                if bad.any() or array.min() < low or (name in ("C_", "x_scale_", "y_scale_") and not array.min() > 0):
+                    raise ValueError(f"{name} has entries that no fit leaves; fit the model again.")
+        if np.shape(self.x_least_) != (d,) or not (np.isfinite(self.x_least_) & (np.asarray(self.x_least_) >= 0)).all():
+            raise ValueError("x_least_ is not what a fit leaves; fit the model again.")
+        held = self.target_range_
+        if np.shape(held) != (2, m) or np.asarray(held).dtype != float or np.isnan(held).any():
+            raise ValueError("target_range_ is not what a fit leaves; fit the model again.")
+        parameters = h * (d + 3) + 1
+        covariance = self.covariance_
+        if len(covariance) not in ((0, m) if n_estimators == 1 else (0,)) or not all(
+            isinstance(c, np.ndarray) and c.shape == (parameters, parameters) and c.dtype == float
+            and np.isfinite(c).all()
+            for c in covariance
+        ):  # fmt: skip
+            raise ValueError("covariance_ is not what a fit leaves; fit the model again.")
+
+
+def within_float(value, *factors):
+    """Product, held within the range of float."""
+    limit = np.finfo(float).max
+    with np.errstate(over="ignore"):
+        for factor in (1.0, *factors):
+            value = np.clip(value * factor, -limit, limit)
+    return value

@@ -1,5 +1,13 @@
 """Error of the most certain predictions."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from skmerge._parameters import check_word
 from skmerge._plot.base import (
     BLUE,
@@ -13,6 +21,14 @@ from skmerge._plot.base import (
     styled,
 )
 from skmerge.metrics import confidence_curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+_F8: TypeAlias = NDArray[np.float64]
+_Keywords: TypeAlias = Mapping[str, Any]
 
 LABELS = {"rmse": "RMSE", "r2": "R²"}
 
@@ -52,13 +68,30 @@ class ConfidenceCurveDisplay:
     array([0., 1.])
     """
 
-    def __init__(self, *, share, r2, rmse, name=None):
+    share: _F8
+    r2: _F8
+    rmse: _F8
+    name: str | None
+    line_: Line2D
+    baseline_: Line2D
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(self, *, share: ArrayLike, r2: ArrayLike, rmse: ArrayLike, name: str | None = None) -> None:
         self.share = share
         self.r2 = r2
         self.rmse = rmse
         self.name = name
 
-    def plot(self, ax=None, *, metric="rmse", name=None, line_kwargs=None, baseline_kwargs=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        metric: Literal["rmse", "r2"] = "rmse",
+        name: str | None = None,
+        line_kwargs: _Keywords | None = None,
+        baseline_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -93,9 +126,20 @@ class ConfidenceCurveDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, output=None, return_std="auto", n_points=20, metric="rmse", name=None, ax=None,
-        line_kwargs=None, baseline_kwargs=None,
-    ):  # fmt: skip
+        cls,
+        estimator: object,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        output: str | int | None = None,
+        return_std: bool | Literal["auto", "value", "measurement"] = "auto",
+        n_points: int = 20,
+        metric: Literal["rmse", "r2"] = "rmse",
+        name: str | None = None,
+        ax: Axes | None = None,
+        line_kwargs: _Keywords | None = None,
+        baseline_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Predict X with standard deviations and compare with y.
 
         Parameters
@@ -137,9 +181,19 @@ class ConfidenceCurveDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, y_pred, std, *, output=None, n_points=20, metric="rmse", name=None, ax=None,
-        line_kwargs=None, baseline_kwargs=None,
-    ):  # fmt: skip
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        std: ArrayLike,
+        *,
+        output: str | int | None = None,
+        n_points: int = 20,
+        metric: Literal["rmse", "r2"] = "rmse",
+        name: str | None = None,
+        ax: Axes | None = None,
+        line_kwargs: _Keywords | None = None,
+        baseline_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Compare predictions with measurements.
 
         Parameters

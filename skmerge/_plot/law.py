@@ -1,9 +1,14 @@
 """Exponents of a learned law."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Mapping, Sequence
 from textwrap import fill
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skmerge._parameters import check_word
@@ -21,6 +26,15 @@ from skmerge._plot.base import (
     styled,
 )
 from skmerge.net import MergedNetRegressor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+_F8: TypeAlias = NDArray[np.float64]
+_Keywords: TypeAlias = Mapping[str, Any]
 
 COLORS = BLUE, VERMILLION, GREEN, ORANGE, "#CC79A7", "#56B4E9"
 MARKERS = "osD^v<>P"
@@ -71,7 +85,28 @@ class LawDisplay:
     array([[ 1.5, -1. ]])
     """
 
-    def __init__(self, *, exponent, std, feature_names, term_names, known=True, law=None):
+    exponent: _F8
+    std: _F8
+    feature_names: list[str]
+    term_names: list[str]
+    known: bool
+    law: str | None
+    points_: list[ErrorbarContainer]
+    fixed_: list[Line2D]
+    undecided_: list[Line2D]
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        *,
+        exponent: ArrayLike,
+        std: ArrayLike,
+        feature_names: Sequence[str],
+        term_names: Sequence[str],
+        known: bool = True,
+        law: str | None = None,
+    ) -> None:
         self.exponent = exponent
         self.std = std
         self.feature_names = feature_names
@@ -79,7 +114,7 @@ class LawDisplay:
         self.known = known
         self.law = law
 
-    def plot(self, ax=None, *, level=0.9, errorbar_kwargs=None):
+    def plot(self, ax: Axes | None = None, *, level: float = 0.9, errorbar_kwargs: _Keywords | None = None) -> Self:
         """Draw.
 
         Parameters
@@ -147,8 +182,16 @@ class LawDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, output=None, feature_names=None, features="used", level=0.9, ax=None, errorbar_kwargs=None
-    ):
+        cls,
+        estimator: object,
+        *,
+        output: str | int | None = None,
+        feature_names: Sequence[str] | None = None,
+        features: Literal["used", "all"] = "used",
+        level: float = 0.9,
+        ax: Axes | None = None,
+        errorbar_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Show the law of a fitted net.
 
         Parameters

@@ -1,13 +1,26 @@
 """Which entries of a table are measured."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping, Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
 from skmerge._parameters import check_number, check_word
 from skmerge._plot.base import BLUE, axes_of, check_matplotlib, label_axes, names_in, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+_F8: TypeAlias = NDArray[np.float64]
+_Keywords: TypeAlias = Mapping[str, Any]
 
 LETTER = 9.0  # points of width that an upright name takes
 
@@ -46,14 +59,25 @@ class MissingnessDisplay:
     75.0
     """
 
-    def __init__(self, *, share, n_samples, columns, measured, sort=None):
+    share: _F8
+    n_samples: int
+    columns: list[str]
+    measured: float
+    sort: str | None
+    im_: AxesImage
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self, *, share: ArrayLike, n_samples: int, columns: Sequence[str], measured: float, sort: str | None = None
+    ) -> None:
         self.share = share
         self.n_samples = n_samples
         self.columns = columns
         self.measured = measured
         self.sort = sort
 
-    def plot(self, ax=None, *, colorbar=None, im_kwargs=None):
+    def plot(self, ax: Axes | None = None, *, colorbar: bool | None = None, im_kwargs: _Keywords | None = None) -> Self:
         """Draw.
 
         Parameters
@@ -94,7 +118,16 @@ class MissingnessDisplay:
         return self
 
     @classmethod
-    def from_data(cls, X, *, sort=None, max_rows=500, ax=None, colorbar=None, im_kwargs=None):
+    def from_data(
+        cls,
+        X: ArrayLike,
+        *,
+        sort: Literal["rows", "columns", "both"] | None = None,
+        max_rows: int = 500,
+        ax: Axes | None = None,
+        colorbar: bool | None = None,
+        im_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Look at a table.
 
         Parameters

@@ -1,8 +1,13 @@
 """Predicted against measured, with error bars."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skmerge._parameters import check_number
@@ -19,6 +24,16 @@ from skmerge._plot.base import (
 )
 from skmerge._validation import naming
 from skmerge.metrics import _measured, observed_r2_score, observed_rmse
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.container import ErrorbarContainer
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+_F8: TypeAlias = NDArray[np.float64]
+_Keywords: TypeAlias = Mapping[str, Any]
 
 
 class ParityDisplay:
@@ -59,7 +74,28 @@ class ParityDisplay:
     (0.97, 0.141)
     """
 
-    def __init__(self, *, y_true, y_pred, std=None, r2=None, rmse=None, name=None):
+    y_true: _F8
+    y_pred: _F8
+    std: _F8 | None
+    r2: float | None
+    rmse: float | None
+    name: str | None
+    line_: Line2D
+    scatter_: PathCollection
+    errorbar_: ErrorbarContainer | None
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        *,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        std: ArrayLike | None = None,
+        r2: float | None = None,
+        rmse: float | None = None,
+        name: str | None = None,
+    ) -> None:
         self.y_true = y_true
         self.y_pred = y_pred
         self.std = std
@@ -67,7 +103,16 @@ class ParityDisplay:
         self.rmse = rmse
         self.name = name
 
-    def plot(self, ax=None, *, level=0.9, name=None, scatter_kwargs=None, errorbar_kwargs=None, line_kwargs=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        level: float = 0.9,
+        name: str | None = None,
+        scatter_kwargs: _Keywords | None = None,
+        errorbar_kwargs: _Keywords | None = None,
+        line_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -117,9 +162,22 @@ class ParityDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, output=None, return_std="auto", subsample=1_000, random_state=None,
-        level=0.9, name=None, ax=None, scatter_kwargs=None, errorbar_kwargs=None, line_kwargs=None,
-    ):  # fmt: skip
+        cls,
+        estimator: object,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        output: str | int | None = None,
+        return_std: bool | Literal["auto", "value", "measurement"] = "auto",
+        subsample: float | None = 1000,
+        random_state: int | np.random.RandomState | None = None,
+        level: float = 0.9,
+        name: str | None = None,
+        ax: Axes | None = None,
+        scatter_kwargs: _Keywords | None = None,
+        errorbar_kwargs: _Keywords | None = None,
+        line_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Predict X and compare with y.
 
         Parameters
@@ -158,9 +216,21 @@ class ParityDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, y_pred, std=None, *, output=None, subsample=1_000, random_state=None,
-        level=0.9, name=None, ax=None, scatter_kwargs=None, errorbar_kwargs=None, line_kwargs=None,
-    ):  # fmt: skip
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        std: ArrayLike | None = None,
+        *,
+        output: str | int | None = None,
+        subsample: float | None = 1000,
+        random_state: int | np.random.RandomState | None = None,
+        level: float = 0.9,
+        name: str | None = None,
+        ax: Axes | None = None,
+        scatter_kwargs: _Keywords | None = None,
+        errorbar_kwargs: _Keywords | None = None,
+        line_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Compare predictions with measurements.
 
         Parameters

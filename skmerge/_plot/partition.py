@@ -1,8 +1,13 @@
 """How a forest parts one or two features."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skmerge._parameters import check_number
@@ -19,6 +24,15 @@ from skmerge._plot.base import (
     styled,
 )
 from skmerge.forest import GradientForestRegressor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection, PathCollection, QuadMesh
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+_F8: TypeAlias = NDArray[np.float64]
+_Keywords: TypeAlias = Mapping[str, Any]
 
 FEW = 30  # splits whose lines need not be faint
 MOST_EXACT = 2000  # split positions about which a prediction of one feature is asked for on both sides
@@ -69,7 +83,31 @@ class PartitionDisplay:
     True
     """
 
-    def __init__(self, *, grid, response, splits, feature_names, X=None, y=None, name=None):
+    grid: list[_F8]
+    response: _F8
+    splits: _F8
+    feature_names: list[str]
+    X: _F8 | None
+    y: _F8 | None
+    name: str | None
+    line_: Line2D | None
+    surface_: QuadMesh | None
+    splits_: LineCollection
+    scatter_: PathCollection | None
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        *,
+        grid: Sequence[ArrayLike],
+        response: ArrayLike,
+        splits: ArrayLike,
+        feature_names: Sequence[str],
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        name: str | None = None,
+    ) -> None:
         self.grid = grid
         self.response = response
         self.splits = splits
@@ -79,9 +117,16 @@ class PartitionDisplay:
         self.name = name
 
     def plot(
-        self, ax=None, *, max_splits=100, colorbar=True,
-        line_kwargs=None, surface_kwargs=None, splits_kwargs=None, scatter_kwargs=None,
-    ):  # fmt: skip
+        self,
+        ax: Axes | None = None,
+        *,
+        max_splits: int = 100,
+        colorbar: bool = True,
+        line_kwargs: _Keywords | None = None,
+        surface_kwargs: _Keywords | None = None,
+        splits_kwargs: _Keywords | None = None,
+        scatter_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -145,9 +190,22 @@ class PartitionDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y=None, *, features=None, output=None, grid_resolution=100, max_splits=100, ax=None,
-        colorbar=True, line_kwargs=None, surface_kwargs=None, splits_kwargs=None, scatter_kwargs=None,
-    ):  # fmt: skip
+        cls,
+        estimator: object,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        features: Sequence[str | int] | str | int | None = None,
+        output: str | int | None = None,
+        grid_resolution: int = 100,
+        max_splits: int = 100,
+        ax: Axes | None = None,
+        colorbar: bool = True,
+        line_kwargs: _Keywords | None = None,
+        surface_kwargs: _Keywords | None = None,
+        splits_kwargs: _Keywords | None = None,
+        scatter_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Show a fitted forest.
 
         Parameters

@@ -1,15 +1,29 @@
 """Propagated trajectories against recorded ones."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
 from skmerge._orientation import inverse, product, quaternion_of, rotation_vector
 from skmerge._parameters import check_number, check_word
 from skmerge._plot.base import BLACK, BLUE, axes_of, check_matplotlib, label_axes, styled
 from skmerge._validation import naming
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PolyCollection
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+_F8: TypeAlias = NDArray[np.float64]
+_Keywords: TypeAlias = Mapping[str, Any]
 
 LABELS = {
     "stress": "stress, MPa",
@@ -59,7 +73,29 @@ class TrajectoryDisplay:
     (3, 3)
     """
 
-    def __init__(self, *, strain, y_pred, y_true=None, ylabel=None, misorientation=None, log=False):
+    strain: _F8
+    y_pred: _F8
+    y_true: _F8 | None
+    ylabel: str | None
+    misorientation: float | None
+    log: bool
+    predicted_: list[Line2D]
+    recorded_: list[Line2D]
+    predicted_band_: PolyCollection | None
+    recorded_band_: PolyCollection | None
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        *,
+        strain: ArrayLike,
+        y_pred: ArrayLike,
+        y_true: ArrayLike | None = None,
+        ylabel: str | None = None,
+        misorientation: float | None = None,
+        log: bool = False,
+    ) -> None:
         self.strain = strain
         self.y_pred = y_pred
         self.y_true = y_true
@@ -67,7 +103,15 @@ class TrajectoryDisplay:
         self.misorientation = misorientation
         self.log = log
 
-    def plot(self, ax=None, *, kind="auto", quantiles=(0.1, 0.9), predicted_kwargs=None, recorded_kwargs=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        kind: Literal["auto", "individual", "band"] = "auto",
+        quantiles: Sequence[float] = (0.1, 0.9),
+        predicted_kwargs: _Keywords | None = None,
+        recorded_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -156,9 +200,18 @@ class TrajectoryDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, strain, state, *, output="stress", kind="auto", quantiles=(0.1, 0.9), ax=None,
-        predicted_kwargs=None, recorded_kwargs=None,
-    ):  # fmt: skip
+        cls,
+        estimator: object,
+        strain: ArrayLike,
+        state: ArrayLike,
+        *,
+        output: str | int = "stress",
+        kind: Literal["auto", "individual", "band"] = "auto",
+        quantiles: Sequence[float] = (0.1, 0.9),
+        ax: Axes | None = None,
+        predicted_kwargs: _Keywords | None = None,
+        recorded_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Propagate from the first records and compare with the others.
 
         Parameters
@@ -204,9 +257,18 @@ class TrajectoryDisplay:
 
     @classmethod
     def from_predictions(
-        cls, strain, y_true, y_pred, *, output="stress", kind="auto", quantiles=(0.1, 0.9), ax=None,
-        predicted_kwargs=None, recorded_kwargs=None,
-    ):  # fmt: skip
+        cls,
+        strain: ArrayLike,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        *,
+        output: str | int = "stress",
+        kind: Literal["auto", "individual", "band"] = "auto",
+        quantiles: Sequence[float] = (0.1, 0.9),
+        ax: Axes | None = None,
+        predicted_kwargs: _Keywords | None = None,
+        recorded_kwargs: _Keywords | None = None,
+    ) -> Self:
         """Compare propagated with recorded trajectories.
 
         Parameters
