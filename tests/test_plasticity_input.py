@@ -579,3 +579,28 @@ def test_steps_in_percent_are_told_before_they_are_made(old, parameters, monkeyp
         with pytest.raises(KeyboardInterrupt):
             model.propagate(old[:, 0], np.linspace(0, 4.0, 5))
     assert any("times the longest trained one" in text and "in the unit of the trajectories" in text for text in seen)
+
+
+# --- densities that scatter, fall or stand still
+
+DENSITIES = {
+    "scatter": lambda rho: rho * np.exp(0.05 * np.random.default_rng(0).normal(size=rho.shape)),
+    "half stand still": lambda rho: np.where(np.arange(len(rho))[:, None] % 2, rho, 1e12),
+    "fall": lambda rho: rho[:, ::-1],
+    "two sets": lambda rho: rho * np.where(np.arange(len(rho))[:, None] % 2, 1, 1e4),
+}
+
+
+@pytest.mark.parametrize("kind", DENSITIES)
+@pytest.mark.parametrize("parameters", [{}, {"memory": True}, {"axis": None}])
+@pytest.mark.filterwarnings("ignore::UserWarning", "error::RuntimeWarning")
+def test_densities_stay_positive_and_standard_deviations_finite(old, kind, parameters):
+    state = old.copy()
+    state[..., 1] = DENSITIES[kind](old[..., 1])
+    model = propagator(**parameters).fit_trajectories(STRAIN, state)
+    start = state[:, 0] * [1, 0.5, 1, 1, 1]
+    out = model.propagate(start, STRAIN)
+    assert (out[..., 1] > 0.2 * state[..., 1].min()).all()  # half the least sqrt(rho), or more
+    if model.axis is not None:
+        assert np.isfinite(model.std_squares_).all()
+        assert np.isfinite(model.propagate(start, STRAIN, return_std=True)[1]).all()

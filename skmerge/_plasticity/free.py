@@ -117,7 +117,7 @@ def step(model, stress, root, quaternion, d_eps, heun):
 
     def moved(y, p):
         after = product(quaternion, quaternion_from((d * h * p)[:, None] * y[:, 2:5]))
-        low = min(max(model.grid_[0] - margin, 0.0), model.grid_[0])
+        low = max(model.grid_[0] - margin, 0.5 * model.grid_[0])  # as the compiled step has it
         return np.clip(root + h * p * y[:, 1], low, model.grid_[1] + margin), after
 
     y = rates(model, quaternion, root, d > 0)
