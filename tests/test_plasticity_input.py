@@ -373,6 +373,36 @@ def test_records_of_a_restart_are_left_out_and_named(old, model):
         propagator().fit_trajectories(strain, state)
 
 
+@pytest.mark.parametrize("apart", [5e-8, 1e-7, 1e-6])
+@pytest.mark.parametrize("place", [1, 10, 25, len(STRAIN)])
+def test_rounded_records_close_to_the_one_before_make_no_modulus(old, model, apart, place):
+    """Stress to 0.1 MPa, as printed by many programs, and a strain step too small for that."""
+    strain = np.insert(STRAIN, place, STRAIN[place - 1] + apart)
+    state = np.insert(old, place, old[:, place - 1], axis=1)
+    state[:, place, 0] += np.random.default_rng(0).choice([-0.1, 0.3], len(old))
+    again, texts = told(lambda: propagator().fit_trajectories(strain, state))
+    assert len(texts) == 1
+    assert "20 records follow the one before by a strain so small that rounding makes their rates" in texts[0]
+    assert f"trajectory 0 at strain {strain[place]:g}" in texts[0]
+    assert_array_equal(again.table_, model.table_)
+    _, texts = told(lambda: propagator(orientation=None).fit_trajectories(strain, state))
+    assert "20 records follow" in texts[0]
+
+
+def test_exact_records_close_to_the_one_before_are_kept(old):
+    """As programs write that find the length of their steps: nothing is left out, nothing is told."""
+    close = np.array([STRAIN[0] + 1e-7, STRAIN[10] + 1e-7, STRAIN[25] + 1e-7])
+    strain = np.sort(np.r_[STRAIN, close])
+    exact = crystal.simulate(angles(20, 0), strain)
+    again, texts = told(lambda: propagator().fit_trajectories(strain, exact))
+    assert not texts
+    assert again.table_[..., 5].max() < 1.001 * fitted(old).table_[..., 5].max()
+    # and where one step holds the knee, such a record alone shows the elastic slope
+    coarse = np.r_[0, 1e-5, STRAIN[21:]]
+    again, texts = told(lambda: fitted(crystal.simulate(angles(20, 0), coarse), coarse, axis=None))
+    assert not [text for text in texts if "records follow" in text]
+
+
 def test_rates_follow_their_records_where_some_are_left_out(old):
     rates = np.gradient(old, STRAIN, axis=1)
     order = np.r_[0:12, 11, 12 : len(STRAIN)]
