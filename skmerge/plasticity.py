@@ -194,7 +194,8 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
             If the records do not resolve the knee from elastic to plastic, look like other units, repeat each other,
             are so close that rounding makes their slopes, jump to orientations that cubic symmetry makes the same, or
             hold a density that stands still while the stress rises; if like states have unlike rates; if held-out
-            trajectories are off by more than a tenth of the stress or a third of the rotation. The message says what is usually the cause.
+            trajectories are off by more than a tenth of the stress or a third of the rotation. The message says what is
+            usually the cause.
         """
         return self._whole(lambda task: self._fit_trajectories(strain, state, rates, groups, task), {})
 
