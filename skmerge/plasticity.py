@@ -178,7 +178,8 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
             Strain at the records; monotone or with reversals.
         state : array-like of shape (n_trajectories, n_steps, n_variables), or (n_records, n_variables) with ``groups``
             With orientation: stress in MPa, density in 1/m^2 and the orientation in the columns that ``orientation``
-            names, or a pair of stress and density, (n_trajectories, n_steps, 2), and a Rotation of as many rows.
+            names, or a pair of stress and density, (n_trajectories, n_steps, 2), and a Rotation of as many rows, or a
+            list of one for each trajectory.
         rates : array-like of the shape of state, default=None
             Rates per strain at the records, the strain rising; by default those from each record to the next.
         groups : array-like of shape (n_records,), default=None
@@ -404,7 +405,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         self._check_fitted()
         self._check_parameters()
         pair = forms.is_pair(state0)
-        form = "quaternion" if pair else self.orientation
+        form = "quaternion" if pair and self.orientation is not None else self.orientation
         start = numbers("state0", forms.joined("state0", state0, form), ensure_2d=True, allow_nd=False, order="C")
         n, m = start.shape
         if m != self.n_features_in_ and not pair:
@@ -413,8 +414,8 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         check_flag("return_std", return_std)
         if return_std and not hasattr(self, "std_squares_"):
             raise ValueError(
-                f"return_std needs orientation and {learning.FEW} or more training trajectories without given rates, "
-                "a fifth of which is held out to learn how wrong steps are."
+                f"return_std needs orientation, an axis and {learning.FEW} or more training trajectories without given "
+                "rates, a fifth of which is held out to learn how wrong steps are."
             )
         if pair and out is not None:
             raise ValueError("out takes no Rotation; give state0 as an array, with orientation in its columns.")

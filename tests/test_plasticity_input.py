@@ -588,6 +588,50 @@ def test_a_rotation_without_orientation():
         PlasticityPropagator().fit_trajectories([0.0, 0.1], (np.ones((1, 2, 2)), Rotation.identity(2)))
 
 
+def test_lists_of_rotations_are_taken(old, model):
+    """One for each trajectory, or for each grain; what `propagate` gives goes back in, by trajectory."""
+    values, turned = as_pair(old)
+    each = [turned[30 * i : 30 * i + 30] for i in range(20)]
+    assert_allclose(fitted((values, each)).table_, model.table_, rtol=1e-7, atol=1e-7 * np.abs(model.table_).max())
+    start = old[:, 0]
+    one_by_one = list(as_pair(start)[1])
+    path, steps = told(lambda: model.propagate((start[:, :2], one_by_one), STRAIN))[0]
+    expected, _ = told(lambda: model.propagate(as_pair(start), STRAIN))[0]
+    assert_array_equal(path, expected)
+    by_step = np.array([step.as_quat() for step in steps])
+    back = path.swapaxes(0, 1), [Rotation.from_quat(q) for q in by_step.swapaxes(0, 1)]
+    assert np.isfinite(told(lambda: fitted(back))[0].table_).all()
+    with pytest.raises(ValueError, match=r"of \(20, 30\) rows and rotations of \(30, 20\).*np.swapaxes"):
+        fitted((path.swapaxes(0, 1), steps))
+    with pytest.raises(ValueError, match="rotations are of unlike number"):
+        fitted((values, [*each[:-1], each[-1][:-1]]))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda s, r: (r, s), "not as the second of two parts .it comes first.*give the pair"),
+        (lambda s, r: r, "is a Rotation without stress and density"),
+        (lambda s, r: [r[:3], r[3:]], "is a Rotation without stress and density"),
+        (lambda s, r: (s, r, s), "not as the second of two parts .there are 3 parts"),
+        (lambda s, r: (s, r.as_quat().reshape(*s.shape[:-1], 4)), r"no Rotation, but an array with 4.*from_quat"),
+        (lambda s, r: (s, r.as_euler("ZXZ").reshape(*s.shape[:-1], 3).tolist()), r"array with 3.*from_euler\('ZXZ'"),
+    ],
+)
+def test_what_is_no_pair_of_stress_density_and_rotation_is_named(model, old, change, match):
+    with pytest.raises(TypeError, match=f"state .*{match}"):
+        fitted(change(*as_pair(old)))
+    for call in model.predict, model.applicability, model.compiled_start, lambda s: model.propagate(s, STRAIN):
+        with pytest.raises(TypeError, match=match):
+            call(change(*as_pair(old[:, 0])))
+
+
+def test_a_pair_for_a_model_without_orientation_is_told_so(old):
+    plain = propagator(orientation=None).fit_trajectories(STRAIN, old[..., :2])
+    with pytest.raises(TypeError, match="state0 holds a Rotation, but orientation=None"):
+        plain.propagate(as_pair(old[:, 0]), STRAIN)
+
+
 # --- steps far longer than any trained
 
 
