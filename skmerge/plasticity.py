@@ -428,8 +428,12 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         flags, n_steps = np.zeros(n, np.uint8), strain.shape[1] - 1
         reporter = Reporter(type(self).__name__, self.verbose)
 
-        def progress(t):
-            reporter.count(t, n_steps, "strain steps")
+        def progress(t, part=None, parts=1, grains=0):
+            if part is None:
+                reporter.count(t, n_steps, "strain steps")
+            else:
+                of = f", {grains} of {n} grains" if grains else ""
+                reporter.say(f"strain step {t} of {n_steps}: part {part} of {parts:.0f}{of}", np.inf)
 
         if self.orientation is None:
             plain.propagate(self, start, strain, out, flags, progress)

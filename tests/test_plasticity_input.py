@@ -655,6 +655,46 @@ def test_steps_in_percent_are_told_before_they_are_made(old, parameters, monkeyp
     assert any("times the longest trained one" in text and "in the unit of the trajectories" in text for text in seen)
 
 
+@pytest.mark.parametrize("parameters", [{"orientation": None}, {"axis": None}])
+def test_many_grains_in_steps_that_are_parted_are_told_before_they_are_stepped(old, parameters, monkeypatch):
+    """600 parts would be no matter for ten grains; for 500 they are 300,000 predictions of rates."""
+    from skmerge._plasticity import free, plain
+
+    model = told(lambda: fitted(old, estimator=LinearRegression(), **parameters))[0]
+
+    def asked(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plain, "rates", asked)
+    monkeypatch.setattr(free, "step", asked)
+    monkeypatch.setattr(free, "overloaded", lambda model, stress, *_: np.zeros(len(stress), bool))
+    strain = np.r_[0, 0.9, 1.8] * model.longest_step_ / 0.003
+
+    def texts(n):
+        with warnings.catch_warnings(record=True) as seen, pytest.raises(KeyboardInterrupt):
+            warnings.simplefilter("always")
+            model.propagate(np.repeat(old[:1, 0], n, axis=0), strain)
+        return [str(each.message) for each in seen if "unit of the trajectories" in str(each.message)]
+
+    assert not texts(10)
+    assert "they are 600 steps of a regressor instead of 2, for 500 grains 300000 predictions" in texts(500)[0]
+
+
+@pytest.mark.parametrize(("parameters", "of"), [({"orientation": None}, ""), ({"axis": None}, ", 14 of 20 grains")])
+def test_parts_of_a_step_are_reported(old, parameters, of, monkeypatch, capsys):
+    from skmerge._plasticity import free
+
+    model = told(lambda: fitted(old, estimator=LinearRegression(), verbose=1, **parameters))[0]
+    strain = [0.0, 10 * model.longest_step_]
+    expected = told(lambda: model.propagate(old[:, 0], strain))[0]
+    monkeypatch.setattr("skmerge._progress.QUIET", 0.0)
+    monkeypatch.setattr(free, "BLOCK", 7)
+    capsys.readouterr()
+    assert_array_equal(told(lambda: model.propagate(old[:, 0], strain))[0], expected)  # blocks of grains change nothing
+    lines = capsys.readouterr().out.splitlines()
+    assert f"[PlasticityPropagator] strain step 1 of 1: part 4 of 10{of}" in lines
+
+
 # --- densities that scatter, fall or stand still
 
 DENSITIES = {

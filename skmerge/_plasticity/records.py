@@ -16,7 +16,8 @@ KNEE = 50.0  # times the slope of a step that holds the whole knee: as steep may
 # elastic range lattices and variables of other kinds move otherwise than later, by up to as much.
 ALIKE = 1e-4  # of the greatest value of a column: what a state changes by between such records
 MOST = 10_000  # parts of a step
-MANY = 1_000  # steps of a regressor that are some seconds
+MANY = 1_000  # calls of a regressor that are some seconds
+MANY_STATES = 100_000  # states asked of it that are some seconds
 HARDENED = 1.03  # of the stress; what turning lattices alone bring is less in the median
 COLUMNS = ("trajectory", "strain", "sigma", "rho", "phi1", "Phi", "phi2")
 
@@ -197,19 +198,20 @@ def check_path(strain, n):
     return np.ascontiguousarray(np.atleast_2d(strain))
 
 
-def parts_of(strain, longest):
-    """In how many parts steps (1 or n, n_steps - 1) along strain are made that are longer than any trained.
+def parts_of(strain, n, longest):
+    """In how many parts steps of n grains, (n, n_steps - 1), along strain (1 or n, n_steps) are made that are longer
+    than any trained.
 
-    Warns before it takes long: each part asks a regressor, some 0.1 ms a state and more.
+    Warns before it takes long: each part asks a regressor for every grain.
     """
     size = np.abs(np.diff(strain, axis=1))
-    parts = np.clip(np.ceil(size / longest - 1e-6), 1, MOST)
-    total = int(parts.max(axis=0).sum()) if parts.size else 0
-    if total > max(MANY, 10 * size.shape[1]):
+    parts = np.broadcast_to(np.clip(np.ceil(size / longest - 1e-6), 1, MOST), (n, size.shape[1]))
+    calls, states = (int(parts.max(axis=0).sum()), int(parts.sum())) if parts.size else (0, 0)
+    if calls > 10 * size.shape[1] and (calls > MANY or states > MANY_STATES):
         warn(
             f"strain steps are up to {size.max() / longest:.3g} times the longest trained one ({longest:.3g}); parted, "
-            f"they are {total} steps of a regressor instead of {size.shape[1]}, which takes long. Is strain in the "
-            "unit of the trajectories (0.1 for 10 %)?"
+            f"they are {calls} steps of a regressor instead of {size.shape[1]}, for {n} grains {states} predictions of "
+            "rates, which takes long. Is strain in the unit of the trajectories (0.1 for 10 %)?"
         )
     return parts
 
