@@ -389,6 +389,27 @@ def test_rounded_records_close_to_the_one_before_make_no_modulus(old, model, apa
     assert "20 records follow" in texts[0]
 
 
+def test_several_rounded_records_in_a_row_make_no_modulus(old, model):
+    """At a reversal too, where slopes are up to twice the modulus."""
+    place, draw = [25, 25, 25], np.random.default_rng(0)
+    strain = np.insert(STRAIN, place, STRAIN[24] + 5e-8 * np.arange(1, 4))
+    state = np.insert(old, place, old[:, [24]], axis=1)
+    state[:, 25:28, 0] += draw.normal(0, 0.1, (20, 3))
+    again, texts = told(lambda: fitted(state, strain))
+    assert "records follow the one before" in texts[0]
+    assert again.table_[..., 5].max() < 1.05 * model.table_[..., 5].max()
+    wave = np.r_[STRAIN, STRAIN[-1] - np.linspace(0, 4e-3, 15)[1:], STRAIN[-1] - np.linspace(4e-3, 0, 15)[1:]]
+    turned = crystal.simulate(angles(20, 0), wave)
+    clean, texts = told(lambda: fitted(turned, wave))
+    assert not texts
+    for apart in 1e-7, -1e-7:
+        strain, state = np.insert(wave, 30, wave[29] + apart), np.insert(turned, 30, turned[:, 29], axis=1)
+        state[:, 30, 0] += draw.normal(0, 0.1, 20)
+        again, texts = told(lambda e=strain, s=state: fitted(s, e))
+        assert "records follow the one before" in texts[0]
+        assert again.table_[..., 5].max() < 1.05 * clean.table_[..., 5].max()
+
+
 def test_exact_records_close_to_the_one_before_are_kept(old):
     """As programs write that find the length of their steps: nothing is left out, nothing is told."""
     close = np.array([STRAIN[0] + 1e-7, STRAIN[10] + 1e-7, STRAIN[25] + 1e-7])

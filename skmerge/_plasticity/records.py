@@ -109,14 +109,32 @@ def not_repeated(strain, state, group, groups):
 
 
 def not_too_close(strain, state, group, groups):
-    """Which records to keep: not those so close to the one before that their rates are what rounding makes of them.
+    """Which records to keep: not those so close to the one before that their rates are what rounding makes of them."""
+    rows = np.arange(len(strain))
+    while (bad := too_close(strain[rows], state[rows], group[rows])).any():
+        rows = rows[~bad]
+    kept = np.zeros(len(strain), bool)
+    kept[rows] = True
+    left_out = np.flatnonzero(~kept)
+    if len(left_out):
+        i = left_out[0]
+        warn(
+            f"{len(left_out)} records follow the one before by a strain so small that rounding makes their rates, and "
+            f"are left out, the first of trajectory {groups[i]} at strain {strain[i]:g}, "
+            f"{abs(strain[i] - strain[i - 1]):.2g} from the one before."
+        )
+    return kept
+
+
+def too_close(strain, state, group):
+    """Which records end a step that is far shorter than those about it, with rates far beyond all of these.
 
     A stress rounded to 0.1 MPa gives a slope of 10^6 MPa over a strain of 1e-7. Along a trajectory no such slope is
     steeper than its elastic ones; where one step holds the whole knee, its first step may be.
     """
-    kept, at = np.ones(len(strain), bool), np.flatnonzero(group[1:] == group[:-1])
+    bad, at = np.zeros(len(strain), bool), np.flatnonzero(group[1:] == group[:-1])
     if not len(at):
-        return kept
+        return bad
     change = np.diff(strain)[at]
     size, owner = np.abs(change), group[at]
     before, after = np.zeros(len(at)), np.zeros(len(at))
@@ -132,19 +150,12 @@ def not_too_close(strain, state, group, groups):
         rate = (state[at[part] + 1] - state[at[part]]) / change[part, None]
         longer = np.sort(np.concatenate([rate[~short[part] & ~turning[part]], np.zeros((2, rate.shape[1]))]), axis=0)
         span = longer[-1] - longer[0]
-        beyond = np.r_[STEEPER, np.full(rate.shape[1] - 1, KNEE)] * span
+        share = np.ones(rate.shape)
+        share[np.r_[True, turning[part][1:]]], share[:, 0] = KNEE, STEEPER
         for each, most, second in ((rate, longer[-1], longer[-2]), (-rate, -longer[0], -longer[1])):
             usual = np.where(second > most - span / 2, most, np.clip(each[0], most, most + KNEE * span))
-            kept[at[part][short[part] & (each > usual + beyond).any(axis=1)] + 1] = False
-    left_out = np.flatnonzero(~kept)
-    if len(left_out):
-        i = left_out[0]
-        warn(
-            f"{len(left_out)} records follow the one before by a strain so small that rounding makes their rates, and "
-            f"are left out, the first of trajectory {groups[i]} at strain {strain[i]:g}, "
-            f"{abs(strain[i] - strain[i - 1]):.2g} from the one before."
-        )
-    return kept
+            bad[at[part][short[part] & (each > usual + share * span).any(axis=1)] + 1] = True
+    return bad
 
 
 def without_jumps(strain, state, group):
