@@ -123,17 +123,20 @@ def without_symmetry_jumps(quaternion, group):
     rows = same[far]
     if not len(rows):
         return quaternion, rows, np.zeros(0)
-    angle = np.linalg.norm(rotation_vector(product(between[far][:, None], TURNS[None])), axis=2)
-    best = angle.argmin(axis=1)
+    between = between[far]
+    best = np.abs(between @ inverse(TURNS).T).argmax(axis=1)  # of the least angle, whose half has this cosine
+    left = np.linalg.norm(rotation_vector(product(between, TURNS[best])), axis=1)
     # A turn T undoes one jump between recorded orientations; where they had been turned by S before, both: T S.
-    total = TURNS[best]
-    for j in np.flatnonzero(group[rows[1:]] == group[rows[:-1]]) + 1:
-        total[j] = product(total[j], total[j - 1])
+    times = np.abs(product(TURNS[:, None], TURNS[None]) @ TURNS.T).argmax(axis=2).tolist()
+    total = best.tolist()
+    for j in (np.flatnonzero(group[rows[1:]] == group[rows[:-1]]) + 1).tolist():
+        total[j] = times[total[j]][total[j - 1]]
+    total = TURNS[total]
     last = np.searchsorted(rows, np.arange(len(group))) - 1
     after = np.flatnonzero((last >= 0) & (group[rows[last]] == group))
     quaternion = quaternion.copy()
     quaternion[after] = product(quaternion[after], total[last[after]])
-    return quaternion, rows, angle.min(axis=1)
+    return quaternion, rows, left
 
 
 def rotation_vector(q):
