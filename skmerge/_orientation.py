@@ -21,6 +21,7 @@ OPERATIONS = np.array(
 PROPER = OPERATIONS[np.linalg.det(OPERATIONS) > 0]  # (24, 3, 3), those that are rotations
 
 TURNS = Rotation.from_matrix(PROPER).as_quat()  # (24, 4)
+JUMP = np.radians(45.0)  # between records no lattice turns so far; the least of cubic symmetry's turns is 90 degrees
 
 
 def check_axis(axis):
@@ -100,6 +101,42 @@ def turned(q, vector):
     """Vectors turned by the rotations q."""
     t = 2.0 * np.cross(q[..., :3], vector)
     return vector + q[..., 3:] * t + np.cross(q[..., :3], t)
+
+
+def without_symmetry_jumps(quaternion, group):
+    """Paths that go on where a record jumps to an orientation that cubic symmetry makes the same.
+
+    Parameters
+    ----------
+    quaternion : ndarray of shape (n, 4), the records of a path below each other
+    group : ndarray of shape (n,), which path, ascending
+
+    Returns
+    -------
+    quaternion : ndarray of shape (n, 4)
+    rows : the records after which a path jumped
+    left : angles in rad between these and the next, cubic symmetry allowed for; above JUMP it is not what explains them
+    """
+    same = np.flatnonzero(group[1:] == group[:-1])
+    between = product(inverse(quaternion[same]), quaternion[same + 1])
+    far = np.linalg.norm(rotation_vector(between), axis=1) > JUMP
+    rows = same[far]
+    if not len(rows):
+        return quaternion, rows, np.zeros(0)
+    between = between[far]
+    best = np.abs(between @ inverse(TURNS).T).argmax(axis=1)  # of the least angle, whose half has this cosine
+    left = np.linalg.norm(rotation_vector(product(between, TURNS[best])), axis=1)
+    # A turn T undoes one jump between recorded orientations; where they had been turned by S before, both: T S.
+    times = np.abs(product(TURNS[:, None], TURNS[None]) @ TURNS.T).argmax(axis=2).tolist()
+    total = best.tolist()
+    for j in (np.flatnonzero(group[rows[1:]] == group[rows[:-1]]) + 1).tolist():
+        total[j] = times[total[j]][total[j - 1]]
+    total = TURNS[total]
+    last = np.searchsorted(rows, np.arange(len(group))) - 1
+    after = np.flatnonzero((last >= 0) & (group[rows[last]] == group))
+    quaternion = quaternion.copy()
+    quaternion[after] = product(quaternion[after], total[last[after]])
+    return quaternion, rows, left
 
 
 def rotation_vector(q):

@@ -178,7 +178,8 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
             Strain at the records; monotone or with reversals.
         state : array-like of shape (n_trajectories, n_steps, n_variables), or (n_records, n_variables) with ``groups``
             With orientation: stress in MPa, density in 1/m^2 and the orientation in the columns that ``orientation``
-            names, or a pair of stress and density, (n_trajectories, n_steps, 2), and a Rotation of as many rows.
+            names, or a pair of stress and density, (n_trajectories, n_steps, 2), and a Rotation of as many rows, or a
+            list of one for each trajectory.
         rates : array-like of the shape of state, default=None
             Rates per strain at the records, the strain rising; by default those from each record to the next.
         groups : array-like of shape (n_records,), default=None
@@ -192,9 +193,10 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         -----
         UserWarning
             If the records do not resolve the knee from elastic to plastic, look like other units, repeat each other,
-            jump to orientations that cubic symmetry makes the same, or hold a density that stands still while the
-            stress rises; if like states have unlike rates; if held-out trajectories are off by more than a tenth of the
-            stress or a third of the rotation. The message says what is usually the cause.
+            are so close that rounding makes their slopes, jump to orientations that cubic symmetry makes the same, or
+            hold a density that stands still while the stress rises; if like states have unlike rates; if held-out
+            trajectories are off by more than a tenth of the stress or a third of the rotation. The message says what is
+            usually the cause.
         """
         return self._whole(lambda task: self._fit_trajectories(strain, state, rates, groups, task), {})
 
@@ -403,7 +405,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         self._check_fitted()
         self._check_parameters()
         pair = forms.is_pair(state0)
-        form = "quaternion" if pair else self.orientation
+        form = "quaternion" if pair and self.orientation is not None else self.orientation
         start = numbers("state0", forms.joined("state0", state0, form), ensure_2d=True, allow_nd=False, order="C")
         n, m = start.shape
         if m != self.n_features_in_ and not pair:
@@ -412,8 +414,8 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         check_flag("return_std", return_std)
         if return_std and not hasattr(self, "std_squares_"):
             raise ValueError(
-                f"return_std needs orientation and {learning.FEW} or more training trajectories without given rates, "
-                "a fifth of which is held out to learn how wrong steps are."
+                f"return_std needs orientation, an axis and {learning.FEW} or more training trajectories without given "
+                "rates, a fifth of which is held out to learn how wrong steps are."
             )
         if pair and out is not None:
             raise ValueError("out takes no Rotation; give state0 as an array, with orientation in its columns.")
@@ -426,8 +428,12 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         flags, n_steps = np.zeros(n, np.uint8), strain.shape[1] - 1
         reporter = Reporter(type(self).__name__, self.verbose)
 
-        def progress(t):
-            reporter.count(t, n_steps, "strain steps")
+        def progress(t, part=None, parts=1, grains=0):
+            if part is None:
+                reporter.count(t, n_steps, "strain steps")
+            else:
+                of = f", {grains} of {n} grains" if grains else ""
+                reporter.say(f"strain step {t} of {n_steps}: part {part} of {parts:.0f}{of}", np.inf)
 
         if self.orientation is None:
             plain.propagate(self, start, strain, out, flags, progress)

@@ -1,11 +1,21 @@
 """Trajectories of other codes, as PlasticityPropagator takes them."""
 
+import os
 import re
 
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from skmerge._orientation import AXES, angles_of, check_axis, quaternion_of, unwrapped_angles
+from skmerge._orientation import (
+    AXES,
+    JUMP,
+    angles_of,
+    check_axis,
+    quaternion_of,
+    unwrapped_angles,
+    without_symmetry_jumps,
+)
 from skmerge._text import warn
 
 __all__ = ["read_damask"]
@@ -13,6 +23,11 @@ __all__ = ["read_damask"]
 NEEDED = ("F", "P", "O")
 RESISTANCES = ("xi_sl", "xi")  # slip resistance, as the laws of DAMASK call it
 SAME = 1e-6  # entries of rotation matrices of one orientation; files hold 16 digits
+UNIT = 1e-3  # how far the norm of a quaternion may be from one
+DEFORMED = 1e-9  # entries of F less those of a cell without load
+NEAR = np.radians(
+    3.0
+)  # cells of one grain where no record is without load; within a grain 0.1 degrees at 0.2 %, 2 at 2 %
 MIXED = np.radians(5.0)  # cells of one grain that begin so far from their mean are of several grains
 AXIAL = 0.75  # least share of the greatest principal strain that the axis of loading must bear
 
@@ -32,8 +47,8 @@ def read_damask(path, *, axis="auto", density="auto", grains="orientation", phas
         none is stored, the square of the slip resistance ``xi_sl`` or ``xi`` (mean over the slip systems, in Pa^2)
         takes the place of the density, with a warning: flow stress depends on its root as on that of a density.
     grains : {"orientation", "phase", "cell"}, default="orientation"
-        What is one grain, averaged over its cells: the cells of a phase that begin with the same orientation, all
-        cells of a phase, or each cell.
+        What is one grain, averaged over its cells: the cells of a phase that begin with the same orientation (in a file
+        whose first increment is deformed: within 3 degrees, with a warning), all cells of a phase, or each cell.
     phases : str or sequence of str, default=None
         Names of the phases to read. By default all that have cells and the datasets needed; a warning names the others.
 
@@ -51,11 +66,14 @@ def read_damask(path, *, axis="auto", density="auto", grains="orientation", phas
     ValueError
         If the file has another layout or lacks a dataset, if it was loaded along another axis, or if a mean would mix
         grains. The message says what to do.
+    OSError
+        If the file is not there or is no HDF5.
 
     Warns
     -----
     UserWarning
-        If phases or cells are left out, if a slip resistance takes the place of a density, if a lattice is not cubic.
+        If phases or cells are left out, if a slip resistance takes the place of a density, if a lattice is not cubic,
+        if a cell jumps to an orientation that cubic symmetry makes the same, which is undone before means are taken.
 
     Notes
     -----
@@ -67,14 +85,27 @@ def read_damask(path, *, axis="auto", density="auto", grains="orientation", phas
         import h5py
     except ImportError as error:
         raise ImportError("read_damask needs h5py: pip install h5py") from error
-    if grains not in ("orientation", "phase", "cell"):
+    if not (isinstance(grains, str) and grains in ("orientation", "phase", "cell")):
         raise ValueError(f"grains={grains!r} is not possible: give 'orientation', 'phase' or 'cell'.")
-    density = (density,) if isinstance(density, str) else tuple(density)
-    if not density:
-        raise ValueError("density names no dataset; give 'auto' or names of datasets, such as ('rho_mob', 'rho_dip').")
-    phases = (phases,) if isinstance(phases, str) else phases
+    density = names_given("density", density, "'auto' or names of datasets, such as ('rho_mob', 'rho_dip')")
+    if len(density) > 1 and not {"auto", *RESISTANCES}.isdisjoint(density):
+        raise ValueError(
+            f"density={density!r}: 'auto' and slip resistances stand alone, only densities are added up; give one of "
+            "them or densities."
+        )
+    phases = (
+        None if phases is None else names_given("phases", phases, "names of phases, or None for all that can be read")
+    )
+    if axis is None:
+        raise ValueError("axis=None is not possible: strain and stress are read along one axis. Give it, or 'auto'.")
     axis = axis if isinstance(axis, str) and axis == "auto" else check_axis(axis)
-    with h5py.File(path, "r") as file:
+    try:
+        file = h5py.File(os.fspath(path), "r")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise OSError(f"{path} cannot be read as HDF5 ({error}); give the result file of DAMASK 3, *.hdf5.") from error
+    with file:
         names = sorted((n for n in file if re.fullmatch(r"increment_\d+", n)), key=lambda name: int(name[10:]))
         if not names:
             raise ValueError(f"{path} has no groups increment_N; it is no result file of DAMASK 3.")
@@ -95,18 +126,29 @@ def read_damask(path, *, axis="auto", density="auto", grains="orientation", phas
     return strain, np.concatenate([sigma[..., None], rho[..., None], unwrapped_angles(turn, first)], axis=2)
 
 
+def names_given(name, value, what):
+    """A name, or a sequence of them, as a tuple."""
+    given = (value,) if isinstance(value, str) or not hasattr(value, "__iter__") else tuple(value)
+    wrong = [each for each in given if not isinstance(each, str)]
+    if wrong or not given:
+        found = f"holds {wrong[0]!r}, which is no name" if wrong else "names none"
+        raise ValueError(f"{name}={value!r} {found}; give {what}.")
+    return given
+
+
 def readable_phases(path, steps, phases, density):
     """Names of the phases to read, with the datasets that say how hard each is."""
     present = sorted(set().union(*steps))
     unknown = [name for name in phases or () if name not in present]
     if unknown:
         raise ValueError(f"{path} has no phase {', '.join(unknown)}; it has {', '.join(present)}.")
-    chosen, lacking = {}, {}
+    chosen, lacking, empty = {}, {}, []
     for phase in phases or present:
         groups = [step.get(f"{phase}/mechanical", {}) for step in steps]
         common = set.intersection(*(set(group) for group in groups))
-        if phases is None and all(len(data) == 0 for data in groups[0].values()):
-            continue  # a phase of material.yaml that no cell has
+        if groups[0] and all(len(data) == 0 for data in groups[0].values()):
+            empty.append(phase)  # a phase of material.yaml that no cell has
+            continue
         asked = density_datasets(common) if density == ("auto",) else density
         missing = [key for key in (*NEEDED, *asked) if key not in common]
         if not asked:
@@ -115,6 +157,12 @@ def readable_phases(path, steps, phases, density):
             lacking[phase] = ", ".join(missing)
         else:
             chosen[phase] = asked
+    if phases is not None and empty:
+        filled = [p for p in present if any(len(data) for data in steps[0].get(f"{p}/mechanical", {}).values())]
+        raise ValueError(
+            f"phases={phases!r}: {', '.join(empty)} of {path} has no cells; leave it out. Phases with cells: "
+            f"{', '.join(filled)}."
+        )
     reasons = "; ".join(f"{phase} lacks {what}" for phase, what in lacking.items())
     if lacking and (phases is not None or not chosen):
         raise ValueError(
@@ -133,13 +181,23 @@ def readable_phases(path, steps, phases, density):
         warn(f"{path}: {reasons}; left out.")
     if resistances:
         kinds = ", ".join(sorted(set(resistances.values())))
-        warn(f"{path} stores no density; the square of the slip resistance {kinds} in Pa^2 takes its place.")
+        why = f"{', '.join(resistances)} of {path} stores no density" if density == ("auto",) else f"{path}: as asked"
+        warn(f"{why}; the square of the slip resistance {kinds} in Pa^2 takes its place.")
     for phase in chosen:
-        lattice = steps[0][f"{phase}/mechanical/O"].attrs.get("lattice", "")
-        lattice = lattice.decode() if isinstance(lattice, bytes) else str(lattice)
-        if lattice and not lattice.startswith("c"):
+        if not is_cubic(steps, phase):
+            lattice = lattice_of(steps, phase)
             warn(f"{path}: the lattice of {phase} is {lattice}; PlasticityPropagator reduces orientations as cubic.")
     return chosen
+
+
+def lattice_of(steps, phase):
+    lattice = steps[0][f"{phase}/mechanical/O"].attrs.get("lattice", "")
+    return lattice.decode() if isinstance(lattice, bytes) else str(lattice)
+
+
+def is_cubic(steps, phase):
+    """Whether a phase has a cubic lattice, as those have that name none."""
+    return lattice_of(steps, phase)[:1] in ("", "c")
 
 
 def density_datasets(names):
@@ -182,6 +240,7 @@ def grains_of(path, names, steps, phase, density, axis, grains):
     """Strain, stress, density (n_grains, n_steps) and quaternion (n_grains, n_steps, 4) of the grains of one phase."""
     read = []
     for step in steps:
+        # strain, stress, density, quaternion
         read.append(cells_of(step[f"{phase}/mechanical"], density, axis))
         if len(read[-1][0]) != len(read[0][0]):
             raise ValueError(f"{path}: the number of cells of {phase} changes between increments.")
@@ -190,13 +249,21 @@ def grains_of(path, names, steps, phase, density, axis, grains):
     whole = good.all(axis=0)
     if not whole.all():
         if not whole.any():
-            raise ValueError(f"{path}: every cell of {phase} holds NaN or infinity in some increment.")
+            raise ValueError(
+                f"{path}: every cell of {phase} holds NaN or infinity, or an O that is no unit quaternion, in some "
+                "increment."
+            )
+        t = np.argmin(good.all(axis=1))
         warn(
-            f"{path}: {np.count_nonzero(~whole)} of {len(whole)} cells of {phase} hold NaN or infinity, the first in "
-            f"{names[np.argmin(good.all(axis=1))]}; left out of all increments."
+            f"{path}: {np.count_nonzero(~whole)} of {len(whole)} cells of {phase} hold NaN or infinity, or an O that "
+            f"is no unit quaternion, the first in {names[t]}, cell {np.argmin(good[t])}; left out of all increments."
         )
         read = [[values[whole] for values in step] for step in read]
-    label = labels_of(path, phase, read[0][3], grains)
+    if is_cubic(steps, phase):
+        read = continued(path, names, phase, read)
+    F = np.asarray(steps[0][f"{phase}/mechanical/F"], dtype=float).reshape(-1, 3, 3)[whole]
+    deformed = np.abs(F - np.eye(3)).max() > DEFORMED
+    label = labels_of(path, phase, read[0][3], grains, names[0] if deformed else None)
     count = np.bincount(label)
     cells = np.split(np.argsort(label, kind="stable"), np.cumsum(count)[:-1])
     columns = [np.stack([np.bincount(label, step[i]) / count for step in read], axis=1) for i in range(3)]
@@ -204,8 +271,30 @@ def grains_of(path, names, steps, phase, density, axis, grains):
     return *columns, np.stack(turns, axis=1)
 
 
-def labels_of(path, phase, quaternion, grains):
-    """Which grain each cell is of, by how its orientation begins."""
+def continued(path, names, phase, read):
+    """Cells whose lattices go on where an increment holds another orientation that cubic symmetry makes the same."""
+    turns = np.stack([step[3] for step in read], axis=1)
+    n, n_steps = turns.shape[:2]
+    cell = np.repeat(np.arange(n), n_steps)
+    paths, rows, left = without_symmetry_jumps(turns.reshape(-1, 4), cell)
+    undone, lost = rows[left <= JUMP], rows[left > JUMP]
+    if len(undone):
+        warn(
+            f"{path}: in {len(np.unique(cell[undone]))} of {n} cells of {phase} the orientation jumps to one that "
+            f"cubic symmetry makes the same, the first time in {names[(undone % n_steps).min() + 1]}; undone."
+        )
+    if len(lost):
+        warn(
+            f"{path}: in {len(np.unique(cell[lost]))} of {n} cells of {phase} the lattice turns by up to "
+            f"{np.degrees(left.max()):.0f} degrees from one increment to the next, cubic symmetry allowed for; write "
+            "more increments."
+        )
+    turns = paths.reshape(n, n_steps, 4)
+    return [(*step[:3], turns[:, t]) for t, step in enumerate(read)]
+
+
+def labels_of(path, phase, quaternion, grains, deformed):
+    """Which grain each cell is of, by how its orientation begins; deformed: the first increment if it bears strain."""
     if grains == "cell":
         return np.arange(len(quaternion))
     if grains == "phase":
@@ -219,9 +308,34 @@ def labels_of(path, phase, quaternion, grains):
                 f"{np.degrees(apart):.0f} degrees from their mean: they are several grains. Give grains='orientation'."
             )
         return np.zeros(len(quaternion), int)
+    if deformed:
+        return near_labels(path, phase, quaternion, deformed)
     matrices = Rotation.from_quat(quaternion).as_matrix().reshape(-1, 9)
     _, first, label = np.unique((matrices / SAME).round(), axis=0, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[label.ravel()]  # in the order of the file
+
+
+def near_labels(path, phase, quaternion, name):
+    """Which grain each cell is of where the first increment bears strain: no two cells turned alike up to there."""
+    tree, label, seeds = cKDTree(quaternion), np.full(len(quaternion), -1), []
+    for i, q in enumerate(quaternion):
+        if label[i] < 0:
+            near = np.concatenate(tree.query_ball_point([q, -q], 2 * np.sin(NEAR / 4))).astype(int)
+            label[near[label[near] < 0]] = len(seeds)
+            seeds.append(q)
+    n, seeds = len(seeds), np.array(seeds)
+    away = cKDTree(np.concatenate([seeds, -seeds])).query(seeds, k=2)[0][:, 1]
+    doubtful = np.count_nonzero(away < 2 * np.sin(NEAR / 2))
+    found = (
+        f"{path} begins with {name}, which is deformed: cells of {phase} whose orientations are within "
+        f"{np.degrees(NEAR):.0f} degrees there are taken as one grain, {n} grains of {len(label)} cells"
+    )
+    doubts = f"{doubtful} of these grains are within {2 * np.degrees(NEAR):.0f} degrees of another one"
+    if doubtful > n / 2:
+        raise ValueError(f"{found}. But {doubts}. Give the file with increment_0, or grains='cell'.")
+    also = f", but {doubts}" if doubtful else ""
+    warn(f"{found}{also}. A file with increment_0 tells grains by how they begin; grains='cell' keeps cells apart.")
+    return label
 
 
 def cells_of(group, density, axis):
@@ -237,4 +351,6 @@ def cells_of(group, density, axis):
         rho = systems[0].mean(axis=1) ** 2
     else:
         rho = sum(np.abs(values).sum(axis=1) for values in systems)  # some of blocked dislocations have a sign
-    return strain, sigma, rho, read["O"][:, [1, 2, 3, 0]]
+    O = read["O"][:, [1, 2, 3, 0]]
+    O[np.abs(np.linalg.norm(O, axis=1) - 1) > UNIT] = np.nan
+    return strain, sigma, rho, O

@@ -53,7 +53,7 @@ def step(table, grid, axis, exponent, state, d_eps, heun, first=None):
     margin = 0.1 * (grid[5] - grid[4])
 
     def bounded(u):
-        return np.clip(u, min(max(grid[4] - margin, 0), grid[4]), grid[5] + margin)
+        return np.clip(u, max(grid[4] - margin, grid[4] / 2), grid[5] + margin)
 
     def crystal_axis(rotation):
         return rotation.inv().apply(axis) if first is None else first

@@ -417,7 +417,7 @@ def test_standard_deviations_are_those_of_held_out_crystals(model, new, tmp_path
 
 def test_standard_deviations_that_nobody_knows(old):
     few = PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(STRAIN, old[:14])
-    with pytest.raises(ValueError, match="return_std needs orientation and 15 or more"):
+    with pytest.raises(ValueError, match="return_std needs orientation, an axis and 15 or more"):
         few.propagate(old[:1, 0], STRAIN, return_std=True)
     with pytest.raises(ValueError, match="return_std='yes'"):
         few.propagate(old[:1, 0], STRAIN, return_std="yes")

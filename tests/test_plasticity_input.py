@@ -373,6 +373,57 @@ def test_records_of_a_restart_are_left_out_and_named(old, model):
         propagator().fit_trajectories(strain, state)
 
 
+@pytest.mark.parametrize("apart", [5e-8, 1e-7, 1e-6])
+@pytest.mark.parametrize("place", [1, 10, 25, len(STRAIN)])
+def test_rounded_records_close_to_the_one_before_make_no_modulus(old, model, apart, place):
+    """Stress to 0.1 MPa, as printed by many programs, and a strain step too small for that."""
+    strain = np.insert(STRAIN, place, STRAIN[place - 1] + apart)
+    state = np.insert(old, place, old[:, place - 1], axis=1)
+    state[:, place, 0] += np.random.default_rng(0).choice([-0.1, 0.3], len(old))
+    again, texts = told(lambda: propagator().fit_trajectories(strain, state))
+    assert len(texts) == 1
+    assert "20 records follow the one before by a strain so small that rounding makes their rates" in texts[0]
+    assert f"trajectory 0 at strain {strain[place]:g}" in texts[0]
+    assert_array_equal(again.table_, model.table_)
+    _, texts = told(lambda: propagator(orientation=None).fit_trajectories(strain, state))
+    assert "20 records follow" in texts[0]
+
+
+def test_several_rounded_records_in_a_row_make_no_modulus(old, model):
+    """At a reversal too, where slopes are up to twice the modulus."""
+    place, draw = [25, 25, 25], np.random.default_rng(0)
+    strain = np.insert(STRAIN, place, STRAIN[24] + 5e-8 * np.arange(1, 4))
+    state = np.insert(old, place, old[:, [24]], axis=1)
+    state[:, 25:28, 0] += draw.normal(0, 0.1, (20, 3))
+    again, texts = told(lambda: fitted(state, strain))
+    assert "records follow the one before" in texts[0]
+    assert again.table_[..., 5].max() < 1.05 * model.table_[..., 5].max()
+    wave = np.r_[STRAIN, STRAIN[-1] - np.linspace(0, 4e-3, 15)[1:], STRAIN[-1] - np.linspace(4e-3, 0, 15)[1:]]
+    turned = crystal.simulate(angles(20, 0), wave)
+    clean, texts = told(lambda: fitted(turned, wave))
+    assert not texts
+    for apart in 1e-7, -1e-7:
+        strain, state = np.insert(wave, 30, wave[29] + apart), np.insert(turned, 30, turned[:, 29], axis=1)
+        state[:, 30, 0] += draw.normal(0, 0.1, 20)
+        again, texts = told(lambda e=strain, s=state: fitted(s, e))
+        assert "records follow the one before" in texts[0]
+        assert again.table_[..., 5].max() < 1.05 * clean.table_[..., 5].max()
+
+
+def test_exact_records_close_to_the_one_before_are_kept(old):
+    """As programs write that find the length of their steps: nothing is left out, nothing is told."""
+    close = np.array([STRAIN[0] + 1e-7, STRAIN[10] + 1e-7, STRAIN[25] + 1e-7])
+    strain = np.sort(np.r_[STRAIN, close])
+    exact = crystal.simulate(angles(20, 0), strain)
+    again, texts = told(lambda: propagator().fit_trajectories(strain, exact))
+    assert not texts
+    assert again.table_[..., 5].max() < 1.001 * fitted(old).table_[..., 5].max()
+    # and where one step holds the knee, such a record alone shows the elastic slope
+    coarse = np.r_[0, 1e-5, STRAIN[21:]]
+    again, texts = told(lambda: fitted(crystal.simulate(angles(20, 0), coarse), coarse, axis=None))
+    assert not [text for text in texts if "records follow" in text]
+
+
 def test_rates_follow_their_records_where_some_are_left_out(old):
     rates = np.gradient(old, STRAIN, axis=1)
     order = np.r_[0:12, 11, 12 : len(STRAIN)]
@@ -558,6 +609,50 @@ def test_a_rotation_without_orientation():
         PlasticityPropagator().fit_trajectories([0.0, 0.1], (np.ones((1, 2, 2)), Rotation.identity(2)))
 
 
+def test_lists_of_rotations_are_taken(old, model):
+    """One for each trajectory, or for each grain; what `propagate` gives goes back in, by trajectory."""
+    values, turned = as_pair(old)
+    each = [turned[30 * i : 30 * i + 30] for i in range(20)]
+    assert_allclose(fitted((values, each)).table_, model.table_, rtol=1e-7, atol=1e-7 * np.abs(model.table_).max())
+    start = old[:, 0]
+    one_by_one = list(as_pair(start)[1])
+    path, steps = told(lambda: model.propagate((start[:, :2], one_by_one), STRAIN))[0]
+    expected, _ = told(lambda: model.propagate(as_pair(start), STRAIN))[0]
+    assert_array_equal(path, expected)
+    by_step = np.array([step.as_quat() for step in steps])
+    back = path.swapaxes(0, 1), [Rotation.from_quat(q) for q in by_step.swapaxes(0, 1)]
+    assert np.isfinite(told(lambda: fitted(back))[0].table_).all()
+    with pytest.raises(ValueError, match=r"of \(20, 30\) rows and rotations of \(30, 20\).*np.swapaxes"):
+        fitted((path.swapaxes(0, 1), steps))
+    with pytest.raises(ValueError, match="rotations are of unlike number"):
+        fitted((values, [*each[:-1], each[-1][:-1]]))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda s, r: (r, s), "not as the second of two parts .it comes first.*give the pair"),
+        (lambda s, r: r, "is a Rotation without stress and density"),
+        (lambda s, r: [r[:3], r[3:]], "is a Rotation without stress and density"),
+        (lambda s, r: (s, r, s), "not as the second of two parts .there are 3 parts"),
+        (lambda s, r: (s, r.as_quat().reshape(*s.shape[:-1], 4)), r"no Rotation, but an array with 4.*from_quat"),
+        (lambda s, r: (s, r.as_euler("ZXZ").reshape(*s.shape[:-1], 3).tolist()), r"array with 3.*from_euler\('ZXZ'"),
+    ],
+)
+def test_what_is_no_pair_of_stress_density_and_rotation_is_named(model, old, change, match):
+    with pytest.raises(TypeError, match=f"state .*{match}"):
+        fitted(change(*as_pair(old)))
+    for call in model.predict, model.applicability, model.compiled_start, lambda s: model.propagate(s, STRAIN):
+        with pytest.raises(TypeError, match=match):
+            call(change(*as_pair(old[:, 0])))
+
+
+def test_a_pair_for_a_model_without_orientation_is_told_so(old):
+    plain = propagator(orientation=None).fit_trajectories(STRAIN, old[..., :2])
+    with pytest.raises(TypeError, match="state0 holds a Rotation, but orientation=None"):
+        plain.propagate(as_pair(old[:, 0]), STRAIN)
+
+
 # --- steps far longer than any trained
 
 
@@ -579,3 +674,68 @@ def test_steps_in_percent_are_told_before_they_are_made(old, parameters, monkeyp
         with pytest.raises(KeyboardInterrupt):
             model.propagate(old[:, 0], np.linspace(0, 4.0, 5))
     assert any("times the longest trained one" in text and "in the unit of the trajectories" in text for text in seen)
+
+
+@pytest.mark.parametrize("parameters", [{"orientation": None}, {"axis": None}])
+def test_many_grains_in_steps_that_are_parted_are_told_before_they_are_stepped(old, parameters, monkeypatch):
+    """600 parts would be no matter for ten grains; for 500 they are 300,000 predictions of rates."""
+    from skmerge._plasticity import free, plain
+
+    model = told(lambda: fitted(old, estimator=LinearRegression(), **parameters))[0]
+
+    def asked(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plain, "rates", asked)
+    monkeypatch.setattr(free, "step", asked)
+    monkeypatch.setattr(free, "overloaded", lambda model, stress, *_: np.zeros(len(stress), bool))
+    strain = np.r_[0, 0.9, 1.8] * model.longest_step_ / 0.003
+
+    def texts(n):
+        with warnings.catch_warnings(record=True) as seen, pytest.raises(KeyboardInterrupt):
+            warnings.simplefilter("always")
+            model.propagate(np.repeat(old[:1, 0], n, axis=0), strain)
+        return [str(each.message) for each in seen if "unit of the trajectories" in str(each.message)]
+
+    assert not texts(10)
+    assert "they are 600 steps of a regressor instead of 2, for 500 grains 300000 predictions" in texts(500)[0]
+
+
+@pytest.mark.parametrize(("parameters", "of"), [({"orientation": None}, ""), ({"axis": None}, ", 14 of 20 grains")])
+def test_parts_of_a_step_are_reported(old, parameters, of, monkeypatch, capsys):
+    from skmerge._plasticity import free
+
+    model = told(lambda: fitted(old, estimator=LinearRegression(), verbose=1, **parameters))[0]
+    strain = [0.0, 10 * model.longest_step_]
+    expected = told(lambda: model.propagate(old[:, 0], strain))[0]
+    monkeypatch.setattr("skmerge._progress.QUIET", 0.0)
+    monkeypatch.setattr(free, "BLOCK", 7)
+    capsys.readouterr()
+    assert_array_equal(told(lambda: model.propagate(old[:, 0], strain))[0], expected)  # blocks of grains change nothing
+    lines = capsys.readouterr().out.splitlines()
+    assert f"[PlasticityPropagator] strain step 1 of 1: part 4 of 10{of}" in lines
+
+
+# --- densities that scatter, fall or stand still
+
+DENSITIES = {
+    "scatter": lambda rho: rho * np.exp(0.05 * np.random.default_rng(0).normal(size=rho.shape)),
+    "half stand still": lambda rho: np.where(np.arange(len(rho))[:, None] % 2, rho, 1e12),
+    "fall": lambda rho: rho[:, ::-1],
+    "two sets": lambda rho: rho * np.where(np.arange(len(rho))[:, None] % 2, 1, 1e4),
+}
+
+
+@pytest.mark.parametrize("kind", DENSITIES)
+@pytest.mark.parametrize("parameters", [{}, {"memory": True}, {"axis": None}])
+@pytest.mark.filterwarnings("ignore::UserWarning", "error::RuntimeWarning")
+def test_densities_stay_positive_and_standard_deviations_finite(old, kind, parameters):
+    state = old.copy()
+    state[..., 1] = DENSITIES[kind](old[..., 1])
+    model = propagator(**parameters).fit_trajectories(STRAIN, state)
+    start = state[:, 0] * [1, 0.5, 1, 1, 1]
+    out = model.propagate(start, STRAIN)
+    assert (out[..., 1] > 0.2 * state[..., 1].min()).all()  # half the least sqrt(rho), or more
+    if model.axis is not None:
+        assert np.isfinite(model.std_squares_).all()
+        assert np.isfinite(model.propagate(start, STRAIN, return_std=True)[1]).all()

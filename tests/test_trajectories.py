@@ -154,7 +154,7 @@ def test_density_may_be_named(path, turn):
     alone = read_damask(path, grains="cell", density="rho_mob")[1][:, 0, 1]
     np.testing.assert_allclose(alone, 12e12 * np.arange(1, 4))
     np.testing.assert_array_equal(alone, read_damask(path, grains="cell", density=("rho_mob",))[1][:, 0, 1])
-    with pytest.raises(ValueError, match="density names no dataset"):
+    with pytest.raises(ValueError, match=r"density=\(\) names none; give \'auto\'"):
         read_damask(path, density=())
     with pytest.raises(ValueError, match="A lacks rho_sgl"):
         read_damask(path, density="rho_sgl")
@@ -199,7 +199,9 @@ def test_cells_without_numbers_are_left_out_and_named(path, turn):
             data["P"][2, 0, 0] = np.nan
 
     write(path, turn, {"A": [0, 1, 2, 3, 4, 5]}, spoil=spoil)
-    with pytest.warns(UserWarning, match="1 of 6 cells of A hold NaN or infinity, the first in increment_14"):
+    with pytest.warns(
+        UserWarning, match="1 of 6 cells of A hold NaN or infinity, .* the first in increment_14, cell 2"
+    ):
         state = read_damask(path)[1]
     assert np.isfinite(state).all() and state.shape == (3, 4, 5)
     np.testing.assert_allclose(state[0, :, 1], [12e12 + 12e11 * step for step in range(4)])  # of cell 0 alone
@@ -218,3 +220,120 @@ def test_lattices_that_are_not_cubic_are_named(path, turn):
         file["increment_0/phase/A/mechanical/O"].attrs["lattice"] = "hP"
     with pytest.warns(UserWarning, match="lattice of A is hP"):
         read_damask(path)
+
+
+# --- jumps of symmetry, and files without an increment before load
+
+
+def test_cells_that_jump_to_an_equivalent_orientation_are_undone_before_their_mean(path, turn):
+    """Each cell by itself, to any of the 24 and back, at any increment: a mean over some of both is no orientation."""
+    write(path, turn, {"A": [0, 1, 2, 3, 4, 5]})
+    exact = read_damask(path)[1]
+    group, draw = Rotation.create_group("O"), np.random.default_rng(3)
+    group = group[np.argsort(group.magnitude())]  # the first turns nothing
+
+    def spoil(step, data):
+        O = Rotation.from_quat(data["O"][:, [1, 2, 3, 0]]) * group[draw.integers(24, size=6) if step else [0] * 6]
+        data["O"] = O.as_quat()[:, [3, 0, 1, 2]]
+
+    write(path, turn, {"A": [0, 1, 2, 3, 4, 5]}, spoil=spoil)
+    with pytest.warns(UserWarning, match="in 6 of 6 cells of A the orientation jumps .* in increment_7; undone"):
+        state = read_damask(path)[1]
+    np.testing.assert_allclose(state, exact, rtol=1e-9, atol=1e-9)
+
+
+def test_cells_whose_lattice_turns_too_far_are_told(path, turn):
+    def spoil(step, data):
+        if step == 3:
+            O = Rotation.from_quat(data["O"][:, [1, 2, 3, 0]]) * Rotation.from_rotvec([0.5, 0.6, 0.4])
+            data["O"] = O.as_quat()[:, [3, 0, 1, 2]]
+
+    write(path, turn, {"A": [0, 1, 2, 3, 4, 5]}, spoil=spoil)
+    with pytest.warns(UserWarning, match="in 6 of 6 cells of A the lattice turns by up to 50 degrees"):
+        read_damask(path)
+
+
+def scattered(degrees):
+    """Cells turned by some degrees each, as they are in a deformed increment."""
+    draw = np.random.default_rng(4)
+
+    def spoil(step, data):
+        turn = Rotation.from_rotvec(np.radians(degrees) * draw.uniform(-0.5, 0.5, (6, 3)) * bool(step))
+        data["O"] = (Rotation.from_quat(data["O"][:, [1, 2, 3, 0]]) * turn).as_quat()[:, [3, 0, 1, 2]]
+
+    return spoil
+
+
+def test_grains_of_a_file_without_the_increment_before_load_are_cells_near_each_other(path, turn):
+    write(path, turn, {"A": [0, 1, 2, 3, 4, 5]}, spoil=scattered(1.0))
+    whole = read_damask(path)[1]
+    with h5py.File(path, "a") as file:
+        del file["increment_0"]
+    with pytest.warns(UserWarning, match=r"begins with increment_7, which is deformed: .* 3 grains of 6 cells"):
+        state = read_damask(path)[1]
+    np.testing.assert_allclose(state[..., :2], whole[:, 1:, :2])
+    assert len(read_damask(path, grains="cell")[1]) == 6
+
+
+def test_grains_that_a_deformed_first_increment_does_not_tell_apart_are_refused(path):
+    cells = Rotation.from_euler("ZXZ", [[0, 40 + 4 * i, 0] for i in range(6)], degrees=True)
+    write(path, cells, {"A": [0, 1, 2, 3, 4, 5]}, spoil=scattered(0.1))
+    assert len(read_damask(path)[1]) == 6
+    with h5py.File(path, "a") as file:
+        del file["increment_0"]
+    with pytest.raises(ValueError, match="6 of these grains are within 6 degrees of another one"):
+        read_damask(path)
+
+
+# --- arguments and files that are none
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"phases": "none"}, r"phases=\('none',\): none of .* has no cells; leave it out. Phases with cells: A"),
+        ({"phases": ["A", "none"]}, "none of .* has no cells"),
+        ({"phases": ()}, r"phases=\(\) names none; give names of phases, or None"),
+        ({"phases": ["A", 3]}, "phases=.* holds 3, which is no name"),
+        ({"density": None}, "density=None holds None, which is no name; give 'auto'"),
+        ({"density": ["xi_sl", 3]}, "density=.* holds 3, which is no name"),
+        ({"density": ("xi_sl", "rho_mob")}, "slip resistances stand alone"),
+        ({"axis": None}, "axis=None is not possible: .* Give it, or 'auto'"),
+        ({"grains": ["cell"]}, r"grains=\['cell'\] is not possible"),
+    ],
+)
+def test_arguments_that_are_none_are_named(path, turn, arguments, match):
+    write(path, turn, {"A": [0, 1, 2, 3, 4, 5], "none": []}, outputs=("rho_mob", "xi_sl"))
+    with pytest.raises(ValueError, match=match):
+        read_damask(path, **arguments)
+
+
+def test_a_file_that_is_not_hdf5_is_named(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("strain,stress\n0,0\n")
+    with pytest.raises(OSError, match=r"table\.csv cannot be read as HDF5 .*; give the result file of DAMASK 3"):
+        read_damask(path)
+    with pytest.raises(FileNotFoundError, match=r"none\.hdf5"):
+        read_damask(tmp_path / "none.hdf5")
+
+
+def test_quaternions_that_are_none_are_left_out_and_named(path, turn):
+    def spoil(step, data):
+        data["O"][4] *= step != 1
+
+    write(path, turn, {"A": [0, 1, 2, 3, 4, 5]}, spoil=spoil)
+    with pytest.warns(UserWarning, match="1 of 6 cells of A .* O that is no unit quaternion, .* increment_7, cell 4"):
+        assert len(read_damask(path, grains="cell")[1]) == 5
+
+
+def test_what_is_said_of_slip_resistances_is_true(path, turn):
+    """Where another phase stores a density, and where it was asked for."""
+    write(path, turn, {"A": [0, 1], "B": [2, 3, 4]}, outputs=("rho_mob", "xi_sl"))
+    with h5py.File(path, "a") as file:
+        for step in range(4):
+            del file[f"increment_{7 * step}/phase/B/mechanical/rho_mob"]
+    with pytest.warns(UserWarning, match=r"^B of .* stores no density; the square of the slip resistance xi_sl"):
+        read_damask(path, phases="B")
+    with pytest.warns(UserWarning, match="as asked; the square of the slip resistance xi_sl") as told:
+        read_damask(path, density="xi_sl")
+    assert len(told) == 1 and "stores no density" not in str(told[0].message)

@@ -164,8 +164,10 @@ cdef inline double plastic_part(const double *state, double d, double h, double 
 
 
 cdef inline double bounded(const Table *m, double u) noexcept nogil:
+    # sqrt(rho) within the trained range widened by a tenth, and at least half the least trained one: densities have
+    # logarithms.
     cdef double margin = 0.1 * (m.u_most - m.u_least)
-    return fmin(fmax(u, fmin(fmax(m.u_least - margin, 0.0), m.u_least)), m.u_most + margin)
+    return fmin(fmax(u, fmax(m.u_least - margin, 0.5 * m.u_least)), m.u_most + margin)
 
 
 cdef int one_step(const Table *m, const double *state, double d_eps, int heun, double *out) noexcept nogil:

@@ -267,6 +267,7 @@ def root_range(steps):
     """Least and greatest sqrt(rho)."""
     half = steps.storage * steps.length / 2
     ends = np.r_[steps.features[:, -1] - half, steps.features[:, -1] + half]
+    ends = ends[ends > 0]  # a given rate may point below zero
     return ends.min() * (1 - 1e-6), ends.max() * (1 + 1e-6)  # what is recorded may be rounded
 
 

@@ -15,25 +15,80 @@ NAMES = {"bunge": "stress, density, phi1, Phi, phi2", "quaternion": "stress, den
 UNIT = 1e-3  # how far the norm of a quaternion may be from one; rounded to four digits they are within 1e-4
 
 
+def are_rotations(value):
+    """Whether it is a Rotation, or a list of them."""
+    return isinstance(value, Rotation) or (
+        isinstance(value, (tuple, list)) and len(value) > 0 and all(isinstance(each, Rotation) for each in value)
+    )
+
+
 def is_pair(value):
-    """Whether a state is given as two parts: stress and density, and a Rotation."""
-    return isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[1], Rotation)
+    """Whether a state is given as two parts: stress and density, and a Rotation or a list of them."""
+    return (
+        isinstance(value, (tuple, list)) and len(value) == 2 and are_rotations(value[1]) and not are_rotations(value[0])
+    )
 
 
 def joined(name, value, orientation):
     """A state with its orientation in columns, if it is a pair; otherwise as it is."""
     if not is_pair(value):
+        refuse_other_parts(name, value)
         return value
     if orientation is None:
         raise TypeError(f'{name} holds a Rotation, but orientation=None; give orientation="bunge" or "quaternion".')
-    values, quaternion = numbers(f"{name}[0]", value[0]), value[1].as_quat()
+    values, quaternion = numbers(f"{name}[0]", value[0]), quaternions(name, value[1])
     if values.ndim < 2 or values.shape[-1] != 2 or values.size // 2 != quaternion.size // 4:
         raise ValueError(
             f"{name} is a pair: the first needs two columns, stress and density, the second one rotation for each of "
             f"its rows; got {values.shape} and {quaternion.size // 4} rotations."
         )
+    if quaternion.ndim > 2 and quaternion.shape[:-1] != values.shape[:-1]:
+        raise ValueError(
+            f"{name} is a pair of stress and density of {values.shape[:-1]} rows and rotations of "
+            f"{quaternion.shape[:-1]}; give both in one order. Quaternions q that came step by step become those of "
+            "trajectories by np.swapaxes(q, 0, 1)."
+        )
     quaternion = quaternion.reshape(*values.shape[:-1], 4)
     return np.concatenate([values, quaternion if orientation == "quaternion" else angles(quaternion)], axis=-1)
+
+
+def quaternions(name, turn):
+    """Of a Rotation or a list of them, (..., 4)."""
+    if isinstance(turn, Rotation):
+        return turn.as_quat()
+    parts = [each.as_quat() for each in turn]
+    if len({part.shape for part in parts}) > 1:
+        raise ValueError(
+            f"{name} is a pair whose rotations are of unlike number, {parts[0].size // 4} and others; give records of "
+            "trajectories of unlike length below each other, with groups, and one Rotation of all."
+        )
+    return np.array(parts)
+
+
+def refuse_other_parts(name, value):
+    """Raise where a state holds a Rotation, or orientations, in another form than a pair."""
+    pair = "give the pair (stress_and_density, rotation), or one array with the orientation in its columns"
+    if are_rotations(value):
+        raise TypeError(f"{name} is a Rotation without stress and density; {pair}.")
+    if not isinstance(value, (tuple, list)):
+        return
+    if any(are_rotations(part) for part in value):
+        what = "it comes first" if len(value) == 2 else f"there are {len(value)} parts"
+        raise TypeError(f"{name} holds a Rotation, but not as the second of two parts ({what}); {pair}.")
+    if len(value) == 2 and last_of(value[0]) == 2 and last_of(value[1]) in (3, 4):
+        kind = "from_euler('ZXZ', angles)" if last_of(value[1]) == 3 else "from_quat(quaternions)"
+        raise TypeError(
+            f"{name} is a pair whose second part is no Rotation, but an array with {last_of(value[1])} columns; give "
+            f"Rotation.{kind}, or one array with the orientation in its columns."
+        )
+
+
+def last_of(value):
+    """The last of the lengths of an array, None where it is none."""
+    try:
+        return np.shape(value)[-1]
+    except (ValueError, IndexError, TypeError):
+        return None
 
 
 def angles(quaternion):

@@ -18,6 +18,7 @@ from skmerge._plasticity import flow
 from skmerge._plasticity.flags import LONG, OUTSIDE, REVERSED
 from skmerge._plasticity.records import parts_of
 
+BLOCK = 20_000  # grains between two words about progress, some seconds
 NEAR = 0.03  # orientations whose scalar part is that much smaller than the greatest are images to learn from
 
 
@@ -117,7 +118,7 @@ def step(model, stress, root, quaternion, d_eps, heun):
 
     def moved(y, p):
         after = product(quaternion, quaternion_from((d * h * p)[:, None] * y[:, 2:5]))
-        low = min(max(model.grid_[0] - margin, 0.0), model.grid_[0])
+        low = max(model.grid_[0] - margin, 0.5 * model.grid_[0])  # as the compiled step has it
         return np.clip(root + h * p * y[:, 1], low, model.grid_[1] + margin), after
 
     y = rates(model, quaternion, root, d > 0)
@@ -134,10 +135,10 @@ def propagate(model, state0, strain, out, flags, tell):
     """Step states (n, 5) along strain (1 or n, n_steps) into out (n_steps, n, 5)."""
     n = len(state0)
     stress, root, angles = state0[:, 0].copy(), np.sqrt(state0[:, 1]), state0[:, 2:].copy()
-    quaternion = quaternion_of(angles)
+    quaternion, heun = quaternion_of(angles), model.integrator != "euler"
     out[0] = state0
     flags |= (OUTSIDE * overloaded(model, stress, quaternion, root)).astype(np.uint8)
-    parts = np.broadcast_to(parts_of(strain, model.longest_step_), (n, strain.shape[1] - 1))
+    parts = parts_of(strain, n, model.longest_step_)
     for t in range(1, strain.shape[1]):
         h = np.broadcast_to(strain[:, t] - strain[:, t - 1], n)
         pieces = parts[:, t - 1] * np.sign(h)
@@ -147,10 +148,14 @@ def propagate(model, state0, strain, out, flags, tell):
             some = np.flatnonzero(pieces == count)
             if model.part_[int(count > 0)] < 0:
                 flags[some] |= REVERSED
-            for _ in range(int(abs(count))):
-                stress[some], root[some], quaternion[some] = step(
-                    model, stress[some], root[some], quaternion[some], h[some] / abs(count), model.integrator != "euler"
-                )
+            for part in range(int(abs(count))):
+                for begin in range(0, len(some), BLOCK):
+                    block = some[begin : begin + BLOCK]
+                    stress[block], root[block], quaternion[block] = step(
+                        model, stress[block], root[block], quaternion[block], h[block] / abs(count), heun
+                    )
+                    done = begin + len(block)
+                    tell(t, part + 1, abs(count), done if done < len(some) else 0)
         quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
         angles = unwrapped_angles(np.stack([first, quaternion], axis=1), angles)[:, 1]
         flags |= (OUTSIDE * ((root < model.grid_[0]) | (root > model.grid_[1]))).astype(np.uint8)

@@ -33,7 +33,7 @@ def propagate(model, state0, strain, out, flags, tell):
         return np.clip(state + h * rate + change, low, high), error
 
     out[0] = state0
-    parts = np.broadcast_to(parts_of(strain, model.longest_step_), (len(state0), strain.shape[1] - 1))
+    parts = parts_of(strain, len(state0), model.longest_step_)
     for t in range(1, strain.shape[1]):
         h = np.broadcast_to(strain[:, t] - strain[:, t - 1], len(state0))[:, None]
         moved = np.flatnonzero(h[:, 0])
@@ -49,8 +49,9 @@ def propagate(model, state0, strain, out, flags, tell):
         for count in np.unique(pieces[pieces > 1]):  # each state by itself: a batch changes no result
             some = pieces == count
             after[some] = state[some]
-            for _ in range(int(count)):
+            for part in range(int(count)):
                 after[some] = advance(after[some], h[some] / count)[0]
+                tell(t, part + 1, count)
         out[t, moved] = after
         beyond = ((after <= low) | (after >= high)).any(axis=1)
         long = np.abs(h[:, 0]) > model.longest_step_ * (1 + 1e-6)

@@ -5,15 +5,19 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from skmerge._orientation import TURNS, inverse, product, quaternion_of, rotation_vector, unwrapped_angles
+from skmerge._orientation import JUMP, quaternion_of, unwrapped_angles, without_symmetry_jumps
 from skmerge._text import warn
 from skmerge._validation import naming, readable
 
 REPEATED = 1e-5  # of the median strain step of a trajectory; smaller ones come of restarts and rounding
+SHORT, AROUND = 0.02, 3  # a strain step under a fiftieth of the three before and after it divides what was rounded
+STEEPER = 0.2  # of the range of the other steps' slopes; a short step so far beyond it is rounding, no elastic one
+KNEE = 50.0  # times the slope of a step that holds the whole knee: as steep may be an elastic step before it. In the
+# elastic range lattices and variables of other kinds move otherwise than later, by up to as much.
 ALIKE = 1e-4  # of the greatest value of a column: what a state changes by between such records
-JUMP = np.radians(45.0)  # between records no lattice turns so far; the least of cubic symmetry's turns is 90 degrees
 MOST = 10_000  # parts of a step
-MANY = 1_000  # steps of a regressor that are some seconds
+MANY = 1_000  # calls of a regressor that are some seconds
+MANY_STATES = 100_000  # states asked of it that are some seconds
 HARDENED = 1.03  # of the stress; what turning lattices alone bring is less in the median
 COLUMNS = ("trajectory", "strain", "sigma", "rho", "phi1", "Phi", "phi2")
 
@@ -66,10 +70,11 @@ def check_records(strain, state, groups, rates=None):
             raise ValueError("groups: the records of a trajectory must stand together; sort them by trajectory.")
     if rates is not None:
         rates = rates.reshape(state.shape)
-    kept = not_repeated(strain, state, group, groups)
-    if not kept.all():
-        strain, state, group, groups = strain[kept], state[kept], group[kept], groups[kept]
-        rates = None if rates is None else rates[kept]
+    for check in (not_repeated, not_too_close) if rates is None else (not_repeated,):
+        kept = check(strain, state, group, groups)
+        if not kept.all():
+            strain, state, group, groups = strain[kept], state[kept], group[kept], groups[kept]
+            rates = None if rates is None else rates[kept]
     counts = np.bincount(group)
     if counts.min() < 2:
         alone = groups[group == counts.argmin()][0]
@@ -103,29 +108,69 @@ def not_repeated(strain, state, group, groups):
     return kept
 
 
+def not_too_close(strain, state, group, groups):
+    """Which records to keep: not those so close to the one before that their rates are what rounding makes of them."""
+    rows = np.arange(len(strain))
+    while (bad := too_close(strain[rows], state[rows], group[rows])).any():
+        rows = rows[~bad]
+    kept = np.zeros(len(strain), bool)
+    kept[rows] = True
+    left_out = np.flatnonzero(~kept)
+    if len(left_out):
+        i = left_out[0]
+        warn(
+            f"{len(left_out)} records follow the one before by a strain so small that rounding makes their rates, and "
+            f"are left out, the first of trajectory {groups[i]} at strain {strain[i]:g}, "
+            f"{abs(strain[i] - strain[i - 1]):.2g} from the one before."
+        )
+    return kept
+
+
+def too_close(strain, state, group):
+    """Which records end a step that is far shorter than those about it, with rates far beyond all of these.
+
+    A stress rounded to 0.1 MPa gives a slope of 10^6 MPa over a strain of 1e-7. Along a trajectory no such slope is
+    steeper than its elastic ones; where one step holds the whole knee, its first step may be.
+    """
+    bad, at = np.zeros(len(strain), bool), np.flatnonzero(group[1:] == group[:-1])
+    if not len(at):
+        return bad
+    change = np.diff(strain)[at]
+    size, owner = np.abs(change), group[at]
+    before, after = np.zeros(len(at)), np.zeros(len(at))
+    for k in range(1, AROUND + 1):
+        near = owner[k:] == owner[:-k]
+        before[k:] = np.maximum(before[k:], np.where(near, size[:-k], 0.0))
+        after[:-k] = np.maximum(after[:-k], np.where(near, size[k:], 0.0))
+    around = np.where((before > 0) & (after > 0), np.minimum(before, after), np.maximum(before, after))
+    short = size < SHORT * around
+    turning = np.r_[False, (change[1:] * change[:-1] < 0) & (owner[1:] == owner[:-1])]  # slopes up to twice the modulus
+    for g in np.unique(owner[short]):
+        part = slice(*np.searchsorted(owner, [g, g + 1]))
+        rate = (state[at[part] + 1] - state[at[part]]) / change[part, None]
+        longer = np.sort(np.concatenate([rate[~short[part] & ~turning[part]], np.zeros((2, rate.shape[1]))]), axis=0)
+        span = longer[-1] - longer[0]
+        share = np.ones(rate.shape)
+        share[np.r_[True, turning[part][1:]]], share[:, 0] = KNEE, STEEPER
+        for each, most, second in ((rate, longer[-1], longer[-2]), (-rate, -longer[0], -longer[1])):
+            usual = np.where(second > most - span / 2, most, np.clip(each[0], most, most + KNEE * span))
+            bad[at[part][short[part] & (each > usual + share * span).any(axis=1)] + 1] = True
+    return bad
+
+
 def without_jumps(strain, state, group):
     """States (n, 5) whose lattices go on where a record jumps to an orientation that cubic symmetry makes the same."""
-    same = np.flatnonzero(group[1:] == group[:-1])
-    quaternion = quaternion_of(state[:, 2:5])
-    turn = product(inverse(quaternion[same]), quaternion[same + 1])
-    jumps = same[np.linalg.norm(rotation_vector(turn), axis=1) > JUMP]
+    quaternion, jumps, left = without_symmetry_jumps(quaternion_of(state[:, 2:5]), group)
     if not len(jumps):
         return state
-    quaternion, undone = quaternion.copy(), set()
-    end = np.searchsorted(group, group, side="right")
-    for i in jumps:
-        turn = product(product(inverse(quaternion[i]), quaternion[i + 1])[None], TURNS)
-        angle = np.linalg.norm(rotation_vector(turn), axis=1)
-        k = angle.argmin()
-        if angle[k] > JUMP:
-            raise ValueError(
-                f"the lattice of trajectory {group[i]} turns by {np.degrees(angle[k]):.0f} degrees from strain "
-                f"{strain[i]:g} to {strain[i + 1]:g}, cubic symmetry allowed for. Check the columns and units of the "
-                "orientation, or record more steps."
-            )
-        quaternion[i + 1 : end[i]] = product(quaternion[i + 1 : end[i]], TURNS[k][None])
-        undone.add(group[i])
-    state = state.copy()
+    if left.max() > JUMP:
+        i = jumps[np.argmax(left > JUMP)]
+        raise ValueError(
+            f"the lattice of trajectory {group[i]} turns by {np.degrees(left[left > JUMP][0]):.0f} degrees from strain "
+            f"{strain[i]:g} to {strain[i + 1]:g}, cubic symmetry allowed for. Check the columns and units of the "
+            "orientation, or record more steps."
+        )
+    state, undone = state.copy(), np.unique(group[jumps])
     for g in undone:
         part = slice(np.searchsorted(group, g), np.searchsorted(group, g, side="right"))
         path = quaternion[part]
@@ -164,19 +209,20 @@ def check_path(strain, n):
     return np.ascontiguousarray(np.atleast_2d(strain))
 
 
-def parts_of(strain, longest):
-    """In how many parts steps (1 or n, n_steps - 1) along strain are made that are longer than any trained.
+def parts_of(strain, n, longest):
+    """In how many parts steps of n grains, (n, n_steps - 1), along strain (1 or n, n_steps) are made that are longer
+    than any trained.
 
-    Warns before it takes long: each part asks a regressor, some 0.1 ms a state and more.
+    Warns before it takes long: each part asks a regressor for every grain.
     """
     size = np.abs(np.diff(strain, axis=1))
-    parts = np.clip(np.ceil(size / longest - 1e-6), 1, MOST)
-    total = int(parts.max(axis=0).sum()) if parts.size else 0
-    if total > max(MANY, 10 * size.shape[1]):
+    parts = np.broadcast_to(np.clip(np.ceil(size / longest - 1e-6), 1, MOST), (n, size.shape[1]))
+    calls, states = (int(parts.max(axis=0).sum()), int(parts.sum())) if parts.size else (0, 0)
+    if calls > 10 * size.shape[1] and (calls > MANY or states > MANY_STATES):
         warn(
             f"strain steps are up to {size.max() / longest:.3g} times the longest trained one ({longest:.3g}); parted, "
-            f"they are {total} steps of a regressor instead of {size.shape[1]}, which takes long. Is strain in the "
-            "unit of the trajectories (0.1 for 10 %)?"
+            f"they are {calls} steps of a regressor instead of {size.shape[1]}, for {n} grains {states} predictions of "
+            "rates, which takes long. Is strain in the unit of the trajectories (0.1 for 10 %)?"
         )
     return parts
 
