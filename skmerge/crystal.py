@@ -3,9 +3,11 @@
 import warnings
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array, check_consistent_length
@@ -15,6 +17,8 @@ from skmerge._orientation import angles_of, check_axis, quaternion_of, unit_vect
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
 from skmerge._progress import Reporter
 from skmerge._validation import naming
+
+_F8: TypeAlias = NDArray[np.float64]
 
 __all__ = ["DIRECTIONS", "NORMALS", "Crystal", "mean_stress", "schmid_factors", "simulate"]
 
@@ -100,7 +104,7 @@ class Crystal:
     self_hardening: float = 1.0
     latent_hardening: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         positive = ("C44", "slip_rate", "tau0", "forest_coefficient", "shear_modulus", "burgers")
         for field in fields(self):
             value = getattr(self, field.name)
@@ -121,11 +125,11 @@ class Crystal:
         if self.C11 > 5000:
             warnings.warn(f"C11 = {self.C11} GPa is beyond any crystal; elastic constants are in GPa.", stacklevel=3)
 
-    def resistance(self, rho):
+    def resistance(self, rho: ArrayLike) -> Any:
         """Slip resistance tau0 + a G b sqrt(rho) in MPa at a density rho in 1/m^2; of the shape of rho."""
         return self.tau0 + self._forest() * np.sqrt(rho)
 
-    def young_modulus(self, direction):
+    def young_modulus(self, direction: ArrayLike) -> float:
         """Young's modulus in GPa along a direction [uvw] of the crystal, array-like of shape (3,)."""
         n = unit_vector("direction", direction)
         N = deviator(np.outer(n, n))
@@ -161,7 +165,7 @@ def deviator(A):
     )
 
 
-def schmid_factors(orientation, *, axis="z"):
+def schmid_factors(orientation: ArrayLike | Rotation, *, axis: ArrayLike = "z") -> _F8:
     """Schmid factors of the 12 slip systems for stress along an axis.
 
     Parameters
@@ -193,19 +197,19 @@ def schmid_factors(orientation, *, axis="z"):
 
 
 def simulate(
-    orientation,
-    strain,
+    orientation: ArrayLike | Rotation,
+    strain: ArrayLike,
     *,
-    crystal=None,
-    loading="uniaxial",
-    axis="z",
-    strain_rate=1e-3,
-    rho0=1e12,
-    tol=3e-5,
-    max_substeps=10_000,
-    n_jobs=None,
-    verbose=0,
-):
+    crystal: Crystal | None = None,
+    loading: Literal["uniaxial", "taylor"] = "uniaxial",
+    axis: ArrayLike = "z",
+    strain_rate: float = 0.001,
+    rho0: ArrayLike = 1e12,
+    tol: float = 3e-05,
+    max_substeps: int = 10000,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> _F8:
     """Deform FCC single crystals along a strain path.
 
     Crystals begin without load. All share the strain along the axis, as the grains of a wire or of a polycrystal.
@@ -331,7 +335,7 @@ def simulate(
     return state
 
 
-def mean_stress(state, *, volume=None):
+def mean_stress(state: ArrayLike, *, volume: ArrayLike | None = None) -> _F8:
     """Stress of an aggregate whose grains share the strain: a wire of "uniaxial" grains, or a Taylor polycrystal.
 
     Parameters

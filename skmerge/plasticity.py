@@ -1,15 +1,21 @@
 """PlasticityPropagator: learns how a crystal's state changes with strain, and steps grains along strain."""
 
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, Literal, Self, TypeAlias, overload
+
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skmerge._digest import Digested
 from skmerge._documentation import Documented
+from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
 from skmerge._plasticity import flow, forms, free, learning, plain
@@ -24,10 +30,13 @@ from skmerge._plasticity.records import (
     read_table,
     without_jumps,
 )
-from skmerge._progress import Reporter, fitting
+from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
 from skmerge._validation import check_features, check_targets, check_weight
 from skmerge.forest import GradientForestRegressor
+
+_F8: TypeAlias = NDArray[np.float64]
+_U1: TypeAlias = NDArray[np.uint8]
 
 __all__ = ["PlasticityPropagator"]
 
@@ -124,18 +133,33 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
     True
     """
 
+    estimator_: Any
+    table_: _F8
+    reached_: _U1
+    grid_: _F8
+    part_: NDArray[np.int32]
+    exponent_: float
+    memory_: bool
+    longest_step_: float
+    start_: _F8
+    std_strain_: _F8
+    std_squares_: _F8
+    flags_: _U1
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
     def __init__(
         self,
-        estimator=None,
+        estimator: object = None,
         *,
-        orientation=None,
-        axis="z",
-        integrator="heun",
-        memory="auto",
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        orientation: Literal["bunge", "quaternion"] | None = None,
+        axis: ArrayLike | None = "z",
+        integrator: Literal["heun", "euler", "adaptive"] = "heun",
+        memory: bool | Literal["auto"] = "auto",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.estimator = estimator
         self.orientation = orientation
         self.axis = axis
@@ -148,7 +172,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
     # --- fitting
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Learn rates.
 
         Parameters
@@ -169,7 +193,9 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         return self._whole(lambda task: self._fit(X, y, sample_weight, task), data)
 
     @with_callbacks
-    def fit_trajectories(self, strain, state, *, rates=None, groups=None):
+    def fit_trajectories(
+        self, strain: ArrayLike, state: ArrayLike, *, rates: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> Self:
         """Learn from recorded trajectories.
 
         Parameters
@@ -200,7 +226,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         """
         return self._whole(lambda task: self._fit_trajectories(strain, state, rates, groups, task), {})
 
-    def fit_table(self, table, *, columns=None):
+    def fit_table(self, table: ArrayLike | str | PathLike[str], *, columns: Sequence[str] | None = None) -> Self:
         """Learn from a long table: a trajectory's records stand below each other.
 
         Parameters
@@ -328,7 +354,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
 
     # --- using what was learned
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> _F8:
         """Rates of states, per strain, the strain rising.
 
         Parameters
@@ -367,6 +393,14 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
             raise ValueError(f"X[{lost[0]}] leads to rates that are not finite: it is far beyond what was trained.")
         return rates
 
+    @overload
+    def propagate(
+        self, state0: ArrayLike, strain: ArrayLike, return_std: Literal[False] = False, *, out: _F8 | None = None
+    ) -> _F8: ...
+    @overload
+    def propagate(
+        self, state0: ArrayLike, strain: ArrayLike, return_std: Literal[True], *, out: Sequence[_F8] | None = None
+    ) -> tuple[_F8, _F8]: ...
     def propagate(self, state0, strain, return_std=False, *, out=None):
         """Step grains along strain.
 
@@ -500,7 +534,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
     def _flow(self):
         return learning.flow_of(vars(self), self._axis(), self.integrator != "euler")
 
-    def compiled_step(self):
+    def compiled_step(self) -> Flow:
         """What a finite-element program needs to step a grain without Python.
 
         Returns
@@ -517,7 +551,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
             raise ValueError("a compiled step needs orientation and an axis: other rates are those of a regressor.")
         return self._flow()
 
-    def compiled_start(self, state0):
+    def compiled_start(self, state0: ArrayLike) -> _F8:
         """States as `compiled_step` takes them, where paths begin.
 
         Parameters
@@ -535,7 +569,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         check_states(state0, "state0")
         return learning.starts(state0, self._axis())
 
-    def applicability(self, X):
+    def applicability(self, X: ArrayLike) -> _F8:
         """Whether states lie where training came: 0 inside, 1 outside, for rising strain.
 
         Parameters

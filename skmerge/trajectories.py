@@ -2,8 +2,12 @@
 
 import os
 import re
+from collections.abc import Sequence
+from os import PathLike
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
@@ -32,7 +36,14 @@ MIXED = np.radians(5.0)  # cells of one grain that begin so far from their mean 
 AXIAL = 0.75  # least share of the greatest principal strain that the axis of loading must bear
 
 
-def read_damask(path, *, axis="auto", density="auto", grains="orientation", phases=None):
+def read_damask(
+    path: str | PathLike[str],
+    *,
+    axis: ArrayLike = "auto",
+    density: str | Sequence[str] = "auto",
+    grains: Literal["orientation", "phase", "cell"] = "orientation",
+    phases: str | Sequence[str] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Read a result file of DAMASK 3 (HDF5).
 
     Parameters
