@@ -5,7 +5,6 @@ from os import PathLike
 from typing import Any, Literal, Self, TypeAlias, overload
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.callback import CallbackSupportMixin
@@ -18,8 +17,11 @@ from skmerge._documentation import Documented
 from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
-from skmerge._plasticity import flow, forms, free, learning, plain
-from skmerge._plasticity.flags import ELSEWHERE, LOST, OUTSIDE, tell
+from skmerge._plasticity import axial, flow, forms, free, held_out
+from skmerge._plasticity.axial import Axial
+from skmerge._plasticity.flags import LOST, tell
+from skmerge._plasticity.free import Free
+from skmerge._plasticity.plain import Plain
 from skmerge._plasticity.records import (
     check_density_moves,
     check_path,
@@ -40,7 +42,6 @@ _U1: TypeAlias = NDArray[np.uint8]
 
 __all__ = ["PlasticityPropagator"]
 
-CHUNK = 200_000  # steps of grains by one thread between two words about progress, some 0.2 s
 INTEGRATORS = ("euler", "heun", "adaptive")
 
 
@@ -295,9 +296,9 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         axis, doubts = self._axis(), []
         memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
         memory = axis is not None and memories[0]
-        if axis is not None and group[-1] + 1 >= learning.FEW:
+        if axis is not None and group[-1] + 1 >= held_out.FEW:
             learner = None if self.estimator is None else self._fitted
-            memory, found, doubts = learning.judge(strain, state, group, axis, memories, learner, task)
+            memory, found, doubts = held_out.judge(strain, state, group, axis, memories, learner, task)
             vars(self).update(found)
         self._learn(flow.steps_of(strain, state, group, axis, memory), task, memory=memory, doubts=doubts)
 
@@ -345,7 +346,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
             fitted, more = free.learn(steps, self._fitted, longest)
         else:
             default = self.estimator is None
-            fitted, more = learning.learn(steps, self._fitted, memory, longest, weight, default)
+            fitted, more = axial.learn(steps, self._fitted, memory, longest, weight, default)
         for text in (*more, *doubts):
             warn(text)
         vars(self).update(fitted)
@@ -367,16 +368,10 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         """
         self._check_fitted()
         given = check_features(self, forms.joined("X", X, self.orientation), reset=False)
+        X, rates = self._inner("X", given), self._kind().rates
         if self.orientation is None:
-            return plain.rates(self, given, 1.0)
-        X = forms.inner("X", given, self.orientation)
-        check_states(X, "X")
-        quaternion, root = quaternion_of(X[:, 2:5]), np.sqrt(X[:, 1])
-        y = np.empty((len(X), 6))
-        if self.axis is None:
-            y = free.rates(self, quaternion, root, True)
-        else:
-            self._flow().rates(learning.starts(X, self._axis()), np.ones(len(X), np.int32), y)
+            return rates(X)
+        quaternion, root, y = quaternion_of(X[:, 2:5]), np.sqrt(X[:, 1]), rates(X)
         x = X[:, 0] / y[:, 0]
         plastic = np.abs(x) ** self.exponent_
         slope, spin = y[:, 5] * (1.0 - np.sign(x) * plastic), plastic[:, None] * y[:, 2:5]
@@ -448,7 +443,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         check_flag("return_std", return_std)
         if return_std and not hasattr(self, "std_squares_"):
             raise ValueError(
-                f"return_std needs orientation, an axis and {learning.FEW} or more training trajectories without given "
+                f"return_std needs orientation, an axis and {held_out.FEW} or more training trajectories without given "
                 "rates, a fifth of which is held out to learn how wrong steps are."
             )
         if pair and out is not None:
@@ -459,30 +454,20 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         shape = strain.shape[1], n, m
         out = self._check_out(outs[0], shape)
         std = self._check_out(outs[1], (*shape[:2], 3) if pair else shape) if return_std else None
-        flags, n_steps = np.zeros(n, np.uint8), strain.shape[1] - 1
-        reporter = Reporter(type(self).__name__, self.verbose)
-
-        def progress(t, part=None, parts=1, grains=0):
-            if part is None:
-                reporter.count(t, n_steps, "strain steps")
-            else:
-                of = f", {grains} of {n} grains" if grains else ""
-                reporter.say(f"strain step {t} of {n_steps}: part {part} of {parts:.0f}{of}", np.inf)
-
-        if self.orientation is None:
-            plain.propagate(self, start, strain, out, flags, progress)
-        else:
-            inner = forms.inner("state0", start, form)
-            check_states(inner, "state0")
+        flags = np.zeros(n, np.uint8)
+        inner = self._inner("state0", start, form)
+        if self.orientation is not None:
             check_strain_unit(strain)
-            if self.axis is None:
-                path = np.empty((*shape[:2], 5))
-                free.propagate(self, inner, strain, path, flags, progress)
-                out[:] = forms.given_back(path, start, form)
-            else:
-                root = np.sqrt(inner[:, 1])
-                flags |= ((root < self.start_[0]) | (root > self.start_[1])).astype(np.uint8) * ELSEWHERE * self.memory_
-                self._step_table(start, inner, form, strain, out, std, pair, flags)
+
+        def write(part, block, path):
+            out[:, part] = block if self.orientation is None else forms.given_back(block, start[part], form)
+            if std is not None:
+                known = self.std_strain_, self.std_squares_
+                three = held_out.standard_deviations(*known, inner[part], path, block[..., 1], self._axis())
+                std[:, part] = three if pair else forms.spread(three, out[:, part], form)
+
+        reporter = Reporter(type(self).__name__, self.verbose)
+        self._kind().propagate(inner, strain, write, flags, self.n_jobs, reporter)
         flags[~np.isfinite(out[-1]).all(axis=1)] |= LOST
         if (flags & LOST).all() and n:
             raise ValueError(
@@ -502,37 +487,22 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
             raise ValueError(f"out must be a float64 array of shape {shape} in C order, got {np.shape(out)}.")
         return out
 
-    def _step_table(self, start, inner, form, strain, out, std, pair, flags):
-        stepper, axis = self._flow(), self._axis()
-        cancelled, reporter = np.zeros(1, np.int32), Reporter(type(self).__name__, self.verbose)
-        n = len(start)
-        size = int(np.clip(CHUNK // strain.shape[1], 64, 8192))
+    def _kind(self):
+        """What was learned: with an axis, without one, or without orientation."""
+        kind = Plain if self.orientation is None else Free if self.axis is None else Axial
+        fitted = {name: getattr(self, name) for name in kind.NAMES}
+        if kind is Plain:
+            return Plain(fitted, self.integrator)
+        heun = self.integrator != "euler"
+        return Free(fitted, heun) if kind is Free else Axial(fitted, self._axis(), heun)
 
-        def run(first):
-            part = slice(first, first + size)
-            angles = inner[part, 2:5].copy()
-            state = learning.starts(inner[part], axis)
-            path = strain if len(strain) == 1 else strain[part]
-            block = np.empty((strain.shape[1], len(state), 5))
-            stepper.propagate(state, angles, path, block, flags[part], cancelled)
-            out[:, part] = forms.given_back(block, start[part], form)
-            if std is not None:
-                known = self.std_strain_, self.std_squares_
-                three = learning.standard_deviations(*known, inner[part], path, block[..., 1], axis)
-                std[:, part] = three if pair else forms.spread(three, out[:, part], form)
-            return len(state)
-
-        done = 0
-        try:
-            parallel = Parallel(n_jobs=effective_n_jobs(self.n_jobs), require="sharedmem", return_as="generator")
-            for count in parallel(delayed(run)(first) for first in range(0, n, size)):
-                reporter.count(done + count, n, "grains propagated", done)
-                done += count
-        finally:
-            cancelled[0] = 1
-
-    def _flow(self):
-        return learning.flow_of(vars(self), self._axis(), self.integrator != "euler")
+    def _inner(self, name, given, form=None):
+        """States as the kinds take them: checked, with orientation (n, 5)."""
+        if self.orientation is None:
+            return given
+        inner = forms.inner(name, given, form or self.orientation)
+        check_states(inner, name)
+        return inner
 
     def compiled_step(self) -> Flow:
         """What a finite-element program needs to step a grain without Python.
@@ -549,7 +519,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         self._check_fitted()
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis: other rates are those of a regressor.")
-        return self._flow()
+        return self._kind().flow()
 
     def compiled_start(self, state0: ArrayLike) -> _F8:
         """States as `compiled_step` takes them, where paths begin.
@@ -565,9 +535,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis of loading.")
         state0 = numbers("state0", forms.joined("state0", state0, self.orientation), ensure_2d=True, allow_nd=False)
-        state0 = forms.inner("state0", state0, self.orientation)
-        check_states(state0, "state0")
-        return learning.starts(state0, self._axis())
+        return axial.starts(self._inner("state0", state0), self._axis())
 
     def applicability(self, X: ArrayLike) -> _F8:
         """Whether states lie where training came: 0 inside, 1 outside, for rising strain.
@@ -582,18 +550,7 @@ class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutp
         """
         self._check_fitted()
         X = check_features(self, forms.joined("X", X, self.orientation), reset=False)
-        if self.orientation is None:
-            return np.where((np.clip(X, *self._box) != X).any(axis=1), 1.0, 0.0)
-        X = forms.inner("X", X, self.orientation)
-        check_states(X, "X")
-        if self.axis is None:
-            return np.where(free.inside(self, X), 0.0, 1.0)
-        state = learning.starts(X, self._axis())
-        flags = np.zeros(len(X), np.uint8)
-        out = np.empty((2, len(X), 5))
-        path = np.array([[0.0, 1e-9]])
-        self._flow().propagate(state, X[:, 2:5].copy(), path, out, flags, np.zeros(1, np.int32))
-        return (flags & OUTSIDE).astype(float)
+        return np.where(self._kind().inside(self._inner("X", X)), 0.0, 1.0)
 
     # --- checks
 

@@ -14,6 +14,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from test_progress import Recorder
 
 from skmerge import PlasticityPropagator, crystal
+from skmerge._plasticity.free import Free
+from skmerge._plasticity.plain import Plain
 from skmerge.trajectories import read_damask
 
 STRAIN = np.r_[np.linspace(0, 2e-3, 21), np.linspace(0.005, 0.03, 9)]
@@ -658,16 +660,14 @@ def test_a_pair_for_a_model_without_orientation_is_told_so(old):
 
 @pytest.mark.parametrize("parameters", [{"orientation": None}, {"axis": None}])
 def test_steps_in_percent_are_told_before_they_are_made(old, parameters, monkeypatch):
-    from skmerge._plasticity import free, plain
-
     model = told(lambda: fitted(old, estimator=LinearRegression(), **parameters))[0]
     seen = []
 
     def asked(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plain, "rates", asked)
-    monkeypatch.setattr(free, "step", asked)
+    monkeypatch.setattr(Plain, "rates", asked)
+    monkeypatch.setattr(Free, "step", asked)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning = lambda message, *_: seen.append(str(message))
@@ -679,16 +679,14 @@ def test_steps_in_percent_are_told_before_they_are_made(old, parameters, monkeyp
 @pytest.mark.parametrize("parameters", [{"orientation": None}, {"axis": None}])
 def test_many_grains_in_steps_that_are_parted_are_told_before_they_are_stepped(old, parameters, monkeypatch):
     """600 parts would be no matter for ten grains; for 500 they are 300,000 predictions of rates."""
-    from skmerge._plasticity import free, plain
-
     model = told(lambda: fitted(old, estimator=LinearRegression(), **parameters))[0]
 
     def asked(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plain, "rates", asked)
-    monkeypatch.setattr(free, "step", asked)
-    monkeypatch.setattr(free, "overloaded", lambda model, stress, *_: np.zeros(len(stress), bool))
+    monkeypatch.setattr(Plain, "rates", asked)
+    monkeypatch.setattr(Free, "step", asked)
+    monkeypatch.setattr(Free, "_overloaded", lambda self, stress, *_: np.zeros(len(stress), bool))
     strain = np.r_[0, 0.9, 1.8] * model.longest_step_ / 0.003
 
     def texts(n):

@@ -3,6 +3,8 @@
 S, K, W and E (see flow) are then functions of the whole orientation, of which regressors are asked at every step.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from skmerge._orientation import (
@@ -20,6 +22,110 @@ from skmerge._plasticity.records import parts_of
 
 BLOCK = 20_000  # grains between two words about progress, some seconds
 NEAR = 0.03  # orientations whose scalar part is that much smaller than the greatest are images to learn from
+
+
+@dataclass(frozen=True)
+class Free:
+    """What was learned.
+
+    Parameters
+    ----------
+    fitted : dict of the attributes of PlasticityPropagator that are NAMES
+    heun : bool, two stages or one
+    """
+
+    NAMES = (
+        *("estimators_", "unit_", "modulus_", "least_", "grid_", "exponent_", "memory_", "part_", "longest_step_"),
+    )
+
+    fitted: dict
+    heun: bool = True
+
+    def rates(self, X):
+        """S, K, W in the crystal's frame and E of states (n, 5), the strain rising: (n, 6)."""
+        return self._rates(quaternion_of(X[:, 2:5]), np.sqrt(X[:, 1]), True)
+
+    def _rates(self, quaternion, root, rising):
+        fitted = self.fitted
+        part = fitted["part_"][int(rising)]
+        part = part if part >= 0 else -1 - part
+        vector, operation = reduced(quaternion)
+        y = np.empty((len(root), 6))
+        features = np.column_stack([vector, np.clip(root, *fitted["grid_"]) / fitted["grid_"][1]])
+        y[:, :5] = fitted["estimators_"][part].predict(features) * fitted["unit_"][part]
+        y[:, 2:5] = np.einsum("nij,ni->nj", operation, y[:, 2:5])
+        y[:, 5] = fitted["estimators_"][-1].predict(vector) * fitted["modulus_"]
+        y[:, 0], y[:, 5] = np.maximum(y[:, 0], fitted["least_"][part]), np.maximum(y[:, 5], fitted["least_"][-1])
+        return y
+
+    def step(self, stress, root, quaternion, d_eps):
+        """Stress, sqrt(rho) and quaternions after a strain step of one sign (n,)."""
+        h, d = np.abs(d_eps), np.sign(d_eps[0])
+        least, most = self.fitted["grid_"]
+        margin, n = 0.1 * (most - least), self.fitted["exponent_"]
+
+        def moved(y, p):
+            after = product(quaternion, quaternion_from((d * h * p)[:, None] * y[:, 2:5]))
+            low = max(least - margin, 0.5 * least)  # as the compiled step has it
+            return np.clip(root + h * p * y[:, 1], low, most + margin), after
+
+        y = self._rates(quaternion, root, d > 0)
+        after, p = plastic_part(d * stress, y[:, 0], y[:, 5] * h, n)
+        if self.heun:
+            later, turned = moved(y, p)
+            z = self._rates(turned, later, d > 0)
+            y = np.column_stack([z[:, 0], (y[:, 1:] + z[:, 1:]) / 2])
+            after, p = plastic_part(d * stress, y[:, 0], y[:, 5] * h, n)
+        return d * after, *moved(y, p)
+
+    def propagate(self, X, strain, write, flags, n_jobs, reporter):
+        """As ``Axial.propagate``; the regressors have threads of their own."""
+        n, n_steps = len(X), strain.shape[1] - 1
+        stress, root, angles = X[:, 0].copy(), np.sqrt(X[:, 1]), X[:, 2:].copy()
+        quaternion, out = quaternion_of(angles), np.empty((n_steps + 1, n, 5))
+        out[0] = X
+        flags |= (OUTSIDE * self._overloaded(stress, quaternion, root)).astype(np.uint8)
+        longest = self.fitted["longest_step_"]
+        parts = parts_of(strain, n, longest)
+        for t in range(1, n_steps + 1):
+            h = np.broadcast_to(strain[:, t] - strain[:, t - 1], n)
+            pieces = parts[:, t - 1] * np.sign(h)
+            flags |= (LONG * (np.abs(h) > longest * (1 + 1e-6))).astype(np.uint8)
+            first = quaternion.copy()
+            for count in np.unique(pieces[pieces != 0]):
+                some = np.flatnonzero(pieces == count)
+                if self.fitted["part_"][int(count > 0)] < 0:
+                    flags[some] |= REVERSED
+                for part in range(int(abs(count))):
+                    for begin in range(0, len(some), BLOCK):
+                        block = some[begin : begin + BLOCK]
+                        stress[block], root[block], quaternion[block] = self.step(
+                            stress[block], root[block], quaternion[block], h[block] / abs(count)
+                        )
+                        done = begin + len(block)
+                        of = f", {done} of {n} grains" if done < len(some) else ""
+                        reporter.part(t, n_steps, part + 1, abs(count), of)
+            quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
+            angles = unwrapped_angles(np.stack([first, quaternion], axis=1), angles)[:, 1]
+            flags |= (OUTSIDE * ~self._trained(root)).astype(np.uint8)
+            out[t] = np.column_stack([stress, root**2, angles])
+            reporter.count(t, n_steps, "strain steps")
+        if not n_steps:
+            flags |= (OUTSIDE * ~self._trained(root)).astype(np.uint8)
+        write(slice(0, n), out, strain)
+
+    def inside(self, X):
+        """Whether states (n, 5) lie where training came."""
+        root = np.sqrt(X[:, 1])
+        return self._trained(root) & ~self._overloaded(X[:, 0], quaternion_of(X[:, 2:5]), root)
+
+    def _trained(self, root):
+        least, most = self.fitted["grid_"]
+        return (root >= least) & (root <= most)
+
+    def _overloaded(self, stress, quaternion, root):
+        """Where a start bears more stress than a crystal does, as the compiled step has it."""
+        return np.abs(stress) > 1.5 * self._rates(quaternion, root, True)[:, 0]
 
 
 def equivalents(quaternion):
@@ -83,20 +189,6 @@ def learn(steps, learner, longest=None):
     }, flow.doubts(steps, modulus, resolved or longest is not None)
 
 
-def rates(model, quaternion, root, rising):
-    """S, K, W in the crystal's frame, E: (n, 6)."""
-    part = model.part_[int(rising)]
-    part = part if part >= 0 else -1 - part
-    vector, operation = reduced(quaternion)
-    y = np.empty((len(root), 6))
-    features = np.column_stack([vector, np.clip(root, *model.grid_) / model.grid_[1]])
-    y[:, :5] = model.estimators_[part].predict(features) * model.unit_[part]
-    y[:, 2:5] = np.einsum("nij,ni->nj", operation, y[:, 2:5])
-    y[:, 5] = model.estimators_[-1].predict(vector) * model.modulus_
-    y[:, 0], y[:, 5] = np.maximum(y[:, 0], model.least_[part]), np.maximum(y[:, 5], model.least_[-1])
-    return y
-
-
 def plastic_part(before, S, H, n):
     """Stress after a step of elastic increment H, and the plastic part of the step, as the compiled step has them."""
     b = np.abs(before + H)
@@ -109,68 +201,3 @@ def plastic_part(before, S, H, n):
             break
     stress = S * np.where(before + H >= 0, x, -x)
     return stress, np.maximum(1 - (stress - before) / H, 0.0)
-
-
-def step(model, stress, root, quaternion, d_eps, heun):
-    """Stress, sqrt(rho) and quaternions after a strain step of one sign (n,)."""
-    h, d = np.abs(d_eps), np.sign(d_eps[0])
-    margin = 0.1 * np.ptp(model.grid_)
-
-    def moved(y, p):
-        after = product(quaternion, quaternion_from((d * h * p)[:, None] * y[:, 2:5]))
-        low = max(model.grid_[0] - margin, 0.5 * model.grid_[0])  # as the compiled step has it
-        return np.clip(root + h * p * y[:, 1], low, model.grid_[1] + margin), after
-
-    y = rates(model, quaternion, root, d > 0)
-    after, p = plastic_part(d * stress, y[:, 0], y[:, 5] * h, model.exponent_)
-    if heun:
-        later, turned = moved(y, p)
-        z = rates(model, turned, later, d > 0)
-        y = np.column_stack([z[:, 0], (y[:, 1:] + z[:, 1:]) / 2])
-        after, p = plastic_part(d * stress, y[:, 0], y[:, 5] * h, model.exponent_)
-    return d * after, *moved(y, p)
-
-
-def propagate(model, state0, strain, out, flags, tell):
-    """Step states (n, 5) along strain (1 or n, n_steps) into out (n_steps, n, 5)."""
-    n = len(state0)
-    stress, root, angles = state0[:, 0].copy(), np.sqrt(state0[:, 1]), state0[:, 2:].copy()
-    quaternion, heun = quaternion_of(angles), model.integrator != "euler"
-    out[0] = state0
-    flags |= (OUTSIDE * overloaded(model, stress, quaternion, root)).astype(np.uint8)
-    parts = parts_of(strain, n, model.longest_step_)
-    for t in range(1, strain.shape[1]):
-        h = np.broadcast_to(strain[:, t] - strain[:, t - 1], n)
-        pieces = parts[:, t - 1] * np.sign(h)
-        flags |= (LONG * (np.abs(h) > model.longest_step_ * (1 + 1e-6))).astype(np.uint8)
-        first = quaternion.copy()
-        for count in np.unique(pieces[pieces != 0]):
-            some = np.flatnonzero(pieces == count)
-            if model.part_[int(count > 0)] < 0:
-                flags[some] |= REVERSED
-            for part in range(int(abs(count))):
-                for begin in range(0, len(some), BLOCK):
-                    block = some[begin : begin + BLOCK]
-                    stress[block], root[block], quaternion[block] = step(
-                        model, stress[block], root[block], quaternion[block], h[block] / abs(count), heun
-                    )
-                    done = begin + len(block)
-                    tell(t, part + 1, abs(count), done if done < len(some) else 0)
-        quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
-        angles = unwrapped_angles(np.stack([first, quaternion], axis=1), angles)[:, 1]
-        flags |= (OUTSIDE * ((root < model.grid_[0]) | (root > model.grid_[1]))).astype(np.uint8)
-        out[t] = np.column_stack([stress, root**2, angles])
-        tell(t)
-    if strain.shape[1] == 1:
-        flags |= (OUTSIDE * ((root < model.grid_[0]) | (root > model.grid_[1]))).astype(np.uint8)
-
-
-def inside(model, X):
-    root = np.sqrt(X[:, 1])
-    within = (root >= model.grid_[0]) & (root <= model.grid_[1])
-    return within & ~overloaded(model, X[:, 0], quaternion_of(X[:, 2:5]), root)
-
-
-def overloaded(model, stress, quaternion, root):
-    """Where a start bears more stress than a crystal does, as the compiled step has it."""
-    return np.abs(stress) > 1.5 * rates(model, quaternion, root, True)[:, 0]

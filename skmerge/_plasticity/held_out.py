@@ -1,111 +1,17 @@
-"""From steps of trajectories to the arrays of a fitted PlasticityPropagator; what held-out trajectories say of them."""
+"""What held-out trajectories say of a propagator: whether memory helps, how wrong steps are, whether to trust it."""
 
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
-from skmerge._ext.crystal_stepping import Flow
-from skmerge._orientation import inverse, product, quaternion_of, reduced_axis, rotation_vector, turned
-from skmerge._plasticity import flow
+from skmerge._orientation import inverse, product, quaternion_of, reduced_axis, rotation_vector
+from skmerge._plasticity import axial, flow
 
-WRONG_STRESS, WRONG_TURN = 0.1, 1 / 3  # errors above these shares of stress and rotation are told
+WRONG_STRESS, WRONG_TURN = 0.1, 1 / 3  # errors above these shares of stress and rotation are warned of
 FEW = 15  # trajectories from which on a fifth is held out
 NODES, BINS = 12, 24  # of the table of errors, along each coordinate of the axis and along the strain passed
 NEAR = 0.06  # width in b1 / b3 and b2 / b3 of what counts as near among held-out trajectories
 WORTH = 0.8  # memory must lower errors by a fifth: it knows nothing of paths that begin elsewhere
 EVERYWHERE = 1.0  # held-out trajectories that count as one near by
-
-
-def learn(steps, learner, memory, longest=None, weight=None, default=False):
-    """Tables of flow.
-
-    Parameters
-    ----------
-    steps : Steps
-    learner : callable(features, targets, **slopes and weights) that returns a fitted regressor; None for a draft
-        without one
-    memory : bool
-    longest : float or None
-        None: of the steps; otherwise each step is a state with its rates.
-    weight : ndarray of shape (n,) or None
-    default : bool
-        Whether the regressor is our own forest, which takes slopes and speaks only where no trajectory comes.
-
-    Returns
-    -------
-    fitted : dict of attributes of a PlasticityPropagator
-    doubts : list of str
-        What speaks against learning from these steps.
-    """
-    weight = np.ones(len(steps.slope)) if weight is None else weight
-    stiff, best, resolved, modulus = flow.moduli(steps, longest)
-    grid = flow.grid_of(steps, flow.MEMORY if memory else flow.SMOOTH)
-    signs = np.unique(steps.sign)
-    parts = {sign: part_of(steps, sign, best, stiff, modulus, grid, learner, default, memory, weight) for sign in signs}
-    tables = {sign: part[0] for sign, part in parts.items()}
-    exponent = flow.knee_exponent(steps, modulus, tables, grid) if resolved else flow.KNEE
-    both, falling = len(parts) == 2, 0 if -1 in parts else -1
-    fitted = {
-        "table_": np.stack([parts[sign][0] for sign in signs]),
-        "reached_": np.stack([parts[sign][1] for sign in signs]),
-        "estimator_": parts[max(parts)][2],
-        "exponent_": exponent,
-        "grid_": grid,
-        "memory_": memory,
-        "start_": start_of(steps),
-        "part_": np.array([falling, 1 if both else (0 if 1 in parts else -1)], np.int32),
-        "longest_step_": float(steps.length.max()) if longest is None else longest,
-    }
-    return fitted, flow.doubts(steps, modulus, resolved or longest is not None)
-
-
-def start_of(steps):
-    """Range of sqrt(rho) where trajectories begin, widened by a twentieth of that of all."""
-    first = np.flatnonzero(np.r_[True, steps.group[1:] != steps.group[:-1]])
-    root, margin = steps.features[first, 2], 0.05 * np.ptp(steps.features[:, 2])
-    return np.array([root.min() - margin, root.max() + margin])
-
-
-def part_of(steps, sign, best, stiff, modulus, grid, learner, default, memory, weight):
-    """Table, reached cells and estimator of one direction of straining."""
-    rows = flow.flowing(steps, sign, modulus)
-    values, weight = flow.targets(steps, rows, modulus), weight[rows]
-    estimator, guess, least = None, flow.nearest(steps, rows, values, grid), values[:, 0].min() / 2
-    # Between trajectories of the default a table with memory is interpolated: nothing is left to a forest.
-    if learner is not None and not (memory and default):
-        unit, scale = np.sqrt(np.mean(values**2, axis=0)), np.array([1.0, 1.0, grid[5]])
-        unit[unit == 0] = 1.0
-        more = {} if (weight == weight[0]).all() else {"sample_weight": weight}
-        if default:
-            direction, slope = flow.path_slopes(steps, rows, values)
-            more |= {"direction": direction / scale, "slope": slope / unit}
-        estimator = learner(steps.features[rows] / scale, values / unit, **more)
-
-        def guess(features):
-            return estimator.predict(features / scale) * unit
-
-        if not default:
-            values = guess(steps.features[rows])
-    table, reached = flow.condense(steps, rows, values, weight, best, stiff, grid, guess, memory)
-    table[..., 0] = flow.lifted(table[..., 0], least)
-    return table, reached, estimator
-
-
-def flow_of(fitted, axis, heun=True):
-    """Compiled steps of fitted attributes."""
-    return Flow(
-        fitted["table_"], fitted["reached_"], fitted["grid_"], fitted["part_"], fitted["exponent_"], axis,
-        min(fitted["longest_step_"], 1e300), heun, fitted["memory_"],
-    )  # fmt: skip
-
-
-def starts(X, axis):
-    """States (n, 9) as the compiled step takes them, where paths begin, of states (n, 5)."""
-    quaternion = quaternion_of(X[:, 2:5])
-    first = turned(inverse(quaternion), np.broadcast_to(axis, (len(X), 3)))
-    return np.concatenate([X[:, :2], quaternion, first], axis=1)
-
-
-# --- what held-out trajectories say
 
 
 def judge(strain, state, group, axis, memories, learner, task):
@@ -125,7 +31,7 @@ def judge(strain, state, group, axis, memories, learner, task):
     for memory in memories:
         stage = task.begin("held-out trajectories")
         steps = flow.steps_of(strain[rest], state[rest], renumbered, axis, memory)
-        fitted, _ = learn(steps, learner, memory)
+        fitted, _ = axial.learn(steps, learner, memory)
         tried = errors(fitted, strain, state, group, held, axis)
         each = scores(tried, state)
         words = "with" if memory else "without"
@@ -174,14 +80,14 @@ def errors(fitted, strain, state, group, held, axis):
     list of (start (5,), strain passed (n_steps,), errors (n_steps, 3)) of each
         Of stress in MPa, of the logarithm of the density, and of the lattice in rad.
     """
-    stepper, out = flow_of(fitted, axis), []
+    stepper, out = axial.Axial(fitted, axis).flow(), []
     begin = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
     for i in np.flatnonzero(held):
         part = slice(begin[i], begin[i + 1] if i + 1 < len(begin) else None)
         path, truth = strain[part], state[part]
         found = np.empty((len(path), 1, 5))
         stepper.propagate(
-            starts(truth[:1], axis), truth[:1, 2:5].copy(), path[None], found, np.zeros(1, np.uint8),
+            axial.starts(truth[:1], axis), truth[:1, 2:5].copy(), path[None], found, np.zeros(1, np.uint8),
             np.zeros(1, np.int32),
         )  # fmt: skip
         found = found[:, 0]
@@ -207,7 +113,7 @@ def much_better(scores, others):
 
 def plane_of(state, axis):
     """b1 / b3 and b2 / b3 of states (n, 5)."""
-    b = reduced_axis(starts(state, axis)[:, 6:])[0]
+    b = reduced_axis(axial.starts(state, axis)[:, 6:])[0]
     return b[:, :2] / b[:, 2:]
 
 
