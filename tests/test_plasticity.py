@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from reference_plasticity import step as slow_step
+from reference_plasticity import stress_after
 from scipy.spatial.transform import Rotation
 from sklearn.linear_model import BayesianRidge, Lasso, Ridge
 from sklearn.model_selection import GridSearchCV
@@ -24,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skmerge
 from skmerge import PlasticityPropagator, crystal
+from skmerge._ext.crystal_stepping import knee
 from skmerge._orientation import OPERATIONS
 
 KNEE = np.linspace(0, 2e-3, 21)
@@ -536,3 +538,16 @@ def test_the_tangent_is_that_of_the_step(model, new, integrator, d_eps):
         ends.append(out[:, 0].copy())
     slope = (ends[0] - ends[1]) / (2 * width if d_eps else width)
     assert_allclose(tangent, slope, rtol=1e-5, atol=50 if d_eps else 1e-3)
+
+
+@given(st.integers(0, 1000))
+def test_the_knee_is_that_of_the_twin(seed):
+    rng = np.random.default_rng(seed)
+    before, S, H = rng.normal(size=20) * 100, rng.uniform(1, 300, 20), 10 ** rng.uniform(-3, 5, 20)
+    n = rng.uniform(1.5, 80)
+    twin = np.array([stress_after(b, s, h, 1.0, n) for b, s, h in zip(before, S, H, strict=True)])
+    stress, part = knee(before, S, H, n)
+    assert_allclose(stress, twin[:, 0], rtol=1e-9, atol=1e-10)
+    assert_allclose(part, np.maximum(1 - (stress - before) / H, 0.0))
+    with pytest.raises(ValueError, match="as many"):
+        knee(before, S[1:], H, n)

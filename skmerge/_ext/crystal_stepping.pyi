@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 _F8: TypeAlias = NDArray[np.float64]
+MOST_STRESS: float
+
+def knee(before: _F8, S: _F8, H: _F8, n: float) -> tuple[_F8, _F8]: ...
 
 @disjoint_base
 class Flow:

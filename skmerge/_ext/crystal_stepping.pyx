@@ -11,6 +11,8 @@ implicitly, because the stress relaxes within 0.1 % of strain; the plastic part 
 p = 1 - (d sigma' - d sigma) / (E h), drives density and rotation.
 """
 
+import numpy as np
+
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport atan2, ceil, cos, fabs, fmax, fmin, hypot, isfinite, NAN, pow, round, sin, sqrt
 
@@ -29,6 +31,7 @@ cdef enum:
 
 cdef double PI = 3.141592653589793
 cdef double OVERLOADED = 1.5  # times the flow stress; crystals of three records bear up to 1.06 of what was learned
+MOST_STRESS = OVERLOADED
 
 cdef struct Table:
     const double *table             # (parts, n_axis, n_axis, n_density, OUT)
@@ -156,11 +159,20 @@ cdef inline void turn(const double *q, double wx, double wy, double wz, double *
     out[3] *= norm
 
 
-cdef inline double plastic_part(const double *state, double d, double h, double S, double E, double n,
-                                double *stress) noexcept nogil:
-    cdef double before = d * state[0], H = E * h
+cdef inline double plastic_part(double before, double S, double H, double n, double *stress) noexcept nogil:
     stress[0] = S * relative_stress(before, S, H, n)
     return fmax(1.0 - (stress[0] - before) / H, 0.0)
+
+
+def knee(const double[::1] before, const double[::1] S, const double[::1] H, double n):
+    """Stress after steps of elastic increment H in the direction of loading, and the plastic part of each, (m,)."""
+    cdef double[::1] stress = np.empty(before.shape[0]), part = np.empty(before.shape[0])
+    cdef Py_ssize_t i
+    if S.shape[0] != before.shape[0] or H.shape[0] != before.shape[0]:
+        raise ValueError("before, S and H must be as many.")
+    for i in range(before.shape[0]):
+        part[i] = plastic_part(before[i], S[i], H[i], n, &stress[i])
+    return np.asarray(stress), np.asarray(part)
 
 
 cdef inline double bounded(const Table *m, double u) noexcept nogil:
@@ -185,14 +197,14 @@ cdef int one_step(const Table *m, const double *state, double d_eps, int heun, d
     rates(m, state + 2, state + FIRST, u, rising, y, &flags)
     if fabs(state[0]) > OVERLOADED * y[0]:
         flags |= OUTSIDE
-    p = plastic_part(state, d, h, y[0], y[5], m.exponent, &stress)
+    p = plastic_part(d * state[0], y[0], y[5] * h, m.exponent, &stress)
     if heun:
         f = d * h * p
         turn(state + 2, f * y[2], f * y[3], f * y[4], q)
         rates(m, q, state + FIRST, bounded(m, u + h * p * y[1]), rising, z, &flags)
         for i in range(1, OUT):
             z[i] = 0.5 * (y[i] + z[i])
-        p = plastic_part(state, d, h, z[0], z[5], m.exponent, &stress)
+        p = plastic_part(d * state[0], z[0], z[5] * h, m.exponent, &stress)
         for i in range(OUT):
             y[i] = z[i]
     f = d * h * p

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skmerge._ext.crystal_stepping import MOST_STRESS, knee
 from skmerge._orientation import (
     PROPER,
     TURNS,
@@ -70,12 +71,12 @@ class Free:
             return np.clip(root + h * p * y[:, 1], low, most + margin), after
 
         y = self._rates(quaternion, root, d > 0)
-        after, p = plastic_part(d * stress, y[:, 0], y[:, 5] * h, n)
+        after, p = knee(d * stress, y[:, 0].copy(), y[:, 5] * h, n)
         if self.heun:
             later, turned = moved(y, p)
             z = self._rates(turned, later, d > 0)
             y = np.column_stack([z[:, 0], (y[:, 1:] + z[:, 1:]) / 2])
-            after, p = plastic_part(d * stress, y[:, 0], y[:, 5] * h, n)
+            after, p = knee(d * stress, y[:, 0].copy(), y[:, 5] * h, n)
         return d * after, *moved(y, p)
 
     def propagate(self, X, strain, write, flags, n_jobs, reporter):
@@ -124,8 +125,8 @@ class Free:
         return (root >= least) & (root <= most)
 
     def _overloaded(self, stress, quaternion, root):
-        """Where a start bears more stress than a crystal does, as the compiled step has it."""
-        return np.abs(stress) > 1.5 * self._rates(quaternion, root, True)[:, 0]
+        """Where a start bears more stress than a crystal does."""
+        return np.abs(stress) > MOST_STRESS * self._rates(quaternion, root, True)[:, 0]
 
 
 def equivalents(quaternion):
@@ -187,17 +188,3 @@ def learn(steps, learner, longest=None):
         "part_": np.array([falling, 1 if both else (0 if 1 in signs else -1)], np.int32),
         "longest_step_": float(steps.length.max()) if longest is None else longest,
     }, flow.doubts(steps, modulus, resolved or longest is not None)
-
-
-def plastic_part(before, S, H, n):
-    """Stress after a step of elastic increment H, and the plastic part of the step, as the compiled step has them."""
-    b = np.abs(before + H)
-    x = np.where(b > S, np.minimum(b / S, (b / H) ** (1 / n)), b / S)
-    for _ in range(60):
-        power = H * x ** (n - 1)
-        change = (S * x + power * x - b) / (S + n * power)
-        x = x - change
-        if (np.abs(change) <= 1e-9 * x).all():
-            break
-    stress = S * np.where(before + H >= 0, x, -x)
-    return stress, np.maximum(1 - (stress - before) / H, 0.0)
