@@ -97,9 +97,10 @@ class GradientForestRegressor(
     gap_scale_ : ndarray of shape (n_features, n_outputs)
         Factor of what they then change; less than 1 where errors of training rows without the feature say so.
     level_, level_start_, level_bend_, level_error_ : ndarray
-        Values of the features of few, those of feature j from ``level_start_[j]`` on; by what share of the difference
-        of two levels the value in their middle is nearer to the lower level's, (n_features,), and the standard error
-        there, (n_features, n_outputs), both for each unit of their distance.
+        Least and greatest value of each level of features that have some, (n_levels, 2), those of feature j from
+        ``level_start_[j]`` on; by what share of the difference of two levels the value in their middle is nearer to
+        the lower level's, (n_features,), and the standard error there, (n_features, n_outputs), both for each unit of
+        their distance.
     feature_importances_ : ndarray of shape (n_features,)
         Share of the squares taken away by splits on a feature.
     n_features_in_, feature_names_in_ : as in scikit-learn

@@ -149,8 +149,8 @@ def check_forest(model):
             if not holds(getattr(model, name), shape) or np.isinf(getattr(model, name)).any():
                 damaged(name, f"float64 of shape {shape}")
     if hasattr(model, "level_"):
-        n = len(model.level_) if np.ndim(model.level_) == 1 else -1
-        right = holds(model.level_, (n,)) and np.isfinite(model.level_).all()
+        n = len(model.level_) if np.ndim(model.level_) == 2 else -1
+        right = holds(model.level_, (n, 2)) and np.isfinite(model.level_).all()
         right = right and holds(model.level_start_, (d + 1,), np.intp)
         right = right and holds(model.level_error_, (d, m)) and holds(model.level_bend_, (d,))
         right = right and not np.isnan(model.level_bend_).any()
