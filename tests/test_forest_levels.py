@@ -305,6 +305,45 @@ def test_members_leave_out_whole_groups(parameters):
                     .predict(X), rtol=1e-12)  # fmt: skip
 
 
+@pytest.mark.parametrize(("n_levels", "parameters"), [
+    (5, dict()), (5, dict(order=0)), (5, dict(order=1, bootstrap=False)), (12, dict(order=0)), (2, dict()),
+])  # fmt: skip
+def test_groups_that_are_levels_change_no_prediction(n_levels, parameters):
+    """Before: members that missed whole levels bent the mean of all, error at the trained ones 1.5 instead of 0.03."""
+    rng = np.random.default_rng(0)
+    t = rng.choice(np.linspace(20, 400, n_levels), 60 * n_levels)
+    X = np.column_stack([t, rng.uniform(0, 1, len(t))])
+    f = lambda X: np.exp(300 / (X[:, 0] + 100)) * X[:, 1] ** 0.3  # noqa: E731
+    plain, whole = (forest(**parameters).fit(X, f(X), groups=groups) for groups in (None, t))
+    assert_allclose(whole.predict(X), plain.predict(X), rtol=1e-10)
+    assert whole.oob_score_ < plain.oob_score_  # of levels that members have not seen
+    std = whole.predict(X, return_std=True)[1]
+    assert np.isfinite(std).all() and std.mean() > 3 * plain.predict(X, return_std=True)[1].mean()
+    assert np.sqrt(np.mean((whole.oob_prediction_ - f(X)) ** 2)) < 2 * std.mean() < 20 * np.ptp(f(X))
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 5])
+def test_intervals_of_few_groups_hold_for_new_ones(n_groups):
+    """Before: of 3 groups 72 % inside, by a std of millions."""
+    inside = []
+    for seed in range(4):
+        X, y, group = specimens(n_groups, 20, seed)
+        new, truth, _ = specimens(100, 5, seed + 100)
+        predicted, std = forest(order=0).fit(X, y, groups=group).predict(new, return_std=True)
+        inside.append(np.mean(np.abs(predicted - truth) < 1.645 * std))
+        assert std.max() < 20
+    assert np.mean(inside) > 0.7  # of 12 seeds 0.81 to 0.91
+
+
+def test_a_warm_start_keeps_what_was_said_of_groups():
+    X, y, group = specimens(6, 10)
+    model = forest(n_estimators=10, warm_start=True).fit(X, y, groups=group)
+    model.set_params(n_estimators=20).fit(X, y, groups=group)
+    fresh = forest(n_estimators=20).fit(X, y, groups=group)
+    for grown, expected in zip(model.predict(X, return_std=True), fresh.predict(X, return_std=True), strict=True):
+        assert_allclose(grown, expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize(("groups", "words"), [
     (np.zeros(60), "one group"), (np.arange(59), r"shape \(60,\)"), (np.full(60, np.nan), "NaN"),
     ("words", r"shape \(60,\)"), (np.zeros((60, 1)), r"shape \(60,\)"), ([1, "a"] * 29 + [None, 2], "several types"),
