@@ -18,7 +18,7 @@ from skmerge._forest.grower import ENDLESS, GROUPED, JUDGES, PARTS, Ground, prep
 from skmerge._forest.tree import Trees, check_forest
 from skmerge._parallel import each
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
-from skmerge._progress import fitting
+from skmerge._progress import Reporter, fitting
 from skmerge._text import warn
 from skmerge._validation import check_rows, check_slope_data, excess
 from skmerge.metrics import observed_r2_score
@@ -26,6 +26,7 @@ from skmerge.metrics import observed_r2_score
 __all__ = ["GradientForestRegressor"]
 
 CHUNK, MIN_CHUNK = 16384, 512  # rows predicted at a time by one thread, at most and, while there are more, at least
+SLOW_CHUNK = 2048  # at most, where a row may take a millisecond: unknown features, levels of several
 
 
 class GradientForestRegressor(
@@ -445,11 +446,16 @@ class GradientForestRegressor(
     def _over_rows(self, function, X, axis=0):
         # A chunk at a time also lets Ctrl-C through.
         n_jobs = effective_n_jobs(self.n_jobs)
-        size = min(CHUNK, max(-(-len(X) // n_jobs), MIN_CHUNK))
+        slow = np.isnan(X).any() or np.count_nonzero(np.diff(getattr(self, "level_start_", [0]))) > 1
+        size = min(SLOW_CHUNK if slow else CHUNK, max(-(-len(X) // n_jobs), MIN_CHUNK))
         chunks = [X[start : start + size] for start in range(0, len(X), size)]
         if len(chunks) == 1:
             return function(X)
-        done = Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(function)(chunk) for chunk in chunks)
+        done, reporter = [], Reporter(type(self).__name__, self.verbose)
+        parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
+        for part in parallel(delayed(function)(chunk) for chunk in chunks):
+            done.append(part)
+            reporter.say(f"{min(len(done) * size, len(X))} of {len(X)} rows", np.inf)
         return np.concatenate(done, axis=axis)
 
     def predict(self, X, return_std=False):
@@ -478,14 +484,16 @@ class GradientForestRegressor(
     def _moments(self, X, squares=True):
         """Weighted sums of the members and of their squares, (n, m) each, in units of y; rows between levels."""
         clip = self.extrapolate == "clip"
-        parts = [trees.moments(X, weight, clip, squares) for trees, weight in self._groups()]
-        mean, square = sum(part[0] for part in parts), sum(part[1] for part in parts) if squares else None
         at, *gaps = self._between(X)
+        plain = np.delete(X, at, axis=0) if len(at) else X
+        parts = [trees.moments(plain, weight, clip, squares) for trees, weight in self._groups()]
+        mean, square = sum(part[0] for part in parts), sum(part[1] for part in parts) if squares else None
         if len(at):
             parts = [trees.between(X[at], gaps, weight, clip) for trees, weight in self._groups()]
-            mean[at] = sum(part[0] for part in parts)
+            rows = np.concatenate([np.delete(np.arange(len(X)), at), at]).argsort()
+            mean = np.concatenate([mean, sum(part[0] for part in parts)])[rows]
             if squares:
-                square[at] = sum(part[1] for part in parts)
+                square = np.concatenate([square, sum(part[1] for part in parts)])[rows]
         return mean, square, (at, *gaps)
 
     def _mean_and_variance(self, X):

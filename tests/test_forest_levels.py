@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmerge import GradientForestRegressor
+from skmerge._ext import tree_traversal
 
 LEVELS = np.array([0.0, 0.3, 0.5, 0.8, 1.0])
 RNG = np.random.default_rng(0)
@@ -74,6 +75,13 @@ def test_leaves_count_by_how_near_a_row_is(order):
     between = [{1: (0.3, 0.5)}, {2: (2.0, 4.0)}, {1: (0.8, 1.0), 2: (1.0, 2.0)}, {1: (0.5, 0.8), 2: (2.0, 4.0)}]
     expected = [value_of(model, x, gaps) for x, gaps in zip(rows, between, strict=True)]
     assert_allclose(model.predict(rows), expected, rtol=1e-10)
+    assert_array_equal(np.concatenate([model.predict(row[None]) for row in rows]), model.predict(rows))
+    for trees, weight in model._groups():  # rows between two levels of one feature have a shorter way
+        at, *gaps = model._between(rows[:2])
+        longer = tree_traversal.between(rows[at], *gaps, *trees._forest(), True, trees.rate, trees.member_start, weight,
+                                        False, True)  # fmt: skip
+        for short, long in zip(trees.between(rows[at], gaps, weight)[:2], longer[:2], strict=True):
+            assert_allclose(short, long, rtol=1e-10)
 
 
 @pytest.mark.parametrize("order", ORDERS)
