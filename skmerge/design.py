@@ -8,13 +8,14 @@ from scipy.optimize import differential_evolution
 
 from skmerge._design.criterion import FINE, SPAN, WORSE, Criterion
 from skmerge._design.models import Models, Seen, knows_inputs
-from skmerge._design.requests import check_width, read_correlation, read_space, read_targets
+from skmerge._design.requests import narrow, read_correlation, read_space, read_targets, with_width
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, seed_of
 from skmerge._progress import Reporter
 
 __all__ = ["Designer", "Designs"]
 
 POOL = 500  # feasible inputs looked at before each scouting search
+SOME = 50  # feasible inputs that say how a property with a narrow target spreads
 # Short searches from crowds of their own, whose best then breed: of single ones on an alloy of 15 elements two of five
 # ended in a lesser optimum, of three full ones one in five.
 SCOUTS, SCOUT_ITER = 6, 25
@@ -123,7 +124,8 @@ class Designer:
     inputs : list of str, default=None
         Names of the inputs; None: the names that models were fitted with, otherwise x0, x1, ...
     bounds : dict or sequence of (low, high), default=None
-        By input; inputs without any keep to the range that the models were trained on, where these know it.
+        By input; inputs without any, or None, keep to the range that the models were trained on, where these know it.
+        Categories have none.
     components : list of inputs, default=None
         Those that ``total`` and ``max_nonzero`` speak of; None: all.
     total : float, default=None
@@ -224,9 +226,9 @@ class Designer:
         self.max_iter, self.random_state, self.verbose = max_iter, random_state, verbose
         low, high, goal = read_targets(targets, self.properties)
         self._space = read_space(self._models, bounds, components, total, max_nonzero, fixed, integer, constraints)
-        if (low == high).any():
-            some = self._space.sample(1, np.random.default_rng(0))
-            check_width(targets, self._models.predict(some)[1].max(axis=0, initial=0.0), self.properties)
+        if narrow(low, high).any():
+            some = self._space.sample(SOME, np.random.default_rng(0))
+            low, high = with_width(low, high, *self._models.predict(some), self.properties)
         self.correlation_ = read_correlation(self._models, correlation, X, y)
         m, R = len(low), self.correlation_
         criterion = Criterion(low, high, goal, None, self.confidence, np.zeros(m), np.ones(m))
@@ -452,15 +454,20 @@ class Designer:
 
     def _next(self, criterion, seen, rng, best, probability, uncertain):
         """("exploit" or "explore", input, why)."""
-        if probability >= LIKELY or not uncertain:
+        if probability >= LIKELY or (not uncertain and probability > 0):
             advice = f"exploit: make proposal 1, which meets all targets with probability {chance(probability, 3)}"
             return "exploit", best, advice
 
         def hopeful(mean, std, rough=False):
             return criterion.loss(mean, std, rough, optimism=1.0)
 
+        nearest = self._missed(criterion, best)
+        if not uncertain:
+            return "explore", best, f"loosen a target: {nearest}, and nothing is left to learn of exact functions"
         x = self._search(hopeful, seen, np.empty((0, len(best))), rng, "next experiment")
         mean, std = self._models.predict(x[None])
+        if criterion.limits(mean, std, criterion.low, criterion.high)[2].any():
+            return "explore", x, f"loosen a target: {nearest}, and no experiment changes exact functions"
         hope = np.exp(-min(hopeful(mean, std)[0] - (SPAN if criterion.goal.any() else 0.0), 700.0))
         share = np.where(np.isin(np.arange(len(std[0])), criterion.bounded), std[0] / criterion.spread, -1.0)
         doubt = self.properties[int(share.argmax())]
@@ -474,6 +481,17 @@ class Designer:
             f"good side the probability is {chance(min(hope, 1.0))}"
         )
         return "explore", x, advice
+
+    def _missed(self, criterion, x):
+        """By how much the best proposal misses the targets of exact functions, in words."""
+        (mean,), (std,) = self._models.predict(x[None])
+        missed = criterion.limits(mean, std, criterion.low, criterion.high)[2]
+        said = []
+        for j in np.flatnonzero(missed):
+            low = mean[j] < criterion.low[j]
+            end = f"at least {criterion.low[j]:.6g}" if low else f"at most {criterion.high[j]:.6g}"
+            said.append(f"{self.properties[j]!r} is {mean[j]:.6g} and not {end}")
+        return f"no input was found that meets all; of proposal 1, which comes nearest, {', '.join(said)}"
 
     def _blame(self, criterion, seen, rng):
         """{target: (greatest probability alone, greatest probability of the others without it)}."""

@@ -35,7 +35,7 @@ class Designer:
         targets: Mapping[Any, Sequence[float | None] | str],
         *,
         inputs: Sequence[str] | None = None,
-        bounds: Mapping[Any, Sequence[float]] | Sequence[Sequence[float]] | None = None,
+        bounds: Mapping[Any, Sequence[float] | None] | Sequence[Sequence[float] | None] | None = None,
         components: Sequence[str | int] | None = None,
         total: float | None = None,
         max_nonzero: int | None = None,

@@ -14,19 +14,19 @@ from threadpoolctl import threadpool_limits
 from skmerge._digest import Digested
 from skmerge._documentation import Documented
 from skmerge._forest import levels, mixture, unknown, widths
-from skmerge._forest.grower import ENDLESS, PARTS, Ground, prepare
+from skmerge._forest.grower import ENDLESS, GROUPED, JUDGES, PARTS, Ground, prepare
 from skmerge._forest.tree import Trees, check_forest
 from skmerge._parallel import each
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
-from skmerge._progress import fitting
+from skmerge._progress import Reporter, fitting
 from skmerge._text import warn
 from skmerge._validation import check_rows, check_same_rows, check_slope_data, excess
 from skmerge.metrics import observed_r2_score
 
 __all__ = ["GradientForestRegressor"]
 
-JUDGES = 10**9  # numbers of the members that only judge the others begin here
 CHUNK, MIN_CHUNK = 16384, 512  # rows predicted at a time by one thread, at most and, while there are more, at least
+SLOW_CHUNK = 2048  # at most, where a row may take a millisecond: unknown features, levels of several
 
 
 class GradientForestRegressor(
@@ -97,9 +97,10 @@ class GradientForestRegressor(
     gap_scale_ : ndarray of shape (n_features, n_outputs)
         Factor of what they then change; less than 1 where errors of training rows without the feature say so.
     level_, level_start_, level_bend_, level_error_ : ndarray
-        Values of the features of few, those of feature j from ``level_start_[j]`` on; by what share of the difference
-        of two levels the value in their middle is nearer to the lower level's, (n_features,), and the standard error
-        there, (n_features, n_outputs), both for each unit of their distance.
+        Least and greatest value of each level of features that have some, (n_levels, 2), those of feature j from
+        ``level_start_[j]`` on; by what share of the difference of two levels the value in their middle is nearer to
+        the lower level's, (n_features,), and the standard error there, (n_features, n_outputs), both for each unit of
+        their distance.
     feature_importances_ : ndarray of shape (n_features,)
         Share of the squares taken away by splits on a feature.
     n_features_in_, feature_names_in_ : as in scikit-learn
@@ -174,7 +175,8 @@ class GradientForestRegressor(
             A weight of two is exactly a repeated row.
         groups : array-like of shape (n_samples,), default=None
             Labels of rows that belong together, such as those of one specimen: members leave them out whole, so that
-            weights of the kinds, out-of-bag errors and intervals are those of a group that was never seen.
+            weights of the kinds, out-of-bag errors and intervals are those of a group that was never seen. Fewer than
+            ten, or those that are the levels of one feature, change errors and intervals only.
 
         Returns
         -------
@@ -198,7 +200,7 @@ class GradientForestRegressor(
         vars(self).update(units)
         if not warm:
             self._seed = seed_of(self.random_state)
-        kinds, self._unseen = self._grow(ground, pairs, warm, task)
+        kinds, self._unseen, self._outside = self._grow(ground, pairs, warm, task)
         self._store(data, ground, kinds)
 
     def _warm(self, ground, units, pairs):
@@ -271,18 +273,24 @@ class GradientForestRegressor(
         groups : list of Trees, one for each recipe
         unseen : sums, over the members that have not seen a row, of their predictions and of the squares of these,
             (n_recipes, 2, n, m), and how many such members there are, (n_recipes, n)
+        outside : the same of members that have not seen a row's group, where such judge; otherwise ``unseen``
         """
         n, m = ground.y.shape
         groups = [[] for _ in pairs] if warm is None else [[trees] for trees in warm]
-        sums, count = np.zeros((len(pairs), 2, n, m)), np.zeros((len(pairs), n))
+        unseen = np.zeros((len(pairs), 2, n, m)), np.zeros((len(pairs), n))
+        outside = tuple(np.zeros_like(array) for array in unseen) if ground.groups_judge else unseen
         if warm is not None:
-            sums, count = self._unseen[0].copy(), self._unseen[1].copy()
+            unseen = tuple(array.copy() for array in self._unseen)
+            outside = self._outside if ground.groups_judge else unseen
         jobs = []
         for g, (recipe, wanted) in enumerate(pairs):
             mine = [(g, recipe, e) for e in range(warm[g].n_members if warm else 0, wanted)]
             if recipe.rows == "all" and not warm:
                 # Trees that have seen every row cannot be judged: others, soon forgotten, each miss one part.
                 mine += [(g, replace(recipe, rows="part"), JUDGES + e) for e in range(PARTS)]
+            if ground.groups_judge and not warm:
+                judge = replace(recipe, rows="part") if recipe.rows == "all" else recipe
+                mine += [(g, judge, GROUPED + e) for e in range(min(PARTS, ground.n_groups))]
             jobs += [((i + 0.5) / len(mine), *job) for i, job in enumerate(mine)]
         jobs = [job[1:] for job in sorted(jobs, key=lambda job: job[:2])]  # in turn: a stop leaves some of each kind
         members = task.begin("members", len(jobs))
@@ -294,6 +302,7 @@ class GradientForestRegressor(
                 for i, ((g, _, e), (trees, out, values)) in enumerate(zip(jobs, grown, strict=True)):
                     if e < JUDGES:
                         groups[g].append(trees)
+                    sums, count = unseen if e < GROUPED else outside
                     sums[g, 0, out] += values
                     sums[g, 1, out] += values**2
                     count[g, out] += 1
@@ -309,12 +318,11 @@ class GradientForestRegressor(
         finally:
             ground.cancelled[0] = 1  # threads that a stop or an error left behind end at their next node
         members.end()
-        return [Trees.join(group) for group in groups], (sums, count)
+        return [Trees.join(group) for group in groups], unseen, outside
 
     def _store(self, data, ground, groups):
-        (sums, squares), count = self._unseen[0].transpose(1, 0, 2, 3), self._unseen[1]
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = sums / count[:, :, None]
+            mean = self._unseen[0][:, 0] / self._unseen[1][:, :, None]
         weight = mixture.weights(mean, ground.y, ground.weight)
         self.member_weight_ = [
             np.repeat(weight[None, g] / trees.n_members, trees.n_members, axis=0) for g, trees in enumerate(groups)
@@ -330,14 +338,18 @@ class GradientForestRegressor(
         self.x_max_ = np.nanmax(ground.X, axis=0, initial=-np.inf)
         self.level_, self.level_start_ = levels.find(ground)
         self.level_bend_ = np.zeros(self.n_features_in_)
-        self._judge(data, ground, mean, squares, count, weight)
+        self._judge(data, ground, weight)
 
-    def _judge(self, data, ground, mean, squares, count, weight):
+    def _judge(self, data, ground, weight):
         """Out-of-bag prediction and score, and the calibration of the standard deviation."""
+        sums, count = self._outside
         with np.errstate(invalid="ignore", divide="ignore"):
-            square = squares / count[:, :, None]
+            mean, square = (sums / count[:, None, :, None]).transpose(1, 0, 2, 3)
         n_members = np.array([len(part) for part in self.member_weight_])
         prediction, spread, surplus = widths.judged(mean, square, count, (n_members, weight))
+        few = ground.groups_judge and not ground.groups_are_levels
+        if ground.groups_judge:  # one judge of each kind: their spread is not that of the members
+            spread, surplus = np.zeros_like(spread), np.zeros_like(surplus)
         m, seen = prediction.shape[1], ~np.isnan(ground.y)
         known = ~np.isnan(prediction) & seen
         self._warn_of_few(known.sum(axis=0), seen.sum(axis=0))
@@ -353,7 +365,9 @@ class GradientForestRegressor(
             error[at] = widths.without_surplus(np.abs(prediction - ground.y)[at, k], surplus[at, k])
             complete = at & ~np.isnan(ground.X).any(axis=1)
             sure = complete if complete.sum() >= max(widths.FEW, at.sum() / 2) else at
-            self.std_scale_[:, k] = widths.calibrate(error[sure], spread[sure, k], ground.weight[sure])
+            self.std_scale_[:, k] = widths.calibrate(
+                error[sure], spread[sure, k], ground.weight[sure], ground.group[sure] if few else None
+            )
             at = unsure[at[unsure]]
             base2 = self.std_scale_[0, k] ** 2 + (self.std_scale_[1, k] * spread[at, k]) ** 2
             self.gap_scale_[:, k] = unknown.factors(
@@ -433,11 +447,16 @@ class GradientForestRegressor(
     def _over_rows(self, function, X, axis=0):
         # A chunk at a time also lets Ctrl-C through.
         n_jobs = effective_n_jobs(self.n_jobs)
-        size = min(CHUNK, max(-(-len(X) // n_jobs), MIN_CHUNK))
+        slow = np.isnan(X).any() or np.count_nonzero(np.diff(getattr(self, "level_start_", [0]))) > 1
+        size = min(SLOW_CHUNK if slow else CHUNK, max(-(-len(X) // n_jobs), MIN_CHUNK))
         chunks = [X[start : start + size] for start in range(0, len(X), size)]
         if len(chunks) == 1:
             return function(X)
-        done = Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(function)(chunk) for chunk in chunks)
+        done, reporter = [], Reporter(type(self).__name__, self.verbose)
+        parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
+        for part in parallel(delayed(function)(chunk) for chunk in chunks):
+            done.append(part)
+            reporter.say(f"{min(len(done) * size, len(X))} of {len(X)} rows", np.inf)
         return np.concatenate(done, axis=axis)
 
     def predict(self, X, return_std=False):
@@ -466,14 +485,16 @@ class GradientForestRegressor(
     def _moments(self, X, squares=True):
         """Weighted sums of the members and of their squares, (n, m) each, in units of y; rows between levels."""
         clip = self.extrapolate == "clip"
-        parts = [trees.moments(X, weight, clip, squares) for trees, weight in self._groups()]
-        mean, square = sum(part[0] for part in parts), sum(part[1] for part in parts) if squares else None
         at, *gaps = self._between(X)
+        plain = np.delete(X, at, axis=0) if len(at) else X
+        parts = [trees.moments(plain, weight, clip, squares) for trees, weight in self._groups()]
+        mean, square = sum(part[0] for part in parts), sum(part[1] for part in parts) if squares else None
         if len(at):
             parts = [trees.between(X[at], gaps, weight, clip) for trees, weight in self._groups()]
-            mean[at] = sum(part[0] for part in parts)
+            rows = np.concatenate([np.delete(np.arange(len(X)), at), at]).argsort()
+            mean = np.concatenate([mean, sum(part[0] for part in parts)])[rows]
             if squares:
-                square[at] = sum(part[1] for part in parts)
+                square = np.concatenate([square, sum(part[1] for part in parts)])[rows]
         return mean, square, (at, *gaps)
 
     def _mean_and_variance(self, X):

@@ -386,7 +386,7 @@ def test_explores_where_too_little_is_known():
     assert designs.next_x[1] > 0.9
     assert "explore: measure at" in designs.advice
     exact = Designer(lambda X: X[:, 0], {"y": (1.5, None)}, **UNIT).suggest(1)  # nothing to learn
-    assert exact.action == "exploit"
+    assert exact.action == "explore" and "loosen a target" in exact.advice
     assert exact.probability[0] == 0
     assert exact.X[0, 0] == pytest.approx(1.0)  # the nearest there is
 
@@ -646,7 +646,72 @@ def test_a_category_is_no_amount(options, expected):
         Designer(options.pop("model"), options.pop("targets"), **options)
 
 
+@pytest.mark.parametrize("source", [None, "sim"])
+@pytest.mark.parametrize("given", [True, False, np.True_, 1])
+def test_a_truth_value_is_a_level_of_a_category_of_truth_values(source, given):
+    """Before: "True is not a level; its levels are [False, True]"."""
+    table = routes().rename(columns={"lab": "sim"})
+    table["sim"] = table.sim == "simulation"
+    imputer = MergedNetImputer(["q"], n_estimators=0, random_state=0, source=source).fit(table)
+    designs = Designer(imputer, {"q": (1, None)}, fixed={"sim": given}, max_iter=2, random_state=0).suggest(1)
+    assert designs.to_frame().sim.tolist() == [bool(given)]
+
+
+@pytest.mark.parametrize("given", [True, np.True_, "1", 3])
+def test_a_truth_value_is_no_code(given):
+    table = routes()
+    table["route"] = table.route.map({"cast": 1.0, "forged": 7.0, "rolled": 2.0})
+    imputer = MergedNetImputer(["q"], categorical=["route"], n_estimators=0, random_state=0).fit(table)
+    with pytest.raises(ValueError, match=r"fixed\['route'\].*is not a level.*1.0, 2.0, 7.0"):
+        Designer(imputer, {"q": (1, None)}, fixed={"route": given})
+
+
+def test_none_in_a_list_of_bounds_stands_for_an_input_without():
+    """Before, a list of bounds and a category excluded each other."""
+    designer = Designer(words_imputer(), {"q": (1, None)}, bounds=[(0.2, 0.3), None, None, None],
+                        fixed={"lab": "experiment", "b": 0.7}, max_iter=3, random_state=0)  # fmt: skip
+    frame = designer.suggest(2).to_frame()
+    assert frame.a.between(0.2, 0.3).all() and set(frame.route) <= {"cast", "forged", "rolled"}
+    with pytest.raises(ValueError, match=r"bounds\[2\].*'route' is a category.*None in its place"):
+        Designer(words_imputer(), {"q": (1, None)}, bounds=[(0.2, 0.3), (0, 1), (0, 2), None])
+    with pytest.raises(ValueError, match="names the input 'c'"):
+        Designer(words_imputer(), {"q": (1, None)}, bounds={"c": None})
+
+
 # --- targets without a width, equalities
+
+
+def test_an_exact_function_meets_a_number_to_the_precision_of_a_search():
+    """Before: probability 0, and the advice to make it."""
+    options = dict(inputs=["A", "B"], bounds=[(0, 100)] * 2, total=100, random_state=0)
+    designer = Designer({"a": lambda X: X[:, 0]}, {"a": (20, 20)}, **options)
+    designs = designer.suggest(1)
+    assert designs.probability[0] == 1 and abs(designs.X[0, 0] - 20) < 1e-3 and designs.action == "exploit"
+    np.testing.assert_array_equal(designer.probability([[20, 80], [20.1, 79.9]]), [1, 0])
+    both = {"a": lambda X: X[:, 0], "q": lambda X: (X[:, 1], 0 * X[:, 1] + 5.0)}
+    assert Designer(both, {"a": (20, 20), "q": (70, None)}, **options).suggest(1).probability[0] > 0.9
+
+
+@pytest.mark.parametrize("unsure", [False, True])
+def test_advice_never_is_to_make_what_misses_its_targets_for_sure(unsure):
+    options = dict(inputs=["A", "B"], bounds=[(0, 100)] * 2, total=100, random_state=0, max_iter=20)
+    model = {"a": lambda X: X[:, 0], "q": lambda X: (X[:, 1], 0 * X[:, 1] + 5.0 * unsure)}
+    designs = Designer(model, {"a": (200, None), "q": (None, 50)}, **options).suggest(1)
+    assert designs.probability[0] == 0 and designs.action == "explore"
+    assert "loosen a target" in designs.advice and "'a' is 100 and not at least 200" in designs.advice
+    assert "make proposal" not in designs.advice and "measure at" not in designs.advice
+
+
+@pytest.mark.parametrize(("target", "words"), [
+    ((600, 600.0000000001), r"hardly a width beside standard deviations of 5.*\(570, 630\)"), ((600, 600), "no width"),
+    ((599.999, 600.001), "hardly a width"),
+])  # fmt: skip
+def test_a_target_without_a_width_to_speak_of_is_refused(target, words):
+    model = {"q": lambda X: (X[:, 0], 0 * X[:, 0] + 5.0)}
+    with pytest.raises(ValueError, match=words) as told:
+        Designer(model, {"q": target}, inputs=["a"], bounds=[(0, 1000)])
+    assert "constraint" in str(told.value)
+    Designer(model, {"q": (599.9, 600.1)}, inputs=["a"], bounds=[(0, 1000)])
 
 
 def test_a_target_of_one_number_is_refused_unless_it_is_known_exactly():

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmerge import GradientForestRegressor
+from skmerge._ext import tree_traversal
 
 LEVELS = np.array([0.0, 0.3, 0.5, 0.8, 1.0])
 RNG = np.random.default_rng(0)
@@ -74,6 +75,13 @@ def test_leaves_count_by_how_near_a_row_is(order):
     between = [{1: (0.3, 0.5)}, {2: (2.0, 4.0)}, {1: (0.8, 1.0), 2: (1.0, 2.0)}, {1: (0.5, 0.8), 2: (2.0, 4.0)}]
     expected = [value_of(model, x, gaps) for x, gaps in zip(rows, between, strict=True)]
     assert_allclose(model.predict(rows), expected, rtol=1e-10)
+    assert_array_equal(np.concatenate([model.predict(row[None]) for row in rows]), model.predict(rows))
+    for trees, weight in model._groups():  # rows between two levels of one feature have a shorter way
+        at, *gaps = model._between(rows[:2])
+        longer = tree_traversal.between(rows[at], *gaps, *trees._forest(), True, trees.rate, trees.member_start, weight,
+                                        False, True)  # fmt: skip
+        for short, long in zip(trees.between(rows[at], gaps, weight)[:2], longer[:2], strict=True):
+            assert_allclose(short, long, rtol=1e-10)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -155,6 +163,80 @@ def test_what_has_no_levels():
     assert levels(forest(n_estimators=5).fit(many, y)) == [0, 0]
 
 
+TEMPERATURES = np.array([20.0, 100, 200, 300, 400])
+
+
+def wave(X):
+    return np.sin(X[:, 0] / 60) * X[:, 1]
+
+
+@pytest.mark.parametrize("read", ["exact", "last digits", "0.5 C", "whole degrees", "two scales"])
+def test_a_gap_is_seen_however_exactly_its_levels_were_read(read):
+    """Before, with errors of 1e-9 in the values: std .017, 10 % inside, applicability 0."""
+    rng = np.random.default_rng(1)
+    X = np.column_stack([rng.choice(TEMPERATURES, 400), rng.uniform(0, 1, 400)])
+    y = wave(X)
+    noise = {
+        "exact": 0, "last digits": 1e-9 * rng.normal(size=400), "0.5 C": 0.5 * rng.normal(size=400),
+        "whole degrees": rng.integers(-1, 2, 400), "two scales": np.where(rng.random(400) < 0.5, 1e-12, 0),
+    }  # fmt: skip
+    X[:, 0] += noise[read]
+    model = forest().fit(X, y)
+    assert np.diff(model.level_start_).tolist() == [5, 0]
+    new = np.column_stack([np.full(300, 250.0), rng.uniform(0, 1, 300)])
+    predicted, std = model.predict(new, return_std=True)
+    assert np.sqrt(np.mean((predicted - wave(new)) ** 2)) < 0.25
+    assert np.mean(np.abs(predicted - wave(new)) < 1.645 * std) > 0.8
+    assert_allclose(model.applicability(new), 50 / 380, atol=0.01)
+    assert_array_equal(model.applicability(X), 0)
+
+
+def test_a_gap_between_two_clusters_of_many_levels():
+    """Before: std 0 and applicability 0 at 150."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.choice(np.r_[0:12, 300:312], 400).astype(float), rng.uniform(0, 1, 400)])
+    model = forest().fit(X, wave(X))
+    assert_array_equal(model.level_, [[0, 11], [300, 311]])
+    new = np.column_stack([np.full(50, 150.0), np.linspace(0.1, 1, 50)])
+    std = model.predict(new, return_std=True)[1]
+    assert_allclose(model.applicability(new), 139 / 311)
+    assert (std > 0.1 * new[:, 1]).all() and std.mean() > 0.2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_continuous_features_have_no_levels_whatever_their_tails(seed):
+    rng = np.random.default_rng(seed)
+    sparse = np.where(rng.random(500) < 0.7, 0, rng.gamma(2, 3, 500))  # an element that most alloys lack
+    X = np.column_stack([
+        rng.uniform(0, 1, 500), rng.normal(size=500), rng.exponential(size=500), rng.lognormal(0, 2, 500),
+        rng.standard_cauchy(500), rng.pareto(0.5, 500), sparse, np.round(rng.normal(0, 20, 500)),
+    ])  # fmt: skip
+    assert not len(forest(n_estimators=1, order=0).fit(X, X[:, 0]).level_)
+
+
+def test_levels_of_several_spacings_stay_levels():
+    """Times of curing and rates of strain: neighbours may lie far closer together than others."""
+    for values in ([1, 3, 7, 14, 28, 56, 90, 91, 100, 120, 180, 270, 360, 365], [1e-4, 1e-3, 1e-2, 1, 1000],
+                   [0, 1, 2, 5, 1000]):  # fmt: skip
+        x = np.repeat(np.array(values, float), 20)
+        model = forest(n_estimators=1, order=0).fit(np.column_stack([x, np.arange(len(x))]), x)
+        assert_array_equal(model.level_, np.column_stack([values, values]))
+
+
+@pytest.mark.parametrize(("jump", "asked"), [(250, 250), (50, 60), (350, 340)])
+def test_intervals_at_a_jump_are_as_wide_as_the_errors_of_held_out_levels(jump, asked):
+    """Before: the std was half of that, 5 to 10 % inside; beside the last level it was 0.004."""
+    X = np.column_stack([RNG.choice(TEMPERATURES, 500), RNG.uniform(0, 1, 500)])
+    f = lambda X: np.where(X[:, 0] < jump, 1, 0.3) * X[:, 1] ** 0.3  # noqa: E731
+    new = np.column_stack([np.full(200, float(asked)), RNG.uniform(0, 1, 200)])
+    predicted, std = forest().fit(X, f(X)).predict(new, return_std=True)
+    assert np.mean(np.abs(predicted - f(new)) < 1.645 * std) > 0.75
+    assert 0.15 < std.mean() < 0.3  # the greatest error of a held-out level is .35
+    smooth = lambda X: (2 - X[:, 0] / 400) ** 2 * X[:, 1]  # noqa: E731
+    predicted, std = forest().fit(X, smooth(X)).predict(new, return_std=True)
+    assert np.mean(np.abs(predicted - smooth(new)) < 1.645 * std) > 0.8 and std.max() < 0.1
+
+
 def test_intervals_are_widest_in_the_middle_between_levels():
     X, y = grid()
     model = forest().fit(X, y)
@@ -229,6 +311,45 @@ def test_members_leave_out_whole_groups(parameters):
     assert_allclose(forest(n_estimators=2, **parameters).fit(X, y, sample_weight=weight, groups=group).predict(X),
                     forest(n_estimators=2, **parameters).fit(X[repeated], y[repeated], groups=group[repeated])
                     .predict(X), rtol=1e-12)  # fmt: skip
+
+
+@pytest.mark.parametrize(("n_levels", "parameters"), [
+    (5, dict()), (5, dict(order=0)), (5, dict(order=1, bootstrap=False)), (12, dict(order=0)), (2, dict()),
+])  # fmt: skip
+def test_groups_that_are_levels_change_no_prediction(n_levels, parameters):
+    """Before: members that missed whole levels bent the mean of all, error at the trained ones 1.5 instead of 0.03."""
+    rng = np.random.default_rng(0)
+    t = rng.choice(np.linspace(20, 400, n_levels), 60 * n_levels)
+    X = np.column_stack([t, rng.uniform(0, 1, len(t))])
+    f = lambda X: np.exp(300 / (X[:, 0] + 100)) * X[:, 1] ** 0.3  # noqa: E731
+    plain, whole = (forest(**parameters).fit(X, f(X), groups=groups) for groups in (None, t))
+    assert_allclose(whole.predict(X), plain.predict(X), rtol=1e-10)
+    assert whole.oob_score_ < plain.oob_score_  # of levels that members have not seen
+    std = whole.predict(X, return_std=True)[1]
+    assert np.isfinite(std).all() and std.mean() > 3 * plain.predict(X, return_std=True)[1].mean()
+    assert np.sqrt(np.mean((whole.oob_prediction_ - f(X)) ** 2)) < 2 * std.mean() < 20 * np.ptp(f(X))
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 5])
+def test_intervals_of_few_groups_hold_for_new_ones(n_groups):
+    """Before: of 3 groups 72 % inside, by a std of millions."""
+    inside = []
+    for seed in range(4):
+        X, y, group = specimens(n_groups, 20, seed)
+        new, truth, _ = specimens(100, 5, seed + 100)
+        predicted, std = forest(order=0).fit(X, y, groups=group).predict(new, return_std=True)
+        inside.append(np.mean(np.abs(predicted - truth) < 1.645 * std))
+        assert std.max() < 20
+    assert np.mean(inside) > 0.7  # of 12 seeds 0.81 to 0.91
+
+
+def test_a_warm_start_keeps_what_was_said_of_groups():
+    X, y, group = specimens(6, 10)
+    model = forest(n_estimators=10, warm_start=True).fit(X, y, groups=group)
+    model.set_params(n_estimators=20).fit(X, y, groups=group)
+    fresh = forest(n_estimators=20).fit(X, y, groups=group)
+    for grown, expected in zip(model.predict(X, return_std=True), fresh.predict(X, return_std=True), strict=True):
+        assert_allclose(grown, expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize(("groups", "words"), [

@@ -168,6 +168,30 @@ def test_the_terminal_hears_of_work_between_the_tenths(capsys, monkeypatch):
     assert capsys.readouterr().out == "[Estimator] 2 of 30 members\n[Estimator] 900 of 1000 grains\n"
 
 
+def test_a_long_prediction_tells_how_many_rows_are_done(capsys, monkeypatch):
+    """Before, 10^5 rows between levels: 24 s of silence."""
+    now = [0.0]
+
+    def clock():
+        now[0] += 3.0
+        return now[0]
+
+    monkeypatch.setattr(Reporter, "clock", staticmethod(clock))
+    monkeypatch.setattr("skmerge._progress.QUIET", 4.0)
+    monkeypatch.setattr(forest, "CHUNK", 20)
+    monkeypatch.setattr(forest, "MIN_CHUNK", 1)
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.choice([0.0, 1.0, 2.0], 90), rng.uniform(size=90)])
+    model = GradientForestRegressor(5, order=0, random_state=0).fit(X, X.sum(axis=1))
+    assert not capsys.readouterr().out
+    model.set_params(verbose=1).predict(X[:19] + 0.5, return_std=True)  # at once
+    assert not capsys.readouterr().out
+    model.predict(X + 0.5, return_std=True)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) >= 2 and all(line.endswith("of 90 rows") for line in said)
+    assert said[0] == "[GradientForestRegressor] 40 of 90 rows"
+
+
 def test_every_tree_of_a_sequence_is_a_sign_of_life(capsys, monkeypatch):
     """Before, a member of sixty trees was one step: 17 s of silence on 10^5 rows."""
     monkeypatch.setattr("skmerge._progress.QUIET", 0.0)

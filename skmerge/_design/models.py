@@ -215,7 +215,8 @@ class Models:
     def place_of(self, j, given, argument):
         """Number of a level of a category, given as its word or code."""
         known = self.words[j] if j in self.words else self.levels[j].tolist()
-        if given not in known or isinstance(given, bool):
+        truth = all(isinstance(level, bool) for level in known)
+        if given not in known or (isinstance(given, (bool, np.bool_)) and not truth):
             raise ValueError(f"{argument}={given!r} is not a level of {self.inputs[j]!r}; its levels are {known}.")
         return known.index(given)
 

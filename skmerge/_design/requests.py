@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.optimize import LinearConstraint
+from scipy.special import ndtr
 from scipy.stats import rankdata
 from sklearn.model_selection import KFold, cross_val_predict
 
@@ -15,6 +16,9 @@ MIN_COMMON = 10  # rows in which two errors must be known to be called correlate
 LARGEST = 1e15  # of a bound: the solver of linear constraints takes 1e20 for infinity
 N_FOLDS = 5  # in which models without out-of-bag predictions are fitted again
 LEAST = 1e-3  # eigenvalue of an estimated correlation
+NARROW = 1e-3  # of their size, by which the ends of a target hardly differ
+LIKELIEST = 1e-3  # probability below which a narrow target is refused
+MET = 1e-6  # of its spread over the inputs: what counts as one number; searches come within 1e-8 to 1e-6
 WORDS = {"maximise": 1.0, "maximize": 1.0, "minimise": -1.0, "minimize": -1.0}
 
 
@@ -65,17 +69,43 @@ def read_targets(targets, properties):
     return low, high, goal
 
 
-def check_width(targets, std, properties):
-    """Raise for a target that is one number of a property that is not known exactly: nothing meets it."""
-    for name, target in targets.items():
-        point = not isinstance(target, str) and target[0] is not None and target[0] == target[1]
-        if point and std[properties.index(name)] > 0:
-            value = float(target[0])
-            wide = 0.05 * abs(value) or 0.05
+def narrow(low, high):
+    """Whether targets are one number, or two that hardly differ, (n_properties,)."""
+    at = np.isfinite(low) & np.isfinite(high)
+    low, high = np.where(at, low, -1.0), np.where(at, high, 1.0)
+    return high - low <= NARROW * np.maximum(np.abs(low), np.abs(high))
+
+
+def with_width(low, high, mean, std, properties):
+    """Targets, those that are one number of an exact function as wide as a search meets them.
+
+    Raise for those of a property that is not known exactly: nothing meets them.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (m,)
+    mean, std : ndarray of shape (n, m), predictions of some inputs
+    """
+    low, high = low.copy(), high.copy()
+    for j in np.flatnonzero(narrow(low, high)):
+        if std[:, j].any():
+            least = std[std[:, j] > 0, j].min()
+            value, most = (low[j] + high[j]) / 2, 2 * ndtr((high[j] - low[j]) / 2 / least) - 1
+            if most >= LIKELIEST:
+                continue
+            target = f"targets[{properties[j]!r}]=({low[j]:.12g}, {high[j]:.12g})"
+            if low[j] == high[j]:
+                what = "has no width, so its probability is 0 everywhere"
+            else:
+                what = f"has hardly a width beside standard deviations of {least:.2g}: its probability is {most:.1g}"
+            wide = max(least, 0.05 * abs(value))
             raise ValueError(
-                f"targets[{name!r}]={target!r} has no width, so its probability is 0 everywhere; give one, for "
-                f"instance ({value - wide:g}, {value + wide:g})."
+                f"{target} {what}; give one, for instance ({value - wide:.6g}, {value + wide:.6g}), or a constraint if "
+                "it is a sum of inputs."
             )
+        slack = MET * (mean[:, j].std() or np.abs([low[j], high[j]]).max())
+        low[j], high[j] = low[j] - slack, high[j] + slack
+    return low, high
 
 
 def read_space(models, bounds, components, total, max_nonzero, fixed, integer, constraints):
@@ -98,12 +128,14 @@ def read_space(models, bounds, components, total, max_nonzero, fixed, integer, c
             if len(bounds) != d:
                 raise ValueError(f"bounds has {len(bounds)} pairs, but there are {d} inputs {inputs}.")
             bounds = dict(enumerate(bounds))
+        numbers = {name: input_number(inputs, name, "bounds") for name in bounds}
+        bounds = {name: pair for name, pair in bounds.items() if pair is not None}
         for name, pair in bounds.items():
-            j = input_number(inputs, name, "bounds")
+            j = numbers[name]
             if j in levels:
                 raise ValueError(
-                    f"bounds[{name!r}]={pair!r}: the input is a category and has no range; leave it out, or give one "
-                    "level of it in fixed."
+                    f"bounds[{name!r}]={pair!r}: input {inputs[j]!r} is a category and has no range; give None in its "
+                    "place, or one level of it in fixed."
                 )
             low[j], high[j] = _range(pair, f"bounds[{name!r}]", finite=True)
     if not (fixed is None or isinstance(fixed, dict)):

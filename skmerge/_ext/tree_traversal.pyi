@@ -66,3 +66,21 @@ def between(
     slopes: bool,
     exact: bool,
 ) -> tuple[_F8, _F8, _F8 | None]: ...
+def beside(
+    X: _F8,
+    low: _F8,
+    high: _F8,
+    near: _F8,
+    nodes: _V,
+    start: _I8,
+    leaves: _F8,
+    m: int,
+    active: _I4,
+    shift: _F8,
+    unit: _F8,
+    n_square: int,
+    clip: bool,
+    rate: _F8,
+    member_start: _I8,
+    member_weight: _F8,
+) -> tuple[_F8, _F8]: ...

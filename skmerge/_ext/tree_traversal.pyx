@@ -420,3 +420,57 @@ def between(const double[:, ::1] X, const double[:, ::1] low, const double[:, ::
     if bad:
         damaged()
     return sums, square_sums, slope_sums
+
+
+def beside(const double[:, ::1] X, const double[:, ::1] low, const double[:, ::1] high, const double[::1] near,
+           nodes, start, leaves, int m, active, shift, unit, int n_square, bint clip, const double[::1] rate,
+           const Py_ssize_t[::1] member_start, const double[:, ::1] member_weight):
+    """Moments, as ``between``, of rows that lie between the levels of one feature.
+
+    ``low``, ``high`` (n, d): the rows, moved to the levels beside. They reach two leaves of a tree, or one that holds
+    both levels; walked side by side, which takes a third of the time.
+    """
+    cdef Forest forest = view(nodes, start, leaves, X.shape[1], m, active, shift, unit, n_square, clip)
+    cdef Py_ssize_t n = X.shape[0], d = X.shape[1], r, b, tree, member, first, last, bad = 0
+    cdef int at[TOGETHER]
+    cdef int above[TOGETHER]
+    cdef int i, together, k = forest.k
+    check_members(rate, member_start, member_weight, forest.n_trees, m)
+    if low.shape[0] != n or low.shape[1] != d or high.shape[0] != n or high.shape[1] != d or near.shape[0] != n:
+        raise ValueError("X, low, high and near do not fit together.")
+    sums, square_sums = np.zeros((n, m)), np.zeros((n, m))
+    cdef double[:, ::1] total = sums, total_squares = square_sums
+    cdef double[:, :, ::1] t = np.empty((min(n, <Py_ssize_t>BLOCK) + 1, 3, k + 1))
+    cdef double[:, ::1] part = np.zeros((min(n, <Py_ssize_t>BLOCK) + 1, m))
+    cdef double[::1] z = np.empty(k + 1)
+    with nogil:
+        for b in range((n + BLOCK - 1) // BLOCK):
+            first = b * BLOCK
+            last = min(first + BLOCK, n)
+            for r in range(first, last):
+                coordinates(&forest, &X[r, 0], &t[r - first, 0, 0])
+                coordinates(&forest, &low[r, 0], &t[r - first, 1, 0])
+                coordinates(&forest, &high[r, 0], &t[r - first, 2, 0])
+            for member in range(member_weight.shape[0]):
+                for tree in range(member_start[member], member_start[member + 1]):
+                    r = first
+                    while r < last and not bad:
+                        together = <int>min(last - r, <Py_ssize_t>TOGETHER)
+                        if (walk_rows(&forest, tree, &low[r, 0], together, at)
+                                or walk_rows(&forest, tree, &high[r, 0], together, above)):
+                            bad += 1
+                            break
+                        for i in range(together):
+                            if at[i] == above[i]:
+                                add_leaf(&forest, at[i], &t[r - first, 0, 0], rate[tree], &z[0], &part[r - first, 0])
+                            else:
+                                add_leaf(&forest, at[i], &t[r - first, 1, 0], rate[tree] * (1.0 - near[r]), &z[0],
+                                         &part[r - first, 0])
+                                add_leaf(&forest, above[i], &t[r - first, 2, 0], rate[tree] * near[r], &z[0],
+                                         &part[r - first, 0])
+                            r += 1
+                for r in range(first, last):
+                    add_member(&member_weight[member, 0], m, &part[r - first, 0], &total[r, 0], &total_squares[r, 0])
+    if bad:
+        damaged()
+    return sums, square_sums

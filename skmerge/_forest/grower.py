@@ -1,16 +1,21 @@
 """Grows the members of a forest: prepares the table once, then tree after tree on a share of its rows."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from skmerge._ext import tree_growing
+from skmerge._forest import levels
 from skmerge._forest.tree import Trees
 from skmerge._parallel import Shared
 from skmerge._progress import Reporter
 
 MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
 PARTS = 5  # a member that draws "part" of the rows leaves out one of so many
+JUDGES, GROUPED = 10**9, 2 * 10**9  # members that only judge, by rows or by groups left out, are numbered from here on
+FEW_GROUPS = 10  # of fewer, members that miss some bend what the others have learned of them
 UNKNOWN = 65_535  # code of NaN
 MAX_LINEAR = 30  # coordinates of a leaf's plane: of more features, those that follow y most
 MAX_SQUARED = 10  # of them, those with second-order terms: 66 terms
@@ -83,6 +88,33 @@ class Ground(Shared):
     cancelled: np.ndarray = field(default_factory=lambda: np.zeros(1, np.intc))
     reporter: Reporter = field(default_factory=lambda: Reporter("", 0))
 
+    @property
+    def n_groups(self):
+        return 0 if self.group is None else int(self.group.max()) + 1
+
+    @cached_property
+    def groups_are_levels(self):
+        """Whether groups are the levels of one feature: rows of a new one lie between them."""
+        if not self.n_groups:
+            return False
+        level, start = levels.find(self)
+        found = 0
+        for x, (i, j) in zip(self.X.T, pairwise(start), strict=True):
+            if j - i == self.n_groups:
+                place = level[i:j, 1].searchsorted(x)
+                found += len(np.unique(place * self.n_groups + self.group)) == self.n_groups
+        return found == 1
+
+    @property
+    def groups_judge(self):
+        """Whether members that predict draw rows, as without groups, and others, which leave groups out, judge them.
+
+        So it is with few groups and with levels. Measured on curves of specimens, error over variance for new specimens
+        if members draw groups, or rows: 0.85, 0.72 (6 groups), 0.31, 0.50 (12), 0.17, 0.43 (40); for the trained ones
+        0.32, 0.001 (6), 0.06, 0.001 (12).
+        """
+        return 0 < self.n_groups < FEW_GROUPS or self.groups_are_levels
+
     def rows_of(self, recipe, member, rng, seed):
         """Weights of the rows a member grows on, 0 for those it does not see.
 
@@ -90,19 +122,22 @@ class Ground(Shared):
         """
         n = len(self.weight)
         weight = self.weight * n
-        n_parted = n if self.group is None else int(self.group.max()) + 1  # groups come or stay away whole
+        # Groups come or stay away whole.
+        group = None if self.groups_judge and member < GROUPED else self.group
+        n_parted = n if group is None else self.n_groups
         drawn = recipe.rows == "bootstrap"
-        if n_parted > 1 and (recipe.rows == "part" or (drawn and member < PARTS * recipe.rounds)):
+        parted = recipe.rows == "part" or member >= GROUPED or (drawn and member < PARTS * recipe.rounds)
+        if n_parted > 1 and parted:
             # Every five members leave out every row once; another five part the rows anew.
             order = np.random.default_rng([seed, member // PARTS]).permutation(n_parted)
             out = order[member % PARTS :: PARTS]
-            weight[out if self.group is None else np.isin(self.group, out)] = 0.0
+            weight[out if group is None else np.isin(group, out)] = 0.0
         if not drawn:
             return weight
-        if self.group is None:
+        if group is None or member >= GROUPED:
             return rng.multinomial(n, weight / weight.sum()).astype(float)
-        there = np.bincount(self.group, weight > 0, n_parted) > 0
-        return weight * rng.multinomial(n_parted, there / there.sum())[self.group]
+        there = np.bincount(group, weight > 0, n_parted) > 0
+        return weight * rng.multinomial(n_parted, there / there.sum())[group]
 
     def grow(self, recipe, member, seed, kind):
         """Grow a member, number ``member`` of its ``kind``.

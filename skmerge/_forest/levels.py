@@ -1,5 +1,8 @@
 """Features of few values, such as five temperatures: where a row lies between two of them, and what that costs.
 
+A level is a value, or values that lie close together beside the gap to the next: temperatures are read, converted and
+rounded.
+
 A threshold between two levels could be anywhere between them: trees that cut at the same middle jump there together.
 So a row between two levels goes to both sides, and the leaves count by how near it is: a line from level to level, bent
 where rows at inner levels, predicted from the levels beside, tell that all of it bends alike.
@@ -7,8 +10,12 @@ where rows at inner levels, predicted from the levels beside, tell that all of i
 
 import numpy as np
 
-MOST, ROWS = 20, 5  # a feature with at most so many values, of so many rows each on average, has levels
+MOST, ROWS = 20, 5  # a feature has at most so many levels, of so many rows each on average
+WIDE = 10  # a gap between levels is so many times as wide as any within
+ROUNDED = 1e4  # so many times as wide: what lies within is rounding
+DECADES = 100  # positive values that span so much are spaced by their ratios
 GAIN, BENT = 0.95, 0.2  # absolute errors left over, of what was, for which a line is bent; by how much at most
+ALIKE = 0.1  # product of the mean errors of neighbouring levels, in mean squares, from which on they err alike
 JUDGED = 400  # rows at inner levels that are predicted from the levels beside
 HALF_90 = 1.645
 
@@ -16,18 +23,59 @@ HALF_90 = 1.645
 def find(ground):
     """Levels of all features, one after the other, and where those of each begin, (d + 1,).
 
-    Features along which slopes are known have none: these tell what happens between.
+    A level is its least and its greatest value, (2,). Features along which slopes are known have none: these tell what
+    happens between.
     """
-    n, d = ground.X.shape
+    d = ground.X.shape[1]
     known = set(ground.active[ground.axis]) if ground.slopes.shape[2] == len(ground.axis) else set(range(d))
     found, start = [], np.zeros(d + 1, np.intp)
     for j in range(d):
-        values = ground.lower[ground.place[j] : ground.place[j + 1]]
-        if j in known or not 2 <= len(values) <= MOST or n < ROWS * len(values):
-            values = values[:0]
-        found.append(values)
-        start[j + 1] = start[j] + len(values)
+        own = slice(ground.place[j], ground.place[j + 1])
+        low, high, begin = ground.lower[own], ground.upper[own], np.empty(0, np.intp)
+        if j not in known:
+            codes = ground.codes[:, j]
+            begin = parted(low, np.bincount(codes[codes < len(low)], minlength=len(low)))
+        found.append(np.column_stack([low[begin], high[np.r_[begin[1:], len(low)] - 1] if len(begin) else low[begin]]))
+        start[j + 1] = start[j] + len(begin)
     return np.concatenate(found), start
+
+
+def parted(values, count):
+    """Places (k,) at which the levels of a feature begin among its sorted values, which ``count`` rows have.
+
+    Few values are levels each; unless they, too, lie in three groups or more, of several values each, or of one and
+    the rounding of it.
+    """
+    few = 2 <= len(values) <= MOST and count.sum() >= ROWS * len(values)
+    scales = [values]
+    if len(values) and values[0] > 0 and values[-1] / DECADES > values[0]:
+        scales.insert(0, np.log(values))
+    for x in scales[:1] if few else scales:
+        begin, ratio = gathered(x, count)
+        several = len(begin) > 2 and (ratio > ROUNDED or (np.diff(begin, append=len(values)) > 1).all())
+        if len(begin) and (several or not few):
+            return begin
+    return np.arange(len(values) if few else 0)
+
+
+def gathered(x, count):
+    """Where groups of sorted values begin, each gap between which is much wider than any within, and by how much.
+
+    Nothing, and 0, if there are no such groups, or if those beside the largest have too few rows: the outermost rows of
+    a long tail are no levels.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        gap = np.diff(x)
+        order = np.argsort(-gap, kind="stable")[:MOST]
+        ratio = gap[order[:-1]] / gap[order[1:]]
+    for last in np.argsort(-ratio, kind="stable"):
+        if not ratio[last] >= WIDE:
+            break
+        begin = np.r_[0, np.sort(order[: last + 1]) + 1]
+        rows = np.add.reduceat(count, begin)
+        if rows.sum() - rows.max() >= ROWS * (last + 1):
+            return begin, ratio[last]
+    return np.empty(0, np.intp), 0.0
 
 
 def gaps(X, level, start, bend):
@@ -42,11 +90,11 @@ def gaps(X, level, start, bend):
     """
     found = []
     for j in np.flatnonzero(start[1:] - start[:-1] > 1):
-        values, x = level[start[j] : start[j + 1]], X[:, j]
-        above = values.searchsorted(x)  # of NaN the end
-        inner = (above > 0) & (above < len(values)) & (values.take(above, mode="clip") != x)
+        (first, last), x = level[start[j] : start[j + 1]].T, X[:, j]
+        above = last.searchsorted(x)  # of NaN the end
+        inner = (above > 0) & (above < len(last)) & (first.take(above, mode="clip") > x)
         if inner.any():
-            found.append((j, inner, values[above[inner] - 1], values[above[inner]]))
+            found.append((j, inner, last[above[inner] - 1], first[above[inner]]))
     if not found:
         return np.empty(0, np.intp), None, None, None, None, 0
     low, high = np.full(X.shape, np.inf), np.full(X.shape, -np.inf)
@@ -88,7 +136,8 @@ def judge(X, y, weight, base2, level, start, predict):
 
     Rows at inner levels are predicted by the line between the two levels beside; its error is 4 u (1 - u) times that
     in the middle. If a share of the fall from level to level explains it, the least absolute errors decide which, and
-    two or more inner levels. Of two levels only nobody knows: half of what y differs by.
+    two or more inner levels. Along a curve a gap of half the width errs by half at most; where y may jump, by as much.
+    Of two levels only nobody knows: half of what y differs by.
 
     Parameters
     ----------
@@ -99,31 +148,59 @@ def judge(X, y, weight, base2, level, start, predict):
     bend, out = np.zeros(d), np.zeros((d, m))
     with_levels = np.flatnonzero(np.diff(start) > 1)
     for j in with_levels:
-        values = level[start[j] : start[j + 1]]
-        place = np.searchsorted(values, X[:, j])
-        inner = (place > 0) & (place < len(values) - 1) if len(values) > 2 else place < 2
+        first, last = level[start[j] : start[j + 1]].T
+        place = last.searchsorted(X[:, j])
+        step = int(len(last) > 2)
+        inner = (place > 0) & (place < len(last) - 1) if step else place < 2
         rows = np.flatnonzero(inner & ~np.isnan(X[:, j]))
         rows = rows[:: max(1, -(-len(rows) * len(with_levels) // JUDGED))]
         if not len(rows):
             continue
         sides = np.repeat(X[rows][None], 2, axis=0)
-        step = 1 if len(values) > 2 else 0
-        sides[0, :, j] = values[place[rows] - 1] if step else values[0]
-        sides[1, :, j] = values[place[rows] + 1] if step else values[1]
+        sides[0, :, j] = last[place[rows] - 1] if step else last[0]
+        sides[1, :, j] = first[place[rows] + 1] if step else first[1]
         below, above = predict(sides.reshape(-1, d)).reshape(2, len(rows), m)
         width = (sides[1, :, j] - sides[0, :, j])[:, None]
         share = (X[rows, j] - sides[0, :, j])[:, None] / width if step else 0.5
         middle = 4 * share * (1 - share) * width
         error = (y[rows] if step else below) - (1 - share) * below - share * above
+        straight = error
         seen, own = ~np.isnan(error), np.broadcast_to(weight[rows][:, None], error.shape)
-        if len(values) > 3:
+        if len(last) > 3:
             fall = middle * (below - above)
-            bend[j] = bent(error[seen], fall[seen], own[seen])
+            if borne_out(np.abs(fall).sum(axis=1) * weight[rows], place[rows]):
+                bend[j] = bent(error[seen], fall[seen], own[seen])
             error = error - bend[j] * fall
         size = np.sqrt(np.maximum(error**2 - step * base2, 0.0)) / middle
         for k in np.flatnonzero(seen.any(axis=0)):
-            out[j, k] = quantile(size[seen[:, k], k], own[seen[:, k], k], 0.9) / HALF_90
+            at = seen[:, k]
+            x, w, at_level, each = size[at, k], own[at, k], place[rows[at]], middle[at, 0]
+            out[j, k] = quantile(x, w, 0.9) / HALF_90
+            if step and jumps(straight[at, k] / each, base2[k] / each**2, at_level, w):
+                alike = at_level == np.unique(at_level)[:, None]
+                # What was held out is as wide as two gaps.
+                out[j, k] = 2 * max(quantile(x[rows_of], w[rows_of], 0.9) for rows_of in alike) / HALF_90
     return bend, out
+
+
+def jumps(error, noise2, level, weight):
+    """Whether errors, beyond their noise, differ from one inner level to the next as if y jumped somewhere between.
+
+    Of a curve neighbours err alike: the product of their mean errors is near the mean square. A jump errs to either
+    side of it and nowhere else, and one inner level alone can tell nothing from it.
+    """
+    if np.average(error**2, weights=weight) < 2 * np.average(noise2, weights=weight):
+        return False
+    place = np.unique(level, return_inverse=True)[1]
+    total = np.bincount(place, weight)
+    mean, square = (np.bincount(place, weight * e) / total for e in (error, error**2 - noise2))
+    return len(mean) < 2 or np.mean(mean[1:] * mean[:-1]) < ALIKE * square.mean()
+
+
+def borne_out(fall, level):
+    """Whether y falls about two inner levels at least: the one beside a jump would bend the lines of all."""
+    size = np.sort(np.bincount(level, np.nan_to_num(fall)))
+    return size[-2] > BENT * size[-1]
 
 
 def bent(error, fall, weight):

@@ -105,9 +105,23 @@ class Trees:
 
     def between(self, X, gaps, weight, clip=True, slopes=False, exact=True):
         """Moments and slopes of rows that lie between levels; ``gaps``: what ``levels.gaps`` says of them."""
-        return tree_traversal.between(
-            X, *gaps, *self._forest(), clip, self.rate, self.member_start, self._weight(weight), slopes, exact
-        )
+        members = self.rate, self.member_start, self._weight(weight)
+        low, high, near, steep, depth = gaps
+        if slopes:
+            return tree_traversal.between(X, *gaps, *self._forest(), clip, *members, True, exact)
+        inside = low < high
+        one = inside.sum(axis=1) == 1  # row by row, so that a sum does not depend on the other rows
+        sums, squares = np.empty((len(X), self.m)), np.empty((len(X), self.m))
+        if one.any():
+            sides = (np.where(inside[one], end[one], X[one]) for end in (low, high))
+            share = near[one][inside[one]]
+            found = tree_traversal.beside(X[one], *sides, share, *self._forest(), clip, *members)
+            sums[one], squares[one] = found
+        if not one.all():
+            some = (array[~one] for array in (X, low, high, near, steep))
+            found = tree_traversal.between(*some, depth, *self._forest(), clip, *members, False, exact)
+            sums[~one], squares[~one], _ = found
+        return sums, squares, None
 
     def slopes(self, X, weight=None, clip=True, exact=True):
         """Weighted sum of the members' slopes, (n, m, d), per unit of X."""
@@ -149,8 +163,8 @@ def check_forest(model):
             if not holds(getattr(model, name), shape) or np.isinf(getattr(model, name)).any():
                 damaged(name, f"float64 of shape {shape}")
     if hasattr(model, "level_"):
-        n = len(model.level_) if np.ndim(model.level_) == 1 else -1
-        right = holds(model.level_, (n,)) and np.isfinite(model.level_).all()
+        n = len(model.level_) if np.ndim(model.level_) == 2 else -1
+        right = holds(model.level_, (n, 2)) and np.isfinite(model.level_).all()
         right = right and holds(model.level_start_, (d + 1,), np.intp)
         right = right and holds(model.level_error_, (d, m)) and holds(model.level_bend_, (d,))
         right = right and not np.isnan(model.level_bend_).any()

@@ -40,8 +40,11 @@ def without_surplus(error, surplus):
     return error * np.sqrt(np.clip(1.0 - surplus.mean() / np.mean(error**2), 0.25, 1.0))
 
 
-def calibrate(error, spread, weight):
-    """Factors of noise and spread, std^2 = noise^2 + factor^2 spread^2, with 90 % of the errors within 1.645 std."""
+def calibrate(error, spread, weight, group=None):
+    """Factors of noise and spread, std^2 = noise^2 + factor^2 spread^2, with 90 % of the errors within 1.645 std.
+
+    ``group``: numbers of groups, too few for a share of them to be 90 %: so it is of the group that errs most.
+    """
     # Squared errors against squared spread, by least squares on what is not extreme.
     error2, spread2 = error**2, spread**2
     pooled = np.average(error2, weights=weight)
@@ -55,10 +58,17 @@ def calibrate(error, spread, weight):
     noise2 = max(noise2, LEAST**2 * np.average(error2, weights=weight))
     std = np.sqrt(noise2 + factor2 * spread2)
     ratio = np.where(std > 0, error / np.where(std > 0, std, 1.0), 0.0)
-    order = np.argsort(ratio, kind="stable")
-    reached = np.cumsum(weight[order]) / weight.sum()
-    at = ratio[order][min(np.searchsorted(reached, 0.9), len(order) - 1)] / HALF_90
-    if len(error) < FEW:
-        at *= stdtrit(len(error) - 1, 0.95) / HALF_90
+    parts = [group == g for g in np.unique(group)] if group is not None else [np.ones(len(ratio), bool)]
+    at = max(_nine_tenths(ratio[part], weight[part]) for part in parts) / HALF_90
+    count = len(error) if group is None else len(parts)
+    if count < FEW:
+        at *= stdtrit(count - 1, 0.95) / HALF_90
     noise, factor = np.sqrt([noise2, factor2]) * max(at, NARROWEST)
     return np.array([max(noise, LEAST * np.sqrt(pooled)), factor])
+
+
+def _nine_tenths(ratio, weight):
+    """The value that nine tenths do not exceed."""
+    order = np.argsort(ratio, kind="stable")
+    reached = np.cumsum(weight[order]) / weight.sum()
+    return ratio[order][min(np.searchsorted(reached, 0.9), len(order) - 1)]
