@@ -1,8 +1,26 @@
 """skmerge: learn from sparse data; merge simulations, physical laws and experiments."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from skmerge.activation import activation, activation_derivatives
+
+if TYPE_CHECKING:
+    from skmerge import crystal as crystal
+    from skmerge import datasets as datasets
+    from skmerge import design as design
+    from skmerge import forest as forest
+    from skmerge import metrics as metrics
+    from skmerge import net as net
+    from skmerge import plasticity as plasticity
+    from skmerge import plot as plot
+    from skmerge import table as table
+    from skmerge import trajectories as trajectories
+    from skmerge.design import Designer
+    from skmerge.forest import GradientForestRegressor
+    from skmerge.net import MergedNetRegressor
+    from skmerge.plasticity import PlasticityPropagator
+    from skmerge.table import MergedNetImputer
 
 __all__ = [
     "Designer",
@@ -16,7 +34,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 # Imported when first asked for (PEP 562): `import skmerge` takes 0.03 s beyond NumPy, all of these 0.4 s beyond
-# scikit-learn. Type checkers and editors read __init__.pyi.
+# scikit-learn. Type checkers and editors read the imports above.
 _MODULE_OF = {
     "Designer": "design",
     "GradientForestRegressor": "forest",

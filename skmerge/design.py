@@ -1,9 +1,12 @@
 """Designer: the inputs that most probably meet all targets."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import differential_evolution
 
 from skmerge._design.criterion import FINE, SPAN, WORSE, Criterion
@@ -11,6 +14,8 @@ from skmerge._design.models import Models, Seen, knows_inputs
 from skmerge._design.requests import narrow, read_correlation, read_space, read_targets, with_width
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, seed_of
 from skmerge._progress import Reporter
+
+_F8: TypeAlias = NDArray[np.float64]
 
 __all__ = ["Designer", "Designs"]
 
@@ -69,10 +74,10 @@ class Designs:
     blame: dict = field(default_factory=dict)
     words: dict = field(default_factory=dict)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.X)
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """A pandas data frame: inputs, each property and its standard deviation (name_std), probability."""
         import pandas
 
@@ -180,29 +185,32 @@ class Designer:
     array([[0.4, 0. ]])
     """
 
+    properties: list[Any]
+    correlation_: _F8
+
     def __init__(
         self,
-        model,
-        targets,
+        model: object,
+        targets: Mapping[Any, Sequence[float | None] | str],
         *,
-        inputs=None,
-        bounds=None,
-        components=None,
-        total=None,
-        max_nonzero=None,
-        fixed=None,
-        integer=(),
-        constraints=(),
-        correlation=None,
-        X=None,
-        y=None,
-        confidence=0.5,
-        distance=0.1,
-        max_iter=100,
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        inputs: Sequence[str] | None = None,
+        bounds: Mapping[Any, Sequence[float] | None] | Sequence[Sequence[float] | None] | None = None,
+        components: Sequence[str | int] | None = None,
+        total: float | None = None,
+        max_nonzero: int | None = None,
+        fixed: Mapping[Any, float | str] | None = None,
+        integer: Sequence[str | int] = (),
+        constraints: Sequence[Any] = (),
+        correlation: ArrayLike | Mapping[tuple[Any, Any], float] | None = None,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        confidence: float = 0.5,
+        distance: float = 0.1,
+        max_iter: int = 100,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         check_number("confidence", confidence, Real, 1e-6, 1 - 1e-6, give="give a number between 0 and 1")
         check_number("distance", distance, Real, 1e-9, 1)
         check_number("max_iter", max_iter, Integral, 1)
@@ -239,7 +247,7 @@ class Designer:
 
     # --- using it
 
-    def probability(self, X):
+    def probability(self, X: ArrayLike) -> _F8:
         """Probability that all targets hold at given inputs, whether or not these satisfy the constraints.
 
         Parameters
@@ -255,7 +263,7 @@ class Designer:
             raise ValueError(f"X has shape {rows.shape}; give finite rows of the inputs {self.inputs}.")
         return self._criterion.probabilities(*self._models.predict(self._models.places(rows)))[0]
 
-    def suggest(self, n=5):
+    def suggest(self, n: int = 5) -> Designs:
         """Search for proposals.
 
         Parameters

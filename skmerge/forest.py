@@ -3,11 +3,13 @@
 import warnings
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Literal, Self, TypeAlias, overload
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
@@ -18,10 +20,13 @@ from skmerge._forest.grower import ENDLESS, GROUPED, JUDGES, PARTS, Ground, prep
 from skmerge._forest.tree import Trees, check_forest
 from skmerge._parallel import each
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
-from skmerge._progress import Reporter, fitting
+from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
 from skmerge._validation import check_rows, check_same_rows, check_slope_data, excess
 from skmerge.metrics import observed_r2_score
+
+_F8: TypeAlias = NDArray[np.float64]
+_I8: TypeAlias = NDArray[np.intp]
 
 __all__ = ["GradientForestRegressor"]
 
@@ -115,23 +120,45 @@ class GradientForestRegressor(
     array([1.56])
     """
 
+    nodes_: list[NDArray[np.void]]
+    tree_start_: list[_I8]
+    leaves_: list[_F8]
+    rate_: list[_F8]
+    member_start_: list[_I8]
+    member_weight_: list[_F8]
+    coordinate_: NDArray[np.int32]
+    x_shift_: _F8
+    x_unit_: _F8
+    oob_prediction_: _F8
+    oob_score_: float
+    noise_std_: _F8
+    std_scale_: _F8
+    stand_in_: _F8
+    gap_scale_: _F8
+    level_: _F8
+    level_start_: _I8
+    level_error_: _F8
+    level_bend_: _F8
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
     def __init__(
         self,
-        n_estimators=100,
+        n_estimators: int = 100,
         *,
-        order="auto",
-        criterion="auto",
-        max_depth=None,
-        max_leaf_nodes=None,
-        min_samples_leaf="auto",
-        max_features="auto",
-        bootstrap=True,
-        extrapolate="clip",
-        n_jobs=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-    ):
+        order: Literal["auto", 0, 1, 2] = "auto",
+        criterion: Literal["auto", "value", "plane", "slope"] = "auto",
+        max_depth: int | None = None,
+        max_leaf_nodes: int | None = None,
+        min_samples_leaf: int | Literal["auto"] = "auto",
+        max_features: float | Literal["auto"] = "auto",
+        bootstrap: bool = True,
+        extrapolate: Literal["clip", "linear"] = "clip",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+    ) -> None:
         self.n_estimators = n_estimators
         self.order = order
         self.criterion = criterion
@@ -155,7 +182,16 @@ class GradientForestRegressor(
     # --- fitting
 
     @with_callbacks
-    def fit(self, X, y, dydx=None, direction=None, slope=None, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        dydx: ArrayLike | None = None,
+        direction: ArrayLike | None = None,
+        slope: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Grow the forest.
 
         Parameters
@@ -419,7 +455,7 @@ class GradientForestRegressor(
     # --- using the fitted forest
 
     @property
-    def feature_importances_(self):
+    def feature_importances_(self) -> _F8:
         """Share of the squares taken away by splits on each feature, (n_features,)."""
         check_is_fitted(self, "nodes_")
         gain = np.zeros(self.n_features_in_)
@@ -459,6 +495,10 @@ class GradientForestRegressor(
             reporter.say(f"{min(len(done) * size, len(X))} of {len(X)} rows", np.inf)
         return np.concatenate(done, axis=axis)
 
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> _F8: ...
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[True]) -> tuple[_F8, _F8]: ...
     def predict(self, X, return_std=False):
         """Predict the target and, on request, how sure it is.
 
@@ -523,7 +563,7 @@ class GradientForestRegressor(
             )
         return values[:, 0] if self._n_outputs is None else values
 
-    def predict_gradient(self, X, *, smooth=False):
+    def predict_gradient(self, X: ArrayLike, *, smooth: bool = False) -> _F8:
         """Derivative of the prediction with respect to the features.
 
         Parameters
@@ -551,7 +591,7 @@ class GradientForestRegressor(
 
         return self._shaped(self._over_rows(slopes, X) * self.y_unit_[:, None])
 
-    def apply(self, X):
+    def apply(self, X: ArrayLike) -> _I8:
         """The leaf of every tree that each row falls into.
 
         Returns
@@ -565,7 +605,7 @@ class GradientForestRegressor(
 
         return self._over_rows(leaves, X)
 
-    def applicability(self, X):
+    def applicability(self, X: ArrayLike) -> _F8:
         """How far each row lies outside what was trained.
 
         Parameters
@@ -589,7 +629,7 @@ class GradientForestRegressor(
             reach = np.maximum(self.x_max_ / 4 - self.x_min_ / 4, np.finfo(float).tiny) * 4
         return np.maximum(beyond, levels.distance(X, self.level_, self.level_start_, reach))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
         check_same_rows(X, "y", y)
         check_same_rows(X, "sample_weight", sample_weight)

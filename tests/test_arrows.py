@@ -143,7 +143,7 @@ def test_only_public_names_of_other_packages(path):
 
 
 def test_the_package_offers_public_modules_only():
-    for name in inside(ROOT / "__init__.pyi"):
+    for name in inside(ROOT / "__init__.py"):
         assert not name.startswith("_")
 
 
