@@ -75,6 +75,7 @@ def test_everything_public_is_annotated(name):
     for text, value in found.items():
         if inspect.isclass(value):
             typed = {name for cls in value.__mro__ for name in vars(cls).get("__annotations__", {})}
+            typed |= {name for name, member in vars(value).items() if isinstance(member, property)}
             assert documented_attributes(value) <= typed
         for called, function in functions_of(text, value):
             assert not list(lacking(function)), f"{called} lacks annotations"
