@@ -5,7 +5,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmerge import GradientForestRegressor
-from skmerge._ext import tree_traversal
 
 LEVELS = np.array([0.0, 0.3, 0.5, 0.8, 1.0])
 RNG = np.random.default_rng(0)
@@ -78,8 +77,7 @@ def test_leaves_count_by_how_near_a_row_is(order):
     assert_array_equal(np.concatenate([model.predict(row[None]) for row in rows]), model.predict(rows))
     for trees, weight in model._groups():  # rows between two levels of one feature have a shorter way
         at, *gaps = model._between(rows[:2])
-        longer = tree_traversal.between(rows[at], *gaps, *trees._forest(), True, trees.rate, trees.member_start, weight,
-                                        False, True)  # fmt: skip
+        longer = trees._forest(rows).between(rows[at], *gaps, True, weight, False, True)
         for short, long in zip(trees.between(rows[at], gaps, weight)[:2], longer[:2], strict=True):
             assert_allclose(short, long, rtol=1e-10)
 

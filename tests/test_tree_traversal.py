@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmerge._ext import tree_traversal
 from skmerge._ext.tree_growing import NODE
+from skmerge._ext.tree_traversal import Forest
 from skmerge._forest.tree import Trees
 
 
@@ -102,10 +102,12 @@ def small():
     return [nodes, np.array([0, 3]), np.array([[1.0], [2.0]]), 1, np.empty(0, np.intc), np.empty(0), np.empty(0), 0]
 
 
-MEMBERS = [np.ones(1), np.array([0, 1]), np.ones((1, 1))]
+MEMBERS = [np.ones(1), np.array([0, 1])]
 WALKS = {
-    "apply": lambda forest: tree_traversal.apply(np.array([[-1.0], [1.0]]), *forest),
-    "moments": lambda forest: tree_traversal.moments(np.array([[-1.0], [1.0]]), *forest, True, *MEMBERS, True),
+    "apply": lambda forest: Forest(1, *forest, *MEMBERS).apply(np.array([[-1.0], [1.0]])),
+    "moments": lambda forest: Forest(1, *forest, *MEMBERS).moments(
+        np.array([[-1.0], [1.0]]), True, np.ones((1, 1)), True
+    ),
 }
 
 
@@ -145,7 +147,7 @@ def test_damaged_forest(walk):
 
 def test_damaged_members():
     X = np.array([[-1.0], [1.0]])
-    for members in (
+    for rate, start, weight in (
         [np.ones(2), np.array([0, 1]), np.ones((1, 1))],
         [np.ones(1), np.array([0, 2]), np.ones((1, 1))],
         [np.ones(1), np.array([-1, 1]), np.ones((1, 1))],
@@ -155,6 +157,8 @@ def test_damaged_members():
         [np.ones(1), np.empty(0, np.intp), np.ones((0, 1))],
     ):
         with pytest.raises(ValueError, match="damaged"):
-            tree_traversal.moments(X, *small(), True, *members, True)
+            Forest(1, *small(), rate, start).moments(X, True, weight, True)
         with pytest.raises(ValueError, match="damaged"):
-            tree_traversal.gradient(X, *small(), True, *members, True)
+            Forest(1, *small(), rate, start).gradient(X, True, weight, True)
+    with pytest.raises(ValueError, match="2 columns where the forest has 1"):
+        Forest(1, *small(), *MEMBERS).apply(np.ones((3, 2)))

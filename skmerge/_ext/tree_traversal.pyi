@@ -2,6 +2,7 @@ from typing import NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 _F8: TypeAlias = NDArray[np.float64]
 _I4: TypeAlias = NDArray[np.int32]
@@ -9,78 +10,39 @@ _I8: TypeAlias = NDArray[np.intp]
 _V: TypeAlias = NDArray[np.void]
 
 def damaged() -> NoReturn: ...
-def apply(
-    X: _F8, nodes: _V, start: _I8, leaves: _F8, m: int, active: _I4, shift: _F8, unit: _F8, n_square: int
-) -> _I8: ...
-def moments(
-    X: _F8,
-    nodes: _V,
-    start: _I8,
-    leaves: _F8,
-    m: int,
-    active: _I4,
-    shift: _F8,
-    unit: _F8,
-    n_square: int,
-    clip: bool,
-    rate: _F8,
-    member_start: _I8,
-    member_weight: _F8,
-    squares: bool,
-) -> tuple[_F8, _F8 | None]: ...
-def gradient(
-    X: _F8,
-    nodes: _V,
-    start: _I8,
-    leaves: _F8,
-    m: int,
-    active: _I4,
-    shift: _F8,
-    unit: _F8,
-    n_square: int,
-    clip: bool,
-    rate: _F8,
-    member_start: _I8,
-    member_weight: _F8,
-    exact: bool,
-) -> _F8: ...
-def between(
-    X: _F8,
-    low: _F8,
-    high: _F8,
-    near: _F8,
-    steep: _F8,
-    depth: int,
-    nodes: _V,
-    start: _I8,
-    leaves: _F8,
-    m: int,
-    active: _I4,
-    shift: _F8,
-    unit: _F8,
-    n_square: int,
-    clip: bool,
-    rate: _F8,
-    member_start: _I8,
-    member_weight: _F8,
-    slopes: bool,
-    exact: bool,
-) -> tuple[_F8, _F8, _F8 | None]: ...
-def beside(
-    X: _F8,
-    low: _F8,
-    high: _F8,
-    near: _F8,
-    nodes: _V,
-    start: _I8,
-    leaves: _F8,
-    m: int,
-    active: _I4,
-    shift: _F8,
-    unit: _F8,
-    n_square: int,
-    clip: bool,
-    rate: _F8,
-    member_start: _I8,
-    member_weight: _F8,
-) -> tuple[_F8, _F8]: ...
+
+@disjoint_base
+class Forest:
+    def __init__(
+        self,
+        n_features: int,
+        nodes: _V,
+        start: _I8,
+        leaves: _F8,
+        m: int,
+        active: _I4,
+        shift: _F8,
+        unit: _F8,
+        n_square: int,
+        rate: _F8,
+        member_start: _I8,
+    ) -> None: ...
+    def apply(self, X: _F8) -> _I8: ...
+    def moments(self, X: _F8, clip: bool, member_weight: _F8, squares: bool) -> tuple[_F8, _F8 | None]: ...
+    def gradient(self, X: _F8, clip: bool, member_weight: _F8, exact: bool) -> _F8: ...
+    def between(
+        self,
+        X: _F8,
+        low: _F8,
+        high: _F8,
+        near: _F8,
+        steep: _F8,
+        depth: int,
+        clip: bool,
+        member_weight: _F8,
+        slopes: bool,
+        exact: bool,
+    ) -> tuple[_F8, _F8, _F8 | None]: ...
+    def beside(
+        self, X: _F8, low: _F8, high: _F8, near: _F8, clip: bool, member_weight: _F8
+    ) -> tuple[_F8, _F8]: ...

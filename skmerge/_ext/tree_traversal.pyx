@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 from skmerge._ext.tree_leaf cimport evaluate, evaluate_slope, n_terms
 from skmerge._ext.types cimport Node
 
-cdef struct Forest:
+cdef struct Arrays:
     const Node *nodes
     const Py_ssize_t *start     # (n_trees + 1,), the root of every tree, and the end
     Py_ssize_t n_trees
@@ -26,7 +26,7 @@ cdef enum:
     FEW = 8  # rows below which trees, not rows, are walked side by side
 
 
-cdef int walk(const Forest *forest, int n, const double **x, const int *end, int *at) noexcept nogil:
+cdef int walk(const Arrays *forest, int n, const double **x, const int *end, int *at) noexcept nogil:
     # From n <= TOGETHER roots to the leaf nodes that the rows x fall into, side by side: a single walk waits for memory
     # at every step. Returns whether one found an index that leads nowhere. ``end``: of each walk's tree. Children come
     # after their parents, so that it ends.
@@ -57,7 +57,7 @@ cdef int walk(const Forest *forest, int n, const double **x, const int *end, int
     return 0
 
 
-cdef int walk_rows(const Forest *forest, Py_ssize_t tree, const double *x, int n, int *at) noexcept nogil:
+cdef int walk_rows(const Arrays *forest, Py_ssize_t tree, const double *x, int n, int *at) noexcept nogil:
     # n rows down one tree.
     cdef const double *rows[TOGETHER]
     cdef int ends[TOGETHER]
@@ -69,7 +69,7 @@ cdef int walk_rows(const Forest *forest, Py_ssize_t tree, const double *x, int n
     return walk(forest, n, rows, ends, at)
 
 
-cdef int walk_trees(const Forest *forest, Py_ssize_t first, int n, const double *x, int *at) noexcept nogil:
+cdef int walk_trees(const Arrays *forest, Py_ssize_t first, int n, const double *x, int *at) noexcept nogil:
     # One row down n trees.
     cdef const double *rows[TOGETHER]
     cdef int ends[TOGETHER]
@@ -81,7 +81,7 @@ cdef int walk_trees(const Forest *forest, Py_ssize_t first, int n, const double 
     return walk(forest, n, rows, ends, at)
 
 
-cdef inline void coordinates(const Forest *forest, const double *x, double *t) noexcept nogil:
+cdef inline void coordinates(const Arrays *forest, const double *x, double *t) noexcept nogil:
     cdef int i
     cdef double value
     for i in range(forest.k):
@@ -89,7 +89,7 @@ cdef inline void coordinates(const Forest *forest, const double *x, double *t) n
         t[i] = (value - forest.shift[i]) * forest.unit[i] if value == value else 0.0
 
 
-cdef inline void deviations(const Forest *forest, const double *leaf, const double *t, double *z) noexcept nogil:
+cdef inline void deviations(const Arrays *forest, const double *leaf, const double *t, double *z) noexcept nogil:
     cdef int i, k = forest.k
     if forest.clip:
         for i in range(k):
@@ -99,7 +99,7 @@ cdef inline void deviations(const Forest *forest, const double *leaf, const doub
             z[i] = t[i] - leaf[i]
 
 
-cdef inline double leaf_value(const Forest *forest, const double *coef, const double *z) noexcept nogil:
+cdef inline double leaf_value(const Arrays *forest, const double *coef, const double *z) noexcept nogil:
     cdef double value = evaluate(coef, z, forest.k, forest.q)
     if forest.clip:
         if value < coef[forest.p]:  # NaN, of a damaged leaf, stays
@@ -109,7 +109,7 @@ cdef inline double leaf_value(const Forest *forest, const double *coef, const do
     return value
 
 
-cdef inline void add_leaf(const Forest *forest, int node, const double *t, double rate, double *z,
+cdef inline void add_leaf(const Arrays *forest, int node, const double *t, double rate, double *z,
                           double *out) noexcept nogil:
     cdef const double *leaf = forest.leaves + forest.nodes[node].child * forest.width
     cdef int o, k = forest.k
@@ -132,34 +132,6 @@ cdef inline void add_member(const double *weight, int m, double *part, double *t
         part[o] = 0.0
 
 
-cdef Forest view(const Node[::1] nodes, const Py_ssize_t[::1] start, const double[:, ::1] leaves, Py_ssize_t d, int m,
-                 const int[::1] active, const double[::1] shift, const double[::1] unit, int n_square,
-                 bint clip) except *:
-    cdef Forest forest
-    cdef Py_ssize_t tree, i
-    forest.n_trees = start.shape[0] - 1
-    forest.k, forest.q, forest.d, forest.m = active.shape[0], n_square, d, m
-    if n_square < 0 or n_square > forest.k or shift.shape[0] != forest.k or unit.shape[0] != forest.k or m < 1:
-        raise ValueError("the forest's coordinates do not fit together; it is damaged, fit it again.")
-    forest.p = n_terms(forest.k, n_square)
-    forest.width = m if forest.k == 0 else 3 * forest.k + m * (forest.p + 2)
-    if leaves.shape[1] != forest.width or not leaves.shape[0] or forest.n_trees < 1:
-        raise ValueError(f"leaves_ has {leaves.shape[1]} columns where {forest.width} are expected; the forest is "
-                         "damaged, fit it again.")
-    for tree in range(forest.n_trees):
-        if start[tree] < 0 or start[tree + 1] <= start[tree] or start[tree + 1] > nodes.shape[0]:
-            raise ValueError("tree_start_ points outside nodes_; the forest is damaged, fit it again.")
-    for i in range(forest.k):
-        if not 0 <= active[i] < d:
-            raise ValueError("coordinate_ names features that do not exist; the forest is damaged, fit it again.")
-    forest.nodes, forest.start, forest.leaves, forest.n_leaves = &nodes[0], &start[0], &leaves[0, 0], leaves.shape[0]
-    forest.active = &active[0] if forest.k else NULL
-    forest.shift = &shift[0] if forest.k else NULL
-    forest.unit = &unit[0] if forest.k else NULL
-    forest.clip = clip
-    return forest
-
-
 def damaged():
     raise ValueError("nodes_ has an index that no fit leaves; the forest is damaged, fit it again.")
 
@@ -177,139 +149,13 @@ cdef int check_members(const double[::1] rate, const Py_ssize_t[::1] start, cons
     return 0
 
 
-def apply(const double[:, ::1] X, nodes, start, leaves, int m, active, shift, unit, int n_square):
-    """Leaf node of every row in every tree, (n, n_trees), counted from the tree's root."""
-    cdef Forest forest = view(nodes, start, leaves, X.shape[1], m, active, shift, unit, n_square, False)
-    out_array = np.empty((X.shape[0], forest.n_trees), np.intp)
-    cdef Py_ssize_t[:, ::1] out = out_array
-    cdef Py_ssize_t r, tree, n = X.shape[0], bad = 0
-    cdef int leaf[TOGETHER]
-    cdef int i, together
-    with nogil:
-        for tree in range(forest.n_trees):
-            r = 0
-            while r < n:
-                together = <int>min(n - r, <Py_ssize_t>TOGETHER)
-                bad += walk_rows(&forest, tree, &X[r, 0], together, leaf)
-                for i in range(together):
-                    out[r + i, tree] = leaf[i] - forest.start[tree]
-                r += together
-    if bad:
-        damaged()
-    return out_array
-
-
-def moments(const double[:, ::1] X, nodes, start, leaves, int m, active, shift, unit, int n_square, bint clip,
-            const double[::1] rate, const Py_ssize_t[::1] member_start, const double[:, ::1] member_weight,
-            bint squares):
-    """Weighted sum over the members and, on request, of their squares: (n, m) and (n, m) or None.
-
-    Member e is the sum of its trees, ``member_start[e]`` to ``member_start[e + 1]``, each times its ``rate``; its
-    weight may differ between outputs.
-    """
-    cdef Forest forest = view(nodes, start, leaves, X.shape[1], m, active, shift, unit, n_square, clip)
-    cdef Py_ssize_t n = X.shape[0], r, b, tree, member, first, last, n_members = member_start.shape[0] - 1, bad = 0
-    cdef int at[TOGETHER]
-    cdef int i, together, k = forest.k
-    check_members(rate, member_start, member_weight, forest.n_trees, m)
-    sums, square_sums = np.zeros((n, m)), np.zeros((n, m)) if squares else None
-    cdef double[:, ::1] total = sums, total_squares = square_sums if squares else sums
-    cdef double[:, ::1] t = np.empty((min(n, <Py_ssize_t>BLOCK) + 1, k + 1))
-    cdef double[:, ::1] part = np.zeros((min(n, <Py_ssize_t>BLOCK) + 1, m))
-    cdef double[::1] z = np.empty(k + 1)
-    with nogil:
-        for b in range((n + BLOCK - 1) // BLOCK):
-            first = b * BLOCK
-            last = min(first + BLOCK, n)
-            for r in range(first, last):
-                coordinates(&forest, &X[r, 0], &t[r - first, 0])
-            for r in range(first, last if n < FEW else first):
-                member, tree = 0, 0
-                while tree < forest.n_trees:
-                    together = <int>min(forest.n_trees - tree, <Py_ssize_t>TOGETHER)
-                    if walk_trees(&forest, tree, together, &X[r, 0], at):
-                        bad += 1
-                        break
-                    for i in range(together):
-                        while tree >= member_start[member + 1]:
-                            member += 1
-                        add_leaf(&forest, at[i], &t[r - first, 0], rate[tree], &z[0], &part[0, 0])
-                        tree += 1
-                        if tree == member_start[member + 1]:
-                            add_member(&member_weight[member, 0], m, &part[0, 0], &total[r, 0],
-                                       &total_squares[r, 0] if squares else NULL)
-            for member in range(n_members if n >= FEW else 0):
-                for tree in range(member_start[member], member_start[member + 1]):
-                    r = first
-                    while r < last and not bad:
-                        together = <int>min(last - r, <Py_ssize_t>TOGETHER)
-                        if walk_rows(&forest, tree, &X[r, 0], together, at):
-                            bad += 1
-                            break
-                        for i in range(together):
-                            add_leaf(&forest, at[i], &t[r - first, 0], rate[tree], &z[0], &part[r - first, 0])
-                            r += 1
-                for r in range(first, last):
-                    add_member(&member_weight[member, 0], m, &part[r - first, 0], &total[r, 0],
-                               &total_squares[r, 0] if squares else NULL)
-    if bad:
-        damaged()
-    return sums, square_sums
-
-
-def gradient(const double[:, ::1] X, nodes, start, leaves, int m, active, shift, unit, int n_square, bint clip,
-             const double[::1] rate, const Py_ssize_t[::1] member_start, const double[:, ::1] member_weight,
-             bint exact):
-    """Weighted sum of the members' slopes, (n, m, d), per unit of X; ``exact``: 0 where the leaf clips."""
-    cdef Forest forest = view(nodes, start, leaves, X.shape[1], m, active, shift, unit, n_square, clip)
-    cdef Py_ssize_t n = X.shape[0], r, tree, member, bad = 0
-    cdef int i, o, j, k = forest.k, step = forest.p + 2
-    check_members(rate, member_start, member_weight, forest.n_trees, m)
-    sums = np.zeros((n, m, X.shape[1]))
-    cdef double[:, :, ::1] total = sums
-    cdef double[::1] t = np.empty(k + 1), z = np.empty(k + 1)
-    cdef const double *leaf
-    cdef const double *coef
-    cdef double value
-    if k == 0:
-        return sums
-    with nogil:
-        for r in range(n):
-            coordinates(&forest, &X[r, 0], &t[0])
-            member = 0
-            for tree in range(forest.n_trees):
-                while tree >= member_start[member + 1]:
-                    member += 1
-                if walk_rows(&forest, tree, &X[r, 0], 1, &i):
-                    bad += 1
-                    continue
-                leaf = forest.leaves + forest.nodes[i].child * forest.width
-                deviations(&forest, leaf, &t[0], &z[0])
-                for o in range(m):
-                    coef = leaf + 3 * k + o * step
-                    if clip and exact:
-                        value = evaluate(coef, &z[0], k, forest.q)
-                        if value < coef[forest.p] or value > coef[forest.p + 1]:
-                            continue
-                    for j in range(k):
-                        if clip and exact and (t[j] < leaf[k + j] or t[j] > leaf[2 * k + j]):
-                            continue
-                        if X[r, forest.active[j]] != X[r, forest.active[j]]:
-                            continue
-                        value = rate[tree] * member_weight[member, o] * forest.unit[j]
-                        total[r, o, forest.active[j]] += value * evaluate_slope(coef, &z[0], j, k, forest.q)
-    if bad:
-        damaged()
-    return sums
-
-
 cdef struct Branch:
     # What waits while another side of a gap is walked.
     int node
     double share
 
 
-cdef int walk_between(const Forest *forest, Py_ssize_t tree, const double *x, const double *low, const double *high,
+cdef int walk_between(const Arrays *forest, Py_ssize_t tree, const double *x, const double *low, const double *high,
                       const double *near, const double *steep, Py_ssize_t depth,
                       Branch *waiting, double *copies, double *here, double *t, double *z,
                       double rate, double *part, const double *weight, double *slopes, int exact) noexcept nogil:
@@ -380,97 +226,286 @@ cdef int walk_between(const Forest *forest, Py_ssize_t tree, const double *x, co
         i, share = waiting[n_waiting].node, waiting[n_waiting].share
 
 
-def between(const double[:, ::1] X, const double[:, ::1] low, const double[:, ::1] high, const double[:, ::1] near,
-            const double[:, ::1] steep, Py_ssize_t depth, nodes, start, leaves, int m, active, shift, unit,
-            int n_square, bint clip, const double[::1] rate,
-            const Py_ssize_t[::1] member_start, const double[:, ::1] member_weight, bint slopes, bint exact):
-    """Moments, as ``moments``, and slopes (n, m, d) or None, of rows that lie between the levels of some features.
+cdef class Forest:
+    """Trees of one kind and their members, checked, ready to be asked; keeps its arrays alive and is never stored.
 
-    ``low``, ``high`` (n, d): these levels; of other features no threshold is at least low and less than high. ``near``,
-    ``steep`` (n, d): by what share a row belongs to ``high``, more than 0 and less than 1, and the slope of that.
-    ``depth``: of how many features at most a row lies between levels.
+    Parameters
+    ----------
+    n_features : int
+    nodes : (n_nodes,) of NODE; start : (n_trees + 1,), the root of every tree, and the end
+    leaves : (n_leaves, width), see ``_forest.tree.Trees``
+    m : outputs
+    active, shift, unit : (k,), features that are coordinates of leaves, ``(x - shift) unit``
+    n_square : coordinates with second-order terms
+    rate : (n_trees,), by which each tree counts
+    member_start : (n_members + 1,), the first tree of every member, and the end
     """
-    cdef Forest forest = view(nodes, start, leaves, X.shape[1], m, active, shift, unit, n_square, clip)
-    cdef Py_ssize_t n = X.shape[0], d = X.shape[1], r, tree, member, bad = 0
-    check_members(rate, member_start, member_weight, forest.n_trees, m)
-    if (low.shape[0] != n or low.shape[1] != d or high.shape[0] != n or high.shape[1] != d or near.shape[0] != n
-            or near.shape[1] != d or steep.shape[0] != n or steep.shape[1] != d or not 0 <= depth <= d):
-        raise ValueError("X, low, high, near, steep and depth do not fit together.")
-    sums, square_sums, slope_sums = np.zeros((n, m)), np.zeros((n, m)), np.zeros((n, m, d)) if slopes else None
-    cdef double[:, ::1] total = sums, total_squares = square_sums
-    cdef double[:, :, ::1] total_slopes = slope_sums if slopes else np.zeros((1, 1, 1))
-    cdef double[::1] scratch = np.zeros((depth + 1) * d + 2 * (forest.k + 1) + m + d)
-    cdef double *here = &scratch[0]
-    cdef double *copies = here + d
-    cdef double *t = copies + depth * d
-    cdef double *z = t + forest.k + 1
-    cdef double *part = z + forest.k + 1
-    branches = np.empty((depth + 1) * sizeof(Branch), np.uint8)
-    cdef unsigned char[::1] branch_view = branches
-    cdef Branch *waiting = <Branch *>&branch_view[0]
-    with nogil:
-        for r in range(n):
-            for member in range(member_weight.shape[0]):
-                for tree in range(member_start[member], member_start[member + 1]):
-                    bad += walk_between(&forest, tree, &X[r, 0], &low[r, 0], &high[r, 0], &near[r, 0],
-                                        &steep[r, 0], depth, waiting, copies, here, t, z, rate[tree], part,
-                                        &member_weight[member, 0],
-                                        &total_slopes[r, 0, 0] if slopes else NULL, exact)
-                add_member(&member_weight[member, 0], m, part, &total[r, 0], &total_squares[r, 0])
-    if bad:
-        damaged()
-    return sums, square_sums, slope_sums
 
+    cdef Arrays arrays
+    cdef const Node[::1] nodes
+    cdef const Py_ssize_t[::1] start
+    cdef const double[:, ::1] leaves
+    cdef const int[::1] active
+    cdef const double[::1] shift, unit
+    cdef const double[::1] rate
+    cdef const Py_ssize_t[::1] member_start
 
-def beside(const double[:, ::1] X, const double[:, ::1] low, const double[:, ::1] high, const double[::1] near,
-           nodes, start, leaves, int m, active, shift, unit, int n_square, bint clip, const double[::1] rate,
-           const Py_ssize_t[::1] member_start, const double[:, ::1] member_weight):
-    """Moments, as ``between``, of rows that lie between the levels of one feature.
+    def __init__(self, Py_ssize_t n_features, const Node[::1] nodes, const Py_ssize_t[::1] start,
+                 const double[:, ::1] leaves, int m, const int[::1] active, const double[::1] shift,
+                 const double[::1] unit, int n_square, const double[::1] rate, const Py_ssize_t[::1] member_start):
+        cdef Arrays forest
+        cdef Py_ssize_t tree, i
+        forest.n_trees = start.shape[0] - 1
+        forest.k, forest.q, forest.d, forest.m, forest.clip = active.shape[0], n_square, n_features, m, 0
+        if n_square < 0 or n_square > forest.k or shift.shape[0] != forest.k or unit.shape[0] != forest.k or m < 1:
+            raise ValueError("the forest's coordinates do not fit together; it is damaged, fit it again.")
+        forest.p = n_terms(forest.k, n_square)
+        forest.width = m if forest.k == 0 else 3 * forest.k + m * (forest.p + 2)
+        if leaves.shape[1] != forest.width or not leaves.shape[0] or forest.n_trees < 1:
+            raise ValueError(f"leaves_ has {leaves.shape[1]} columns where {forest.width} are expected; the forest is "
+                             "damaged, fit it again.")
+        for tree in range(forest.n_trees):
+            if start[tree] < 0 or start[tree + 1] <= start[tree] or start[tree + 1] > nodes.shape[0]:
+                raise ValueError("tree_start_ points outside nodes_; the forest is damaged, fit it again.")
+        for i in range(forest.k):
+            if not 0 <= active[i] < n_features:
+                raise ValueError("coordinate_ names features that do not exist; the forest is damaged, fit it again.")
+        forest.nodes, forest.start, forest.leaves = &nodes[0], &start[0], &leaves[0, 0]
+        forest.n_leaves = leaves.shape[0]
+        forest.active = &active[0] if forest.k else NULL
+        forest.shift = &shift[0] if forest.k else NULL
+        forest.unit = &unit[0] if forest.k else NULL
+        self.arrays, self.nodes, self.start, self.leaves = forest, nodes, start, leaves
+        self.active, self.shift, self.unit, self.rate, self.member_start = active, shift, unit, rate, member_start
 
-    ``low``, ``high`` (n, d): the rows, moved to the levels beside. They reach two leaves of a tree, or one that holds
-    both levels; walked side by side, which takes a third of the time.
-    """
-    cdef Forest forest = view(nodes, start, leaves, X.shape[1], m, active, shift, unit, n_square, clip)
-    cdef Py_ssize_t n = X.shape[0], d = X.shape[1], r, b, tree, member, first, last, bad = 0
-    cdef int at[TOGETHER]
-    cdef int above[TOGETHER]
-    cdef int i, together, k = forest.k
-    check_members(rate, member_start, member_weight, forest.n_trees, m)
-    if low.shape[0] != n or low.shape[1] != d or high.shape[0] != n or high.shape[1] != d or near.shape[0] != n:
-        raise ValueError("X, low, high and near do not fit together.")
-    sums, square_sums = np.zeros((n, m)), np.zeros((n, m))
-    cdef double[:, ::1] total = sums, total_squares = square_sums
-    cdef double[:, :, ::1] t = np.empty((min(n, <Py_ssize_t>BLOCK) + 1, 3, k + 1))
-    cdef double[:, ::1] part = np.zeros((min(n, <Py_ssize_t>BLOCK) + 1, m))
-    cdef double[::1] z = np.empty(k + 1)
-    with nogil:
-        for b in range((n + BLOCK - 1) // BLOCK):
-            first = b * BLOCK
-            last = min(first + BLOCK, n)
-            for r in range(first, last):
-                coordinates(&forest, &X[r, 0], &t[r - first, 0, 0])
-                coordinates(&forest, &low[r, 0], &t[r - first, 1, 0])
-                coordinates(&forest, &high[r, 0], &t[r - first, 2, 0])
-            for member in range(member_weight.shape[0]):
-                for tree in range(member_start[member], member_start[member + 1]):
-                    r = first
-                    while r < last and not bad:
-                        together = <int>min(last - r, <Py_ssize_t>TOGETHER)
-                        if (walk_rows(&forest, tree, &low[r, 0], together, at)
-                                or walk_rows(&forest, tree, &high[r, 0], together, above)):
+    cdef Arrays view(self, Py_ssize_t d, bint clip) except *:
+        cdef Arrays forest = self.arrays
+        if d != forest.d:
+            raise ValueError(f"X has {d} columns where the forest has {forest.d} features.")
+        forest.clip = clip
+        return forest
+
+    def apply(self, const double[:, ::1] X):
+        """Leaf node of every row in every tree, (n, n_trees), counted from the tree's root."""
+        cdef Arrays forest = self.view(X.shape[1], False)
+        out_array = np.empty((X.shape[0], forest.n_trees), np.intp)
+        cdef Py_ssize_t[:, ::1] out = out_array
+        cdef Py_ssize_t r, tree, n = X.shape[0], bad = 0
+        cdef int leaf[TOGETHER]
+        cdef int i, together
+        with nogil:
+            for tree in range(forest.n_trees):
+                r = 0
+                while r < n:
+                    together = <int>min(n - r, <Py_ssize_t>TOGETHER)
+                    bad += walk_rows(&forest, tree, &X[r, 0], together, leaf)
+                    for i in range(together):
+                        out[r + i, tree] = leaf[i] - forest.start[tree]
+                    r += together
+        if bad:
+            damaged()
+        return out_array
+
+    def moments(self, const double[:, ::1] X, bint clip, const double[:, ::1] member_weight, bint squares):
+        """Weighted sum over the members and, on request, of their squares: (n, m) and (n, m) or None.
+
+        Member e is the sum of its trees, ``member_start[e]`` to ``member_start[e + 1]``, each times its ``rate``; its
+        weight may differ between outputs.
+        """
+        cdef Arrays forest = self.view(X.shape[1], clip)
+        cdef const double[::1] rate = self.rate
+        cdef const Py_ssize_t[::1] member_start = self.member_start
+        cdef int m = forest.m
+        cdef Py_ssize_t n = X.shape[0], r, b, tree, member, first, last, n_members = member_start.shape[0] - 1, bad = 0
+        cdef int at[TOGETHER]
+        cdef int i, together, k = forest.k
+        check_members(rate, member_start, member_weight, forest.n_trees, m)
+        sums, square_sums = np.zeros((n, m)), np.zeros((n, m)) if squares else None
+        cdef double[:, ::1] total = sums, total_squares = square_sums if squares else sums
+        cdef double[:, ::1] t = np.empty((min(n, <Py_ssize_t>BLOCK) + 1, k + 1))
+        cdef double[:, ::1] part = np.zeros((min(n, <Py_ssize_t>BLOCK) + 1, m))
+        cdef double[::1] z = np.empty(k + 1)
+        with nogil:
+            for b in range((n + BLOCK - 1) // BLOCK):
+                first = b * BLOCK
+                last = min(first + BLOCK, n)
+                for r in range(first, last):
+                    coordinates(&forest, &X[r, 0], &t[r - first, 0])
+                for r in range(first, last if n < FEW else first):
+                    member, tree = 0, 0
+                    while tree < forest.n_trees:
+                        together = <int>min(forest.n_trees - tree, <Py_ssize_t>TOGETHER)
+                        if walk_trees(&forest, tree, together, &X[r, 0], at):
                             bad += 1
                             break
                         for i in range(together):
-                            if at[i] == above[i]:
-                                add_leaf(&forest, at[i], &t[r - first, 0, 0], rate[tree], &z[0], &part[r - first, 0])
-                            else:
-                                add_leaf(&forest, at[i], &t[r - first, 1, 0], rate[tree] * (1.0 - near[r]), &z[0],
-                                         &part[r - first, 0])
-                                add_leaf(&forest, above[i], &t[r - first, 2, 0], rate[tree] * near[r], &z[0],
-                                         &part[r - first, 0])
-                            r += 1
+                            while tree >= member_start[member + 1]:
+                                member += 1
+                            add_leaf(&forest, at[i], &t[r - first, 0], rate[tree], &z[0], &part[0, 0])
+                            tree += 1
+                            if tree == member_start[member + 1]:
+                                add_member(&member_weight[member, 0], m, &part[0, 0], &total[r, 0],
+                                           &total_squares[r, 0] if squares else NULL)
+                for member in range(n_members if n >= FEW else 0):
+                    for tree in range(member_start[member], member_start[member + 1]):
+                        r = first
+                        while r < last and not bad:
+                            together = <int>min(last - r, <Py_ssize_t>TOGETHER)
+                            if walk_rows(&forest, tree, &X[r, 0], together, at):
+                                bad += 1
+                                break
+                            for i in range(together):
+                                add_leaf(&forest, at[i], &t[r - first, 0], rate[tree], &z[0], &part[r - first, 0])
+                                r += 1
+                    for r in range(first, last):
+                        add_member(&member_weight[member, 0], m, &part[r - first, 0], &total[r, 0],
+                                   &total_squares[r, 0] if squares else NULL)
+        if bad:
+            damaged()
+        return sums, square_sums
+
+    def gradient(self, const double[:, ::1] X, bint clip, const double[:, ::1] member_weight, bint exact):
+        """Weighted sum of the members' slopes, (n, m, d), per unit of X; ``exact``: 0 where the leaf clips."""
+        cdef Arrays forest = self.view(X.shape[1], clip)
+        cdef const double[::1] rate = self.rate
+        cdef const Py_ssize_t[::1] member_start = self.member_start
+        cdef int m = forest.m
+        cdef Py_ssize_t n = X.shape[0], r, tree, member, bad = 0
+        cdef int i, o, j, k = forest.k, step = forest.p + 2
+        check_members(rate, member_start, member_weight, forest.n_trees, m)
+        sums = np.zeros((n, m, X.shape[1]))
+        cdef double[:, :, ::1] total = sums
+        cdef double[::1] t = np.empty(k + 1), z = np.empty(k + 1)
+        cdef const double *leaf
+        cdef const double *coef
+        cdef double value
+        if k == 0:
+            return sums
+        with nogil:
+            for r in range(n):
+                coordinates(&forest, &X[r, 0], &t[0])
+                member = 0
+                for tree in range(forest.n_trees):
+                    while tree >= member_start[member + 1]:
+                        member += 1
+                    if walk_rows(&forest, tree, &X[r, 0], 1, &i):
+                        bad += 1
+                        continue
+                    leaf = forest.leaves + forest.nodes[i].child * forest.width
+                    deviations(&forest, leaf, &t[0], &z[0])
+                    for o in range(m):
+                        coef = leaf + 3 * k + o * step
+                        if clip and exact:
+                            value = evaluate(coef, &z[0], k, forest.q)
+                            if value < coef[forest.p] or value > coef[forest.p + 1]:
+                                continue
+                        for j in range(k):
+                            if clip and exact and (t[j] < leaf[k + j] or t[j] > leaf[2 * k + j]):
+                                continue
+                            if X[r, forest.active[j]] != X[r, forest.active[j]]:
+                                continue
+                            value = rate[tree] * member_weight[member, o] * forest.unit[j]
+                            total[r, o, forest.active[j]] += value * evaluate_slope(coef, &z[0], j, k, forest.q)
+        if bad:
+            damaged()
+        return sums
+
+    def between(self, const double[:, ::1] X, const double[:, ::1] low, const double[:, ::1] high,
+                const double[:, ::1] near, const double[:, ::1] steep, Py_ssize_t depth, bint clip,
+                const double[:, ::1] member_weight, bint slopes, bint exact):
+        """Moments, as ``moments``, and slopes (n, m, d) or None, of rows that lie between the levels of some features.
+
+        ``low``, ``high`` (n, d): these levels; of other features no threshold is at least low and less than high.
+        ``near``, ``steep`` (n, d): by what share a row belongs to ``high``, more than 0 and less than 1, and the slope
+        of that. ``depth``: of how many features at most a row lies between levels.
+        """
+        cdef Arrays forest = self.view(X.shape[1], clip)
+        cdef const double[::1] rate = self.rate
+        cdef const Py_ssize_t[::1] member_start = self.member_start
+        cdef int m = forest.m
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], r, tree, member, bad = 0
+        check_members(rate, member_start, member_weight, forest.n_trees, m)
+        if (low.shape[0] != n or low.shape[1] != d or high.shape[0] != n or high.shape[1] != d or near.shape[0] != n
+                or near.shape[1] != d or steep.shape[0] != n or steep.shape[1] != d or not 0 <= depth <= d):
+            raise ValueError("X, low, high, near, steep and depth do not fit together.")
+        sums, square_sums, slope_sums = np.zeros((n, m)), np.zeros((n, m)), np.zeros((n, m, d)) if slopes else None
+        cdef double[:, ::1] total = sums, total_squares = square_sums
+        cdef double[:, :, ::1] total_slopes = slope_sums if slopes else np.zeros((1, 1, 1))
+        cdef double[::1] scratch = np.zeros((depth + 1) * d + 2 * (forest.k + 1) + m + d)
+        cdef double *here = &scratch[0]
+        cdef double *copies = here + d
+        cdef double *t = copies + depth * d
+        cdef double *z = t + forest.k + 1
+        cdef double *part = z + forest.k + 1
+        branches = np.empty((depth + 1) * sizeof(Branch), np.uint8)
+        cdef unsigned char[::1] branch_view = branches
+        cdef Branch *waiting = <Branch *>&branch_view[0]
+        with nogil:
+            for r in range(n):
+                for member in range(member_weight.shape[0]):
+                    for tree in range(member_start[member], member_start[member + 1]):
+                        bad += walk_between(&forest, tree, &X[r, 0], &low[r, 0], &high[r, 0], &near[r, 0],
+                                            &steep[r, 0], depth, waiting, copies, here, t, z, rate[tree], part,
+                                            &member_weight[member, 0],
+                                            &total_slopes[r, 0, 0] if slopes else NULL, exact)
+                    add_member(&member_weight[member, 0], m, part, &total[r, 0], &total_squares[r, 0])
+        if bad:
+            damaged()
+        return sums, square_sums, slope_sums
+
+    def beside(self, const double[:, ::1] X, const double[:, ::1] low, const double[:, ::1] high,
+               const double[::1] near, bint clip, const double[:, ::1] member_weight):
+        """Moments, as ``between``, of rows that lie between the levels of one feature.
+
+        ``low``, ``high`` (n, d): the rows, moved to the levels beside. They reach two leaves of a tree, or one that
+        holds both levels; walked side by side, which takes a third of the time.
+        """
+        cdef Arrays forest = self.view(X.shape[1], clip)
+        cdef const double[::1] rate = self.rate
+        cdef const Py_ssize_t[::1] member_start = self.member_start
+        cdef int m = forest.m
+        cdef Py_ssize_t n = X.shape[0], d = X.shape[1], r, b, tree, member, first, last, bad = 0
+        cdef int at[TOGETHER]
+        cdef int above[TOGETHER]
+        cdef int i, together, k = forest.k
+        check_members(rate, member_start, member_weight, forest.n_trees, m)
+        if low.shape[0] != n or low.shape[1] != d or high.shape[0] != n or high.shape[1] != d or near.shape[0] != n:
+            raise ValueError("X, low, high and near do not fit together.")
+        sums, square_sums = np.zeros((n, m)), np.zeros((n, m))
+        cdef double[:, ::1] total = sums, total_squares = square_sums
+        cdef double[:, :, ::1] t = np.empty((min(n, <Py_ssize_t>BLOCK) + 1, 3, k + 1))
+        cdef double[:, ::1] part = np.zeros((min(n, <Py_ssize_t>BLOCK) + 1, m))
+        cdef double[::1] z = np.empty(k + 1)
+        with nogil:
+            for b in range((n + BLOCK - 1) // BLOCK):
+                first = b * BLOCK
+                last = min(first + BLOCK, n)
                 for r in range(first, last):
-                    add_member(&member_weight[member, 0], m, &part[r - first, 0], &total[r, 0], &total_squares[r, 0])
-    if bad:
-        damaged()
-    return sums, square_sums
+                    coordinates(&forest, &X[r, 0], &t[r - first, 0, 0])
+                    coordinates(&forest, &low[r, 0], &t[r - first, 1, 0])
+                    coordinates(&forest, &high[r, 0], &t[r - first, 2, 0])
+                for member in range(member_weight.shape[0]):
+                    for tree in range(member_start[member], member_start[member + 1]):
+                        r = first
+                        while r < last and not bad:
+                            together = <int>min(last - r, <Py_ssize_t>TOGETHER)
+                            if (walk_rows(&forest, tree, &low[r, 0], together, at)
+                                    or walk_rows(&forest, tree, &high[r, 0], together, above)):
+                                bad += 1
+                                break
+                            for i in range(together):
+                                if at[i] == above[i]:
+                                    add_leaf(&forest, at[i], &t[r - first, 0, 0], rate[tree], &z[0],
+                                             &part[r - first, 0])
+                                else:
+                                    add_leaf(&forest, at[i], &t[r - first, 1, 0], rate[tree] * (1.0 - near[r]), &z[0],
+                                             &part[r - first, 0])
+                                    add_leaf(&forest, above[i], &t[r - first, 2, 0], rate[tree] * near[r], &z[0],
+                                             &part[r - first, 0])
+                                r += 1
+                    for r in range(first, last):
+                        add_member(&member_weight[member, 0], m, &part[r - first, 0], &total[r, 0],
+                                   &total_squares[r, 0])
+        if bad:
+            damaged()
+        return sums, square_sums

@@ -84,15 +84,16 @@ class Trees:
     def n_members(self):
         return len(self.member_start) - 1
 
-    def _forest(self):
-        return self.nodes, self.start, self.leaves, self.m, self.active, self.shift, self.unit, self.n_squared
+    def _forest(self, X):
+        own = self.nodes, self.start, self.leaves, self.m, self.active, self.shift, self.unit, self.n_squared
+        return tree_traversal.Forest(X.shape[1], *own, self.rate, self.member_start)
 
     def _weight(self, weight):
         return np.ones((self.n_members, self.m)) if weight is None else weight
 
     def apply(self, X):
         """Leaf node of every row in every tree, (n, n_trees)."""
-        return tree_traversal.apply(X, *self._forest())
+        return self._forest(X).apply(X)
 
     def sums(self, X, weight=None, clip=True):
         """Weighted sum of the members, (n, m)."""
@@ -100,33 +101,29 @@ class Trees:
 
     def moments(self, X, weight=None, clip=True, squares=True):
         """Weighted sum of the members and of their squares, (n, m) each."""
-        members = self.rate, self.member_start, self._weight(weight)
-        return tree_traversal.moments(X, *self._forest(), clip, *members, squares)
+        return self._forest(X).moments(X, clip, self._weight(weight), squares)
 
     def between(self, X, gaps, weight, clip=True, slopes=False, exact=True):
         """Moments and slopes of rows that lie between levels; ``gaps``: what ``levels.gaps`` says of them."""
-        members = self.rate, self.member_start, self._weight(weight)
+        forest, weight = self._forest(X), self._weight(weight)
         low, high, near, steep, depth = gaps
         if slopes:
-            return tree_traversal.between(X, *gaps, *self._forest(), clip, *members, True, exact)
+            return forest.between(X, *gaps, clip, weight, True, exact)
         inside = low < high
         one = inside.sum(axis=1) == 1  # row by row, so that a sum does not depend on the other rows
         sums, squares = np.empty((len(X), self.m)), np.empty((len(X), self.m))
         if one.any():
             sides = (np.where(inside[one], end[one], X[one]) for end in (low, high))
             share = near[one][inside[one]]
-            found = tree_traversal.beside(X[one], *sides, share, *self._forest(), clip, *members)
-            sums[one], squares[one] = found
+            sums[one], squares[one] = forest.beside(X[one], *sides, share, clip, weight)
         if not one.all():
             some = (array[~one] for array in (X, low, high, near, steep))
-            found = tree_traversal.between(*some, depth, *self._forest(), clip, *members, False, exact)
-            sums[~one], squares[~one], _ = found
+            sums[~one], squares[~one], _ = forest.between(*some, depth, clip, weight, False, exact)
         return sums, squares, None
 
     def slopes(self, X, weight=None, clip=True, exact=True):
         """Weighted sum of the members' slopes, (n, m, d), per unit of X."""
-        members = self.rate, self.member_start, self._weight(weight)
-        return tree_traversal.gradient(X, *self._forest(), clip, *members, exact)
+        return self._forest(X).gradient(X, clip, self._weight(weight), exact)
 
 
 # Arrays of each kind of member of a forest: their types and numbers of axes.
