@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from skmerge._ext import tree_growing
+from skmerge._ext.tree_growing import Coordinates, Features, Rules, grow
 from skmerge._forest.grower import ENDLESS, choose_coordinates, encode
 from skmerge._forest.tree import Trees
 
@@ -68,10 +68,13 @@ def grown(case, max_leaves=ENDLESS, best_first=False, min_gain=0.0, max_features
     direction = np.ascontiguousarray(case["directions"][:, -1]) if s > len(axis) else None
     active = np.arange(len(case["shift"]), dtype=np.intc)
     rest = np.concatenate([y, case["slopes"].reshape(len(y), -1)], axis=1)
-    nodes, leaves = tree_growing.grow(
-        X, codes, lower, upper, place, case["weight"], y, rest, direction, axis, active, case["shift"], case["unit"],
-        case["n_square"], case["linear"], case["ridge"], min_gain, case["min_leaf"], case["max_depth"], max_leaves,
-        best_first, max_features or X.shape[1], 0, np.array([cancelled], np.intc),
+    rules = Rules(
+        case["linear"], True, case["ridge"], min_gain, case["min_leaf"], case["max_depth"], max_leaves, best_first,
+        max_features or X.shape[1],
+    )  # fmt: skip
+    nodes, leaves = grow(
+        Features(X, codes, lower, upper, place), case["weight"], y, rest, direction, axis,
+        Coordinates(active, case["shift"], case["unit"], case["n_square"]), rules, 0, np.array([cancelled], np.intc),
     )  # fmt: skip
     return Trees.single(nodes, leaves, y.shape[1], active, case["shift"], case["unit"], case["n_square"], 1.0)
 

@@ -5,6 +5,8 @@ a ridge of ``ridge`` rows: a leaf with few rows keeps its parent's slopes. Value
 least squares, weighted by how far the parent's model missed each of them within the parent.
 """
 
+from collections import namedtuple
+
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -23,6 +25,18 @@ cdef enum:
 NODE = np.dtype(
     [("threshold", "<f8"), ("child", "<i4"), ("feature", "<i4"), ("n_samples", "<i4"), ("missing_left", "<i4"),
      ("gain", "<f8")]
+)
+
+# The features of the rows: X (n, d), their codes (n, d), and the least and greatest value of every code, feature after
+# feature from ``place[j]`` on.
+Features = namedtuple("Features", "X codes lower upper place")
+# Features that are coordinates of the polynomials, x -> (x - shift) unit, (k,) each, and how many of them have
+# second-order terms.
+Coordinates = namedtuple("Coordinates", "active shift unit n_square")
+# How splits are scored, see ``tree_splitting`` (slopes are equations of a leaf in any case), and where growth ends:
+# ``max_features`` are tried at a node.
+Rules = namedtuple(
+    "Rules", "linear split_on_slopes ridge min_gain min_leaf max_depth max_leaves best_first max_features"
 )
 
 cdef struct Open:
@@ -338,31 +352,36 @@ cdef Open pop(Open *heap, Py_ssize_t *size) noexcept nogil:
     return top
 
 
-def grow(const double[:, ::1] X, const unsigned short[:, ::1] codes, const double[::1] lower, const double[::1] upper,
-         const Py_ssize_t[::1] place, const double[::1] weight, const double[:, ::1] y, rest, direction,
-         const int[::1] axis, const int[::1] active, const double[::1] shift, const double[::1] unit, int n_square,
-         bint linear, double ridge, double min_gain, Py_ssize_t min_leaf, int max_depth, Py_ssize_t max_leaves,
-         bint best_first, int max_features, uint64_t seed, const int[::1] cancelled,
-         bint split_on_slopes=True):
+def grow(features, const double[::1] weight, const double[:, ::1] y, rest, direction, const int[::1] axis, coordinates,
+         rules, uint64_t seed, const int[::1] cancelled):
     """Grow one tree on the rows of positive weight.
 
     Parameters
     ----------
-    X, codes, weight : (n, d), (n, d), (n,)
-    lower, upper : (n_values,), least and greatest value of every code, feature after feature from ``place[j]`` on.
+    features : Features
+    weight : (n,)
     y : (n, m), NaN where not measured.
     rest : (n, m (1 + s)), values, then s slopes of each output; is written to.
     direction : (n, k) or None; axis : coordinates along which slopes are known.
-    active, shift, unit : (k,), features that are coordinates of the polynomials, x -> (x - shift) unit.
-    n_square : how many of the coordinates have second-order terms.
-    linear, split_on_slopes : what a split is scored by, see ``splitting``; slopes are equations of a leaf in any case.
-    max_features : features tried at a node; max_leaves : greatest number of leaves; cancelled : (1,), not 0 to stop.
+    coordinates : Coordinates
+    rules : Rules
+    cancelled : (1,), not 0 to stop.
 
     Returns
     -------
     nodes : structured array of NODE, children after their parents, siblings side by side.
     leaves : (n_leaves, width)
     """
+    cdef const double[:, ::1] X = features.X
+    cdef const unsigned short[:, ::1] codes = features.codes
+    cdef const double[::1] lower = features.lower, upper = features.upper
+    cdef const Py_ssize_t[::1] place = features.place
+    cdef const int[::1] active = coordinates.active
+    cdef const double[::1] shift = coordinates.shift, unit = coordinates.unit
+    cdef bint linear = rules.linear, split_on_slopes = rules.split_on_slopes, best_first = rules.best_first
+    cdef double ridge = rules.ridge, min_gain = rules.min_gain
+    cdef Py_ssize_t min_leaf = rules.min_leaf, max_leaves = rules.max_leaves
+    cdef int max_depth = rules.max_depth, max_features = rules.max_features, n_square = coordinates.n_square
     cdef Py_ssize_t n = X.shape[0], n_rows = 0, i, j, at, spare
     cdef int d = X.shape[1], m = y.shape[1], k = active.shape[0], p = n_terms(k, n_square)
     cdef int c = rest.shape[1], s = c // m - 1, f, o, slot, n_features
@@ -377,7 +396,7 @@ def grow(const double[:, ::1] X, const unsigned short[:, ::1] codes, const doubl
     cdef double[::1] coef = np.empty(max_leaves * m * p), centre = np.empty(max_leaves * k + 1)
     cdef double[::1] ratio = np.empty(max_leaves * m * s + 1)
     cdef Py_ssize_t[:, ::1] extent = np.empty((max_leaves, 2), np.intp)
-    cdef int[::1] features = np.arange(d, dtype=np.intc)
+    cdef int[::1] order = np.arange(d, dtype=np.intc)
     cdef unsigned short[::1] low = np.empty(d, np.uint16), high = np.empty(d, np.uint16)
     cdef double[::1] histogram = np.empty(histogram_size(d, c)), factor = np.ones(c)
     cdef double[::1] middle = np.zeros(d)
@@ -451,11 +470,11 @@ def grow(const double[:, ::1] X, const unsigned short[:, ::1] codes, const doubl
                     n_features = max_features
                     for f in range(max_features):
                         at = f + <Py_ssize_t>(draw(&seed) % <uint64_t>(d - f))
-                        features[f], features[at] = features[at], features[f]
-                find_split(&g.table, &rows[child.start], child.end - child.start, &features[0], n_features, &factor[0],
+                        order[f], order[at] = order[at], order[f]
+                find_split(&g.table, &rows[child.start], child.end - child.start, &order[0], n_features, &factor[0],
                            &middle[0], linear, ridge, min_leaf, &low[0], &high[0], &histogram[0], &child.split)
                 if child.split.feature < 0 and n_features < d:
-                    find_split(&g.table, &rows[child.start], child.end - child.start, &features[n_features],
+                    find_split(&g.table, &rows[child.start], child.end - child.start, &order[n_features],
                                d - n_features, &factor[0], &middle[0], linear, ridge, min_leaf, &low[0], &high[0],
                                &histogram[0], &child.split)
                 if child.split.feature < 0 or child.split.gain <= min_gain * squares / (child.end - child.start):

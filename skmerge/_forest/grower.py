@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from skmerge._ext import tree_growing
+from skmerge._ext.tree_growing import Coordinates, Features, Rules, grow
 from skmerge._forest import levels
 from skmerge._forest.tree import Trees
 from skmerge._parallel import Shared
@@ -48,6 +48,13 @@ class Recipe:
     def coordinates(self, k):
         """Of k possible coordinates how many a leaf has, and how many with second-order terms."""
         return (k if self.order else 0), (min(k, MAX_SQUARED) if self.order == 2 else 0)
+
+    def rules(self, d):
+        """What growth on d features goes by."""
+        return Rules(
+            self.criterion != "value", self.criterion == "slope", self.ridge, self.min_gain, self.min_samples_leaf,
+            self.max_depth, self.max_leaf_nodes, self.max_leaf_nodes < ENDLESS, max(1, round(self.max_features * d)),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -155,19 +162,18 @@ class Ground(Shared):
         m = self.y.shape[1]
         slopes = self.slopes if k else self.slopes[:, :, :0]
         rest = np.concatenate([self.y, slopes.reshape(len(self.y), -1)], axis=1)
-        coordinates = self.active[:k], self.shift[:k], self.unit[:k]
+        coordinates = Coordinates(self.active[:k], self.shift[:k], self.unit[:k], n_squared)
+        features = Features(self.X, self.codes, self.lower, self.upper, self.place)
+        direction = self.direction if slopes.shape[2] > len(self.axis) else None
+        rules = recipe.rules(self.X.shape[1])
         trees = []
         for stage in range(recipe.n_stages):
             target = np.ascontiguousarray(rest[:, :m])
-            nodes, leaves = tree_growing.grow(
-                self.X, self.codes, self.lower, self.upper, self.place, weight, target, rest.copy(),
-                self.direction if slopes.shape[2] > len(self.axis) else None,
-                self.axis[: slopes.shape[2]], *coordinates, n_squared, recipe.criterion != "value", recipe.ridge,
-                recipe.min_gain, recipe.min_samples_leaf, recipe.max_depth, recipe.max_leaf_nodes,
-                recipe.max_leaf_nodes < ENDLESS, max(1, round(recipe.max_features * self.X.shape[1])),
-                int(rng.integers(2**63)), self.cancelled, recipe.criterion == "slope",
+            nodes, leaves = grow(
+                features, weight, target, rest.copy(), direction, self.axis[: slopes.shape[2]], coordinates, rules,
+                int(rng.integers(2**63)), self.cancelled,
             )  # fmt: skip
-            tree = Trees.single(nodes, leaves, m, *coordinates, n_squared, recipe.rate)
+            tree = Trees.single(nodes, leaves, m, *coordinates, recipe.rate)
             trees.append(tree)
             self.reporter.beat("trees")
             if stage + 1 < recipe.n_stages:
