@@ -11,7 +11,6 @@ from docutils import nodes
 from sphinx_gallery.sorting import ExplicitOrder
 
 import skmerge
-from skmerge._documentation import Documented
 
 HERE = Path(__file__).parent
 MATH_SIZE = 18  # px, beside text of 16
@@ -78,7 +77,9 @@ sphinx_gallery_conf = {
 warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {message}\n"
 
 # HTML representations of estimators in the gallery link to the pages of this build.
-Documented._doc_link_template = "../api/skmerge.{estimator_name}.html"
+for name in skmerge.__all__:
+    if hasattr(estimator := getattr(skmerge, name), "get_params"):
+        estimator._doc_link_module, estimator._doc_link_template = "skmerge", "../api/skmerge.{estimator_name}.html"
 
 
 # Formulae become inline SVG, drawn by ziamath with the font that it brings: no LaTeX, no script and no font is needed,

@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from skmerge._digest import Digested
-from skmerge._documentation import Documented
 from skmerge._forest import levels, mixture, unknown, widths
 from skmerge._forest.grower import ENDLESS, GROUPED, JUDGES, PARTS, Ground, prepare
 from skmerge._forest.tree import Trees, check_forest
@@ -34,9 +33,7 @@ CHUNK, MIN_CHUNK = 16384, 512  # rows predicted at a time by one thread, at most
 SLOW_CHUNK = 2048  # at most, where a row may take a millisecond: unknown features, levels of several
 
 
-class GradientForestRegressor(
-    Digested, Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator
-):
+class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A forest whose splits and leaves use slopes, known or estimated: no staircase.
 
     A leaf holds a mean (order 0), a plane (order 1) or a quadratic (order 2),

@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from skmerge._digest import Digested
-from skmerge._documentation import Documented
 from skmerge._net import incomplete, limits, uncertainty
 from skmerge._net.formula import Formula
 from skmerge._net.incomplete import Inputs
@@ -51,7 +50,7 @@ BLAS = ThreadpoolController()  # made once: looking for libraries takes a tenth 
 CHUNK = 16_384  # rows whose standard deviations are predicted at a time by one thread
 
 
-class MergedNetRegressor(Digested, Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """One hidden layer of nodes that blend addition with multiplication, fitted by least squares.
 
     With ``g(u; C) = C u / (|u| + C)``, abar the mean blend, xbar and ybar the training means,

@@ -13,7 +13,6 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skmerge._digest import Digested
-from skmerge._documentation import Documented
 from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
@@ -45,7 +44,7 @@ __all__ = ["PlasticityPropagator"]
 INTEGRATORS = ("euler", "heun", "adaptive")
 
 
-class PlasticityPropagator(Digested, Documented, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Learns the rates of a state from old simulations and steps new states along strain.
 
     With ``orientation`` the state is that of a cubic crystal under axial loading: stress, dislocation density and

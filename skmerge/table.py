@@ -12,7 +12,6 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmerge._digest import Digested
-from skmerge._documentation import Documented
 from skmerge._parameters import ColumnNames, check_n_jobs, check_number, check_verbose, refuse, seed_of
 from skmerge._progress import Stages, fitting, with_callbacks
 from skmerge._table import cells, laws, roles
@@ -29,9 +28,7 @@ _F8: TypeAlias = NDArray[np.float64]
 __all__ = ["MergedNetImputer", "Outlier"]
 
 
-class MergedNetImputer(
-    Digested, Documented, CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
-):
+class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Fills a sparse table: every column from all the others, never from itself.
 
     Columns that are mostly observed are descriptors, the sparse ones properties. The properties of a row are jointly

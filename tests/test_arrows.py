@@ -14,7 +14,7 @@ LEVELS = [
     {"_ext"},
     {"_text"},
     {"_progress", "_parallel", "_validation", "metrics", "activation", "datasets", "_gaussian.conditional"},
-    {"_digest", "_documentation", "_gaussian.joint"},
+    {"_digest", "_gaussian.joint"},
     {"_parameters"},
     {"_orientation", "_gaussian.columns"},
     {"_net.objective", "_net.notation", "_net.limits", "_net.incomplete"},

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 
 import skmerge
-from skmerge import _documentation
-from skmerge._documentation import Documented
 
 ROOT = Path(__file__).resolve().parents[1]
 DOC = ROOT / "doc"
@@ -155,26 +153,6 @@ def test_first_steps(monkeypatch, capsys):
     exec(compile(path.read_text(), str(path), "exec"), {"__name__": "first_steps"})
     assert capsys.readouterr().out.startswith("y = 0.50 k x^2.00\n")
     matplotlib.pyplot.close("all")
-
-
-@pytest.mark.parametrize("name", [n for n in skmerge.__all__ if hasattr(getattr(skmerge, n), "get_params")])
-def test_html_representations_link_to_the_page_of_the_class(name, monkeypatch):
-    estimator = getattr(skmerge, name)()
-    assert isinstance(estimator, Documented)
-    monkeypatch.setattr(Documented, "_doc_link_template", "")
-    assert "href=" not in estimator._repr_html_()
-    monkeypatch.setattr(Documented, "_doc_link_template", "https://docs.example/api/skmerge.{estimator_name}.html")
-    assert f'href="https://docs.example/api/skmerge.{name}.html"' in estimator._repr_html_()
-    assert re.search(rf"^   {name}$", (DOC / "api.rst").read_text(), re.MULTILINE), "the page that it links to"
-
-
-def test_pages_that_are_built_beside_the_package_are_linked_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(_documentation, "BUILT", tmp_path)
-    assert not _documentation.template()
-    (tmp_path / "api").mkdir()
-    assert _documentation.template() == f"{tmp_path.as_uri()}/api/skmerge.{{estimator_name}}.html"
-    monkeypatch.setattr(_documentation, "SITE", "https://docs.example/")
-    assert _documentation.template() == "https://docs.example/api/skmerge.{estimator_name}.html"
 
 
 def test_the_house_is_drawn_from_the_levels(tmp_path, monkeypatch):
