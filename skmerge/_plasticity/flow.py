@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.interpolate import BSpline, RBFInterpolator
+from scipy.interpolate import NdBSpline, RBFInterpolator
 from scipy.linalg import solveh_banded
 from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
@@ -279,27 +279,19 @@ def grid_of(steps, shape):
     return np.array([-MARGIN, axis_step, low, spread / (shape[2] - 3), low, high])
 
 
-def design(x, low, step, n):
-    """Values of n cubic B-splines at x, clipped to the grid, as a sparse matrix."""
-    knots = low + step * np.arange(-3, n + 1)
-    x = np.clip(x, knots[3], knots[n])
-    return BSpline.design_matrix(np.minimum(x, np.nextafter(knots[n], -np.inf)), knots, 3).tocsr()
-
-
-def row_product(a, b):
-    """Row by row products of the entries of two sparse matrices with as many entries in every row."""
-    n = a.shape[0]
-    i, j = a.indices.reshape(n, -1), b.indices.reshape(n, -1)
-    index = (i[:, :, None] * b.shape[1] + j[:, None, :]).reshape(n, -1)
-    value = (a.data.reshape(n, -1)[:, :, None] * b.data.reshape(n, -1)[:, None, :]).reshape(n, -1)
-    start = np.arange(n + 1) * index.shape[1]
-    return sparse.csr_matrix((value.ravel(), index.ravel(), start), shape=(n, a.shape[1] * b.shape[1]))
+def design(points, low, step, shape):
+    """Values of tensor products of cubic B-splines at points (n, k), clipped to the grid, as a sparse matrix."""
+    knots = tuple(a + h * np.arange(-3, n + 1) for a, h, n in zip(low, step, shape, strict=True))
+    inside = [np.clip(x, t[3], np.nextafter(t[n], -np.inf)) for x, t, n in zip(points.T, knots, shape, strict=True)]
+    matrix = NdBSpline.design_matrix(np.column_stack(inside), knots, 3).tocsr()
+    matrix.resize(len(points), int(np.prod(shape)))  # SciPy 1.17 leaves out last columns that are empty
+    return matrix
 
 
 def basis(features, grid, shape):
-    """Tensor product splines at rows of features: the two of the axis, or these and sqrt(rho)."""
-    out = row_product(*(design(features[:, i], grid[0], grid[1], shape[i]) for i in (0, 1)))
-    return row_product(out, design(features[:, 2], grid[2], grid[3], shape[2])) if len(shape) == 3 else out
+    """Splines at rows of features: of the two of the axis, or of these and sqrt(rho)."""
+    at = np.array([0, 0, 2][: len(shape)])
+    return design(features[:, : len(shape)], grid[at], grid[at + 1], shape)
 
 
 def smooth(matrix, values, weight, shape, penalty_weight=PENALTY):
@@ -330,7 +322,7 @@ def lifted(coefficients, least):
     be negative, where six of them hold a steep line.
     """
     n = coefficients.shape[-1]
-    splines = design(np.linspace(0, n - 3, 8 * (n - 3) + 1), 0.0, 1.0, n).toarray()
+    splines = design(np.linspace(0, n - 3, 8 * (n - 3) + 1)[:, None], [0.0], [1.0], [n]).toarray()
     held = (coefficients @ splines.T < least) @ (splines > 0)
     return np.where(held > 0, np.maximum(coefficients, least), coefficients)
 
