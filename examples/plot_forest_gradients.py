@@ -3,8 +3,8 @@
 
 A forest whose leaves have slopes follows a curve that ordinary forests climb in stairs.
 
-Figure 1: the talk's four points of a parabola. Figure 2 (partition.py): a plane cut into sixteen leaves of order 0, 1
-and 2.
+Figure 1: four points of a parabola with their slopes. Figure 2 (partition.py): a plane cut into sixteen leaves of
+order 0, 1 and 2.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Grains on a cluster
 ===================
 
-Ten million grain steps on a cluster of two worker processes, block by block, and what the same would take of the talk's
-10^3 simulations of 10^8 grains.
+Ten million grain steps on a cluster of two worker processes, block by block, and what the same would take of 10^3
+simulations of 10^8 grains.
 
 The grains are never held at once: each block of them is drawn, stepped and averaged where it lies, and only the mean
 stress comes back. On a cluster of your own give the scheduler's address: ``--scheduler tcp://host:8786``. Needs

@@ -239,7 +239,7 @@ def simulate(
     n_jobs : int or None, default=None
         Threads over crystals; None is 1, -1 all cores. The result does not depend on it.
     verbose : int, default=0
-        1 prints progress, ten times at most; 2 oftener.
+        1 prints progress, ten times at most; 2 prints more often.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from skmerge._digest import Digested
 from skmerge._forest import levels, mixture, unknown, widths
-from skmerge._forest.grower import ENDLESS, GROUPED, JUDGES, PARTS, Ground, prepare
+from skmerge._forest.grower import ENDLESS, GROUPED, JUDGES, PARTS, TreeData, prepare
 from skmerge._forest.tree import Trees, check_forest
 from skmerge._parallel import each
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
@@ -225,18 +225,18 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
     def _fit(self, X, y, given, task):
         data = check_slope_data(self, X, y, **given)
         self._n_outputs = data.n_outputs
-        ground, units = prepare(data, task.reporter)
+        tree_data, units = prepare(data, task.reporter)
         pairs = mixture.recipes(
-            self.order, self.criterion, ground.slopes.shape[2] > 0, self.n_estimators, self.bootstrap, self._given()
+            self.order, self.criterion, tree_data.slopes.shape[2] > 0, self.n_estimators, self.bootstrap, self._given()
         )
-        warm = self._warm(ground, units, pairs)
+        warm = self._warm(tree_data, units, pairs)
         vars(self).update(units)
         if not warm:
             self._seed = seed_of(self.random_state)
-        kinds, self._unseen, self._outside = self._grow(ground, pairs, warm, task)
-        self._store(data, ground, kinds)
+        kinds, self._unseen, self._outside = self._grow(tree_data, pairs, warm, task)
+        self._store(data, tree_data, kinds)
 
-    def _warm(self, ground, units, pairs):
+    def _warm(self, tree_data, units, pairs):
         """Members that a warm start keeps, group by group; none if there is nothing to keep."""
         if not self.warm_start or not hasattr(self, "_unseen"):
             return None
@@ -244,10 +244,10 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         same = all(np.array_equal(array, getattr(self, name)) for name, array in units.items())
         groups = list(self._groups()) if same else []
         if (
-            shape != (len(pairs), 2, *ground.y.shape)
+            shape != (len(pairs), 2, *tree_data.y.shape)
             or len(groups) != len(pairs)
             or any(
-                (len(trees.active), trees.n_squared) != recipe.coordinates(len(ground.active))
+                (len(trees.active), trees.n_squared) != recipe.coordinates(len(tree_data.active))
                 for (trees, _), (recipe, _) in zip(groups, pairs, strict=True)
             )
         ):
@@ -298,7 +298,7 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
             given["max_features"] = float(share)
         return given
 
-    def _grow(self, ground, pairs, warm, task):
+    def _grow(self, tree_data, pairs, warm, task):
         """Grow what is not there yet.
 
         Returns
@@ -308,28 +308,28 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
             (n_recipes, 2, n, m), and how many such members there are, (n_recipes, n)
         outside : the same of members that have not seen a row's group, where such judge; otherwise ``unseen``
         """
-        n, m = ground.y.shape
+        n, m = tree_data.y.shape
         groups = [[] for _ in pairs] if warm is None else [[trees] for trees in warm]
         unseen = np.zeros((len(pairs), 2, n, m)), np.zeros((len(pairs), n))
-        outside = tuple(np.zeros_like(array) for array in unseen) if ground.groups_judge else unseen
+        outside = tuple(np.zeros_like(array) for array in unseen) if tree_data.groups_judge else unseen
         if warm is not None:
             unseen = tuple(array.copy() for array in self._unseen)
-            outside = self._outside if ground.groups_judge else unseen
+            outside = self._outside if tree_data.groups_judge else unseen
         jobs = []
         for g, (recipe, wanted) in enumerate(pairs):
             mine = [(g, recipe, e) for e in range(warm[g].n_members if warm else 0, wanted)]
             if recipe.rows == "all" and not warm:
                 # Trees that have seen every row cannot be judged: others, soon forgotten, each miss one part.
                 mine += [(g, replace(recipe, rows="part"), JUDGES + e) for e in range(PARTS)]
-            if ground.groups_judge and not warm:
+            if tree_data.groups_judge and not warm:
                 judge = replace(recipe, rows="part") if recipe.rows == "all" else recipe
-                mine += [(g, judge, GROUPED + e) for e in range(min(PARTS, ground.n_groups))]
+                mine += [(g, judge, GROUPED + e) for e in range(min(PARTS, tree_data.n_groups))]
             jobs += [((i + 0.5) / len(mine), *job) for i, job in enumerate(mine)]
         jobs = [job[1:] for job in sorted(jobs, key=lambda job: job[:2])]  # in turn: a stop leaves some of each kind
         members = task.begin("members", len(jobs))
         try:
             with threadpool_limits(1, user_api="blas"):
-                tasks = (delayed(Ground.grow)(ground, recipe, e, self._seed, g) for g, recipe, e in jobs)
+                tasks = (delayed(TreeData.grow)(tree_data, recipe, e, self._seed, g) for g, recipe, e in jobs)
                 grown = each(tasks, effective_n_jobs(self.n_jobs))
                 stop = False
                 for i, ((g, _, e), (trees, out, values)) in enumerate(zip(jobs, grown, strict=True)):
@@ -343,20 +343,20 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
                     task.reporter.count(i + 1, len(jobs), "members")
                     stop |= bool(member.end())
                     if stop and all(groups):
-                        ground.cancelled[0] = 1
+                        tree_data.cancelled[0] = 1
                         with warnings.catch_warnings():  # of members that were grown in vain
                             warnings.simplefilter("ignore", UserWarning)
                             grown.close()
                         break
         finally:
-            ground.cancelled[0] = 1  # threads that a stop or an error left behind end at their next node
+            tree_data.cancelled[0] = 1  # threads that a stop or an error left behind end at their next node
         members.end()
         return [Trees.join(group) for group in groups], unseen, outside
 
-    def _store(self, data, ground, groups):
+    def _store(self, data, tree_data, groups):
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = self._unseen[0][:, 0] / self._unseen[1][:, :, None]
-        weight = mixture.weights(mean, ground.y, ground.weight)
+        weight = mixture.weights(mean, tree_data.y, tree_data.weight)
         self.member_weight_ = [
             np.repeat(weight[None, g] / trees.n_members, trees.n_members, axis=0) for g, trees in enumerate(groups)
         ]
@@ -367,26 +367,26 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         self.member_start_ = [trees.member_start for trees in groups]
         self.n_squared_ = [trees.n_squared for trees in groups]
         self.n_coordinates_ = [len(trees.active) for trees in groups]
-        self.x_min_ = np.nanmin(ground.X, axis=0, initial=np.inf)
-        self.x_max_ = np.nanmax(ground.X, axis=0, initial=-np.inf)
-        self.level_, self.level_start_ = levels.find(ground)
+        self.x_min_ = np.nanmin(tree_data.X, axis=0, initial=np.inf)
+        self.x_max_ = np.nanmax(tree_data.X, axis=0, initial=-np.inf)
+        self.level_, self.level_start_ = levels.find(tree_data)
         self.level_bend_ = np.zeros(self.n_features_in_)
-        self._judge(data, ground, weight)
+        self._judge(data, tree_data, weight)
 
-    def _judge(self, data, ground, weight):
+    def _judge(self, data, tree_data, weight):
         """Out-of-bag prediction and score, and the calibration of the standard deviation."""
         sums, count = self._outside
         with np.errstate(invalid="ignore", divide="ignore"):
             mean, square = (sums / count[:, None, :, None]).transpose(1, 0, 2, 3)
         n_members = np.array([len(part) for part in self.member_weight_])
         prediction, spread, surplus = widths.judged(mean, square, count, (n_members, weight))
-        few = ground.groups_judge and not ground.groups_are_levels
-        if ground.groups_judge:  # one judge of each kind: their spread is not that of the members
+        few = tree_data.groups_judge and not tree_data.groups_are_levels
+        if tree_data.groups_judge:  # one judge of each kind: their spread is not that of the members
             spread, surplus = np.zeros_like(spread), np.zeros_like(surplus)
-        m, seen = prediction.shape[1], ~np.isnan(ground.y)
+        m, seen = prediction.shape[1], ~np.isnan(tree_data.y)
         known = ~np.isnan(prediction) & seen
         self._warn_of_few(known.sum(axis=0), seen.sum(axis=0))
-        unsure, change = self._unknown(ground, known.any(axis=1))
+        unsure, change = self._unknown(tree_data, known.any(axis=1))
         self.noise_std_, self.std_scale_ = np.zeros(m), np.zeros((2, m))
         self.gap_scale_ = np.ones((self.n_features_in_, m))
         for k in range(m):
@@ -395,19 +395,25 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
                 self.std_scale_[0, k] = 1.0
                 continue
             error = np.full(len(at), np.nan)
-            error[at] = widths.without_surplus(np.abs(prediction - ground.y)[at, k], surplus[at, k])
-            complete = at & ~np.isnan(ground.X).any(axis=1)
+            error[at] = widths.without_surplus(np.abs(prediction - tree_data.y)[at, k], surplus[at, k])
+            complete = at & ~np.isnan(tree_data.X).any(axis=1)
             sure = complete if complete.sum() >= max(widths.FEW, at.sum() / 2) else at
             self.std_scale_[:, k] = widths.calibrate(
-                error[sure], spread[sure, k], ground.weight[sure], ground.group[sure] if few else None
+                error[sure], spread[sure, k], tree_data.weight[sure], tree_data.group[sure] if few else None
             )
             at = unsure[at[unsure]]
             base2 = self.std_scale_[0, k] ** 2 + (self.std_scale_[1, k] * spread[at, k]) ** 2
             self.gap_scale_[:, k] = unknown.factors(
-                error[at] ** 2, base2, change[at, k], np.isnan(ground.X[at]), ground.weight[at]
+                error[at] ** 2, base2, change[at, k], np.isnan(tree_data.X[at]), tree_data.weight[at]
             )
         self.level_bend_, self.level_error_ = levels.judge(
-            ground.X, ground.y, ground.weight, self.std_scale_[0] ** 2, self.level_, self.level_start_, self._values
+            tree_data.X,
+            tree_data.y,
+            tree_data.weight,
+            self.std_scale_[0] ** 2,
+            self.level_,
+            self.level_start_,
+            self._values,
         )
         self.noise_std_ = self.std_scale_[0] * self.y_unit_
         values = prediction * self.y_unit_ + self.y_shift_
@@ -415,7 +421,9 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         known = ~np.isnan(values).any(axis=1) & ~np.isnan(data.table.y).all(axis=1)
         if known.sum() > 1:
             # In units of y's spread, whose squares do not overflow.
-            self.oob_score_ = observed_r2_score(ground.y[known], prediction[known], sample_weight=ground.weight[known])
+            self.oob_score_ = observed_r2_score(
+                tree_data.y[known], prediction[known], sample_weight=tree_data.weight[known]
+            )
         rows = np.full((len(data.row), m), np.nan)
         rows[data.row >= 0] = values[data.row[data.row >= 0]]
         self.oob_prediction_ = rows[:, 0] if self._n_outputs is None else rows
@@ -433,13 +441,13 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
             f"n_estimators={enough} or more, which leave out every row."
         )
 
-    def _unknown(self, ground, judged):
+    def _unknown(self, tree_data, judged):
         """What stands in for unknown features; training rows with some, and what the prediction then changes (n, m)."""
-        self.stand_in_ = unknown.stand_ins(ground.X, ground.weight)
-        change = np.zeros(ground.y.shape)
-        rows = np.flatnonzero(judged & np.isnan(ground.X).any(axis=1))
+        self.stand_in_ = unknown.stand_ins(tree_data.X, tree_data.weight)
+        change = np.zeros(tree_data.y.shape)
+        rows = np.flatnonzero(judged & np.isnan(tree_data.X).any(axis=1))
         rows = rows[:: max(1, -(-len(rows) // unknown.JUDGED))]
-        change[rows] = self._gaps(ground.X[rows])
+        change[rows] = self._gaps(tree_data.X[rows])
         return rows, change
 
     def _gaps(self, X):

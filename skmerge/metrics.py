@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.metrics import make_scorer, r2_score
 
+HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
 _F8: TypeAlias = NDArray[np.float64]
 _Mean: TypeAlias = Literal["columns", "pooled"]
 

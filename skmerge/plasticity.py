@@ -114,9 +114,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         the axis was at the start and by the strain passed; only from 15 trajectories on.
     flags_ : uint8 ndarray of shape (n_grains,)
         Of the last `propagate`: 1 where a grain left the trained states, plus 2 where it was strained in a direction
-        that no trajectory tells of, plus 4 where a step was longer than any trained one (and was parted), plus 8 where
-        a model with ``memory_`` was started at a density at which no trajectory begins, plus 16 where the grain was
-        lost: its states are NaN from there on.
+        that no trajectory tells of, plus 4 where a step was longer than any trained one (and was made in parts), plus 8
+        where a model with ``memory_`` was started at a density at which no trajectory begins, plus 16 where the grain
+        was lost: its states are NaN from there on.
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Examples

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from sklearn.model_selection import GridSearchCV
 
 from skmerge import GradientForestRegressor, MergedNetImputer, MergedNetRegressor, PlasticityPropagator, crystal
-from skmerge._forest.grower import Ground
+from skmerge._forest.grower import TreeData
 from skmerge._net.objective import Objective
 
 distributed = pytest.importorskip("distributed")
@@ -72,7 +72,7 @@ def test_processes_fit_the_same_model():
         np.testing.assert_array_equal(FITS["forest"](), local)
 
 
-@pytest.mark.parametrize("shared", [Ground, Objective])
+@pytest.mark.parametrize("shared", [TreeData, Objective])
 def test_the_table_is_sent_once_and_not_with_every_task(client, shared, monkeypatch):
     sent = []
 
@@ -82,7 +82,7 @@ def test_the_table_is_sent_once_and_not_with_every_task(client, shared, monkeypa
 
     monkeypatch.setattr(shared, "__reduce_ex__", counted, raising=False)
     with parallel_config("dask"):
-        if shared is Ground:
+        if shared is TreeData:
             GradientForestRegressor(40, order=1, random_state=0).fit(X, Y[:, 1])
             assert 1 <= len(sent) <= 2
         else:

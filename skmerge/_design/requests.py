@@ -42,7 +42,7 @@ def input_number(inputs, name, argument):
     if isinstance(name, Integral) and not isinstance(name, bool) and 0 <= name < len(inputs):
         return int(name)
     if name not in inputs:
-        raise ValueError(f"{argument} names the input {name!r}, which there is not; there are {inputs}.")
+        raise ValueError(f"{argument} names {name!r}, which is no input; the inputs are {inputs}.")
     return inputs.index(name)
 
 

@@ -58,7 +58,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Ground(Shared):
+class TreeData(Shared):
     """What every tree of a forest grows on; y and slopes in units of y's spread, coordinates in those of X's.
 
     Parameters
@@ -221,7 +221,7 @@ def prepare(data, reporter):
             slopes = np.concatenate([slopes, along[:, :, None]], axis=2)
     codes, lower, upper, place = encode(table.X)
     units = {"y_shift_": y_shift, "y_unit_": y_unit, "coordinate_": active, "x_shift_": x_shift, "x_unit_": unit}
-    return Ground(
+    return TreeData(
         table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight,
         data.group, reporter=reporter,
     ), units  # fmt: skip
@@ -233,7 +233,7 @@ def encode(X):
     Returns
     -------
     codes : uint16 ndarray of X's shape
-    lower, upper, place : see Ground
+    lower, upper, place : see TreeData
     """
     n, d = X.shape
     codes = np.empty((n, d), np.uint16)

@@ -10,6 +10,8 @@ where rows at inner levels, predicted from the levels beside, tell that all of i
 
 import numpy as np
 
+from skmerge.metrics import HALF_90
+
 MOST, ROWS = 20, 5  # a feature has at most so many levels, of so many rows each on average
 WIDE = 10  # a gap between levels is so many times as wide as any within
 ROUNDED = 1e4  # so many times as wide: what lies within is rounding
@@ -17,23 +19,22 @@ DECADES = 100  # positive values that span so much are spaced by their ratios
 GAIN, BENT = 0.95, 0.2  # absolute errors left over, of what was, for which a line is bent; by how much at most
 ALIKE = 0.1  # product of the mean errors of neighbouring levels, in mean squares, from which on they err alike
 JUDGED = 400  # rows at inner levels that are predicted from the levels beside
-HALF_90 = 1.645
 
 
-def find(ground):
+def find(tree_data):
     """Levels of all features, one after the other, and where those of each begin, (d + 1,).
 
     A level is its least and its greatest value, (2,). Features along which slopes are known have none: these tell what
     happens between.
     """
-    d = ground.X.shape[1]
-    known = set(ground.active[ground.axis]) if ground.slopes.shape[2] == len(ground.axis) else set(range(d))
+    d = tree_data.X.shape[1]
+    known = set(tree_data.active[tree_data.axis]) if tree_data.slopes.shape[2] == len(tree_data.axis) else set(range(d))
     found, start = [], np.zeros(d + 1, np.intp)
     for j in range(d):
-        own = slice(ground.place[j], ground.place[j + 1])
-        low, high, begin = ground.lower[own], ground.upper[own], np.empty(0, np.intp)
+        own = slice(tree_data.place[j], tree_data.place[j + 1])
+        low, high, begin = tree_data.lower[own], tree_data.upper[own], np.empty(0, np.intp)
         if j not in known:
-            codes = ground.codes[:, j]
+            codes = tree_data.codes[:, j]
             begin = parted(low, np.bincount(codes[codes < len(low)], minlength=len(low)))
         found.append(np.column_stack([low[begin], high[np.r_[begin[1:], len(low)] - 1] if len(begin) else low[begin]]))
         start[j + 1] = start[j] + len(begin)

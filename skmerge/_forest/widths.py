@@ -4,7 +4,8 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.special import stdtrit
 
-HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
+from skmerge.metrics import HALF_90
+
 FEW = 10  # rows; of fewer the greatest error says little of the next one
 LEAST = 0.1  # of the pooled error: where all members agree they may all be wrong
 NARROWEST = 0.3  # of what squares say, if nine tenths of the errors are next to nothing

@@ -6,7 +6,6 @@ from skmerge._parameters import refuse
 from skmerge._validation import naming
 
 FAR = 6.0  # standard deviations from which a cell tells other cells no more
-HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
 LEAST = 0.1  # of the smallest entry of a column of one sign: what fills do not fall below
 REACH = 4.0  # robust standard deviations within which a unit is found
 

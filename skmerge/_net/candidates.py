@@ -136,7 +136,7 @@ class Candidates:
         return A, sign, columns
 
     def _relevance(self, net):
-        # Many features: draw those oftener whose logarithm goes with what is left over.
+        # Many features: draw those more often whose logarithm goes with what is left over.
         left = self.y - self.objective.predict(net, self.X)
         logs = self.log[:, self.admitted]
         logs = logs - logs.mean(axis=0)

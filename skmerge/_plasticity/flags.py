@@ -6,8 +6,8 @@ OUTSIDE, REVERSED, LONG, ELSEWHERE, LOST = 1, 2, 4, 8, 16
 WORDS = {
     OUTSIDE: "left the states of the training trajectories",
     REVERSED: "were strained in a direction of which no training trajectory tells; the other one was taken",
-    ELSEWHERE: "began at a density at which no training trajectory did, which a model with memory_ knows not",
-    LONG: "were strained by longer steps than any trained one, which were parted",
+    ELSEWHERE: "began at a density at which no training trajectory begins; a model with memory_ knows none of them",
+    LONG: "were strained by longer steps than any trained one; these were made in several parts",
     LOST: "reached states that are no numbers and are NaN from there on, far beyond what was trained",
 }
 

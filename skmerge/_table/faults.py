@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skmerge._gaussian.columns import HALF_90
+from skmerge.metrics import HALF_90
 
 WRONG = 8.0  # score from which the worst entry of a row tells its other cells no more
 

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import stdtrit
 
-from skmerge._gaussian.columns import HALF_90
 from skmerge._gaussian.joint import fit_joint
+from skmerge.metrics import HALF_90
 
 DISTANCES = (0.05, 0.2, 0.8)  # of two sources in the kernel: from nearly the same curve to curves of their own
 NOISES = (0.3, 1.0)  # standard deviations of a property by which a source may scatter more than the others
