@@ -140,7 +140,7 @@ def confidence_curve(
     >>> share, rmse
     (array([0.5, 1. ]), array([0., 1.]))
     """
-    y, p, s = _measured(y_true, y_pred, std)
+    y, p, s = measured(y_true, y_pred, std)
     if not isinstance(n_points, Integral) or n_points < 1 or len(y) < 2:
         raise ValueError(f"found {len(y)} measured entries and n_points={n_points!r}; at least 2 and an integer of "
                          "at least 1 are needed.")  # fmt: skip
@@ -171,14 +171,14 @@ def interval_coverage(
     >>> interval_coverage([0.0, 0.0, 0.0, 3.0], [0.1, 0.2, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0], levels=[0.9])
     array([0.75])
     """
-    y, p, s = _measured(y_true, y_pred, std)
+    y, p, s = measured(y_true, y_pred, std)
     levels = np.asarray(levels, dtype=float)
     if not len(y) or ((levels <= 0) | (levels >= 1)).any():
         raise ValueError(f"found {len(y)} measured entries and levels {levels.tolist()}; levels are between 0 and 1.")
     return (np.abs(y - p) <= norm.ppf(0.5 + levels[:, None] / 2) * s).mean(axis=1)
 
 
-def _measured(*arrays):
+def measured(*arrays):
     """y_true, y_pred and std, flat, where the first one is not NaN."""
     arrays = [np.asarray(array, dtype=float) for array in arrays]
     if len({array.shape for array in arrays}) > 1:

@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_array
 
 from skmerge._parameters import check_number
 from skmerge._validation import naming, readable
-from skmerge.net import MergedNetRegressor
 
 BLUE, ORANGE, VERMILLION, GREEN, GREY, BLACK = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#888888", "#000000"
 
@@ -145,8 +144,7 @@ def _resolved(estimator, return_std):
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     takes = "return_std" in signature(last.predict).parameters
     if isinstance(return_std, str) and return_std == "auto":
-        if isinstance(last, MergedNetRegressor) and hasattr(last, "A_"):
-            # A single net of very many parameters keeps no covariance.
+        if hasattr(last, "covariance_"):  # the net; a single one of very many parameters keeps none
             return "measurement" if len(last.A_) > 1 or last.covariance_ else False
         return takes
     if return_std and not takes:

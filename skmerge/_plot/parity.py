@@ -23,7 +23,7 @@ from skmerge._plot.base import (
     styled,
 )
 from skmerge._validation import naming
-from skmerge.metrics import _measured, observed_r2_score, observed_rmse
+from skmerge.metrics import measured, observed_r2_score, observed_rmse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -260,7 +260,7 @@ class ParityDisplay:
         check_matplotlib(f"{cls.__name__}.from_predictions")
         y_true, y_pred, std, target = one_output(y_true, y_pred, std, output)
         known = std is not None
-        y_true, y_pred, std = _measured(y_true, y_pred, std if known else np.zeros(len(y_true)))
+        y_true, y_pred, std = measured(y_true, y_pred, std if known else np.zeros(len(y_true)))
         if not len(y_true):
             raise ValueError("y_true has nothing measured (all NaN); a plot needs a measured row.")
         scores = {"rmse": observed_rmse(y_true, y_pred)}
