@@ -144,7 +144,7 @@ def _resolved(estimator, return_std):
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     takes = "return_std" in signature(last.predict).parameters
     if isinstance(return_std, str) and return_std == "auto":
-        if hasattr(last, "covariance_"):  # the net; a single one of very many parameters keeps none
+        if hasattr(last, "A_") and hasattr(last, "covariance_"):  # the net; one of very many parameters keeps none
             return "measurement" if len(last.A_) > 1 or last.covariance_ else False
         return takes
     if return_std and not takes:
