@@ -468,9 +468,9 @@ THREE = {"inputs": list("abc"), "bounds": [(0, 1)] * 3}
         pytest.param(hill, GOOD, {"bounds": [(0, 1)]}, "there are 2 inputs", id="too few bounds"),
         pytest.param(hill, GOOD, {"bounds": [(0, 1), (0, np.inf)]}, "two finite numbers", id="open bound"),
         pytest.param(hill, GOOD, {"bounds": [(0, 1), (np.nan, 1)]}, "bounds[1]", id="NaN bound"),
-        pytest.param(hill, GOOD, {"bounds": {"a": (0, 1), "z": (0, 1)}}, "there is not", id="unknown bound"),
+        pytest.param(hill, GOOD, {"bounds": {"a": (0, 1), "z": (0, 1)}}, "which is no input", id="unknown bound"),
         pytest.param(hill, GOOD, {"bounds": {"a": (0, 1)}}, "bounds of ['b'] are missing", id="missing bound"),
-        pytest.param(hill, GOOD, {"fixed": {"z": 1}}, "fixed names the input 'z'", id="unknown fixed"),
+        pytest.param(hill, GOOD, {"fixed": {"z": 1}}, "fixed names 'z', which is no input", id="unknown fixed"),
         pytest.param(hill, GOOD, {"fixed": {"a": np.nan}}, "give a finite number", id="NaN fixed"),
         pytest.param(hill, GOOD, {"fixed": {"a": 2}}, "fixed['a']=2 contradicts bounds", id="fixed outside"),
         pytest.param(hill, GOOD, {"total": np.nan}, "total=nan", id="NaN total"),
@@ -487,8 +487,8 @@ THREE = {"inputs": list("abc"), "bounds": [(0, 1)] * 3}
             hill, GOOD, {"fixed": {"a": 0.5}, "integer": ["b"], "total": 1}, "without integer", id="total and integer"
         ),
         pytest.param(hill, GOOD, {"max_nonzero": 0}, "max_nonzero=0", id="no component"),
-        pytest.param(hill, GOOD, {"components": ["z"]}, "components names the input 'z'", id="unknown component"),
-        pytest.param(hill, GOOD, {"integer": ["z"]}, "integer names the input 'z'", id="unknown integer"),
+        pytest.param(hill, GOOD, {"components": ["z"]}, "components names 'z', which is no", id="unknown component"),
+        pytest.param(hill, GOOD, {"integer": ["z"]}, "integer names 'z', which is no input", id="unknown integer"),
         pytest.param(
             hill,
             GOOD,
@@ -674,7 +674,7 @@ def test_none_in_a_list_of_bounds_stands_for_an_input_without():
     assert frame.a.between(0.2, 0.3).all() and set(frame.route) <= {"cast", "forged", "rolled"}
     with pytest.raises(ValueError, match=r"bounds\[2\].*'route' is a category.*None in its place"):
         Designer(words_imputer(), {"q": (1, None)}, bounds=[(0.2, 0.3), (0, 1), (0, 2), None])
-    with pytest.raises(ValueError, match="names the input 'c'"):
+    with pytest.raises(ValueError, match="names 'c', which is no input"):
         Designer(words_imputer(), {"q": (1, None)}, bounds={"c": None})
 
 
