@@ -726,3 +726,18 @@ def test_intervals_follow_the_slope_with_which_a_row_leaves_the_table():
             value, std = model.predict_entries(np.column_stack([rows, np.full(40, np.nan)]), return_std=True)
             inside.append(np.mean(np.abs(value[:, 2] - cubic(rows)) < 1.645 * std[:, 2]))
     assert np.mean(inside) > 0.75
+
+
+def test_a_missing_bit_of_one_row_changes_no_other_row():
+    """The rows of a call, not the fit, decided whether descriptors are bits: one gap changed all other predictions."""
+    rng = np.random.default_rng(0)
+    bits = (rng.random((80, 12)) < 0.4).astype(float)
+    table = np.column_stack([bits, bits @ rng.normal(size=12) + 0.05 * rng.normal(size=80)])
+    table[::3, -1] = np.nan
+    model = MergedNetImputer([12], n_estimators=0, random_state=0).fit(table)
+    assert not model.joints_[-1]["length"] and len(model.joints_[-1]["weight"])  # Tanimoto's kernel
+    gap = table[:20].copy()
+    gap[5, 3] = np.nan
+    found = model.predict_entries(gap)
+    np.testing.assert_allclose(np.delete(found, 5, axis=0), np.delete(model.predict_entries(table[:20]), 5, axis=0))
+    assert np.isfinite(found).all()
