@@ -269,7 +269,7 @@ def as_numbers(argument, X):
     cells, X = cells_of(X)
     columns = {j: Column(one) for j, one in cells.items()}
     for j, column in columns.items():
-        # A series has a name of its own; one without, an array or a list is the argument.
+        # A series is called by its own name; an array, a list or a series without a name is called "the array".
         called = getattr(X, "name", None)
         name = name_of(X, j) if len(X.shape) == 2 else "the array" if called is None else f"column {shown(called)}"
         if column.has(FOREIGN).any():

@@ -6,7 +6,7 @@ from skmerge._gaussian import conditional
 from skmerge._gaussian.columns import Columns
 from skmerge._gaussian.joint import fit_linear
 
-INPUTS = 100  # features of a regressor; beyond, a missing one is its mean: the step above is taken in every fit
+INPUTS = 100  # features of a regressor; beyond, a missing one is its mean: a step of the covariance takes their cube
 ROWS = 20_000  # that tell how a regressor's features hang together
 DISTRUST = 0.02  # weight, of 1, below which an incomplete row is left out
 
