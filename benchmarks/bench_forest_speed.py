@@ -76,7 +76,7 @@ def against_peers(rows=10_000):
     row = X[:1]
     seconds, _ = best_of(lambda: [forest.predict(row) for _ in range(200)], process_time)
     yield Figure(SECTION, "one row through predict, order 1, microseconds", 5e3 * seconds, ("<=", 100.0))
-    trees, weight = next(iter(forest._groups()))
+    trees, weight = next(iter(forest._forest().kinds()))
     seconds, _ = best_of(lambda: [trees.sums(row, weight) for _ in range(200)], process_time)
     yield Figure(SECTION, "one row through the compiled walk, 100 trees, microseconds", 5e3 * seconds, ("<=", 5.0))
 

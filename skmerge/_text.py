@@ -278,7 +278,10 @@ def as_numbers(argument, X):
             refuse_mistake(name, column, known=argument != "sample_weight")
         odd = column.has(ALMOST, WORD)
         if odd.any():
-            raise ValueError(f"could not convert the words of {name} to numbers: {column.examples(odd)}")
+            raise ValueError(
+                f"could not convert the words of {name} to numbers: {column.examples(odd)}; encode text first, for "
+                "instance with OneHotEncoder"
+            )
     if not columns:
         return X
     say_what_was_read(argument, X, columns)

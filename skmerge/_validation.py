@@ -11,23 +11,16 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 
 from skmerge._text import as_numbers, column_of, is_frame, listed, name_of, printable, shown
 
-# What to do about scikit-learn's complaints that do not say it themselves.
-REMEDIES = {
-    "infinity": "Remove those rows or put finite numbers.",
-    "contains NaN": "Remove those rows or fill the gaps.",
-    "at least 1 dim": "Give one entry per row of X.",
-    "could not convert": "It must hold numbers: encode text and categories first, for instance with OneHotEncoder.",
-    "NAType": "Remove those rows or fill the gaps.",
-    "string or a real number": "Give one number per entry.",
-    "Complex data": "Give the real and imaginary parts as separate columns.",
-    "inconsistent numbers": "Give one entry per row of X.",
-    "minimum of": "Give more of them.",
-    "inhomogeneous": "Give rows of equal length.",
-    "setting an array element": "Give rows of equal length, one number per entry.",
-    "too large to convert": "Give numbers below 1e308, in a larger unit.",
-    "dim 3": "Give a table of rows and columns.",
-    "to seed": "Give None, a whole number from 0 to 2**32 - 1 or a numpy.random.RandomState.",
-    "Seed must": "Give None, a whole number in that range or a numpy.random.RandomState.",
+# What each argument takes; the others take finite numbers.
+GIVE = {
+    "X": "rows and columns of finite numbers",
+    "y": "one number per row of X",
+    "dydx": "one slope per row and column of X",
+    "direction": "one direction per row of X",
+    "slope": "one slope per row of X",
+    "sample_weight": "one non-negative number per row of X (a regression knows no class weights)",
+    "random_state": "None, a whole number from 0 to 2**32 - 1 or a numpy.random.RandomState",
+    "offset": "one number per row of X",
 }
 # Types of columns that NumPy would turn into numbers of nanoseconds or days without a word.
 TIME = re.compile(r"(date|time|duration|period|interval)", re.IGNORECASE)
@@ -67,7 +60,7 @@ LONGEST = 1000  # characters of a line of a message: scikit-learn's repeat names
 
 @contextmanager
 def naming(argument, value=None):
-    """Errors of scikit-learn's checks that also name the argument and the remedy; its sums may overflow in silence.
+    """Errors of scikit-learn's checks that also name the argument and what to give; its sums may overflow in silence.
 
     ``value``: what is checked, for the place of an infinite cell.
     """
@@ -75,18 +68,12 @@ def naming(argument, value=None):
         with np.errstate(over="ignore", invalid="ignore"):
             yield
     except (ValueError, TypeError, OverflowError) as error:
-        # Without the data themselves.
-        text = re.split(r"\n\[|\n\w+ does not accept|(?<=Complex data not supported)\n", str(error))[0].rstrip("., ")
-        text = "\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in text.split("\n"))
-        remedy = next((f" {remedy}" for words, remedy in REMEDIES.items() if words in text), "")
-        if argument == "sample_weight" and "could not convert" in text:
-            remedy = " Give one non-negative number per row of X."
-        if argument == "offset" and "could not convert" in text:
-            remedy = " It must give one number per row of X."
-        if value is not None and "infinity" in text:
-            remedy = _infinite(value) + remedy
+        lines = [line for line in str(error).split("\n") if not line.lstrip().startswith("[")]  # not the data
+        lines = [line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in lines]
+        text = printable("\n".join(lines).rstrip("., \n"))
+        place = "" if value is None else _infinite(value)
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{argument}: {printable(text)}.{remedy}") from error
+        raise kind(f"{argument}: {text}.{place} Give {GIVE.get(argument, 'finite numbers')}.") from error
 
 
 def readable(argument, value):
@@ -95,12 +82,7 @@ def readable(argument, value):
         return value
     if isinstance(value, (str, bytes, Mapping, Set, Iterator)):
         found = f"the text {shown(value)}" if isinstance(value, (str, bytes)) else f"a {type(value).__name__}"
-        give = {
-            "X": "rows and columns", "y": "one value per row of X", "dydx": "one slope per row and column of X",
-            "direction": "one direction per row of X", "slope": "one slope per row of X",
-            "sample_weight": "one non-negative number per row of X (a regression knows no class weights)",
-        }  # fmt: skip
-        give = give.get(argument, "numbers")
+        give = GIVE.get(argument, "finite numbers")
         raise TypeError(f"{argument} is {found}; give an array, a list or a data frame of {give}.")
     if hasattr(value, "column_names") and hasattr(value, "to_pandas"):
         raise TypeError(f"{argument} is a {type(value).__name__} of Arrow; give {argument}.to_pandas().")
@@ -124,6 +106,11 @@ def readable(argument, value):
             raise TypeError(
                 f"{argument} is a structured array with the fields {list(dtype.names)}; give a table of rows and "
                 "columns, for instance by numpy.lib.recfunctions.structured_to_unstructured."
+            )
+        if getattr(dtype, "kind", "") == "c":
+            raise ValueError(
+                f"{argument}: Complex data not supported{column}; give the real and imaginary parts as separate "
+                "columns."
             )
     with naming(argument):
         return as_numbers(argument, value)
@@ -155,8 +142,8 @@ def check_same_rows(X, name, value, columns=False):
         )
 
 
-def check_features(estimator, X, **options):
-    """X as finite float64 in C order."""
+def check_features(estimator, X, allow_nan=True, **options):
+    """X as float64 in C order, finite but for NaN where that is allowed."""
     if X is None:
         raise ValueError("X is None; give a table of rows and columns.")
     X = readable("X", X)
@@ -164,7 +151,13 @@ def check_features(estimator, X, **options):
     if names is not None and len(set(names)) < len(names):
         raise ValueError(f"X has repeated column names {listed(names)}; give each column its own.")
     with naming("X", X):
-        return validate_data(estimator, X, dtype=np.float64, order="C", **options)
+        table = validate_data(estimator, X, dtype=np.float64, order="C", ensure_all_finite="allow-nan", **options)
+    if not allow_nan and np.isnan(table).any():
+        row, j = np.argwhere(np.isnan(table))[0]
+        raise ValueError(
+            f"X contains NaN, the first in {name_of(X, j)}, row {row}; remove those rows or fill the gaps."
+        )
+    return table
 
 
 def _infinite(value):
@@ -173,11 +166,12 @@ def _infinite(value):
     for j in columns:
         try:
             column = np.asarray(value if j is None else column_of(value, j), float)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
         if column.ndim == 1 and np.isinf(column).any():
             row = np.flatnonzero(np.isinf(column))[0]
-            return f" The first is in {'' if j is None else name_of(value, j) + ', '}row {row}: {column[row]:g}."
+            place = "" if j is None else f"{name_of(value, j)}, "
+            return f" The first infinite cell is in {place}row {row}: {column[row]:g}."
     return ""
 
 
@@ -192,7 +186,7 @@ def check_training_data(estimator, X, y, sample_weight=None):
     """
     check_same_rows(X, "y", y)
     check_same_rows(X, "sample_weight", sample_weight)
-    X = check_features(estimator, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
+    X = check_features(estimator, X, ensure_min_samples=2)
     y, n_outputs = check_targets(estimator, X, y)
     weight = check_weight(sample_weight, len(X))
     table = canonical(X, y, weight)
@@ -250,7 +244,7 @@ def check_slope_data(estimator, X, y, dydx=None, direction=None, slope=None, sam
         check_same_rows(X, name, value)
     for name, value in (("dydx", dydx), ("direction", direction)):
         check_same_rows(X, name, value, columns=True)
-    X = check_features(estimator, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
+    X = check_features(estimator, X, ensure_min_samples=2)
     y, n_outputs = check_targets(estimator, X, y)
     (n, d), m = X.shape, y.shape[1]
     parts = [y]
@@ -358,8 +352,8 @@ def canonical(X, y, weight, with_rows=False):
     return (table, row) if with_rows else table
 
 
-def check_rows(estimator, X, allow_nan=False):
-    """X for prediction: finite float64 in C order with the fitted columns; NaN on request."""
+def check_rows(estimator, X):
+    """X for prediction: float64 in C order with the fitted columns, finite or NaN."""
     if (
         type(X) is np.ndarray
         and X.dtype == np.float64
@@ -367,10 +361,10 @@ def check_rows(estimator, X, allow_nan=False):
         and X.shape[1:] == (estimator.n_features_in_,)
         and len(X)
         and not hasattr(estimator, "feature_names_in_")
-        and not (np.isinf(X) if allow_nan else ~np.isfinite(X)).any()
+        and not np.isinf(X).any()
     ):
         return X  # what the checks below would say, which take ten times as long as a row's prediction
-    return check_features(estimator, X, reset=False, ensure_all_finite="allow-nan" if allow_nan else True)
+    return check_features(estimator, X, reset=False)
 
 
 def excess(X, low, high):

@@ -1,7 +1,6 @@
 """GradientForestRegressor: a forest whose splits and leaves use slopes."""
 
-import warnings
-from dataclasses import replace
+from itertools import chain
 from numbers import Integral, Real
 from typing import Literal, Self, TypeAlias, overload
 
@@ -11,13 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import threadpool_limits
 
 from skmerge._digest import Digested
 from skmerge._forest import levels, mixture, unknown, widths
-from skmerge._forest.grower import ENDLESS, GROUPED, JUDGES, PARTS, TreeData, prepare
-from skmerge._forest.tree import Trees, check_forest
-from skmerge._parallel import each
+from skmerge._forest.grower import ENDLESS, Grown, grow_members, prepare
+from skmerge._forest.stored import Forest
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
 from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
@@ -229,44 +226,41 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         pairs = mixture.recipes(
             self.order, self.criterion, tree_data.slopes.shape[2] > 0, self.n_estimators, self.bootstrap, self._given()
         )
-        warm = self._warm(tree_data, units, pairs)
-        vars(self).update(units)
-        if not warm:
+        kept = self._kept(tree_data, units, pairs)
+        if kept is None:
             self._seed = seed_of(self.random_state)
-        kinds, self._unseen, self._outside = self._grow(tree_data, pairs, warm, task)
-        self._store(data, tree_data, kinds)
+        grown = grow_members(tree_data, pairs, self._seed, effective_n_jobs(self.n_jobs), kept, task)
+        self._unseen, self._outside = grown.unseen, grown.outside
+        self._store(data, tree_data, units, grown)
 
-    def _warm(self, tree_data, units, pairs):
-        """Members that a warm start keeps, group by group; none if there is nothing to keep."""
+    def _kept(self, tree_data, units, pairs):
+        """The members that a warm start keeps, None without one."""
         if not self.warm_start or not hasattr(self, "_unseen"):
             return None
         shape = self._unseen[0].shape
-        same = all(np.array_equal(array, getattr(self, name)) for name, array in units.items())
-        groups = list(self._groups()) if same else []
-        if (
-            shape != (len(pairs), 2, *tree_data.y.shape)
-            or len(groups) != len(pairs)
-            or any(
-                (len(trees.active), trees.n_squared) != recipe.coordinates(len(tree_data.active))
-                for (trees, _), (recipe, _) in zip(groups, pairs, strict=True)
-            )
+        same = shape == (len(pairs), 2, *tree_data.y.shape)
+        same = same and all(np.array_equal(array, getattr(self, name)) for name, array in units.items())
+        kinds = [trees for trees, _ in self._forest().kinds()] if same else []
+        if len(kinds) != len(pairs) or any(
+            (len(trees.active), trees.n_squared) != recipe.coordinates(len(tree_data.active))
+            for trees, (recipe, _) in zip(kinds, pairs, strict=True)
         ):
             raise ValueError(
                 "warm_start=True keeps the members of the last fit, which needs the same training data, order and "
                 "bootstrap; set warm_start=False to start anew."
             )
-        if all(trees.n_members == wanted for (trees, _), (_, wanted) in zip(groups, pairs, strict=True)):
+        missing = [wanted - trees.n_members for trees, (_, wanted) in zip(kinds, pairs, strict=True)]
+        if min(missing) < 0:
+            raise ValueError(
+                f"n_estimators={self.n_estimators} is less than what the last fit has; with warm_start=True it "
+                "may only grow."
+            )
+        if not any(missing):
             warn(
                 f"warm_start=True with n_estimators={self.n_estimators}, which the last fit has: nothing is grown; "
                 "raise n_estimators."
             )
-        for (trees, _), (_, wanted) in zip(groups, pairs, strict=True):
-            if trees.n_members > wanted:
-                raise ValueError(
-                    f"n_estimators={self.n_estimators} is less than what the last fit has; with warm_start=True it "
-                    "may only grow."
-                )
-        return [trees for trees, _ in groups]
+        return Grown(kinds, self._unseen, self._outside)
 
     def _check_parameters(self):
         check_number("order", self.order, Integral, 0, 2, besides=("auto",))
@@ -298,138 +292,42 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
             given["max_features"] = float(share)
         return given
 
-    def _grow(self, tree_data, pairs, warm, task):
-        """Grow what is not there yet.
-
-        Returns
-        -------
-        groups : list of Trees, one for each recipe
-        unseen : sums, over the members that have not seen a row, of their predictions and of the squares of these,
-            (n_recipes, 2, n, m), and how many such members there are, (n_recipes, n)
-        outside : the same of members that have not seen a row's group, where such judge; otherwise ``unseen``
-        """
-        n, m = tree_data.y.shape
-        groups = [[] for _ in pairs] if warm is None else [[trees] for trees in warm]
-        unseen = np.zeros((len(pairs), 2, n, m)), np.zeros((len(pairs), n))
-        outside = tuple(np.zeros_like(array) for array in unseen) if tree_data.groups_judge else unseen
-        if warm is not None:
-            unseen = tuple(array.copy() for array in self._unseen)
-            outside = self._outside if tree_data.groups_judge else unseen
-        jobs = []
-        for g, (recipe, wanted) in enumerate(pairs):
-            mine = [(g, recipe, e) for e in range(warm[g].n_members if warm else 0, wanted)]
-            if recipe.rows == "all" and not warm:
-                # Trees that have seen every row cannot be judged: others, soon forgotten, each miss one part.
-                mine += [(g, replace(recipe, rows="part"), JUDGES + e) for e in range(PARTS)]
-            if tree_data.groups_judge and not warm:
-                judge = replace(recipe, rows="part") if recipe.rows == "all" else recipe
-                mine += [(g, judge, GROUPED + e) for e in range(min(PARTS, tree_data.n_groups))]
-            jobs += [((i + 0.5) / len(mine), *job) for i, job in enumerate(mine)]
-        jobs = [job[1:] for job in sorted(jobs, key=lambda job: job[:2])]  # in turn: a stop leaves some of each kind
-        members = task.begin("members", len(jobs))
-        try:
-            with threadpool_limits(1, user_api="blas"):
-                tasks = (delayed(TreeData.grow)(tree_data, recipe, e, self._seed, g) for g, recipe, e in jobs)
-                grown = each(tasks, effective_n_jobs(self.n_jobs))
-                stop = False
-                for i, ((g, _, e), (trees, out, values)) in enumerate(zip(jobs, grown, strict=True)):
-                    if e < JUDGES:
-                        groups[g].append(trees)
-                    sums, count = unseen if e < GROUPED else outside
-                    sums[g, 0, out] += values
-                    sums[g, 1, out] += values**2
-                    count[g, out] += 1
-                    member = members.begin("member")
-                    task.reporter.count(i + 1, len(jobs), "members")
-                    stop |= bool(member.end())
-                    if stop and all(groups):
-                        tree_data.cancelled[0] = 1
-                        with warnings.catch_warnings():  # of members that were grown in vain
-                            warnings.simplefilter("ignore", UserWarning)
-                            grown.close()
-                        break
-        finally:
-            tree_data.cancelled[0] = 1  # threads that a stop or an error left behind end at their next node
-        members.end()
-        return [Trees.join(group) for group in groups], unseen, outside
-
-    def _store(self, data, tree_data, groups):
+    def _store(self, data, tree_data, units, grown):
+        sums, count = grown.unseen
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = self._unseen[0][:, 0] / self._unseen[1][:, :, None]
+            mean = sums[:, 0] / count[:, :, None]
         weight = mixture.weights(mean, tree_data.y, tree_data.weight)
-        self.member_weight_ = [
-            np.repeat(weight[None, g] / trees.n_members, trees.n_members, axis=0) for g, trees in enumerate(groups)
-        ]
-        self.nodes_ = [trees.nodes for trees in groups]
-        self.tree_start_ = [trees.start for trees in groups]
-        self.leaves_ = [trees.leaves for trees in groups]
-        self.rate_ = [trees.rate for trees in groups]
-        self.member_start_ = [trees.member_start for trees in groups]
-        self.n_squared_ = [trees.n_squared for trees in groups]
-        self.n_coordinates_ = [len(trees.active) for trees in groups]
-        self.x_min_ = np.nanmin(tree_data.X, axis=0, initial=np.inf)
-        self.x_max_ = np.nanmax(tree_data.X, axis=0, initial=-np.inf)
-        self.level_, self.level_start_ = levels.find(tree_data)
-        self.level_bend_ = np.zeros(self.n_features_in_)
-        self._judge(data, tree_data, weight)
-
-    def _judge(self, data, tree_data, weight):
-        """Out-of-bag prediction and score, and the calibration of the standard deviation."""
-        sums, count = self._outside
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean, square = (sums / count[:, None, :, None]).transpose(1, 0, 2, 3)
-        n_members = np.array([len(part) for part in self.member_weight_])
-        prediction, spread, surplus = widths.judged(mean, square, count, (n_members, weight))
-        few = tree_data.groups_judge and not tree_data.groups_are_levels
-        if tree_data.groups_judge:  # one judge of each kind: their spread is not that of the members
-            spread, surplus = np.zeros_like(spread), np.zeros_like(surplus)
-        m, seen = prediction.shape[1], ~np.isnan(tree_data.y)
-        known = ~np.isnan(prediction) & seen
-        self._warn_of_few(known.sum(axis=0), seen.sum(axis=0))
-        unsure, change = self._unknown(tree_data, known.any(axis=1))
-        self.noise_std_, self.std_scale_ = np.zeros(m), np.zeros((2, m))
-        self.gap_scale_ = np.ones((self.n_features_in_, m))
-        for k in range(m):
-            at = known[:, k]
-            if at.sum() < 2:  # nothing to judge by: as uncertain as y spreads
-                self.std_scale_[0, k] = 1.0
-                continue
-            error = np.full(len(at), np.nan)
-            error[at] = widths.without_surplus(np.abs(prediction - tree_data.y)[at, k], surplus[at, k])
-            complete = at & ~np.isnan(tree_data.X).any(axis=1)
-            sure = complete if complete.sum() >= max(widths.FEW, at.sum() / 2) else at
-            self.std_scale_[:, k] = widths.calibrate(
-                error[sure], spread[sure, k], tree_data.weight[sure], tree_data.group[sure] if few else None
-            )
-            at = unsure[at[unsure]]
-            base2 = self.std_scale_[0, k] ** 2 + (self.std_scale_[1, k] * spread[at, k]) ** 2
-            self.gap_scale_[:, k] = unknown.factors(
-                error[at] ** 2, base2, change[at, k], np.isnan(tree_data.X[at]), tree_data.weight[at]
-            )
-        self.level_bend_, self.level_error_ = levels.judge(
-            tree_data.X,
-            tree_data.y,
-            tree_data.weight,
-            self.std_scale_[0] ** 2,
-            self.level_,
-            self.level_start_,
-            self._values,
+        level, level_start = levels.find(tree_data)
+        forest = Forest(
+            self.n_features_in_,
+            tree_data.y.shape[1],
+            self.extrapolate == "clip",
+            **units,
+            **Forest.arrays_of(grown.trees, weight),
+            x_min_=np.nanmin(tree_data.X, axis=0, initial=np.inf),
+            x_max_=np.nanmax(tree_data.X, axis=0, initial=-np.inf),
+            level_=level,
+            level_start_=level_start,
+            stand_in_=unknown.stand_ins(tree_data.X, tree_data.weight),
         )
+        prediction, judged = widths.judge(forest, tree_data, *grown.outside, weight)
+        self._warn_of_few(judged.sum(axis=0), (~np.isnan(tree_data.y)).sum(axis=0))
+        vars(self).update((name, getattr(forest, name)) for name in chain(Forest.ARRAYS, *Forest.LATER))
         self.noise_std_ = self.std_scale_[0] * self.y_unit_
-        values = prediction * self.y_unit_ + self.y_shift_
+        known = ~np.isnan(prediction).any(axis=1) & ~np.isnan(tree_data.y).all(axis=1)
         self.oob_score_ = np.nan
-        known = ~np.isnan(values).any(axis=1) & ~np.isnan(data.table.y).all(axis=1)
         if known.sum() > 1:
             # In units of y's spread, whose squares do not overflow.
             self.oob_score_ = observed_r2_score(
                 tree_data.y[known], prediction[known], sample_weight=tree_data.weight[known]
             )
-        rows = np.full((len(data.row), m), np.nan)
-        rows[data.row >= 0] = values[data.row[data.row >= 0]]
+        rows = np.full((len(data.row), tree_data.y.shape[1]), np.nan)
+        there = data.row >= 0
+        rows[there] = (prediction * self.y_unit_ + self.y_shift_)[data.row[there]]
         self.oob_prediction_ = rows[:, 0] if self._n_outputs is None else rows
 
     def _warn_of_few(self, judged, measured):
-        """Tell where so few rows are unseen by members of every kind that what is said of errors is worth little."""
+        """Warn where few rows are unseen by members of every kind: errors are then hardly known."""
         few = np.flatnonzero((judged < widths.FEW) & (measured > widths.FEW))
         if not len(few):
             return
@@ -441,54 +339,32 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
             f"n_estimators={enough} or more, which leave out every row."
         )
 
-    def _unknown(self, tree_data, judged):
-        """What stands in for unknown features; training rows with some, and what the prediction then changes (n, m)."""
-        self.stand_in_ = unknown.stand_ins(tree_data.X, tree_data.weight)
-        change = np.zeros(tree_data.y.shape)
-        rows = np.flatnonzero(judged & np.isnan(tree_data.X).any(axis=1))
-        rows = rows[:: max(1, -(-len(rows) // unknown.JUDGED))]
-        change[rows] = self._gaps(tree_data.X[rows])
-        return rows, change
-
-    def _gaps(self, X):
-        """Mean squared change of the prediction, in units of y, where stand-ins fill unknown features."""
-        return unknown.squares(X, self.stand_in_, self._values, len(self.y_shift_))
-
-    def _values(self, X):
-        return self._moments(X, squares=False)[0]
-
     # --- using the fitted forest
 
     @property
     def feature_importances_(self) -> _F8:
         """Share of the squares taken away by splits on each feature, (n_features,)."""
         check_is_fitted(self, "nodes_")
-        gain = np.zeros(self.n_features_in_)
-        for nodes in self.nodes_:
-            inner = nodes[nodes["feature"] >= 0]
-            gain += np.bincount(inner["feature"], inner["gain"], minlength=len(gain))
-        return gain / gain.sum() if gain.sum() > 0 else gain
+        return self._forest().importances()
 
-    def _groups(self):
-        """(trees, member weights) of every kind of member."""
-        m = len(self.y_shift_)
-        for g, nodes in enumerate(self.nodes_):
-            k = self.n_coordinates_[g]
-            trees = Trees(
-                nodes, self.tree_start_[g], self.leaves_[g], m, self.coordinate_[:k], self.x_shift_[:k],
-                self.x_unit_[:k], self.n_squared_[g], self.rate_[g], self.member_start_[g],
-            )  # fmt: skip
-            yield trees, self.member_weight_[g]
+    def _forest(self):
+        """The fitted forest over its arrays."""
+        names = chain(Forest.ARRAYS, *(names for names in Forest.LATER if hasattr(self, names[0])))
+        n_outputs = 1 if self._n_outputs is None else self._n_outputs
+        arrays = {name: getattr(self, name) for name in names}
+        return Forest(self.n_features_in_, n_outputs, self.extrapolate == "clip", **arrays)
 
-    def _check_rows(self, X):
+    def _checked(self, X):
+        """The fitted forest, and X as numbers."""
         check_is_fitted(self, "nodes_")
-        check_forest(self)
-        return check_rows(self, X, allow_nan=True)
+        forest = self._forest()
+        forest.check()
+        return forest, check_rows(self, X)
 
-    def _over_rows(self, function, X, axis=0):
+    def _over_rows(self, forest, function, X, axis=0):
         # A chunk at a time also lets Ctrl-C through.
         n_jobs = effective_n_jobs(self.n_jobs)
-        slow = np.isnan(X).any() or np.count_nonzero(np.diff(getattr(self, "level_start_", [0]))) > 1
+        slow = np.isnan(X).any() or np.count_nonzero(np.diff(forest.level_start_)) > 1
         size = min(SLOW_CHUNK if slow else CHUNK, max(-(-len(X) // n_jobs), MIN_CHUNK))
         chunks = [X[start : start + size] for start in range(0, len(X), size)]
         if len(chunks) == 1:
@@ -520,44 +396,12 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         std : ndarray of the same shape
             Only with ``return_std``.
         """
-        X = self._check_rows(X)
+        forest, X = self._checked(X)
         if not return_std:
-            values = self._over_rows(self._values, X)
+            values = self._over_rows(forest, forest.values, X)
             return self._shaped(values * self.y_unit_ + self.y_shift_)
-        mean, variance = self._over_rows(lambda rows: np.stack(self._mean_and_variance(rows)), X, axis=1)
+        mean, variance = self._over_rows(forest, lambda rows: np.stack(forest.mean_and_variance(rows)), X, axis=1)
         return self._shaped(mean * self.y_unit_ + self.y_shift_), self._shaped(np.sqrt(variance) * self.y_unit_)
-
-    def _moments(self, X, squares=True):
-        """Weighted sums of the members and of their squares, (n, m) each, in units of y; rows between levels."""
-        clip = self.extrapolate == "clip"
-        at, *gaps = self._between(X)
-        plain = np.delete(X, at, axis=0) if len(at) else X
-        parts = [trees.moments(plain, weight, clip, squares) for trees, weight in self._groups()]
-        mean, square = sum(part[0] for part in parts), sum(part[1] for part in parts) if squares else None
-        if len(at):
-            parts = [trees.between(X[at], gaps, weight, clip) for trees, weight in self._groups()]
-            rows = np.concatenate([np.delete(np.arange(len(X)), at), at]).argsort()
-            mean = np.concatenate([mean, sum(part[0] for part in parts)])[rows]
-            if squares:
-                square = np.concatenate([square, sum(part[1] for part in parts)])[rows]
-        return mean, square, (at, *gaps)
-
-    def _mean_and_variance(self, X):
-        mean, square, (at, low, high, *_) = self._moments(X)
-        total = sum(weight.sum(axis=0) for _, weight in self._groups())
-        spread2 = np.maximum(square * total - mean**2, 0.0)
-        variance = self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * spread2
-        if len(at):
-            variance[at] += levels.variance(X[at], low, high, self.level_error_)
-        if hasattr(self, "stand_in_") and np.isnan(X).any():  # which forests of version 0.1 do not have
-            scale = np.where(np.isnan(X)[:, :, None], self.gap_scale_, 0.0).max(axis=1)
-            variance += scale**2 * self._gaps(X)
-        return mean, variance
-
-    def _between(self, X):
-        """What ``levels.gaps`` says; nothing of a forest of version 0.1, which knows no levels."""
-        start = getattr(self, "level_start_", np.zeros(X.shape[1] + 1, np.intp))
-        return levels.gaps(X, *((self.level_, start, self.level_bend_) if start[-1] else (None, start, None)))
 
     def _shaped(self, values):
         if not np.isfinite(values).all():
@@ -583,18 +427,9 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
             Units of y per unit of X.
         """
-        X = self._check_rows(X)
-        clip = self.extrapolate == "clip"
-
-        def slopes(rows):
-            found = sum(trees.slopes(rows, weight, clip, not smooth) for trees, weight in self._groups())
-            at, *gaps = self._between(rows)
-            if len(at):
-                parts = [trees.between(rows[at], gaps, w, clip, True, not smooth) for trees, w in self._groups()]
-                found[at] = sum(part[2] for part in parts)
-            return found
-
-        return self._shaped(self._over_rows(slopes, X) * self.y_unit_[:, None])
+        forest, X = self._checked(X)
+        slopes = self._over_rows(forest, lambda rows: forest.slopes(rows, not smooth), X)
+        return self._shaped(slopes * self.y_unit_[:, None])
 
     def apply(self, X: ArrayLike) -> _I8:
         """The leaf of every tree that each row falls into.
@@ -603,12 +438,8 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         -------
         leaves : ndarray of shape (n_samples, n_trees), node numbers counted from each tree's root.
         """
-        X = self._check_rows(X)
-
-        def leaves(rows):
-            return np.concatenate([trees.apply(rows) for trees, _ in self._groups()], axis=1)
-
-        return self._over_rows(leaves, X)
+        forest, X = self._checked(X)
+        return self._over_rows(forest, forest.apply, X)
 
     def applicability(self, X: ArrayLike) -> _F8:
         """How far each row lies outside what was trained.
@@ -624,15 +455,10 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
             its size if it did not vary, of 1 if that is 0). Between the levels of a feature of few values the distance
             to the nearest. Unknown values count as inside.
         """
-        X = self._check_rows(X)
+        forest, X = self._checked(X)
         if np.isnan(self.x_min_).any() or np.isnan(self.x_max_).any():
             raise ValueError("x_min_ or x_max_ is NaN; the forest is damaged, fit it again.")
-        beyond = excess(X, self.x_min_, self.x_max_)
-        if not hasattr(self, "level_"):
-            return beyond
-        with np.errstate(over="ignore"):
-            reach = np.maximum(self.x_max_ / 4 - self.x_min_ / 4, np.finfo(float).tiny) * 4
-        return np.maximum(beyond, levels.distance(X, self.level_, self.level_start_, reach))
+        return np.maximum(excess(X, self.x_min_, self.x_max_), forest.distance_to_levels(X))
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

@@ -476,7 +476,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """X as it is given, and complete: the same array where nothing is missing."""
         check_is_fitted(self)
         self._nets().check(self.n_features_in_)
-        X = check_rows(self, X, allow_nan=True)
+        X = check_rows(self, X)
         return X, Inputs(self.inputs_).fill(X) if np.isnan(X).any() else X
 
     def _nets(self):

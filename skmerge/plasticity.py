@@ -253,7 +253,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         return self
 
     def _fit(self, X, y, sample_weight, task):
-        X = check_features(self, forms.joined("X", X, self.orientation))
+        X = check_features(self, forms.joined("X", X, self.orientation), False)
         y, n_outputs = check_targets(self, X, y)
         if np.isnan(y).any():
             raise ValueError("y contains NaN; leave rows out whose rates are not known.")
@@ -366,7 +366,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         rates : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         self._check_fitted()
-        given = check_features(self, forms.joined("X", X, self.orientation), reset=False)
+        given = check_features(self, forms.joined("X", X, self.orientation), False, reset=False)
         X, rates = self._inner("X", given), self._kind().rates
         if self.orientation is None:
             return rates(X)
@@ -548,7 +548,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         ndarray of shape (n_samples,)
         """
         self._check_fitted()
-        X = check_features(self, forms.joined("X", X, self.orientation), reset=False)
+        X = check_features(self, forms.joined("X", X, self.orientation), False, reset=False)
         return np.where(self._kind().inside(self._inner("X", X)), 0.0, 1.0)
 
     # --- checks

@@ -289,7 +289,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
             with naming("X"):
                 X, self.words_, ignored = cells.read_words(X, declared)
         self.ignored_ = np.array(ignored, dtype=int)
-        X = check_features(self, X, ensure_all_finite="allow-nan")
+        X = check_features(self, X)
         check_observed(self, X)
         return X
 
@@ -461,7 +461,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
             with naming("X"):  # names and their number
                 validate_data(self, X, reset=False, skip_check_array=True)
             X = cells.recode_words(X, texts, names, self.words_, self.ignored_)
-        X = check_features(self, X, reset=False, ensure_all_finite="allow-nan")
+        X = check_features(self, X, reset=False)
         cells.check_codes(X, self.columns_["levels"], names, self.words_)
         return X
 

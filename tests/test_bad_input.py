@@ -355,12 +355,12 @@ def test_any_table(table, weighted, parameters):
 def test_an_infinite_cell_is_named_with_its_column_and_row(Estimator):
     table = pd.DataFrame({"a": np.arange(30.0), "hardness": np.arange(30.0) ** 2})
     table.loc[7, "hardness"] = np.inf
-    with pytest.raises(ValueError, match=r"The first is in column 'hardness', row 7: inf\. Remove those rows"):
+    with pytest.raises(ValueError, match=r"The first infinite cell is in column .hardness., row 7: inf\. Give"):
         Estimator().fit(table, np.arange(30.0))
-    with pytest.raises(ValueError, match=r"The first is in column 1, row 7: inf"):
+    with pytest.raises(ValueError, match=r"The first infinite cell is in column 1, row 7: inf"):
         Estimator().fit(table.to_numpy(), np.arange(30.0))
     if Estimator is not MergedNetImputer:
-        with pytest.raises(ValueError, match=r"y: .*The first is in row 3: -inf"):
+        with pytest.raises(ValueError, match=r"y: .*The first infinite cell is in row 3: -inf"):
             Estimator().fit(np.arange(60.0).reshape(30, 2), [1.0, 2, 3, -np.inf] + [0.0] * 26)
 
 

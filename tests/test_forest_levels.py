@@ -42,7 +42,7 @@ def test_a_level_that_was_not_trained(order):
 def value_of(model, x, between):
     """Forest by definition: down every tree, both ways where a threshold lies between the levels around x."""
     total = 0.0
-    for g, (trees, weight) in enumerate(model._groups()):
+    for g, (trees, weight) in enumerate(model._forest().kinds()):
         members = np.repeat(np.arange(trees.n_members), np.diff(trees.member_start))
         for tree, start in enumerate(trees.start[:-1]):
             nodes = model.nodes_[g][start:]
@@ -75,8 +75,8 @@ def test_leaves_count_by_how_near_a_row_is(order):
     expected = [value_of(model, x, gaps) for x, gaps in zip(rows, between, strict=True)]
     assert_allclose(model.predict(rows), expected, rtol=1e-10)
     assert_array_equal(np.concatenate([model.predict(row[None]) for row in rows]), model.predict(rows))
-    for trees, weight in model._groups():  # rows between two levels of one feature have a shorter way
-        at, *gaps = model._between(rows[:2])
+    for trees, weight in model._forest().kinds():  # rows between two levels of one feature have a shorter way
+        at, *gaps = model._forest().gaps(rows[:2])
         longer = trees._forest(rows).between(rows[at], *gaps, True, weight, False, True)
         for short, long in zip(trees.between(rows[at], gaps, weight)[:2], longer[:2], strict=True):
             assert_allclose(short, long, rtol=1e-10)
@@ -87,7 +87,8 @@ def test_at_the_levels_a_forest_says_what_its_trees_say(order):
     X, y = grid()
     model = forest(order=order).fit(X, y)
     X[::9, 1] = np.nan
-    plain = sum(trees.sums(X, weight) for trees, weight in model._groups())[:, 0] * model.y_unit_ + model.y_shift_
+    plain = sum(trees.sums(X, weight) for trees, weight in model._forest().kinds())[:, 0]
+    plain = plain * model.y_unit_ + model.y_shift_
     assert_array_equal(model.predict(X), plain)
     near = X + np.array([0, 1e-9])
     assert_allclose(model.predict(near)[~np.isnan(X[:, 1])], plain[~np.isnan(X[:, 1])], atol=1e-5)

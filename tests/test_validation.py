@@ -236,7 +236,6 @@ def test_a_column_measured_only_at_weight_zero_is_unmeasured():
     ("X", "message"),
     [
         (X3[:, :1], "X has 1 features"),
-        (np.where(X3 == 2, nan, X3), "X contains NaN"),
         (np.where(X3 == 2, inf, X3), "X contains infinity"),
         (Y3, "X.*Reshape"),
         (np.array([["a", "b"]]), "X.*encode text"),

@@ -1,15 +1,19 @@
 """Grows the members of a forest: prepares the table once, then tree after tree on a share of its rows."""
 
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+from joblib import delayed
+from threadpoolctl import threadpool_limits
 
 from skmerge._ext.tree_growing import Coordinates, Features, Rules, grow
 from skmerge._forest import levels
 from skmerge._forest.tree import Trees
-from skmerge._parallel import Shared
+from skmerge._parallel import Shared, each
 from skmerge._progress import Reporter
 
 MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
@@ -193,6 +197,77 @@ class TreeData(Shared):
                 known.append(np.einsum("nmk,nk->nm", slope, self.direction)[:, :, None])
             rest[:, m:] -= np.concatenate(known, axis=2).reshape(len(rest), -1)
         return rest
+
+
+class Grown(NamedTuple):
+    """Members, one entry for each recipe, and what they predict of rows they have not seen.
+
+    ``unseen``: sums, over the members that have not seen a row, of their predictions and of the squares of these,
+    (n_recipes, 2, n, m), and how many such members there are, (n_recipes, n). ``outside``: the same of members that
+    have not seen a row's group, where such members judge; otherwise ``unseen`` itself.
+    """
+
+    trees: list[Trees]
+    unseen: tuple[np.ndarray, np.ndarray]
+    outside: tuple[np.ndarray, np.ndarray]
+
+
+def grow_members(tree_data, pairs, seed, n_jobs, kept, task):
+    """Grow ``pairs`` of a recipe and its number of members.
+
+    Parameters
+    ----------
+    kept : Grown or None
+        Members of an earlier fit, which are not grown again.
+    task : Task
+
+    Returns
+    -------
+    grown : Grown
+    """
+    n, m = tree_data.y.shape
+    jobs = []
+    for g, (recipe, wanted) in enumerate(pairs):
+        mine = [(g, recipe, e) for e in range(kept.trees[g].n_members if kept else 0, wanted)]
+        if recipe.rows == "all" and not kept:
+            # Trees that have seen every row cannot be judged: others, soon forgotten, each miss one part.
+            mine += [(g, replace(recipe, rows="part"), JUDGES + e) for e in range(PARTS)]
+        if tree_data.groups_judge and not kept:
+            judge = replace(recipe, rows="part") if recipe.rows == "all" else recipe
+            mine += [(g, judge, GROUPED + e) for e in range(min(PARTS, tree_data.n_groups))]
+        jobs += [((i + 0.5) / len(mine), *job) for i, job in enumerate(mine)]
+    jobs = [job[1:] for job in sorted(jobs, key=lambda job: job[:2])]  # in turn: a stop leaves some of each kind
+    groups = [[trees] for trees in kept.trees] if kept else [[] for _ in pairs]
+    unseen = tuple(map(np.copy, kept.unseen)) if kept else (np.zeros((len(pairs), 2, n, m)), np.zeros((len(pairs), n)))
+    outside = unseen
+    if tree_data.groups_judge:
+        outside = kept.outside if kept else tuple(map(np.zeros_like, unseen))
+    members = task.begin("members", len(jobs))
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            tasks = (delayed(TreeData.grow)(tree_data, recipe, e, seed, g) for g, recipe, e in jobs)
+            grown = each(tasks, n_jobs)
+            stop = False
+            for i, ((g, _, e), (trees, out, values)) in enumerate(zip(jobs, grown, strict=True)):
+                if e < JUDGES:
+                    groups[g].append(trees)
+                sums, count = unseen if e < GROUPED else outside
+                sums[g, 0, out] += values
+                sums[g, 1, out] += values**2
+                count[g, out] += 1
+                member = members.begin("member")
+                task.reporter.count(i + 1, len(jobs), "members")
+                stop |= bool(member.end())
+                if stop and all(groups):
+                    tree_data.cancelled[0] = 1
+                    with warnings.catch_warnings():  # of members that were grown in vain
+                        warnings.simplefilter("ignore", UserWarning)
+                        grown.close()
+                    break
+    finally:
+        tree_data.cancelled[0] = 1  # threads that a stop or an error left behind end at their next node
+    members.end()
+    return Grown([Trees.join(group) for group in groups], unseen, outside)
 
 
 def prepare(data, reporter):

@@ -1,11 +1,10 @@
-"""The trees of a forest as plain arrays, all that a fitted forest stores."""
+"""The trees of a forest as plain arrays."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from skmerge._ext import tree_traversal
-from skmerge._ext.tree_growing import NODE
 
 
 @dataclass(frozen=True)
@@ -124,72 +123,3 @@ class Trees:
     def slopes(self, X, weight=None, clip=True, exact=True):
         """Weighted sum of the members' slopes, (n, m, d), per unit of X."""
         return self._forest(X).gradient(X, clip, self._weight(weight), exact)
-
-
-# Arrays of each kind of member of a forest: their types and numbers of axes.
-GROUPS = {
-    "nodes_": (NODE, 1),
-    "tree_start_": (np.dtype(np.intp), 1),
-    "leaves_": (np.dtype(float), 2),
-    "rate_": (np.dtype(float), 1),
-    "member_start_": (np.dtype(np.intp), 1),
-    "member_weight_": (np.dtype(float), 2),
-}
-
-
-def check_forest(model):
-    """Raise ValueError or AttributeError if an array of a forest is not what a fit leaves.
-
-    Takes no longer for more trees: what is in the arrays is checked where it is read.
-    """
-
-    def damaged(name, expected):
-        raise ValueError(f"{name} is not {expected}; the forest is damaged, fit it again.")
-
-    def holds(array, shape, dtype=np.float64):
-        return isinstance(array, np.ndarray) and array.dtype == dtype and array.shape == shape
-
-    d, m = model.n_features_in_, 1 if model._n_outputs is None else model._n_outputs
-    for name, shape in (("y_shift_", (m,)), ("y_unit_", (m,)), ("std_scale_", (2, m)), ("x_min_", (d,)),
-                        ("x_max_", (d,))):  # fmt: skip
-        if not holds(getattr(model, name), shape):
-            damaged(name, f"float64 of shape {shape}")
-    if hasattr(model, "stand_in_"):  # forests of version 0.1 have none
-        n = len(model.stand_in_) if np.ndim(model.stand_in_) == 2 else -1
-        for name, shape in (("stand_in_", (n, d)), ("gap_scale_", (d, m))):
-            if not holds(getattr(model, name), shape) or np.isinf(getattr(model, name)).any():
-                damaged(name, f"float64 of shape {shape}")
-    if hasattr(model, "level_"):
-        n = len(model.level_) if np.ndim(model.level_) == 2 else -1
-        right = holds(model.level_, (n, 2)) and np.isfinite(model.level_).all()
-        right = right and holds(model.level_start_, (d + 1,), np.intp)
-        right = right and holds(model.level_error_, (d, m)) and holds(model.level_bend_, (d,))
-        right = right and not np.isnan(model.level_bend_).any()
-        if not right or model.level_start_[0] or model.level_start_[-1] != n or (np.diff(model.level_start_) < 0).any():
-            damaged("level_, level_start_, level_error_, level_bend_", "levels, where they begin, and numbers for each")
-    k = len(model.coordinate_) if np.ndim(model.coordinate_) == 1 else -1
-    if k < 0 or not holds(model.coordinate_, (k,), np.intc):
-        damaged("coordinate_", "a vector of int32")
-    for name in ("x_shift_", "x_unit_"):
-        array = getattr(model, name)
-        if not holds(array, (k,)) or not np.isfinite(array).all():
-            damaged(name, f"{k} finite numbers of float64")
-    lists = [model.n_coordinates_, model.n_squared_, *(getattr(model, name) for name in GROUPS)]
-    lengths = {len(group) if isinstance(group, list) else -1 for group in lists}
-    if len(lengths) > 1 or min(lengths) < 1:
-        damaged(", ".join(GROUPS), "lists as long as n_coordinates_ and n_squared_")
-    for n_coordinates, n_squared in zip(model.n_coordinates_, model.n_squared_, strict=True):
-        if type(n_coordinates) is not int or not 0 <= n_coordinates <= k:
-            damaged("n_coordinates_", f"a list of integers from 0 to {k}")
-        if type(n_squared) is not int or not 0 <= n_squared <= n_coordinates:
-            damaged("n_squared_", "a list of integers up to those of n_coordinates_")
-    for name, (dtype, ndim) in GROUPS.items():
-        for array in getattr(model, name):
-            right = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == ndim
-            if not right or not array.flags.c_contiguous:
-                damaged(name, f"a list of contiguous {ndim}-D arrays of {dtype}")
-    for nodes, trees, leaves, rate, members, weight in zip(*lists[2:], strict=True):
-        if len(trees) != len(rate) + 1 or trees[0] != 0 or trees[-1] != len(nodes) or not len(leaves):
-            damaged("tree_start_", "the roots of as many trees as rate_ has, and the end of nodes_")
-        if weight.shape != (len(members) - 1, m) or members[0] != 0 or members[-1] != len(rate):
-            damaged("member_start_", "the first trees of as many members as member_weight_ has, and the end of rate_")

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.special import stdtrit
 
+from skmerge._forest import levels, unknown
 from skmerge.metrics import HALF_90
 
 FEW = 10  # rows; of fewer the greatest error says little of the next one
@@ -11,7 +12,57 @@ LEAST = 0.1  # of the pooled error: where all members agree they may all be wron
 NARROWEST = 0.3  # of what squares say, if nine tenths of the errors are next to nothing
 
 
-def judged(mean, square, count, weight):
+def judge(forest, tree_data, sums, count, weight):
+    """Give a forest ``std_scale_``, ``gap_scale_``, ``level_bend_`` and ``level_error_`` by rows left out.
+
+    Parameters
+    ----------
+    forest : Forest, complete but for these
+    tree_data : TreeData
+    sums, count : what ``Grown.outside`` holds
+    weight : ndarray of shape (n_recipes, m), of each kind of member
+
+    Returns
+    -------
+    prediction : ndarray of shape (n, m), of each row by the members that have not seen it, in units of y's spread
+    judged : bool ndarray of shape (n, m), whether there is one and y was measured
+    """
+    X, y, own = tree_data.X, tree_data.y, tree_data.weight
+    d, m = forest.n_features, forest.n_outputs
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean, square = (sums / count[:, None, :, None]).transpose(1, 0, 2, 3)
+    n_members = np.array([len(part) for part in forest.member_weight_])
+    prediction, spread, surplus = out_of_bag(mean, square, count, n_members, weight)
+    if tree_data.groups_judge:  # one judge of each kind: their spread is not that of the members
+        spread, surplus = np.zeros_like(spread), np.zeros_like(surplus)
+    group = tree_data.group if tree_data.groups_judge and not tree_data.groups_are_levels else None
+    judged = ~np.isnan(prediction) & ~np.isnan(y)
+    with_gaps = np.flatnonzero(judged.any(axis=1) & np.isnan(X).any(axis=1))
+    with_gaps = with_gaps[:: max(1, -(-len(with_gaps) // unknown.JUDGED))]
+    change = forest.change_by_gaps(X[with_gaps])
+    forest.std_scale_, forest.gap_scale_ = np.zeros((2, m)), np.ones((d, m))
+    for k in range(m):
+        at = judged[:, k]
+        if at.sum() < 2:  # nothing to judge by: as uncertain as y spreads
+            forest.std_scale_[0, k] = 1.0
+            continue
+        error = np.full(len(at), np.nan)
+        error[at] = without_surplus(np.abs(prediction - y)[at, k], surplus[at, k])
+        complete = at & ~np.isnan(X).any(axis=1)
+        sure = complete if complete.sum() >= max(FEW, at.sum() / 2) else at
+        forest.std_scale_[:, k] = calibrate(
+            error[sure], spread[sure, k], own[sure], None if group is None else group[sure]
+        )
+        rows, here = with_gaps[at[with_gaps]], change[at[with_gaps], k]
+        variance = forest.std_scale_[0, k] ** 2 + (forest.std_scale_[1, k] * spread[rows, k]) ** 2
+        forest.gap_scale_[:, k] = unknown.factors(error[rows] ** 2, variance, here, np.isnan(X[rows]), own[rows])
+    forest.level_bend_, forest.level_error_ = levels.judge(
+        X, y, own, forest.std_scale_[0] ** 2, forest.level_, forest.level_start_, forest.values
+    )
+    return prediction, judged
+
+
+def out_of_bag(mean, square, count, n_members, weight):
     """Prediction and spread of each row by the members that have not seen it, (n, m) each, and their surplus.
 
     A row is judged by few members; all together scatter less. By how much, in squares, is the surplus.
@@ -21,9 +72,9 @@ def judged(mean, square, count, weight):
     mean, square : ndarray of shape (n_recipes, n, m)
         Of these members and of their squares, NaN where there is none.
     count : ndarray of shape (n_recipes, n), how many they are
-    weight : (n_members, weights), ndarrays of shape (n_recipes,) and (n_recipes, m)
+    n_members : ndarray of shape (n_recipes,)
+    weight : ndarray of shape (n_recipes, m)
     """
-    n_members, weight = weight
     prediction = np.einsum("gnm,gm->nm", mean, weight)
     total = weight.sum(axis=0)
     few = count[:, :, None]
