@@ -14,7 +14,7 @@ from skmerge._text import as_numbers, column_of, is_frame, listed, name_of, prin
 # What each argument takes; the others take finite numbers.
 GIVE = {
     "X": "rows and columns of finite numbers",
-    "y": "one number per row of X",
+    "y": "one value per row of X, finite numbers",
     "dydx": "one slope per row and column of X",
     "direction": "one direction per row of X",
     "slope": "one slope per row of X",
