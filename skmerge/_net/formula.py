@@ -230,7 +230,7 @@ class _Writer(Numbers):
     def python(self):
         names, committee = self.identifiers, limits.is_committee(self.nets)[self.k]
         if committee:
-            least, greatest = limits.ends(self.nets)
+            least, greatest = limits.feature_limits(self.nets)
             names = [f"np.maximum({n}, {float(x)!r})" if x > 0 else n for n, x in zip(names, least, strict=True)]
             names = [f"np.minimum({n}, {float(x)!r})" if x < 0 else n for n, x in zip(names, greatest, strict=True)]
         if not self.raw:

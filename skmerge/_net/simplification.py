@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skmerge._net.comparison import left_out, no_worse
+from skmerge._net.comparison import leave_one_out, no_worse
 from skmerge._net.objective import ROUNDING
 from skmerge._progress import SILENCE, refine
 
@@ -160,10 +160,10 @@ class Simplifier:
         if not self.active or self.objective.n <= net.n_free + 1:
             return net
         weight = self.objective.weight
-        best = weight * left_out(self.objective, net)
+        best = weight * leave_one_out(self.objective, net)
 
         def accepts(trial):
-            return no_worse(weight * left_out(self.objective, trial), best)
+            return no_worse(weight * leave_one_out(self.objective, trial), best)
 
         least = 0 if self.objective.may_be_constant else 1
         for i in reversed(range(net.n_nodes if self.n_nodes is None else 0)):

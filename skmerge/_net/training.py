@@ -165,7 +165,7 @@ class Training:
             squares = honest if stands else squares
         if self.n_nodes == "auto" and objective.may_be_constant and objective.n > 1:
             constant = objective.constant()
-            alone = objective.weight * comparison.left_out(objective, constant)
+            alone = objective.weight * comparison.leave_one_out(objective, constant)
             if _stands(objective, constant, alone, alone.sum(), squares):
                 law, stands, squares = Law(constant, float(alone.sum()), alone, law.penalties), True, alone
         _warn_of_gross_error(objective, squares, self.target)
@@ -215,7 +215,7 @@ class Training:
         noisy = net
         if net.lower[-1] == net.upper[-1]:
             noisy = objective.fit(net.with_free_constant(), penalties(net))
-            error = max(error, float(objective.weight @ comparison.left_out(objective, noisy)))
+            error = max(error, float(objective.weight @ comparison.leave_one_out(objective, noisy)))
         noise = noisy.squares / max(1.0 - noisy.n_free / objective.n, 0.05)
         return Trained(members, np.full(len(members), 1.0 / len(members)), error, noise, True)
 
@@ -326,7 +326,7 @@ def _best_law(search, folds):
     net, error, rows = nets[best], errors[best], squares[best]
     plain = search.simplifier.plainer(net)
     if plain.n_free < net.n_free:
-        net, rows = plain, search.objective.weight * comparison.left_out(search.objective, plain)
+        net, rows = plain, search.objective.weight * comparison.leave_one_out(search.objective, plain)
         error = max(error, rows.sum())
     return Law(net, float(error), rows, search.penalties)
 
