@@ -150,10 +150,15 @@ class Network:
         low, high = self.bound("lower")[i, -1], self.bound("upper")[i, -1]
         return "product" if high == 0 else "sum" if low == 1 else "blend"
 
+    def copy(self, theta=None):
+        """The same net, not fitted, with arrays of its own."""
+        theta = (self.theta if theta is None else theta).copy()
+        return Network(theta, self.sign, self.lower.copy(), self.upper.copy())
+
     def with_free_constant(self):
-        lower, upper = self.lower.copy(), self.upper.copy()
-        lower[-1], upper[-1] = -np.inf, np.inf
-        return replace(self, lower=lower, upper=upper, JTJ=None)
+        net = self.copy()
+        net.lower[-1], net.upper[-1] = -np.inf, np.inf
+        return net
 
     def with_node(self, node, lower, upper, sign):
         def insert(old, new):
@@ -168,10 +173,9 @@ class Network:
         return Network(self.theta[keep], np.delete(self.sign, i, axis=0), self.lower[keep], self.upper[keep])
 
     def pinned(self, index, value, theta=None):
-        theta = (self.theta if theta is None else theta).copy()
-        lower, upper = self.lower.copy(), self.upper.copy()
-        theta[index] = lower[index] = upper[index] = value
-        return Network(theta, self.sign, lower, upper)
+        net = self.copy(theta)
+        net.theta[index] = net.lower[index] = net.upper[index] = value
+        return net
 
 
 class Cancelled(Exception):
