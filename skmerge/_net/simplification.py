@@ -120,8 +120,7 @@ class Simplifier:
         """Saturating products g(B p; C) as C sign B - g(C^2 / (B p); C), if that saves a constant or a pole.
 
         Both are equal. Exponents are simple by then. For 5 x / (2 + x) the search finds 5 - g(10 / x; 5) in every third
-        table. The other
-        form, g(2.5 x; 5), has a parameter less.
+        table; g(2.5 x; 5) has a parameter less.
         """
         d, last = self.objective.d, len(net.theta) - 1
         low, high = (bound[:d] for bound in self.objective.node_bounds("product"))
