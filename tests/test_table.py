@@ -589,7 +589,7 @@ def test_long_stages_show_signs_of_life(monkeypatch, capsys):
     table[::7, 0] = np.nan
     MergedNetImputer(n_estimators=2, random_state=0, verbose=1).fit(table)
     said = capsys.readouterr().out
-    for words in ("iteration 3 of filling", "cells from the others", "of 30 forests", "descriptors may be: axis 1"):
+    for words in ("iteration 3 of filling", "cells from the others", "of 30 forests", "by missing descriptors: axis 1"):
         assert words in said
     assert all(line.startswith("[MergedNetImputer] ") for line in said.splitlines())
     MergedNetImputer(n_estimators=2, random_state=0).fit(table)

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skmerge._gaussian import conditional
-from skmerge._gaussian.columns import FAR
+from skmerge._gaussian.columns import CLIP
 from skmerge._gaussian.joint import Joint, cross_fitted, fit_joint, fit_linear
 from skmerge._table import sources, stack
 from skmerge._text import warn
@@ -83,7 +83,7 @@ class TableModel:
     @classmethod
     def fit_linear(cls, layout, z, error, allowed, restricted, options):
         """The linear parts; ``options`` of ``fit_joint``."""
-        held = np.clip(z, -FAR, FAR)
+        held = np.clip(z, -CLIP, CLIP)
         linear = fit_linear(held, error, **options)
         return cls(layout, allowed, restricted, linear, fit_linear(held[:, layout.descriptor], None, **options))
 
@@ -194,7 +194,7 @@ class TableModel:
         """Descriptors for the kernel, complete: bits as 0 and 1, others within NEAR standard deviations."""
         layout = self.layout
         fitted = self.feature_linear or {"mean": np.zeros(len(layout.descriptor)), "covariance": np.empty((0, 0))}
-        features = conditional.fill(fitted["mean"], fitted["covariance"], np.clip(z[:, layout.descriptor], -FAR, FAR))
+        features = conditional.fill(fitted["mean"], fitted["covariance"], np.clip(z[:, layout.descriptor], -CLIP, CLIP))
         if layout.own_units is not None:
             center, unit = layout.own_units
             bits = features * unit + center
@@ -212,7 +212,7 @@ class TableModel:
         """Expectation and variance of standardised columns from all allowed ones."""
         if not len(wanted) or self.linear is None:
             return np.zeros((len(z), len(wanted))), np.ones((len(z), len(wanted)))
-        near = np.clip(z, -FAR, FAR)
+        near = np.clip(z, -CLIP, CLIP)
         expected, variance = Joint(**self.linear).left_out(near, np.zeros(z.shape), error, self.allowed, progress)
         return expected[:, wanted], variance[:, wanted]
 

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 
 from skmerge._gaussian.columns import observed
-from skmerge._gaussian.joint import WIDEST
+from skmerge._gaussian.joint import MAX_COLUMNS
 from skmerge._parameters import refuse
 from skmerge._table.cells import FEWEST, LEVELS
 from skmerge._text import listed, shown
@@ -93,8 +93,8 @@ def allowed(names, inputs, owner, derived):
     restricted = np.empty(0, int)
     for feature, given in inputs.items():
         j = names.number(feature, "inputs")
-        if width > WIDEST:
-            raise ValueError(f"inputs: {width} columns are too many to restrict; {WIDEST} at most.")
+        if width > MAX_COLUMNS:
+            raise ValueError(f"inputs: {width} columns are too many to restrict; {MAX_COLUMNS} at most.")
         use = np.zeros(width, bool)
         for name in given:
             if name in derived:
