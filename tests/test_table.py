@@ -694,9 +694,9 @@ def test_frames_of_float32_stay_float32(words):
         assert np.asarray(std, float).shape == table.shape
 
 
-def test_words_that_differ_by_blanks_or_capitals_are_told():
+def test_words_that_differ_only_by_blanks_or_capitals_give_a_warning():
     table = pd.DataFrame({"route": ["cast", "cast ", "Cast", "rolled"] * 10, "a": np.arange(40.0)})
-    with pytest.warns(UserWarning, match=r"alike but for blanks, capitals or type: \['Cast', 'cast', 'cast '\]"):
+    with pytest.warns(UserWarning, match=r"differ only by blanks, capitals or type: \['Cast', 'cast', 'cast '\]"):
         MergedNetImputer(n_estimators=0).fit(table)
     table["route"] = [1, "1", 2, "2"] * 10
     with pytest.warns(UserWarning, match=r"\[1, '1'\], \[2, '2'\]"):

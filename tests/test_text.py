@@ -91,7 +91,7 @@ def test_names_of_rows_are_left_out_and_it_is_said(container):
     at = 1 if container in ("array of objects", "list") else "b"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        with pytest.raises(ValueError, match=r"properties=.*a word of its own: names of rows"):
+        with pytest.raises(ValueError, match=r"properties=.*different words: names of rows"):
             MergedNetImputer([at]).fit(X)
 
 
