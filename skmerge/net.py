@@ -186,17 +186,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
-        self.n_nodes = n_nodes
-        self.blend = blend
-        self.sign = sign
-        self.penalty = penalty
-        self.exponents = exponents
-        self.offset = offset
-        self.n_estimators = n_estimators
-        self.simplify = simplify
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+        self.n_nodes, self.blend, self.sign, self.penalty = n_nodes, blend, sign, penalty
+        self.exponents, self.offset, self.n_estimators, self.simplify = exponents, offset, n_estimators, simplify
+        self.n_jobs, self.random_state, self.verbose = n_jobs, random_state, verbose
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -170,21 +170,10 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
-        self.properties = properties
-        self.inputs = inputs
-        self.derived = derived
-        self.relations = relations
-        self.source = source
-        self.log = log
-        self.categorical = categorical
-        self.bounds = bounds
-        self.n_estimators = n_estimators
-        self.damping = damping
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+        self.properties, self.inputs, self.derived, self.relations = properties, inputs, derived, relations
+        self.source, self.log, self.categorical, self.bounds = source, log, categorical, bounds
+        self.n_estimators, self.damping, self.max_iter, self.tol = n_estimators, damping, max_iter, tol
+        self.n_jobs, self.random_state, self.verbose = n_jobs, random_state, verbose
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -18,33 +18,17 @@ LENGTHS = (0.5, 1.0)  # in median distances; 1 is best for 320 descriptors of mo
 
 @dataclass(frozen=True)
 class Joint:
-    """What is fitted: ``z = mean + K(x, landmarks) weight + e``, e normal with the covariance.
+    """The fitted model: ``z = mean + K(x, landmarks) weight + e``, e normal with the covariance."""
 
-    Attributes
-    ----------
-    mean : ndarray of shape (m,)
-    covariance : ndarray of shape (m, m)
-    landmarks : ndarray of shape (n_landmarks, d)
-    weight : ndarray of shape (n_landmarks, m)
-    length : float
-        Of the Gaussian kernel; 0 for the Tanimoto kernel of bits.
-    ridge : float
-    n_iter : int
-    change : float
-        Greatest change of a fill in the last iteration, in standard deviations.
-    missed : float
-        Mean squared error of cells left out with their group, by which length and ridge were chosen.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-    landmarks: np.ndarray
-    weight: np.ndarray
-    length: float
+    mean: np.ndarray  # (m,)
+    covariance: np.ndarray  # (m, m)
+    landmarks: np.ndarray  # (n_landmarks, d)
+    weight: np.ndarray  # (n_landmarks, m)
+    length: float  # of the Gaussian kernel; 0 for the Tanimoto kernel of bits
     ridge: float
     n_iter: int = 0
-    change: float = 0.0
-    missed: float = 0.0
+    change: float = 0.0  # greatest change of a fill in the last iteration, in standard deviations
+    missed: float = 0.0  # mean squared error of cells left out with their group, which decides on length and ridge
 
     def smooth(self, features):
         """Smooth means of rows, (n, m)."""

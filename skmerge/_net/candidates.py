@@ -12,22 +12,10 @@ RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memor
 
 
 class Candidates:
-    """Draws nodes of one output.
+    """Draws nodes of one output; ``sign``: "auto", or bool (d,), the features over which the sign of a product runs.
 
-    Parameters
-    ----------
-    objective : Objective
-    sign : "auto", or bool ndarray of shape (d,): the features over which the sign of every product runs.
-    rng : numpy Generator
-
-    Attributes
-    ----------
-    X, y, root : ndarray of shape (n, d), (n,) and (n,)
-        The rows that candidates are ranked on, and the roots of their weights.
-    excluded : bool ndarray of shape (d,)
-        Features that take no part.
-    admitted : ndarray of int
-        Features whose exponents are drawn.
+    ``X``, ``y``, ``root``: the rows on which candidates are ranked, and the roots of their weights; ``excluded``, bool
+    (d,): features that take no part; ``admitted``: numbers of the features whose exponents are drawn.
     """
 
     def __init__(self, objective, sign, rng):

@@ -10,7 +10,7 @@ import numpy as np
 from skmerge._net.candidates import N_CANDIDATES, Candidates
 from skmerge._net.objective import MAX_EXPONENT, ROUNDING, Scaling
 from skmerge._net.simplification import Simplifier, criterion
-from skmerge._progress import SILENCE, rms
+from skmerge._progress import rms
 
 EXHAUSTED = 1e-17  # squares that remain of a law without noise: the data are rounded to 1e-10
 MAX_NODES = 10  # of a law; 6 leave 17 % of the Feynman formulae above R2 = 0.999 unexplained, 10 leave 15 %
@@ -41,24 +41,15 @@ class Ridge:
 
 
 class LawSearch:
-    """The search of one output.
+    """The search of one output; ``settings``: Settings of ``training``; ``task``: the parent of its tasks."""
 
-    Parameters
-    ----------
-    objective : Objective
-    sign : "auto", or bool ndarray of shape (d,): the features over which the sign of every product runs.
-    rng : numpy Generator
-    n_nodes : int, or None to choose it
-    penalty : float
-    simplify : bool
-    task : Task of _progress, of which those of the search are subtasks.
-    """
-
-    def __init__(self, objective, sign, rng, n_nodes=None, penalty=0.0, simplify=True, task=SILENCE):
-        self.objective, self.n_nodes, self.task = objective, n_nodes, task
-        self.candidates = Candidates(objective, sign, rng)
+    def __init__(self, objective, settings, rng, task):
+        self.objective, self.task = objective, task
+        self.n_nodes = None if settings.n_nodes == "auto" else settings.n_nodes  # None: the search chooses
+        penalty = 0.0 if settings.penalty == "auto" else float(settings.penalty)
+        self.candidates = Candidates(objective, settings.sign, rng)
         self.penalties = Ridge(objective.scaling, penalty, TIE_BREAKER if self.candidates.tied() else 0.0)
-        self.simplifier = Simplifier(objective, self.penalties, n_nodes, simplify)
+        self.simplifier = Simplifier(objective, self.penalties, self.n_nodes, settings.simplify)
 
     def run(self):
         """Networks worth a cross-validation, each simplified; at least one."""

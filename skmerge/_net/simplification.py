@@ -4,10 +4,13 @@ The criterion is n log(residual) + log(n) n_parameters n / (n - n_parameters), S
 Here n is the number of distinct rows: weights say how exact rows are, not how many.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from skmerge._net.comparison import leave_one_out, no_worse
-from skmerge._net.objective import ROUNDING
+from skmerge._net.objective import ROUNDING, Objective
 from skmerge._progress import SILENCE, refine
 
 # Simple values of an exponent: zero, thirds and halves up to 3, then whole numbers.
@@ -21,21 +24,14 @@ def criterion(objective, net):
     return n * np.log(max(net.squares, ROUNDING)) + np.log(n) * p * n / (n - p)
 
 
+@dataclass(frozen=True)
 class Simplifier:
-    """Simplifies nets of one output.
+    """Simplifies nets of one output."""
 
-    Parameters
-    ----------
-    objective : Objective
-    penalties : callable(net) -> ndarray, the ridge penalty of every parameter
-    n_nodes : int or None
-        Nodes that were asked for, which stay.
-    active : bool
-        Whether parameters are fixed.
-    """
-
-    def __init__(self, objective, penalties, n_nodes, active):
-        self.objective, self.penalties, self.n_nodes, self.active = objective, penalties, n_nodes, active
+    objective: Objective
+    penalties: Callable  # (net) -> ridge penalty of every parameter
+    n_nodes: int | None  # the number that the user asked for: no node is dropped then
+    active: bool  # whether parameters are fixed
 
     def fit(self, net, max_iter=60, tol=1e-7):
         return self.objective.fit(net, self.penalties(net), max_iter, tol)

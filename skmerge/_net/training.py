@@ -1,16 +1,18 @@
 """Law or committee: trains every output of the net and keeps the better of the two."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from joblib import delayed, effective_n_jobs
 
-from skmerge._net import candidates, comparison, selection
+from skmerge._net import candidates, comparison
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
 from skmerge._net.objective import MAX_EXPONENT, Network
+from skmerge._net.selection import MAX_NODES, LawSearch
 from skmerge._parallel import Flag, each
-from skmerge._progress import SILENCE, refine, rms
+from skmerge._progress import SILENCE, Task, refine, rms
 from skmerge._text import warn
 
 # A law with a cross-validated squared error below this, in units of the variance, is kept without training a committee,
@@ -39,18 +41,12 @@ EXACT = 1e-12
 class Settings(NamedTuple):
     """Parameters of MergedNetRegressor, as it describes them; ``sign`` is "auto" or a bool ndarray (n_features,)."""
 
-    sign: object = "auto"
-    n_nodes: object = "auto"
-    penalty: object = "auto"
-    simplify: bool = True
-    n_estimators: object = "auto"
-    n_jobs: int | None = None
-
-    def search(self, objective, rng, task):
-        """A search for a law."""
-        n_nodes = None if self.n_nodes == "auto" else self.n_nodes
-        penalty = 0.0 if self.penalty == "auto" else float(self.penalty)
-        return selection.LawSearch(objective, self.sign, rng, n_nodes, penalty, self.simplify, task)
+    sign: object
+    n_nodes: object
+    penalty: object
+    simplify: bool
+    n_estimators: object
+    n_jobs: int | None
 
 
 class Law(NamedTuple):
@@ -76,23 +72,19 @@ class Trained(NamedTuple):
     is_law: bool
 
 
+@dataclass(frozen=True)
 class Training:
-    """How the outputs are trained.
+    """How the outputs are trained."""
 
-    Parameters
-    ----------
-    settings : Settings
-    target : str
-        What a warning calls the predicted quantity.
-    seed : int
-    fold_of : ndarray of shape (n_rows,), one permutation of all rows, so that outputs share their folds.
-    task : Task of _progress, of which the stages are subtasks.
-    """
+    settings: Settings
+    target: str  # what a warning calls the predicted quantity
+    seed: int
+    fold_of: np.ndarray  # (n_rows,), one permutation of all rows, so that outputs share their folds
+    task: Task  # the parent of the stages
 
-    def __init__(self, settings, target, seed, fold_of, task):
-        self.settings, self.target, self.seed, self.fold_of, self.task = settings, target, seed, fold_of, task
-        self.n_nodes, self.n_estimators = settings.n_nodes, settings.n_estimators
-        self.n_jobs = effective_n_jobs(settings.n_jobs)
+    @property
+    def n_jobs(self):
+        return effective_n_jobs(self.settings.n_jobs)
 
     def _seeds(self, *which):
         return np.random.SeedSequence([self.seed, *which])
@@ -110,7 +102,7 @@ class Training:
         """Train every output, one Trained each; ``rows[k]``: which rows of the table objective k holds."""
         exact, laws, stop = objectives, [None] * len(objectives), False
         objectives = [objective.rounded() if objective.n <= BIG else objective for objective in exact]
-        if self.n_nodes == "auto" or self.n_nodes <= selection.MAX_NODES:
+        if self.settings.n_nodes == "auto" or self.settings.n_nodes <= MAX_NODES:
             stage, n_threads = self.task.begin("laws", len(objectives), ordered=False), self._threads(len(objectives))
             jobs = []
             for k, objective in enumerate(objectives):
@@ -136,7 +128,7 @@ class Training:
         if law is None:
             return True
         varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
-        if self.n_nodes != "auto" or objective.n == 1 or not varied:
+        if self.settings.n_nodes != "auto" or objective.n == 1 or not varied:
             return False
         return law.error > good_enough(law.net.n_free, objective.n)
 
@@ -151,7 +143,7 @@ class Training:
             nested_law = law._replace(squares=nested, error=mean_of(objective, nested))
             keep_law = committee is None or _is_preferred(objective, nested_law, squares)
             squares = nested if keep_law else squares
-        if self.n_nodes == "auto" and objective.may_be_constant and objective.n > 1:
+        if self.settings.n_nodes == "auto" and objective.may_be_constant and objective.n > 1:
             net = objective.constant()
             alone = objective.weight * comparison.leave_one_out(objective, net)
             constant = Law(net, float(alone.sum()), alone, law.penalties)
@@ -193,12 +185,12 @@ class Training:
             objective = exact
             net = objective.fit(net, penalties(net, last=True), max_iter=100, tol=1e-12)
         members = [net]
-        if self.n_estimators != "auto" and self.n_estimators > 1 and objective.n > 1:
+        if self.settings.n_estimators != "auto" and self.settings.n_estimators > 1 and objective.n > 1:
             members = []
-            for fold in self.folds(rows, max(self.n_estimators, 2))[: self.n_estimators]:
+            for fold in self.folds(rows, max(self.settings.n_estimators, 2))[: self.settings.n_estimators]:
                 rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
                 members.append(rest.fit(net, penalties(net), max_iter=100))
-            while len(members) < self.n_estimators:  # fewer rows than members
+            while len(members) < self.settings.n_estimators:  # fewer rows than members
                 members.append(members[len(members) % objective.n])
         # A constant fixed at zero because the data did not object has the error of a free one: errors do not depend on
         # the origin of y.
@@ -213,13 +205,13 @@ class Training:
         """A committee, and the share of every row in its squared error on rows left out."""
         # Without a pole at zero where new rows may come nearer to it than any trained one.
         objective = objective.regular(comparison.near_zero(objective.X))
-        plan, n_folds = plan_committee(objective, self.n_estimators, self.n_nodes)
+        plan, n_folds = plan_committee(objective, self.settings.n_estimators, self.settings.n_nodes)
         parts = self.folds(rows, n_folds)
         if len(parts) < n_folds:  # fewer rows than folds
             plan = [(recipe, None if f is None or objective.n == 1 else f % len(parts)) for recipe, f in plan]
 
         stage = output.begin("members", len(plan), ordered=False)
-        stop, least = Flag(), 2 if self.n_estimators == 1 else 1  # the second measures how good the first is
+        stop, least = Flag(), 2 if self.settings.n_estimators == 1 else 1  # the second measures how good the first is
         jobs = (
             delayed(_train)(
                 objective, _Member(recipe, None if f is None else parts[f], self._seeds(k, i), i, len(plan)),
@@ -230,7 +222,7 @@ class Training:
         trained = [(member, *found) for member, found in zip(plan, each(jobs, self.n_jobs), strict=True) if found]
         members, nets, weights = zip(*trained, strict=True)
         stage.end()
-        keep, share, squares, noise = combine(objective, members, nets, parts, self.n_estimators == 1)
+        keep, share, squares, noise = combine(objective, members, nets, parts, self.settings.n_estimators == 1)
         stage, n_threads = output.begin("refits", len(keep), ordered=False), self._threads(len(keep))
         jobs = (delayed(_refit)(objective, nets[i], weights[i], stage, int(i), n_threads) for i in keep)
         nets_of_all = list(each(jobs, self.n_jobs))
@@ -285,10 +277,10 @@ def _search_law(objective, settings, seeds, folds, task, n_threads=1):
         sample = objective.subset(np.sort(rng.choice(objective.n, candidates.SEARCH_ROWS, replace=False))).rounded()
     if sample is not objective or folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
-    law = _best_law(settings.search(sample, rng, task), folds)
+    law = _best_law(LawSearch(sample, settings, rng, task), folds)
     near = comparison.near_zero(sample.X)
     if sample.n > 1 and comparison.has_pole(law.net, near):
-        regular = _best_law(settings.search(sample.regular(near), rng, task), folds)
+        regular = _best_law(LawSearch(sample.regular(near), settings, rng, task), folds)
         if regular.error <= POLE_GAIN * law.error and regular.net.n_free <= law.net.n_free:
             law = regular
     if sample is objective:

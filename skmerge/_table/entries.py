@@ -1,36 +1,32 @@
 """Predictions of each cell from the others of its row, in the table's units, with calibrated standard deviations."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from skmerge._table import faults, sources
-from skmerge._table.ranges import STEP
+from skmerge._table.model import TableModel
+from skmerge._table.ranges import STEP, Ranges
+from skmerge._table.units import Units
 
 BEYOND = 4.0  # standard deviations of a prediction one range beyond the table; a line rises by 3.5
 
 
+@dataclass
 class Entries:
-    """A fitted table.
+    """A fitted table; ``calibrate`` finds the scales, factors of standard deviations."""
 
-    Parameters
-    ----------
-    units : Units
-    model : TableModel
-    ranges : Ranges
-    properties : int ndarray
-    explained : ndarray of shape (width,)
-        Share of the variance of each standardised column that the others explain.
-    std_scale : ndarray of shape (d,), default=None
-        Factors of the standard deviations; ones until ``calibrate`` finds them.
-    source_scale : ndarray of shape (n_sources, n_properties), default=None
-        The same for rows of each source.
-    """
+    units: Units
+    model: TableModel
+    ranges: Ranges
+    properties: np.ndarray
+    explained: np.ndarray  # (width,), share of the variance of each standardised column that the others explain
+    std_scale: np.ndarray | None = None  # (d,)
+    source_scale: np.ndarray | None = None  # (n_sources, n_properties), for rows of each source
 
-    def __init__(self, units, model, ranges, properties, explained, std_scale=None, source_scale=None):
-        self.units, self.model, self.ranges, self.properties = units, model, ranges, properties
-        self.explained, self.std_scale = explained, std_scale
-        if source_scale is None:
-            source_scale = np.ones((len(model.source_noise), len(model.layout.at)))
-        self.source_scale = source_scale
+    def __post_init__(self):
+        if self.source_scale is None:
+            self.source_scale = np.ones((len(self.model.source_noise), len(self.model.layout.at)))
 
     def predict(self, X):
         """Values and standard deviations (n, d)."""

@@ -1,5 +1,7 @@
 """The ranges of the columns of a table, and how far rows are beyond them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from skmerge._validation import excess
@@ -9,22 +11,17 @@ STEP = 0.1  # ranges over which a slope at the edge of the table is measured
 RARE = 0.25  # as MAX_BEYOND, for a column of nearly one value: a new element makes a property as unsure as the column
 
 
+@dataclass(frozen=True)
 class Ranges:
     """Ranges of all rows and of those where each property was measured.
 
-    Parameters
-    ----------
-    ranges : ndarray of shape (1 + n_properties, 2, d)
-        Least and greatest entry; infinite without entries.
-    graded : bool ndarray of shape (1 + n_properties, d)
-        Whether a column takes more than one value in the middle eight tenths of these rows. The range of an element
-        that few alloys contain says little.
-    is_number : bool ndarray of shape (d,)
-        Codes and names have no range.
+    ``graded``: whether a column takes more than one value in the middle eight tenths of these rows. The range of an
+    element that few alloys contain says little.
     """
 
-    def __init__(self, ranges, graded, is_number):
-        self.ranges, self.graded, self.is_number = ranges, graded, is_number
+    ranges: np.ndarray  # (1 + n_properties, 2, d), least and greatest entry; infinite without entries
+    graded: np.ndarray  # (1 + n_properties, d), bool
+    is_number: np.ndarray  # (d,), bool; codes and names have no range
 
     @classmethod
     def learn(cls, X, properties, is_number):

@@ -1,27 +1,22 @@
 """A table in standardised units and back: its columns less their relations, and derived columns."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from skmerge._gaussian.columns import Columns
 from skmerge._table import laws
 
 
+@dataclass(frozen=True)
 class Units:
-    """How a table becomes standardised columns.
+    """How a table becomes standardised columns."""
 
-    Parameters
-    ----------
-    columns : Columns
-    relations : dict, {number of a column: the law of which it is the sum and a remainder}
-    relation_mean : ndarray of shape (d,)
-        Used where a relation returns NaN.
-    derived : dict, {name: law}
-    derived_scale : ndarray of shape (2, n_derived), centre and unit
-    """
-
-    def __init__(self, columns, relations, relation_mean, derived, derived_scale):
-        self.columns, self.relations, self.relation_mean = columns, relations, relation_mean
-        self.derived, self.derived_scale = derived, derived_scale
+    columns: Columns
+    relations: dict  # {number of a column: the law that it follows but for a remainder}
+    relation_mean: np.ndarray  # (d,), used where a relation returns NaN
+    derived: dict  # {name: law}
+    derived_scale: np.ndarray | None  # (2, n_derived), centre and unit; None if no law is derived
 
     @classmethod
     def learn(cls, names, X, codes, bits, log, bounds, relations, derived):
