@@ -1,9 +1,8 @@
-"""Small tables of facts, and formulae of physics to draw samples from.
+"""Small tables of facts, and formulae of physics to draw samples from. Nothing is downloaded.
 
-The orbits are facts published by NASA: the planetary and satellite fact sheets of the NASA Space Science Data
-Coordinated Archive (https://nssdc.gsfc.nasa.gov/planetary/factsheet/) and the tables of mean and osculating elements of
-JPL Solar System Dynamics (https://ssd.jpl.nasa.gov/). Nothing is downloaded; the entries were set down by hand and have
-not all been compared with these tables again.
+The orbits are facts published by NASA, in the planetary and satellite fact sheets of the NASA Space Science Data
+Coordinated Archive (https://nssdc.gsfc.nasa.gov/planetary/factsheet/) and in the tables of mean and osculating elements
+of JPL Solar System Dynamics (https://ssd.jpl.nasa.gov/).
 """
 
 from collections.abc import Callable
@@ -79,17 +78,16 @@ The eight planets and five dwarf planets around the Sun, and moons of Jupiter, S
     Phoebe, Skathi, Ymir)
 :Missing values: none
 
-Kepler's third law, T = 2 pi sqrt(a^3 / (G M)), holds within 1 % in every row and within 0.5 % in all but three; e has
-no part in it. What is left over is physics and rounding: the flattened planet speeds up its innermost moons (Metis,
-0.4 %), the Sun disturbs the distant irregular ones (Ananke, Skathi and Ymir, 0.7 %). Irregular moons whose tabulated
-mean elements depart from the law by more than 1 % were left out.
+Kepler's third law, T = 2 pi sqrt(a^3 / (G M)), holds within 1 % in every row and within 0.5 % in all but three; it does
+not contain e. The deviations are physics and rounding: the flattened planet speeds up its innermost moons (Metis, 0.4
+%), the Sun disturbs the distant irregular ones (Ananke, Skathi and Ymir, 0.7 %). The table leaves out irregular moons
+whose mean elements deviate from the law by more than 1 %.
 
 Sources: planets and Pluto, mean elements at J2000 and sidereal periods of JPL Solar System Dynamics; Ceres (2020),
 Haumea, Makemake and Eris, osculating elements of the JPL small-body database, which drift by some per mille from year
 to year and whose period follows from a; moons, NASA satellite fact sheets (NASA Space Science Data Coordinated Archive)
-and JPL mean elements of planetary satellites. Entries were set down by hand; not all were compared
-with them again. The masses are rounded from the measured products G M, with
-G = 6.6743e-11 m^3 / (kg s^2).
+and JPL mean elements of planetary satellites. The entries were typed by hand, and not all have been compared with the
+sources again. The masses are rounded from the measured products G M, with G = 6.6743e-11 m^3 / (kg s^2).
 """
 
 
@@ -117,7 +115,7 @@ def load_orbits(*, as_frame: bool = False) -> Bunch:
         body_names : ndarray of str of shape (60,)
             The planet or moon.
         central_bodies : ndarray of str of shape (60,)
-            What it goes around: "Sun", "Jupiter", "Saturn" or "Uranus".
+            The body that it orbits: "Sun", "Jupiter", "Saturn" or "Uranus".
         DESCR : str
             The table in words, and its sources.
 
@@ -190,7 +188,7 @@ class Variable:
         return float(ceil(1.5 * self.high)) if self.sampling == "int" else 1.5 * self.high
 
     def values(self, u: _F8, high: float) -> _F8:
-        """Values in [low, high] that numbers `u`, even in [0, 1), stand for; an array of the shape of `u`."""
+        """Values in [low, high] for numbers `u` that are even in [0, 1); an array of the shape of `u`."""
         low = self.low
         if self.sampling == "int":
             drawn = np.floor(low + u * (high - low + 1))
@@ -215,7 +213,7 @@ class Formula:
     function : callable
         Takes one array per variable, in that order, and returns y.
     description : str
-        What it is, with its units.
+        The quantity and its units.
 
     Examples
     --------
@@ -244,7 +242,7 @@ class Formula:
         Parameters
         ----------
         X : array_like of shape (n_samples, n_variables)
-            Any real values, in the units that `description` states; NaN is carried through.
+            Any real values, in the units that `description` states; NaN gives NaN.
 
         Returns
         -------

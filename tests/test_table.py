@@ -589,7 +589,7 @@ def test_long_stages_show_signs_of_life(monkeypatch, capsys):
     table[::7, 0] = np.nan
     MergedNetImputer(n_estimators=2, random_state=0, verbose=1).fit(table)
     said = capsys.readouterr().out
-    for words in ("iteration 3 of filling", "cells from the others", "of 30 forests", "descriptors may be: axis 1"):
+    for words in ("iteration 3 of filling", "cells from the others", "of 30 forests", "by missing descriptors: axis 1"):
         assert words in said
     assert all(line.startswith("[MergedNetImputer] ") for line in said.splitlines())
     MergedNetImputer(n_estimators=2, random_state=0).fit(table)
@@ -694,9 +694,9 @@ def test_frames_of_float32_stay_float32(words):
         assert np.asarray(std, float).shape == table.shape
 
 
-def test_words_that_differ_by_blanks_or_capitals_are_told():
+def test_words_that_differ_only_by_blanks_or_capitals_give_a_warning():
     table = pd.DataFrame({"route": ["cast", "cast ", "Cast", "rolled"] * 10, "a": np.arange(40.0)})
-    with pytest.warns(UserWarning, match=r"alike but for blanks, capitals or type: \['Cast', 'cast', 'cast '\]"):
+    with pytest.warns(UserWarning, match=r"differ only by blanks, capitals or type: \['Cast', 'cast', 'cast '\]"):
         MergedNetImputer(n_estimators=0).fit(table)
     table["route"] = [1, "1", 2, "2"] * 10
     with pytest.warns(UserWarning, match=r"\[1, '1'\], \[2, '2'\]"):
