@@ -12,17 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import ThreadpoolController
 
 from skmerge._digest import Digested
-from skmerge._net import incomplete, limits, uncertainty
-from skmerge._net.formula import Formula
+from skmerge._net import limits, relative
+from skmerge._net.formula import Formula, laws_of
 from skmerge._net.incomplete import Inputs
 from skmerge._net.notation import names_of, offset_name
-from skmerge._net.objective import MAX_EXPONENT, Objective, Scaling
+from skmerge._net.objective import MAX_EXPONENT, Scaling
+from skmerge._net.rounds import ROUNDS, Rounds
 from skmerge._net.selection import MAX_NODES
-from skmerge._net.stored import Nets, within_float
-from skmerge._net.training import Settings, Trained, Training
+from skmerge._net.stored import Nets, arrays_of, within_float
+from skmerge._net.training import Settings, Trained
 from skmerge._parallel import Flag
 from skmerge._parameters import (
     ColumnNames,
@@ -45,8 +45,7 @@ __all__ = ["MergedNetRegressor"]
 
 MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
 MAX_ESTIMATORS = 1000
-ROUNDS = 2  # fits before the last one where X has gaps: each gives the weights of incomplete rows
-BLAS = ThreadpoolController()  # made once: looking for libraries takes a tenth of a short fit
+RELATIVE = {"absolute": (False,), "relative": (True,), "auto": (False, True)}
 CHUNK = 16_384  # rows whose standard deviations one thread predicts at a time; bounds the memory
 
 
@@ -89,6 +88,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Number of nets. "auto" is 1 for a law and up to 20 for a committee: those that get a weight in the stack.
     simplify : bool, default=True
         Whether parameters of a law are fixed at simple values where the data do not object.
+    intercept : bool, default=True
+        Whether there is a constant D. False finds a sum of products without one, ``blend=0``, and never a committee.
+    noise : {"absolute", "relative", "auto"}, default="absolute"
+        Whether measurement errors have the same size in all rows, or are the same share of y: then a row has the weight
+        ``1 / prediction^2``. "auto" fits both and keeps, output by output, which makes the rows left out more likely.
     n_jobs : int or None, default=None
         Threads over outputs, members and, of more than 16,384, rows; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -113,20 +117,21 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Features that may enter a product: at most a tenth of the weight at zero, more than one size.
     x_min_, x_max_, x_least_ : ndarray of shape (n_features,)
         Least and greatest trained value, and smallest trained size other than 0.
+    relative_ : bool ndarray of shape (n_outputs,)
+        Whether errors are relative: then the next three are shares of the prediction, otherwise in units of y.
     noise_std_ : ndarray of shape (n_outputs,)
-        Standard deviation of a measurement about the law, in units of y.
+        Standard deviation of a measurement about the law.
     validation_error_ : ndarray of shape (n_outputs,)
-        Cross-validated root mean squared error, in units of y.
+        Cross-validated root mean squared error.
     target_range_ : ndarray of shape (2, n_outputs)
         Within which a committee predicts: the trained range of y, less its offset, widened by its width to either side.
         Infinite for a law.
     form_error_ : ndarray of shape (n_outputs,)
-        ``sqrt(max(validation_error_^2 - noise_std_^2, 0))``, in units of y: by how much new rows are missed beyond
-        the noise. Where it is not small against ``noise_std_``, doubt the form of the law.
+        ``sqrt(max(validation_error_^2 - noise_std_^2, 0))``: by how much new rows are missed beyond the noise. Where it is not small against ``noise_std_``, doubt the form of the law.
     covariance_ : list of ndarray, one for each output
         Of a single net's flat parameters (A, B, 1 / C and blend node after node, then the constant), in scaled units;
-        empty for an ensemble, and for more than 2000 parameters. A constant that the fit set to zero keeps the variance
-        of a free one.
+        empty for an ensemble, and for more than 2000 parameters. A constant that the fit set to zero, and an exponent
+        that it set to a simple value, keep the variance of free ones.
     inputs_ : dict of ndarray
         What fills missing features: ``mean`` and ``covariance`` of standardised ones, how they are standardised
         (``center``, ``unit``, ``log``), and the observed range (``low``, ``high``).
@@ -153,6 +158,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     D_: _F8
     sign_: _B1
     estimator_weight_: _F8
+    relative_: _B1
     x_scale_: _F8
     x_mean_: _F8
     y_scale_: _F8
@@ -182,13 +188,25 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         offset: Callable[[_F8], ArrayLike] | str | int | None = None,
         n_estimators: int | Literal["auto"] = "auto",
         simplify: bool = True,
+        intercept: bool = True,
+        noise: Literal["absolute", "relative", "auto"] = "absolute",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
-        self.n_nodes, self.blend, self.sign, self.penalty = n_nodes, blend, sign, penalty
-        self.exponents, self.offset, self.n_estimators, self.simplify = exponents, offset, n_estimators, simplify
-        self.n_jobs, self.random_state, self.verbose = n_jobs, random_state, verbose
+        self.n_nodes = n_nodes
+        self.blend = blend
+        self.sign = sign
+        self.penalty = penalty
+        self.exponents = exponents
+        self.offset = offset
+        self.n_estimators = n_estimators
+        self.simplify = simplify
+        self.intercept = intercept
+        self.noise = noise
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -224,7 +242,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """
         self._check_parameters()
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        with fitting(self, data, 2 + ROUNDS) as task:
+        with fitting(self, data, (2 + ROUNDS) * len(RELATIVE[self.noise])) as task:
             self._fit(X, y, sample_weight, task)
         return self
 
@@ -232,9 +250,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         table, n_outputs = check_training_data(self, X, y, sample_weight)
         given, inputs = table.X, Inputs.learn(table.X)
         table = replace(table, X=inputs.fill(given))
-        self.inputs_, self.x_min_, self.x_max_ = inputs.arrays, inputs.arrays["low"], inputs.arrays["high"]
         least = np.fmin.reduce(np.where(given == 0, np.nan, np.abs(given)), axis=0, initial=np.inf)
-        self.x_least_ = np.where(np.isinf(least), 0.0, least)
+        ranges = {"x_min_": inputs.arrays["low"], "x_max_": inputs.arrays["high"]}
+        ranges["x_least_"] = np.where(np.isinf(least), 0.0, least)
         d = self.n_features_in_
         if self.n_nodes != "auto" and self.n_nodes * (d + 3) > MAX_GIVEN:
             raise ValueError(
@@ -246,44 +264,42 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         if self.offset is not None and not callable(self.offset):
             offset_column = ColumnNames.of(self).number(self.offset, "offset")
             scaling = scaling.without(offset_column)
-        target = table.y - self._offset(table.X, table.y.shape[1])
-        sign = self._sign_mask(d)
-        settings = Settings(sign, self.n_nodes, self.penalty, self.simplify, self.n_estimators, self.n_jobs)
-        target_name = "y" if self.offset is None else "y less its offset"
-        blend = "learn" if self.blend == "learn" else float(self.blend)
-        seed, cancelled = seed_of(self.random_state), Flag()
-        shared = scaling, self._exponent_bounds(d), blend, cancelled
-        # One partition of all rows, so that outputs share their folds.
-        fold_of = np.random.default_rng(seed).permutation(len(table.X))
 
-        def attributes(net):
+        def store(model, results, objectives):
+            vars(model).update(arrays_of(results, objectives), **ranges, inputs_=inputs.arrays)
+            model.offset_column_, model._n_outputs = offset_column, n_outputs
+
+        def attributes(objective, net):
             model = copy(self)
             alone = Trained([net], np.ones(1), net.squares, net.squares, net.n_nodes <= MAX_NODES)
-            model._store([alone], objectives, scaling, n_outputs, offset_column)
+            store(model, [alone], [objective])
             return vars(model)
 
-        task.attributes = attributes if target.shape[1] == 1 else None
-        share = incomplete.initial_weights(given, target)
-        for left in range(ROUNDS if np.isnan(given).any() else 0, -1, -1):
-            used = ~np.isnan(target) & (share > incomplete.MIN_WEIGHT)
-            rows = [slice(None) if column.all() else np.flatnonzero(column) for column in used.T]
-            objectives = [
-                Objective(table.X[r], target[r, k], table.weight[r] * share[r, k], *shared) for k, r in enumerate(rows)
-            ]
-            stage = task.begin("incomplete rows", 2, aside=True) if left else task
-            try:
-                # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
-                with BLAS.limit(limits=1, user_api="blas"):
-                    results = Training(settings, target_name, seed, fold_of, stage).run(objectives, rows)
-            except BaseException:
-                cancelled.set()  # worker threads stop at their next call
-                raise
-            self._store(results, objectives, scaling, n_outputs, offset_column)
-            if left:
-                if stage.end():
-                    break
-                unsure = inputs.variance(given, table.X, self._predict_complete)
-                share = incomplete.row_weights(target - self._predict_rows(table.X), unsure, share)
+        sign, n_columns = self._sign_mask(d), table.y.shape[1]
+        blend = "learn" if self.blend == "learn" else float(self.blend)
+        rounds = Rounds(
+            given=given,
+            X=table.X,
+            target=table.y - self._offset(table.X, n_columns),
+            weight=table.weight,
+            inputs=inputs,
+            ranges=ranges,
+            offset=lambda X: self._offset(X, n_columns),
+            shared={
+                "scaling": scaling,
+                "exponent_bounds": self._exponent_bounds(d),
+                "blend": blend if self.intercept else 0.0,  # a sum about the mean has a constant
+                "cancelled": Flag(),
+                "intercept": self.intercept,
+            },
+            settings=Settings(sign, self.n_nodes, self.penalty, self.simplify, self.n_estimators, self.n_jobs),
+            target_name="y" if self.offset is None else "y less its offset",
+            seed=seed_of(self.random_state),
+            attributes=attributes,
+        )
+        fits = [rounds.run(is_relative, task) for is_relative in RELATIVE[self.noise]]
+        best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
+        store(self, *zip(*best, strict=True))
         self.target_names_in_ = names_of(y)
 
     def _check_parameters(self):
@@ -298,6 +314,12 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         if not (self.exponents is None or isinstance(self.exponents, dict)):
             refuse("exponents", self.exponents, "give None or a dict {feature: exponent or (low, high)}")
         check_flag("simplify", self.simplify)
+        check_flag("intercept", self.intercept)
+        check_word("noise", self.noise, *RELATIVE)
+        if not self.intercept and self.blend not in ("learn", 0):
+            refuse("blend", self.blend, 'intercept=False leaves products alone: give "learn" or 0')
+        if not self.intercept and self.n_nodes != "auto" and self.n_nodes > MAX_NODES:
+            refuse("n_nodes", self.n_nodes, f"intercept=False finds laws alone: give at most {MAX_NODES}")
         check_n_jobs(self.n_jobs)
         check_verbose(self.verbose)
 
@@ -346,50 +368,6 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         if not np.isfinite(value).all():
             raise ValueError("offset returned NaN or infinity; it must be finite wherever the net is used.")
         return value.reshape(len(X), -1)
-
-    def _store(self, results, objectives, scaling, n_outputs, offset_column):
-        n_estimators = max(len(trained.members) for trained in results)
-        n_nodes = max(1, *(net.n_nodes for trained in results for net in trained.members))
-        m, d = len(results), self.n_features_in_
-        self.A_ = np.zeros((n_estimators, m, n_nodes, d))
-        self.B_, self.blend_ = np.zeros((2, n_estimators, m, n_nodes))
-        self.C_ = np.full((n_estimators, m, n_nodes), np.inf)
-        self.D_ = np.zeros((n_estimators, m))
-        self.sign_ = np.zeros(self.A_.shape, bool)
-        self.estimator_weight_ = np.zeros((n_estimators, m))
-        self.x_scale_, self.x_mean_ = scaling.x_scale, scaling.x_mean
-        self.product_ = scaling.product > 0
-        self.y_scale_ = np.array([objective.y_scale for objective in objectives])
-        self.y_mean_ = np.array([objective.weight @ objective.y for objective in objectives])
-        self.validation_error_ = within_float(np.sqrt([trained.error for trained in results]), self.y_scale_)
-        self.noise_std_ = within_float(np.sqrt([trained.noise for trained in results]), self.y_scale_)
-        # The error of the form of the law, not of its parameters.
-        relative = np.array([max(trained.error - trained.noise, 0.0) for trained in results])
-        self.form_error_ = within_float(np.sqrt(relative), self.y_scale_)
-        self.target_range_ = np.tile([[-np.inf], [np.inf]], m)
-        assessed = []
-        for k, (members, weight, _, noise, is_law) in enumerate(results):
-            if not is_law:
-                self.target_range_[:, k] = within_float(limits.widened(objectives[k].y), self.y_scale_[k])
-            self.blend_[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
-            self.estimator_weight_[: len(weight), k] = weight
-            for e, net in enumerate(members):
-                h = net.n_nodes
-                self.A_[e, k, :h] = net.nodes[:, :d]
-                self.B_[e, k, :h] = net.nodes[:, d]
-                with np.errstate(divide="ignore", over="ignore"):
-                    self.C_[e, k, :h] = 1.0 / net.nodes[:, d + 1]
-                self.blend_[e, k, :h] = net.nodes[:, d + 2]
-                self.sign_[e, k, :h] = net.sign
-                self.D_[e, k] = net.theta[-1] - self.blend_[e, k].mean() * self.y_mean_[k]
-            JTJ = objectives[k].curvature(members[0].with_free_constant()) if n_estimators == 1 else None
-            if JTJ is not None:
-                assessed.append(uncertainty.assess(objectives[k], members[0], JTJ, noise, n_nodes))
-        complete = len(assessed) == m
-        self.covariance_, self._null, self._standing = (
-            map(list, zip(*assessed, strict=True)) if complete else ([], [], [])
-        )
-        self.offset_column_, self._n_outputs = offset_column, n_outputs
 
     # --- using the fitted net
 
@@ -441,11 +419,12 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         done = Parallel(n_jobs=threads, require="sharedmem")(moments(chunk) for chunk in chunks)
         mean, std = (np.concatenate(part) for part in zip(*done, strict=True))
         with np.errstate(over="ignore"):
-            parts = [self.form_error_]
+            unit = np.where(self._nets().relative_, np.abs(mean), 1.0)
+            parts = [unit * self.form_error_]
             if given is not X:
                 parts.append(np.sqrt(Inputs(self.inputs_).variance(given, X, self._predict_complete)))
             if return_std == "measurement":
-                parts.append(self.noise_std_)
+                parts.append(unit * self.noise_std_)
             for part in parts:
                 std = within_float(np.hypot(std, part))
         return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(std)
@@ -458,7 +437,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         return X, Inputs(self.inputs_).fill(X) if np.isnan(X).any() else X
 
     def _nets(self):
-        """The fitted nets; a model of version 0.1.0 lacks two arrays, which get the values that it stood for."""
+        """The fitted nets; a model of version 0.1.0 lacks some arrays, which get the values that it stood for."""
         limit, least = getattr(self, "target_range_", None), getattr(self, "x_least_", None)
         if limit is None:
             limit = np.tile([[-np.inf], [np.inf]], np.shape(self.A_)[1:2])
@@ -469,6 +448,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         return Nets(
             **{name: getattr(self, name) for name in Nets.ARRAYS},
             target_range_=limit,
+            relative_=getattr(self, "relative_", np.zeros(len(self.y_scale_), bool)),
             x_least_=least, null=self._null, standing=self._standing, offset=offset,
             exponent_bounds=self._exponent_bounds(self.n_features_in_),
         )  # fmt: skip
@@ -506,6 +486,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 out[:, :, j] += rise / (above[:, j] - below[:, j])[:, None]
         return self._shaped(out)
 
+    def _target_names(self):
+        return getattr(self, "target_names_in_", None)
+
     def applicability(self, X: ArrayLike) -> _F8:
         """How far each row lies outside what was trained.
 
@@ -529,6 +512,22 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         check_same_rows(X, "y", y)
         check_same_rows(X, "sample_weight", sample_weight)
         return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
+
+    @property
+    def laws_(self) -> list[dict[str, Any]] | list[list[dict[str, Any]]]:
+        """The candidates for a law, the shortest first; for several outputs a list of such lists.
+
+        Of each length, ``n_parameters`` estimated numbers, the one that errs least on rows left out, by
+        ``validation_error`` in units of y (of relative errors, as shares of it). ``formula``, ``latex`` and ``python``
+        write it; ``is_chosen`` says which is the model's. It is the shortest whose errors, row by row, are not clearly
+        greater than the least; none where a committee errs less, or where the net is no law.
+        """
+        check_is_fitted(self)
+        nets = self._nets()
+        nets.check(self.n_features_in_)
+        names, tried = (ColumnNames.of(self), self._target_names()), getattr(self, "_tried", [[]] * nets.n_outputs)
+        found = [laws_of(nets, k, candidates, *names) for k, candidates in enumerate(tried)]
+        return found[0] if self._n_outputs is None else found
 
     def formula(
         self,
@@ -566,5 +565,5 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         check_is_fitted(self)
         self._nets().check(self.n_features_in_)
         feature_names = ColumnNames.of(self) if feature_names is None else feature_names
-        target_names = getattr(self, "target_names_in_", None) if target_names is None else target_names
+        target_names = self._target_names() if target_names is None else target_names
         return Formula.of(self._nets(), feature_names, target_names, standard_errors)

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 from sklearn.base import clone
 
 from skmerge import MergedNetRegressor
@@ -339,7 +340,7 @@ def test_names_of_features():
 
 def test_parameters_survive_clone():
     given_ = dict(n_nodes=3, blend=0.2, sign=[0], penalty=0.1, exponents={0: (0, 2)}, offset=1, n_estimators=2,
-                  simplify=False, n_jobs=2, random_state=5, verbose=1)  # fmt: skip
+                  simplify=False, intercept=False, noise="auto", n_jobs=2, random_state=5, verbose=1)  # fmt: skip
     model = clone(MergedNetRegressor(**given_))
     assert model.get_params() == given_
     assert clone(model.set_params(n_nodes="auto")).n_nodes == "auto"
@@ -463,3 +464,58 @@ def test_no_pole_beside_the_data_where_as_short_a_law_has_none():
     assert low.tolist() == [0, -30] and high.tolist() == [30, 30]
     inverse = MergedNetRegressor(random_state=0).fit(X, 1 / X[:, 0])  # a law that has a pole keeps it
     assert str(inverse.formula()) == "y = 1.00 x0^-1.00"
+
+
+# --- a law without a constant, and the list of candidates
+
+
+def saturating(seed, n=15):
+    rng = np.random.default_rng(seed)
+    x = np.linspace(0.2, 6, n)
+    return x[:, None], 5 * x / (2 + x) * (1 + 0.02 * rng.normal(size=n))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_intercept_a_law_passes_the_origin(seed):
+    X, y = saturating(seed)
+    net = MergedNetRegressor(intercept=False, random_state=0).fit(X, y)
+    assert net.D_[0, 0] + net.blend_[0, 0].mean() * net.y_mean_[0] == 0
+    assert abs(net.predict([[1e-6]])[0]) < 1e-4
+    assert_allclose(net.predict(X), y, rtol=0.1)
+    assert not net.covariance_[0][-1].any()
+
+
+def test_without_intercept_there_are_products_alone():
+    X, y = saturating(0)
+    for wrong in ({"blend": 1.0}, {"n_nodes": 11}):
+        with pytest.raises(ValueError, match="intercept=False"):
+            MergedNetRegressor(intercept=False, **wrong).fit(X, y)
+    rng = np.random.default_rng(0)
+    noisy = MergedNetRegressor(intercept=False, random_state=0).fit(rng.uniform(1, 2, (60, 3)), rng.normal(size=60))
+    assert len(noisy.A_) == 1  # no committee
+
+
+def test_laws_are_listed_by_length():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 5, (60, 3))
+    y = 2 * X[:, 0] ** 1.5 / X[:, 1] + 0.3 * X[:, 2]
+    net = MergedNetRegressor(random_state=0).fit(X, y + 0.05 * y.std() * rng.normal(size=60))
+    laws = net.laws_
+    lengths = [law["n_parameters"] for law in laws]
+    assert lengths == sorted(set(lengths)) and len(laws) > 1
+    (chosen,) = (law for law in laws if law["is_chosen"])
+    assert chosen["formula"] == str(net.formula()) and chosen["latex"] == net.formula().latex
+    assert_allclose(chosen["validation_error"], net.validation_error_[0], rtol=0.3)
+    names = dict(zip(("x0", "x1", "x2"), X.T, strict=True))
+    for law in laws:  # each is an expression that can be evaluated
+        assert np.isfinite(eval(law["python"], {"np": np}, names)).all()
+    assert eval(chosen["python"], {"np": np}, names) == pytest.approx(net.predict(X))
+
+
+def test_no_law_is_chosen_where_a_committee_errs_less():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 5, (80, 2))
+    Y = np.column_stack([np.sin(3 * X[:, 0]) + 0.05 * rng.normal(size=80), X[:, 1]])
+    committee, line = MergedNetRegressor(random_state=0).fit(X, Y).laws_
+    assert not any(law["is_chosen"] for law in committee)
+    assert [law["formula"] for law in line if law["is_chosen"]] == ["y1 = 1.00 x1"]

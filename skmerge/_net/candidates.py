@@ -58,7 +58,8 @@ class Candidates:
 
     def after(self, net):
         """Start values (node, lower, upper, sign) of the nodes that would explain most of the residual of net."""
-        outputs = np.column_stack([np.ones(len(self.y))] + [self._output(net, i) for i in range(net.n_nodes)])
+        constant = np.ones((len(self.y), int(self.objective.intercept)))
+        outputs = np.column_stack([constant] + [self._output(net, i) for i in range(net.n_nodes)])
         basis, _ = np.linalg.qr(outputs * self.root[:, None])
         residual = (self.y - self.objective.predict(net, self.X)) * self.root
         residual = residual - basis @ (basis.T @ residual)
@@ -214,7 +215,7 @@ class Candidates:
         A, sign, columns = self._products(self.objective.constant())
         height = np.exp(1.5 * self.rng.normal(size=len(A)))  # of the plateau, over the product at the features' units
         columns = columns / (1.0 + np.abs(columns) / height)
-        residual = (self.y - self.root**2 @ self.y) * self.root
+        residual = (self.y - self.objective.constant().theta) * self.root
         starts = []
         for t, factor in self._rank(columns, residual, self.root[:, None])[:3]:
             start = self._node("product", A[t], sign[t], factor, saturating=True)

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from skmerge._net import limits
+from skmerge._net import limits, stored
 from skmerge._net.notation import (
     Term,
     as_identifiers,
@@ -65,10 +65,7 @@ class Formula:
         if len(set(names)) != d:
             raise ValueError(f"feature_names must be {d} different names, got {names}; rename those that repeat.")
         if target_names is None:
-            word = "y"
-            while any(name == word or (m > 1 and name.startswith(word)) for name in names):
-                word = "target" if word == "y" else f"{word}_"
-            target_names = [word] if m == 1 else [f"{word}{k}" for k in range(m)]
+            target_names = default_targets(m, names)
         elif isinstance(target_names, str):
             target_names = [target_names]
         targets = given_names(target_names, "target_names", m, f"{m} names, one for each column of y")
@@ -88,6 +85,26 @@ class Formula:
             "\n".join(lines), r" \\ ".join(latex), python[0] if m == 1 else python,
             dict(zip(names, identifiers, strict=True)), terms[0] if m == 1 else terms,
         )  # fmt: skip
+
+
+def default_targets(m, names):
+    """What m targets without names are called, beside features of these names."""
+    word = "y"
+    while any(name == word or (m > 1 and name.startswith(word)) for name in names):
+        word = "target" if word == "y" else f"{word}_"
+    return [word] if m == 1 else [f"{word}{k}" for k in range(m)]
+
+
+def laws_of(nets, k, tried, feature_names, target_names):
+    """The candidates of output k, as MergedNetRegressor.laws_ describes them."""
+    found = []
+    target = (default_targets(nets.n_outputs, feature_names) if target_names is None else target_names)[k]
+    for law in tried:
+        one = stored.with_net(nets, k, law["theta"], law["sign"])
+        formula = Formula.of(one, feature_names, [target], False)
+        text = {"formula": str(formula), "latex": formula.latex, "python": formula.python}
+        found.append(text | {name: law[name] for name in ("n_parameters", "validation_error", "is_chosen")})
+    return found
 
 
 class _Writer(Numbers):

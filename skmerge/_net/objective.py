@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from skmerge._ext import net_kernel, net_solver
+from skmerge._net.correlation import is_correlated
 from skmerge._parallel import Shared
 
 # Exponents beyond this are steps, not laws; slopes and constants are free.
@@ -19,6 +20,7 @@ MAX_NORMAL_EQUATIONS = 2e9
 # Binary digits of the numbers that a search sees. Other units change the last of 53 digits and with it, once in 10^5
 # numbers, one of 32. The rounding error, 1e-10, matters only for a law without noise.
 DIGITS = 32
+CORRELATED = 5000  # rows, evenly spaced, among which correlations are looked for
 
 
 def rounded(value, spread):
@@ -155,11 +157,6 @@ class Network:
         theta = (self.theta if theta is None else theta).copy()
         return Network(theta, self.sign, self.lower.copy(), self.upper.copy())
 
-    def with_free_constant(self):
-        net = self.copy()
-        net.lower[-1], net.upper[-1] = -np.inf, np.inf
-        return net
-
     def with_node(self, node, lower, upper, sign):
         def insert(old, new):
             return np.concatenate([old[:-1], new, old[-1:]])
@@ -194,16 +191,36 @@ class Objective(Shared):
     exponent_bounds : tuple of two ndarrays of shape (d,), prior bounds of the exponents.
     blend : "learn" or float
     cancelled : Flag or None
+    intercept : bool, whether there is a constant
+    size : ndarray of shape (n,) or None
+        What the errors of the rows are relative to; None if they do not depend on it.
+
+    Attributes
+    ----------
+    share, weight : ndarray of shape (n,), what is given, and divided by size^2; either sums to one
+    error_unit : float
+        The root of a weighted square, times this, is an error in units of y, or of ``size``.
     """
 
-    def __init__(self, X, y, weight, scaling, exponent_bounds, blend="learn", cancelled=None):
-        self.X, self.weight, self.scaling = X, weight / weight.sum(), scaling
+    def __init__(
+        self, X, y, weight, scaling, exponent_bounds, blend="learn", cancelled=None, intercept=True, size=None
+    ):
+        self.X, self.share, self.scaling, self.size = X, weight / weight.sum(), scaling, size
+        smallest = 1.0 if size is None else size.min()
+        weight = self.share if size is None else self.share * (smallest / size) ** 2
+        self.weight = weight / weight.sum()
         self.exponent_bounds, self.blend, self.cancelled = exponent_bounds, blend, cancelled
+        self.intercept = intercept
         biggest = np.abs(y).max() or 1.0  # so that squares of 1e-200 or 1e200 do not leave the range of float
         relative = y / biggest
         spread = np.sqrt(self.weight @ (relative - self.weight @ relative) ** 2)
-        self.y_scale = spread * biggest if spread > 1e-13 * np.abs(relative).max() else biggest
+        level = np.abs(relative).max() if size is None else np.sqrt(self.weight @ relative**2)
+        self.y_scale = spread * biggest if spread > 1e-13 * level else biggest
         self.y = y / self.y_scale
+        self.error_unit = self.y_scale if size is None else self.y_scale / smallest * np.sqrt(weight.sum())
+        step = -(-len(y) // CORRELATED)
+        part = self.share[::step] / self.share[::step].sum()
+        self.is_correlated = is_correlated(X[::step], self.y[::step], part)
 
     @property
     def n(self):
@@ -214,10 +231,15 @@ class Objective(Shared):
         return self.X.shape[1]
 
     @property
-    def may_be_constant(self):
-        """Whether no prior exponent asks for a product."""
+    def asks_for_product(self):
+        """Whether a prior exponent is not zero."""
         low, high = self.exponent_bounds
-        return bool(((low <= 0) & (high >= 0)).all())
+        return bool(((low > 0) | (high < 0)).any())
+
+    @property
+    def may_be_constant(self):
+        """Whether neither a prior exponent nor a correlation says that y depends on a feature."""
+        return not (self.asks_for_product or self.is_correlated)
 
     def _with(self, **changes):
         other = object.__new__(Objective)
@@ -227,7 +249,8 @@ class Objective(Shared):
     def subset(self, rows):
         """The same objective, scaling included, on some of the rows."""
         weight = self.weight[rows] / self.weight[rows].sum()
-        return self._with(X=np.ascontiguousarray(self.X[rows]), y=self.y[rows], weight=weight)
+        size = None if self.size is None else self.size[rows]
+        return self._with(X=np.ascontiguousarray(self.X[rows]), y=self.y[rows], weight=weight, size=size)
 
     def regular(self, features):
         """The same objective without negative exponents of these features, where positive ones are allowed."""
@@ -245,10 +268,17 @@ class Objective(Shared):
         return self._with(X=X, y=rounded(self.y, 1.0), weight=weight, scaling=scaling)
 
     def constant(self):
-        mean = self.weight @ self.y
+        mean = self.weight @ self.y if self.intercept else 0.0
         squares = float(self.weight @ (self.y - mean) ** 2)
-        no_sign, free = np.zeros((0, self.d), np.uint8), np.array([np.inf])
+        no_sign, free = np.zeros((0, self.d), np.uint8), np.array([np.inf if self.intercept else 0.0])
         return Network(np.array([mean]), no_sign, -free, free, squares, np.ones((1, 1)))
+
+    def with_free_constant(self, net):
+        """The same net, its constant free if there is one."""
+        if self.intercept:
+            net = net.copy()
+            net.lower[-1], net.upper[-1] = -np.inf, np.inf
+        return net
 
     def node_bounds(self, kind, saturating=False):
         """Bounds of a new node of a kind: 'product', 'sum' (blend fixed) or 'blend' (blend free or as prescribed)."""

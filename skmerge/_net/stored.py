@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from skmerge._ext import net_kernel
-from skmerge._net import limits
+from skmerge._net import limits, uncertainty
 
 NOT_NEGATIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
 
@@ -95,10 +95,10 @@ class Nets(SimpleNamespace):
         shapes = {"A_": (*node, d), "B_": node, "C_": node, "blend_": node, "sign_": (*node, d)}
         shapes |= dict.fromkeys(("D_", "estimator_weight_"), (n_estimators, m))
         shapes |= dict.fromkeys(("x_scale_", "x_mean_", "x_min_", "x_max_", "product_"), (d,))
-        shapes |= dict.fromkeys(("y_scale_", "y_mean_", "noise_std_", "form_error_"), (m,))
+        shapes |= dict.fromkeys(("y_scale_", "y_mean_", "noise_std_", "form_error_", "relative_"), (m,))
         for name, shape in shapes.items():
             array = getattr(self, name)
-            dtype = np.dtype(bool) if name in ("sign_", "product_") else np.dtype(float)
+            dtype = np.dtype(bool) if name in ("sign_", "product_", "relative_") else np.dtype(float)
             if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
                 found = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else f"{type(array)}"
                 expected = f"{dtype} of shape {shape} is expected beside A_ of shape {self.A_.shape}"
@@ -131,3 +131,88 @@ def within_float(value, *factors):
         for factor in (1.0, *factors):
             value = np.clip(value * factor, -limit, limit)
     return value
+
+
+def arrays_of(results, objectives):
+    """Arrays of what was trained, under their names, by a list of Trained and the Objective of each."""
+    scaling, m = objectives[0].scaling, len(results)
+    n_estimators = max(len(trained.members) for trained in results)
+    n_nodes, d = max(1, *(net.n_nodes for trained in results for net in trained.members)), len(scaling.x_scale)
+    A, D = np.zeros((n_estimators, m, n_nodes, d)), np.zeros((n_estimators, m))
+    B, blend = np.zeros((2, *A.shape[:3]))
+    C, sign, estimator_weight = np.full(B.shape, np.inf), np.zeros(A.shape, bool), np.zeros(D.shape)
+    y_scale = np.array([objective.y_scale for objective in objectives])
+    y_mean = np.array([objective.weight @ objective.y for objective in objectives])
+    error_unit = np.array([objective.error_unit for objective in objectives])
+    target_range, assessed = np.tile([[-np.inf], [np.inf]], m), []
+    for k, (members, weight, _, noise, is_law, _) in enumerate(results):
+        if not is_law:
+            target_range[:, k] = within_float(limits.widened(objectives[k].y), y_scale[k])
+        blend[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
+        estimator_weight[: len(weight), k] = weight
+        for e, net in enumerate(members):
+            h = net.n_nodes
+            A[e, k, :h], B[e, k, :h], blend[e, k, :h] = net.nodes[:, :d], net.nodes[:, d], net.nodes[:, d + 2]
+            with np.errstate(divide="ignore", over="ignore"):
+                C[e, k, :h] = 1.0 / net.nodes[:, d + 1]
+            sign[e, k, :h] = net.sign
+            D[e, k] = net.theta[-1] - blend[e, k].mean() * y_mean[k]
+        found = uncertainty.of_law(objectives[k], members[0], noise, n_nodes) if n_estimators == 1 else None
+        assessed += [found] * (found is not None)
+    covariance, null, standing = map(list, zip(*assessed, strict=True)) if len(assessed) == m else ([], [], [])
+    # The error of the form of a law, not of its parameters.
+    form = [max(trained.error - trained.noise, 0.0) for trained in results]
+    return {
+        "A_": A,
+        "B_": B,
+        "C_": C,
+        "blend_": blend,
+        "D_": D,
+        "sign_": sign,
+        "estimator_weight_": estimator_weight,
+        "x_scale_": scaling.x_scale,
+        "x_mean_": scaling.x_mean,
+        "product_": scaling.product > 0,
+        "y_scale_": y_scale,
+        "y_mean_": y_mean,
+        "relative_": np.array([objective.size is not None for objective in objectives]),
+        "validation_error_": within_float(np.sqrt([trained.error for trained in results]), error_unit),
+        "noise_std_": within_float(np.sqrt([trained.noise for trained in results]), error_unit),
+        "form_error_": within_float(np.sqrt(form), error_unit),
+        "target_range_": target_range,
+        "covariance_": covariance,
+        "_null": null,
+        "_standing": standing,
+        "_tried": [candidates_of(trained, unit) for trained, unit in zip(results, error_unit, strict=True)],
+    }
+
+
+def candidates_of(trained, error_unit):
+    """The candidates for a law, of each length the one that errs least, the shortest first: dicts of plain values."""
+    kept = {}
+    for net, error, is_chosen in sorted(trained.tried, key=lambda candidate: (not candidate[2], candidate[1])):
+        if not np.isfinite(error) and not is_chosen:  # an exponent at its limit
+            continue
+        net = trained.members[0] if is_chosen else net
+        found = {"theta": net.theta, "sign": net.sign, "n_parameters": net.n_free, "is_chosen": is_chosen}
+        kept.setdefault(net.n_free, found | {"validation_error": float(within_float(np.sqrt(error), error_unit))})
+    return [kept[n_free] for n_free in sorted(kept)]
+
+
+def with_net(nets, k, theta, sign):
+    """Nets with one output, k of ``nets``, and one net of these flat parameters."""
+    nodes = theta[:-1].reshape(1, 1, len(sign), sign.shape[1] + 3)
+    if not len(sign):  # one node that adds nothing
+        nodes, sign = np.zeros((1, 1, 1, sign.shape[1] + 3)), np.zeros((1, sign.shape[1]), bool)
+        nodes[..., -1] = 1.0
+    blend, d = nodes[..., -1], sign.shape[1]
+    with np.errstate(divide="ignore", over="ignore"):
+        C = 1.0 / nodes[..., d + 1]
+    arrays = {"A_": nodes[..., :d], "B_": nodes[..., d], "C_": C, "blend_": blend}
+    arrays |= {"D_": theta[-1:, None] - blend.mean() * nets.y_mean_[k], "sign_": sign[None, None].astype(bool)}
+    arrays |= {"estimator_weight_": np.ones((1, 1)), "target_range_": np.array([[-np.inf], [np.inf]])}
+    arrays |= {
+        name: getattr(nets, name)[k : k + 1]
+        for name in ("y_scale_", "y_mean_", "noise_std_", "form_error_", "relative_")
+    }
+    return Nets(**vars(nets) | arrays | {"covariance_": []})

@@ -1,13 +1,13 @@
 """Law or committee: trains every output of the net and keeps the better of the two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from joblib import delayed, effective_n_jobs
 
-from skmerge._net import candidates, comparison
+from skmerge._net import candidates, comparison, uncertainty
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
 from skmerge._net.objective import MAX_EXPONENT, Network
 from skmerge._net.selection import MAX_NODES, LawSearch
@@ -53,23 +53,29 @@ class Law(NamedTuple):
     """The law of one output.
 
     ``error``: cross-validated squared error in units of var(y); ``squares`` (n,): shares of the rows in it, None if
-    they were too many to search on all; ``penalties(net)``: those of its fit.
+    they were too many to search on all; ``penalties(net)``: those of its fit; ``tried``: pairs of a net and its error,
+    the candidates among which it was chosen.
     """
 
     net: Network
     error: float
     squares: np.ndarray | None
     penalties: Callable
+    tried: Sequence = ()
 
 
 class Trained(NamedTuple):
-    """What was trained for one output: networks, their weights, squared error of new rows and of that the noise."""
+    """What was trained for one output: networks, their weights, squared error of new rows and of that the noise.
+
+    ``tried``: candidates for a law, triples of a net, its error, and whether it was chosen.
+    """
 
     members: list
     weight: np.ndarray
     error: float
     noise: float
     is_law: bool
+    tried: Sequence = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,9 @@ class Training:
             committee = None
             if poor[k]:
                 law, committee = self._choose(objective, k, rows[k], law, stage.begin("output", None, index=k))
-            results.append(committee or self._law_members(objective, exact[k], rows[k], law))
+            trained = committee or self._law_members(objective, exact[k], rows[k], law)
+            tried = [] if law is None else law.tried
+            results.append(trained._replace(tried=[(*pair, not committee and pair[0] is law.net) for pair in tried]))
         stage.end()
         return results
 
@@ -128,7 +136,7 @@ class Training:
         if law is None:
             return True
         varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
-        if self.settings.n_nodes != "auto" or objective.n == 1 or not varied:
+        if self.settings.n_nodes != "auto" or objective.n == 1 or not varied or not objective.intercept:
             return False
         return law.error > good_enough(law.net.n_free, objective.n)
 
@@ -143,11 +151,13 @@ class Training:
             nested_law = law._replace(squares=nested, error=mean_of(objective, nested))
             keep_law = committee is None or _is_preferred(objective, nested_law, squares)
             squares = nested if keep_law else squares
-        if self.settings.n_nodes == "auto" and objective.may_be_constant and objective.n > 1:
+        if self.settings.n_nodes == "auto" and not objective.asks_for_product and objective.n > 1:
             net = objective.constant()
             alone = objective.weight * comparison.leave_one_out(objective, net)
-            constant = Law(net, float(alone.sum()), alone, law.penalties)
-            if _is_preferred(objective, constant, squares):
+            constant = Law(net, float(alone.sum()), alone, law.penalties, [*law.tried, (net, float(alone.sum()))])
+            error = min(mean_of(objective, squares), law.error if keep_law else np.inf)
+            depends = objective.is_correlated and error < constant.error
+            if not depends and _is_preferred(objective, constant, squares):
                 law, keep_law, squares = constant, True, alone
         _warn_of_gross_error(objective, squares, self.target)
         chosen = "law" if keep_law else f"committee of {len(committee.members)} nets"
@@ -195,10 +205,11 @@ class Training:
         # A constant fixed at zero because the data did not object has the error of a free one: errors do not depend on
         # the origin of y.
         noisy = net
-        if net.lower[-1] == net.upper[-1]:
-            noisy = objective.fit(net.with_free_constant(), penalties(net))
+        if objective.intercept and net.lower[-1] == net.upper[-1]:
+            noisy = objective.fit(objective.with_free_constant(net), penalties(net))
             error = max(error, float(objective.weight @ comparison.leave_one_out(objective, noisy)))
-        noise = noisy.squares / max(1.0 - noisy.n_free / objective.n, 0.05)
+        n_free = uncertainty.with_free_exponents(objective, noisy).n_free
+        noise = noisy.squares / max(1.0 - n_free / objective.n, 0.05)
         return Trained(members, np.full(len(members), 1.0 / len(members)), error, noise, True)
 
     def _train_committee(self, objective, k, rows, output):
@@ -253,7 +264,7 @@ def _warn_of_gross_error(objective, squares, target):
         warn(
             f"The row with {target}={value:.6g} makes up {share:.0%} of the squared error, so that the others decide "
             "little. If it is a gross error, correct it or leave it out; if errors grow with y, give "
-            "sample_weight=1 / y**2."
+            'noise="relative".'
         )
 
 
@@ -281,12 +292,15 @@ def _search_law(objective, settings, seeds, folds, task, n_threads=1):
     near = comparison.near_zero(sample.X)
     if sample.n > 1 and comparison.has_pole(law.net, near):
         regular = _best_law(LawSearch(sample.regular(near), settings, rng, task), folds)
+        tried = [*law.tried, *regular.tried]
         if regular.error <= POLE_GAIN * law.error and regular.net.n_free <= law.net.n_free:
             law = regular
+        law = law._replace(tried=tried)
     if sample is objective:
         return law
     net, _ = refine(task, "fit to all rows", objective, law.net, law.penalties(law.net), 50, 1e-8, n_threads)
-    return law._replace(net=net, squares=None)
+    tried = [(net if pair[0] is law.net else pair[0], pair[1]) for pair in law.tried]
+    return law._replace(net=net, squares=None, tried=tried)
 
 
 def _best_law(search, folds):
@@ -300,10 +314,12 @@ def _best_law(search, folds):
     best = comparison.simplest_of_the_best(nets, errors, squares)
     net, error, rows = nets[best], errors[best], squares[best]
     plain = search.simplifier.plainer(net)
+    tried = list(zip(nets, errors.tolist(), strict=True))
     if plain.n_free < net.n_free:
         net, rows = plain, search.objective.weight * comparison.leave_one_out(search.objective, plain)
         error = max(error, rows.sum())
-    return Law(net, float(error), rows, search.penalties)
+        tried.append((net, float(error)))
+    return Law(net, float(error), rows, search.penalties, tried)
 
 
 def _has_extreme_exponent(net):

@@ -1,6 +1,7 @@
 """What the data say about the parameters of a law: their covariance, and which of them they do not determine."""
 
 import numpy as np
+from scipy.special import stdtrit
 
 from skmerge._net.objective import ROUNDING
 
@@ -10,11 +11,42 @@ FREE, FIXED, GIVEN, REJECTED, BOUND, UNDECIDED, SHARED = range(7)
 REJECTION = 3.0  # standard errors by which the data would move a given exponent
 MAX_ROWS = 2000  # that decide on the standing
 MAX_PARAMETERS = 200  # above, a net is no law, and its parameters are FREE or FIXED
+MAX_SHIFT = 3.0  # standard errors that a parameter fixed at a simple value counts for
 NULL = 1e-12  # eigenvalue of the correlations below which a direction has no effect
 
 
-def assess(objective, net, JTJ, noise, n_nodes):
+def with_free_exponents(objective, net):
+    """The net with those exponents free that the data, not the user, fixed at simple values other than zero.
+
+    An exponent that the data chose is as uncertain as a fitted one: where 2.5 x^0.71 was simplified to 2.5 x^(2/3), the
+    factor was 3.0 standard errors off in the root mean square as long as the exponent counted as known. It is the net
+    itself where there are too few rows to measure so many parameters.
+    """
+    d = net.n_features
+    low, high = (bound[:d] for bound in objective.node_bounds("product"))
+    free = net.copy()
+    for i in range(net.n_nodes):
+        if net.kind(i) == "product":
+            lower, upper = free.bound("lower")[i, :d], free.bound("upper")[i, :d]
+            chosen = (lower == upper) & (lower != 0) & (low < high)
+            lower[chosen], upper[chosen] = low[chosen], high[chosen]
+    return free if objective.with_free_constant(free).n_free < objective.n else net
+
+
+def of_law(objective, net, noise, n_nodes):
+    """What ``assess`` finds of a law, those of its exponents free that the data chose; None if it has too many rows."""
+    free = with_free_exponents(objective, net)
+    JTJ = objective.curvature(objective.with_free_constant(free))
+    if JTJ is None:
+        return None
+    shift = None if free is net else objective.fit(free, max_iter=30).theta - net.theta
+    return assess(objective, free, JTJ, noise, n_nodes, shift)
+
+
+def assess(objective, net, JTJ, noise, n_nodes, shift=None):
     """Of the p flat parameters, padded to n_nodes: covariance, directions without effect, standing.
+
+    ``shift`` (p,): by how much the parameters would differ if none was fixed at a simple value.
 
     ``covariance`` (p, p) is 0 where a parameter other than the constant is fixed. It leaves out the directions that the
     data do not determine, ``null`` (q, p). ``standing`` (p,) is FREE to SHARED.
@@ -26,7 +58,9 @@ def assess(objective, net, JTJ, noise, n_nodes):
     found = _standing(objective, net, noise)
     standing[place] = found
     moving = (net.lower < net.upper) & (found != BOUND)
-    moving[-1] = True  # a constant fixed at zero because the data did not object is as uncertain as a free one
+    moving[-1] = (
+        objective.intercept
+    )  # a constant fixed at zero because the data did not object is as uncertain as a free one
     strength = np.diag(JTJ)
     live = (strength > 0) & np.isfinite(strength)
     free = np.flatnonzero(moving & live)
@@ -34,9 +68,15 @@ def assess(objective, net, JTJ, noise, n_nodes):
     with np.errstate(over="ignore"):
         value, vector, none = _correlations(JTJ[np.ix_(free, free)], unit)
         inverse = (vector[:, ~none] / value[~none]) @ vector[:, ~none].T
+        # So wide that two standard deviations hold 95 % however few rows measure the noise.
+        wider = (stdtrit(max(objective.n - len(free), 1), 0.975) / stdtrit(np.inf, 0.975)) ** 2
         covariance[np.ix_(place[free], place[free])] = np.clip(
-            noise / objective.n * inverse / unit[:, None] / unit, -1e300, 1e300
+            wider * noise / objective.n * inverse / unit[:, None] / unit, -1e300, 1e300
         )
+        if shift is not None:
+            std = np.sqrt(np.diag(covariance)[place[free]])
+            moved = np.clip(shift[free], -MAX_SHIFT * std, MAX_SHIFT * std)
+            covariance[np.ix_(place[free], place[free])] += np.outer(moved, moved)
         if np.count_nonzero(moving & (net.lower < net.upper)) >= objective.n:  # no row remains to measure the noise
             vector, none = np.eye(len(free)), np.ones(len(free), bool)
         lost = np.where(np.abs(vector[:, none]) > 1e-3, vector[:, none] / unit[:, None], 0.0)

@@ -1,0 +1,43 @@
+"""Errors that grow with y: each row has the weight 1 / size^2, its error being a share of its size.
+
+The size is |y| at first and then the prediction of the net fitted before. Weights 1 / y^2 of the data alone favour rows
+that came out too small: at 30 % noise they put a factor at 0.885 of its value, 4 standard errors off.
+"""
+
+import numpy as np
+
+TREND = 0.3  # of the trend: a row whose error happens to make y nearly zero would decide all
+LEAST = 0.1  # of |y|: where a prediction passes through zero its row does not decide all
+
+
+def sizes(target, prediction):
+    """What the errors of the rows are relative to, (n, m); positive."""
+    size = np.hypot(prediction, LEAST * np.nan_to_num(target))
+    least = np.where(size > 0, size, np.inf).min(axis=0)
+    return np.maximum(size, np.where(np.isfinite(least), least, 1.0))
+
+
+def first_sizes(X, target):
+    """Sizes before any net is fitted: |y|, at least a share of its trend, a power law in log |y|."""
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.abs(X))
+    columns = np.where(np.isfinite(logs).all(axis=0), logs, X / np.maximum(np.abs(X).max(axis=0), 1e-300))
+    columns = columns - columns.mean(axis=0)
+    spread = columns.std(axis=0)
+    columns /= np.where(spread > 1e-12, spread, np.inf)
+    columns = np.column_stack([np.ones(len(X)), columns])
+    ridge = 1e-3 * len(X) * np.eye(columns.shape[1])
+    trend = np.zeros(target.shape)
+    for k, y in enumerate(target.T):
+        known = np.abs(np.nan_to_num(y)) > 0
+        if known.any():
+            A, log = columns[known], np.log(np.abs(y[known]))
+            trend[:, k] = np.exp(np.clip(columns @ np.linalg.solve(A.T @ A + ridge, A.T @ log), -700, 700))
+    return sizes(target, np.maximum(np.abs(np.nan_to_num(target)), TREND * trend))
+
+
+def log_likelihood(trained, objective):
+    """Of the rows, by their errors when they are left out, but for a constant."""
+    n, size = objective.n, objective.size
+    log_size = 0.0 if size is None else objective.share @ np.log(size)
+    return -n * (0.5 * np.log(max(trained.error, 1e-30)) + np.log(objective.error_unit) + log_size)

@@ -1,0 +1,80 @@
+"""Fits of all outputs, repeated where an earlier fit gives the weights of rows: missing inputs, relative errors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from skmerge._net import incomplete, relative
+from skmerge._net.incomplete import Inputs
+from skmerge._net.objective import Objective
+from skmerge._net.stored import Nets, arrays_of
+from skmerge._net.training import Settings, Training
+
+ROUNDS = 2  # fits before the last one
+BLAS = ThreadpoolController()  # made once: looking for libraries takes a tenth of a short fit
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What all fits of a table have in common."""
+
+    given: np.ndarray  # (n, d), NaN where missing
+    X: np.ndarray  # (n, d), complete
+    target: np.ndarray  # (n, m), NaN where not measured
+    weight: np.ndarray  # (n,)
+    inputs: Inputs  # which filled X
+    ranges: dict  # the arrays of the trained range
+    offset: Callable  # of X, the known part of y
+    shared: dict  # arguments of every Objective
+    settings: Settings
+    target_name: str
+    seed: int
+    attributes: Callable  # of an objective and a net: what the estimator would be, for callbacks
+
+    def run(self, is_relative, task):
+        """A pair of Trained and Objective for each output; ``is_relative``: whether errors are shares of y."""
+        # One partition of all rows, so that outputs share their folds.
+        fold_of = np.random.default_rng(self.seed).permutation(len(self.X))
+        has_gaps = np.isnan(self.given).any()
+        share = incomplete.initial_weights(self.given, self.target)
+        size = relative.first_sizes(self.X, self.target) if is_relative else None
+        for left in range(ROUNDS if has_gaps or is_relative else 0, -1, -1):
+            used = ~np.isnan(self.target) & (share > incomplete.MIN_WEIGHT)
+            rows = [slice(None) if column.all() else np.flatnonzero(column) for column in used.T]
+            objectives = [self._objective(r, k, share, size) for k, r in enumerate(rows)]
+            stage = task.begin("earlier fit", 2, aside=True) if left else task
+            if not left and len(objectives) == 1:
+                stage.attributes = lambda net, objective=objectives[0]: self.attributes(objective, net)
+            training = Training(self.settings, self.target_name, self.seed, fold_of, stage)
+            try:
+                # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
+                with BLAS.limit(limits=1, user_api="blas"):
+                    results = training.run(objectives, rows)
+            except BaseException:
+                self.shared["cancelled"].set()  # worker threads stop at their next call
+                raise
+            if left:
+                stop = stage.end()
+                predict = partial(
+                    Nets(**arrays_of(results, objectives), **self.ranges).predict, n_threads=training.n_jobs
+                )
+                predicted = predict(self.X)
+                if has_gaps:
+                    unit = size if is_relative else 1.0
+                    unsure = self.inputs.variance(self.given, self.X, self._with_offset(predict)) / unit**2
+                    share = incomplete.row_weights((self.target - predicted) / unit, unsure, share)
+                if is_relative:
+                    size = relative.sizes(self.target, predicted)
+                if stop:
+                    break
+        return list(zip(results, objectives, strict=True))
+
+    def _with_offset(self, predict):
+        return lambda X: predict(X) + self.offset(X)
+
+    def _objective(self, r, k, share, size):
+        size = None if size is None else size[r, k]
+        return Objective(self.X[r], self.target[r, k], self.weight[r] * share[r, k], size=size, **self.shared)
