@@ -127,7 +127,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Within which a committee predicts: the trained range of y, less its offset, widened by its width to either side.
         Infinite for a law.
     form_error_ : ndarray of shape (n_outputs,)
-        ``sqrt(max(validation_error_^2 - noise_std_^2, 0))``: by how much new rows are missed beyond the noise. Where it is not small against ``noise_std_``, doubt the form of the law.
+        ``sqrt(max(validation_error_^2 - noise_std_^2, 0))``: by how much new rows are missed beyond the noise. Where it
+        is not small against ``noise_std_``, doubt the form of the law.
     covariance_ : list of ndarray, one for each output
         Of a single net's flat parameters (A, B, 1 / C and blend node after node, then the constant), in scaled units;
         empty for an ensemble, and for more than 2000 parameters. A constant that the fit set to zero, and an exponent
