@@ -282,8 +282,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             if left:
                 if stage.end():
                     break
-                unsure = inputs.variance(given, table.X, self._predict_complete)
-                share = incomplete.row_weights(target - self._predict_rows(table.X), unsure, share)
+                added = inputs.variance(given, table.X, self._predict_complete)
+                share = incomplete.row_weights(target - self._predict_rows(table.X), added, share)
         self.target_names_in_ = names_of(y)
 
     def _check_parameters(self):

@@ -163,7 +163,7 @@ def _clipped(z):
     """Each column within REACH robust standard deviations of its median: a wrong entry must not set its unit."""
     low, middle, high = np.nanquantile(z, [0.1, 0.5, 0.9], axis=0)
     reach = REACH * (high - low) / 2.563  # of a normal distribution
-    reach = np.where(reach > 0, reach, np.inf)  # nine tenths zero, as of an element that few alloys hold
+    reach = np.where(reach > 0, reach, np.inf)  # nine tenths are zero, as of an element in few alloys
     return np.clip(z, middle - reach, middle + reach)
 
 

@@ -32,7 +32,7 @@ BIG = 20_000  # rows above which a law is searched on SEARCH_ROWS of them and th
 # New rows may come as near as they like to a pole at zero. A law with one must be so many times as good as one without
 # that has no more parameters. Feynman II.11.28 in 200 rows: 7e-6 std(y), 0.012 without.
 POLE_GAIN = 2.0
-# Squares, in units of var(y), below which a law has no noise to speak of and is fitted on to the last digit (of twelve
+# Squares, in units of var(y), below which a law counts as free of noise and is fitted on to the last digit (of twelve
 # such nets three gain, one a factor of six), and below which the rounding of the data may show in it.
 NO_NOISE = 1e-6
 EXACT = 1e-12

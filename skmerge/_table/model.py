@@ -165,11 +165,11 @@ class TableModel:
         if layout.own_units is not None:
             center, unit = layout.own_units
             bits = features * unit + center
-            sure = np.isclose(bits, 0) | np.isclose(bits, 1)
+            is_bit = np.isclose(bits, 0) | np.isclose(bits, 1)
             # After the fit the kernel decides, and a missing bit is the probability of 1.
-            is_bits = len(self.joints[-1].weight) and not self.joints[-1].length if self.joints else sure.all()
-            if is_bits:
-                return np.where(sure, np.round(bits), np.clip(bits, 0.0, 1.0))
+            joint = self.joints[-1] if self.joints else None
+            if is_bit.all() if joint is None else len(joint.weight) and not joint.length:
+                return np.where(is_bit, np.round(bits), np.clip(bits, 0.0, 1.0))
         features = np.clip(features, -CLIP_DESCRIPTOR, CLIP_DESCRIPTOR)
         of_source = np.isin(layout.descriptor, layout.source)
         features[:, of_source] *= self.source_distance if distance is None else distance
