@@ -307,9 +307,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             j = ColumnNames.of(self).number(feature, "exponents")
             pair = bound if isinstance(bound, (tuple, list)) else (bound, bound)
             numbers = [b for b in pair if b is not None]
-            if len(pair) != 2 or not all(
-                isinstance(b, Real) and not isinstance(b, bool) and np.isfinite(b) for b in numbers
-            ):
+            right = all(isinstance(b, Real) and not isinstance(b, bool) and np.isfinite(b) for b in numbers)
+            if len(pair) != 2 or not right:
                 raise ValueError(f"exponents[{feature!r}]={bound!r}: give a number or a pair (low, high) of them.")
             low[j] = -MAX_EXPONENT if pair[0] is None else pair[0]
             high[j] = MAX_EXPONENT if pair[1] is None else pair[1]

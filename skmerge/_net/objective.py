@@ -183,17 +183,10 @@ class Cancelled(Exception):
 
 
 class Objective(Shared):
-    """Weighted squares of one output, the rows where it was observed.
+    """Weighted squares of one output on the rows where it was observed.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), raw units, float64, C order.
-    y : ndarray of shape (n,), no NaN.
-    weight : ndarray of shape (n,)
-    scaling : Scaling
-    exponent_bounds : tuple of two ndarrays of shape (d,), prior bounds of the exponents.
-    blend : "learn" or float
-    cancelled : Flag or None
+    X (n, d) is float64 in C order, in raw units; y (n,) has no NaN; exponent_bounds are two arrays (d,); blend is "learn"
+    or a float; cancelled is a Flag or None.
     """
 
     def __init__(self, X, y, weight, scaling, exponent_bounds, blend="learn", cancelled=None):

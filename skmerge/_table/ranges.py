@@ -8,7 +8,7 @@ from skmerge._validation import excess
 
 MAX_BEYOND = 10.0  # ranges; a row farther beyond the table counts as this far
 STEP = 0.1  # ranges over which a slope at the edge of the table is measured
-RARE = 0.25  # as MAX_BEYOND, for a column of nearly one value: about the variance of its property is then unexplained
+RARE = 0.25  # as MAX_BEYOND, for a column of nearly one value; widens a prediction to about the spread of its property
 
 
 @dataclass(frozen=True)
