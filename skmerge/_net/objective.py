@@ -185,8 +185,8 @@ class Cancelled(Exception):
 class Objective(Shared):
     """Weighted squares of one output on the rows where it was observed.
 
-    X (n, d) is float64 in C order, in raw units; y (n,) has no NaN; exponent_bounds are two arrays (d,); blend is "learn"
-    or a float; cancelled is a Flag or None.
+    X (n, d) is float64 in C order, in raw units; y (n,) has no NaN; exponent_bounds are two arrays (d,); blend is
+    "learn" or a float; cancelled is a Flag or None.
     """
 
     def __init__(self, X, y, weight, scaling, exponent_bounds, blend="learn", cancelled=None):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +83,7 @@ class Training:
     fold_of: np.ndarray  # (n_rows,), one permutation of all rows, so that outputs share their folds
     task: Task  # the parent of the stages
 
-    @property
+    @cached_property
     def n_jobs(self):
         return effective_n_jobs(self.settings.n_jobs)
 
