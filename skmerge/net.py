@@ -321,10 +321,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     def _sign_mask(self, d):
         if isinstance(self.sign, str):
             return self.sign if self.sign == "auto" else np.full(d, self.sign == "all")
-        mask = np.zeros(d, bool)
-        for feature in self.sign:
-            mask[ColumnNames.of(self).number(feature, "sign")] = True
-        return mask
+        return np.isin(np.arange(d), [ColumnNames.of(self).number(feature, "sign") for feature in self.sign])
 
     def _offset(self, X, n_outputs):
         """The known law's prediction, (n, n_outputs) or a scalar 0."""

@@ -64,6 +64,9 @@ class TableModel:
     source_distance: float = 0.0
     source_noise: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
+    # Stored as attributes of the imputer, with an underscore behind.
+    STORED = "allowed", "linear", "feature_linear", "forests", "weight", "variance", "source_distance", "source_noise"
+
     # --- fitting
 
     @classmethod
@@ -116,18 +119,14 @@ class TableModel:
 
     def arrays(self):
         """The stored attributes of the imputer."""
-        return {
-            "linear_": self.linear, "feature_linear_": self.feature_linear, "allowed_": self.allowed,
-            "_restricted": self.restricted, "descriptor_": self.layout.descriptor,
-            "joints_": [asdict(joint) for joint in self.joints], "forests_": self.forests, "weight_": self.weight,
-            "variance_": self.variance, "source_distance_": self.source_distance, "source_noise_": self.source_noise,
-        }  # fmt: skip
+        joints = [asdict(joint) for joint in self.joints]
+        special = {"_restricted": self.restricted, "descriptor_": self.layout.descriptor, "joints_": joints}
+        return {f"{name}_": getattr(self, name) for name in self.STORED} | special
 
     @classmethod
     def restored(cls, layout, arrays):
         """From the attributes of an imputer."""
-        names = "allowed", "linear", "feature_linear", "forests", "weight", "variance"
-        own = {name: arrays[f"{name}_"] for name in (*names, "source_distance", "source_noise")}
+        own = {name: arrays[f"{name}_"] for name in cls.STORED}
         joints = [Joint(**joint) for joint in arrays["joints_"]]
         return cls(layout, restricted=arrays["_restricted"], joints=joints, **own)
 
