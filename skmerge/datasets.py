@@ -320,61 +320,57 @@ def _creep_log10(A, sigma, n, Q, T): return np.log10(A * sigma**n) - Q * 1e3 / (
 def _parabola(x): return 1 - x + x**2
 
 
-def _formulae():
-    """Every formula: name, expression, ranges, function, description."""
-    V, flat, whole = Variable, "uniform", "int"
-    flexure = (V("F", 10, 1000), V("L", 20, 200), V("b", 2, 20), V("d", 1, 10))
-    stoney = (V("E_d", 50, 400), V("h", 0.1, 2), V("sigma_d", 0.1, 1), V("E_s", 50, 400), V("H", 50, 500))
-    limiting = (V("Z", 1, 4, whole), V("D", 0.1, 10), V("C", 1, 1000), V("delta", 10, 500))
-    gas = (V("n", 0.1, 10), V("T", 200, 600, flat), V("Vol", 1, 50))
-    london = (V("m", 0.5, 5), V("n", 1, 50), V("q", 1, 2, whole))
-    london_raw = (V("m", 0.5, 5), V("n", 1, 50), V("e", 0.5, 2), V("mu0", 0.5, 2))
-    tafel = (V("i0", 0.01, 1), V("a", 0.3, 0.7, flat), V("z", 1, 2, whole), V("eta", 0, 0.1, flat),
-             V("T", 280, 360, flat))
-    creep = (V("A", 0.5, 2), V("sigma", 1, 2.5), V("n", 3, 5, flat), V("Q", 190, 210, flat), V("T", 950, 1050, flat))
-    wide_creep = (V("A", 1e-3, 1e3), V("sigma", 1, 100), V("n", 3, 7, flat), V("Q", 150, 300, flat),
-                  V("T", 600, 1200, flat))
-    diatomic = (V("k", 100, 2000), V("m1", 1, 50), V("m2", 1, 50))
-    from_zero = (V("I", 0, 5, flat), V("R1", 0, 10, flat), V("R2", 0, 10, flat))
-    signed, positive = ((V("x1", low, 1, flat), V("x2", low, 1, flat)) for low in (-1, 0))
-    return (
-        ("weld_mu", "tau/(3*sigma_y)", (V("tau", 10, 500), V("sigma_y", 50, 1000)), _weld_mu,
-         "friction coefficient in friction welding; tau shear stress, sigma_y yield stress (MPa)"),
-        ("stoney_kappa", "6*E_d*h*sigma_d/(E_s*H**2)*1e3", stoney, _stoney_kappa,
-         "Stoney: 1000 times the curvature of a coated plate; film thickness h, stress sigma_d; plate thickness H"),
-        ("limiting_current", "Z*96485.33*D*1e-9*C/(delta*1e-6)", limiting, _limiting_current,
-         "limiting current density (A/m^2); Z charges, D (1e-9 m^2/s), C (mol/m^3), delta diffusion layer (um)"),
-        ("spring_pos", "0.5*k*x**2", (V("k", 1, 100), V("x", 0.05, 2)), _spring,
-         "energy of a stretched spring (J); stiffness k (N/m), x > 0 (m)"),
-        ("spring_signed", "0.5*k*x**2", (V("k", 1, 100), V("x", -2, 2, flat)), _spring,
-         "energy of a stretched or compressed spring (J); stiffness k (N/m), x of both signs (m)"),
-        ("flexure", "3*F*L/(2*b*d**2)", flexure, _flexure,
-         "flexural stress in three-point bending (MPa); force F (N), span L, width b, depth d (mm)"),
-        ("ohm", "I*R", (V("I", 0.1, 10), V("R", 1, 100)), _product, "Ohm's law, voltage (V); I > 0 (A), R (ohm)"),
-        ("ohm_signed", "I*R", (V("I", -5, 5, flat), V("R", 1, 100)), _product,
-         "Ohm's law, voltage (V); I of both signs (A), R (ohm)"),
-        ("ideal_gas", "n*8.314462*T/Vol", gas, _ideal_gas,
-         "pressure of an ideal gas (kPa); n (mol), T (K), Vol (litre)"),
-        ("resistivity", "A*R/L", (V("A", 0.1, 10), V("R", 1, 100), V("L", 1, 50)), _resistivity,
-         "resistivity; cross-section A, resistance R, length L (any consistent units)"),
-        ("london", "168.07*sqrt(m/n)/q", london, _london,
-         "London penetration depth (nm); m (electron masses), n (1e27 / m^3), q (elementary charges)"),
-        ("london_raw", "(m/(n*e**2*mu0))**0.5", london_raw, _london_raw, "London penetration depth, without units"),
-        ("diatomic_omega", "sqrt(k*(m1+m2)/(m1*m2))", diatomic, _diatomic_omega,
-         "angular frequency of a diatomic molecule; stiffness k, masses m1 and m2 (any consistent units)"),
-        ("tafel", "i0*exp(a*z*96485.33*eta/(8.314462*T))", tafel, _tafel,
-         "Tafel: current density, in units of i0; a transfer coefficient, z charges, overpotential eta (V), T (K)"),
-        ("series_resistors", "I*(R1+R2)", (V("I", 0.1, 10), V("R1", 1, 100), V("R2", 1, 100)), _series_resistors,
-         "voltage over two resistors in series (V); I (A), R1 and R2 (ohm)"),
-        ("series_resistors_u", "I*(R1+R2)", from_zero, _series_resistors, "the same, even from zero on"),
-        ("creep", "A*sigma**n*exp(-Q*1e3/(8.314462*T)+24.0)", creep, _creep,
-         "creep rate times e^24; stress sigma (in a reference stress), exponent n, Q (kJ/mol), T (K)"),
-        ("creep_log10", "log10(A)+n*log10(sigma)-Q*1e3/(8.314462*T)/log(10)", wide_creep, _creep_log10,
-         "decimal logarithm of the creep rate, wide ranges; Q (kJ/mol), T (K)"),
-        ("product", "x1*x2", signed, _product, "product of two numbers of both signs"),
-        ("product_pos", "x1*x2", positive, _product, "product of two positive numbers"),
-        ("parabola", "1-x+x**2", (V("x", -1, 2, flat),), _parabola, "parabola"),
-    )
+def _variables(text):
+    """From "name low high", or with the sampling if it is not loguniform, separated by commas."""
+    parts = (part.split() for part in text.split(", "))
+    return tuple(Variable(name, float(low), float(high), *sampling) for name, low, high, *sampling in parts)
+
+
+# Every formula: name, expression, ranges, function, description.
+_FORMULAE = (
+    ("weld_mu", "tau/(3*sigma_y)", "tau 10 500, sigma_y 50 1000", _weld_mu,
+     "friction coefficient in friction welding; tau shear stress, sigma_y yield stress (MPa)"),
+    ("stoney_kappa", "6*E_d*h*sigma_d/(E_s*H**2)*1e3",
+     "E_d 50 400, h 0.1 2, sigma_d 0.1 1, E_s 50 400, H 50 500", _stoney_kappa,
+     "Stoney: 1000 times the curvature of a coated plate; film thickness h, stress sigma_d; plate thickness H"),
+    ("limiting_current", "Z*96485.33*D*1e-9*C/(delta*1e-6)",
+     "Z 1 4 int, D 0.1 10, C 1 1000, delta 10 500", _limiting_current,
+     "limiting current density (A/m^2); Z charges, D (1e-9 m^2/s), C (mol/m^3), delta diffusion layer (um)"),
+    ("spring_pos", "0.5*k*x**2", "k 1 100, x 0.05 2", _spring,
+     "energy of a stretched spring (J); stiffness k (N/m), x > 0 (m)"),
+    ("spring_signed", "0.5*k*x**2", "k 1 100, x -2 2 uniform", _spring,
+     "energy of a stretched or compressed spring (J); stiffness k (N/m), x of both signs (m)"),
+    ("flexure", "3*F*L/(2*b*d**2)", "F 10 1000, L 20 200, b 2 20, d 1 10", _flexure,
+     "flexural stress in three-point bending (MPa); force F (N), span L, width b, depth d (mm)"),
+    ("ohm", "I*R", "I 0.1 10, R 1 100", _product, "Ohm's law, voltage (V); I > 0 (A), R (ohm)"),
+    ("ohm_signed", "I*R", "I -5 5 uniform, R 1 100", _product, "Ohm's law, voltage (V); I of both signs (A), R (ohm)"),
+    ("ideal_gas", "n*8.314462*T/Vol", "n 0.1 10, T 200 600 uniform, Vol 1 50", _ideal_gas,
+     "pressure of an ideal gas (kPa); n (mol), T (K), Vol (litre)"),
+    ("resistivity", "A*R/L", "A 0.1 10, R 1 100, L 1 50", _resistivity,
+     "resistivity; cross-section A, resistance R, length L (any consistent units)"),
+    ("london", "168.07*sqrt(m/n)/q", "m 0.5 5, n 1 50, q 1 2 int", _london,
+     "London penetration depth (nm); m (electron masses), n (1e27 / m^3), q (elementary charges)"),
+    ("london_raw", "(m/(n*e**2*mu0))**0.5", "m 0.5 5, n 1 50, e 0.5 2, mu0 0.5 2", _london_raw,
+     "London penetration depth, without units"),
+    ("diatomic_omega", "sqrt(k*(m1+m2)/(m1*m2))", "k 100 2000, m1 1 50, m2 1 50", _diatomic_omega,
+     "angular frequency of a diatomic molecule; stiffness k, masses m1 and m2 (any consistent units)"),
+    ("tafel", "i0*exp(a*z*96485.33*eta/(8.314462*T))",
+     "i0 0.01 1, a 0.3 0.7 uniform, z 1 2 int, eta 0 0.1 uniform, T 280 360 uniform", _tafel,
+     "Tafel: current density, in units of i0; a transfer coefficient, z charges, overpotential eta (V), T (K)"),
+    ("series_resistors", "I*(R1+R2)", "I 0.1 10, R1 1 100, R2 1 100", _series_resistors,
+     "voltage over two resistors in series (V); I (A), R1 and R2 (ohm)"),
+    ("series_resistors_u", "I*(R1+R2)", "I 0 5 uniform, R1 0 10 uniform, R2 0 10 uniform", _series_resistors,
+     "the same, even from zero on"),
+    ("creep", "A*sigma**n*exp(-Q*1e3/(8.314462*T)+24.0)",
+     "A 0.5 2, sigma 1 2.5, n 3 5 uniform, Q 190 210 uniform, T 950 1050 uniform", _creep,
+     "creep rate times e^24; stress sigma (in a reference stress), exponent n, Q (kJ/mol), T (K)"),
+    ("creep_log10", "log10(A)+n*log10(sigma)-Q*1e3/(8.314462*T)/log(10)",
+     "A 0.001 1000, sigma 1 100, n 3 7 uniform, Q 150 300 uniform, T 600 1200 uniform", _creep_log10,
+     "decimal logarithm of the creep rate, wide ranges; Q (kJ/mol), T (K)"),
+    ("product", "x1*x2", "x1 -1 1 uniform, x2 -1 1 uniform", _product, "product of two numbers of both signs"),
+    ("product_pos", "x1*x2", "x1 0 1 uniform, x2 0 1 uniform", _product, "product of two positive numbers"),
+    ("parabola", "1-x+x**2", "x -1 2 uniform", _parabola, "parabola"),
+)
 
 
 # fmt: on
@@ -396,4 +392,4 @@ def load_formulae() -> list[Formula]:
     >>> len(formulae), formulae[0].name, formulae[0].expression
     (21, 'weld_mu', 'tau/(3*sigma_y)')
     """
-    return [Formula(*fields) for fields in _formulae()]
+    return [Formula(name, expression, _variables(ranges), *others) for name, expression, ranges, *others in _FORMULAE]
