@@ -283,7 +283,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 if stage.end():
                     break
                 added = inputs.variance(given, table.X, self._predict_complete)
-                share = incomplete.row_weights(target - self._predict_rows(table.X), added, share)
+                predicted = self._nets().predict(table.X, effective_n_jobs(self.n_jobs))
+                share = incomplete.row_weights(target - predicted, added, share)
         self.target_names_in_ = names_of(y)
 
     def _check_parameters(self):
@@ -367,7 +368,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         for k, (members, weight, _, noise, is_law) in enumerate(results):
             if not is_law:
                 self.target_range_[:, k] = within_float(limits.widened(objectives[k].y), self.y_scale_[k])
-            self.blend_[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
+            self.blend_[:, k] = 1.0  # padding nodes are sums with A = B = 0, which add nothing
             self.estimator_weight_[: len(weight), k] = weight
             for e, net in enumerate(members):
                 h = net.n_nodes
@@ -454,7 +455,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         return X, Inputs(self.inputs_).fill(X) if np.isnan(X).any() else X
 
     def _nets(self):
-        """The fitted nets; a model of version 0.1.0 lacks two arrays, which get the values that it stood for."""
+        """The fitted nets; a model of version 0.1.0 lacks two arrays, and gets values that keep its predictions."""
         limit, least = getattr(self, "target_range_", None), getattr(self, "x_least_", None)
         if limit is None:
             limit = np.tile([[-np.inf], [np.inf]], np.shape(self.A_)[1:2])
@@ -470,10 +471,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         )  # fmt: skip
 
     def _predict_complete(self, X):
-        return self._predict_rows(X) + self._offset(X, len(self.y_scale_))
-
-    def _predict_rows(self, X):
-        return self._nets().predict(X, effective_n_jobs(self.n_jobs))
+        return self._nets().predict(X, effective_n_jobs(self.n_jobs)) + self._offset(X, len(self.y_scale_))
 
     def predict_gradient(self, X: ArrayLike) -> _F8:
         """Derivative of the prediction with respect to the features.
