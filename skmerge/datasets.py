@@ -5,6 +5,7 @@ Coordinated Archive (https://nssdc.gsfc.nasa.gov/planetary/factsheet/) and in th
 of JPL Solar System Dynamics (https://ssd.jpl.nasa.gov/).
 """
 
+from ast import literal_eval
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
@@ -323,7 +324,7 @@ def _parabola(x): return 1 - x + x**2
 def _variables(text):
     """From "name low high", or with the sampling if it is not loguniform, separated by commas."""
     parts = (part.split() for part in text.split(", "))
-    return tuple(Variable(name, float(low), float(high), *sampling) for name, low, high, *sampling in parts)
+    return tuple(Variable(name, literal_eval(low), literal_eval(high), *rest) for name, low, high, *rest in parts)
 
 
 # Every formula: name, expression, ranges, function, description.
@@ -365,7 +366,7 @@ _FORMULAE = (
      "A 0.5 2, sigma 1 2.5, n 3 5 uniform, Q 190 210 uniform, T 950 1050 uniform", _creep,
      "creep rate times e^24; stress sigma (in a reference stress), exponent n, Q (kJ/mol), T (K)"),
     ("creep_log10", "log10(A)+n*log10(sigma)-Q*1e3/(8.314462*T)/log(10)",
-     "A 0.001 1000, sigma 1 100, n 3 7 uniform, Q 150 300 uniform, T 600 1200 uniform", _creep_log10,
+     "A 1e-3 1e3, sigma 1 100, n 3 7 uniform, Q 150 300 uniform, T 600 1200 uniform", _creep_log10,
      "decimal logarithm of the creep rate, wide ranges; Q (kJ/mol), T (K)"),
     ("product", "x1*x2", "x1 -1 1 uniform, x2 -1 1 uniform", _product, "product of two numbers of both signs"),
     ("product_pos", "x1*x2", "x1 0 1 uniform, x2 0 1 uniform", _product, "product of two positive numbers"),
