@@ -12,7 +12,7 @@ __all__ = ["activation", "activation_derivatives"]
 _KINDS = ("saturating", "outside", "tanh")
 # The precision each real type is computed in, by its one-letter code.
 _PRECISION = dict.fromkeys("?bBhHiIlLqQd", np.dtype(np.float64)) | dict.fromkeys("ef", np.dtype(np.float32))
-# One compiled loop for each precision; choosing it here spares the compiled module the search at every call.
+# One compiled loop for each precision, chosen here because the compiled module would search for it at every call.
 _VALUE = {"f": _loops.saturating["float"], "d": _loops.saturating["double"]}
 _SLOPES = {"f": _loops.saturating_derivatives["float"], "d": _loops.saturating_derivatives["double"]}
 
@@ -63,7 +63,7 @@ def activation(
     -----
     The limits are exact: :math:`g(\pm\infty; C) = \pm C`, :math:`g(u; \infty) = u`, :math:`g(u; 0) = 0`, and
     :math:`|g| \le \min(|u|, C)` holds for the rounded values as well. NaN in `u` or `C` gives NaN. The error of
-    "saturating" is at most 1.8 units in the last place (2.1 on processors with no fused multiply-add).
+    "saturating" is at most 1.8 units in the last place (2.1 on processors without fused multiply-add).
 
     Examples
     --------
@@ -79,7 +79,7 @@ def activation(
         made = _checked_out(out, shape, u.dtype)
         if u is not out and np.may_share_memory(u, out):
             u = u.copy()
-        if not C.ndim or np.may_share_memory(C, out):  # copying one number takes less than asking
+        if not C.ndim or np.may_share_memory(C, out):  # copying one number is faster than the check
             C = C.copy()
     if kind == "saturating":
         _fill(_VALUE[u.dtype.char], u, C, made)
@@ -151,7 +151,7 @@ def activation_derivatives(
 
 
 def _arguments(u, C, kind):
-    """u and C as native arrays of one precision, checked, and the shape they broadcast to."""
+    """u and C as native arrays of one precision, checked, and their broadcast shape."""
     if kind not in _KINDS:
         raise ValueError(f"kind must be one of {_KINDS}, got {kind!r}")
     u, C = _real(u, "u"), _real(C, "C")
@@ -182,7 +182,7 @@ def _real(x, name):
     if x.dtype.char not in _PRECISION:
         raise TypeError(f"{name} must hold real numbers, got dtype {x.dtype}; convert it with astype(float)")
     if not (x.ndim or x.flags.aligned):
-        return x.copy()  # of an unaligned scalar nditer reads nothing, in NumPy before 2.3
+        return x.copy()  # before NumPy 2.3, nditer does not read an unaligned scalar
     return x
 
 
@@ -199,8 +199,8 @@ def _checked_out(out, shape, dtype):
 
 
 def _fill(loop, u, C, *outs):
-    """Run a compiled loop: at once where u and the results lie alike in memory, otherwise piece by piece."""
-    if _alike(u, outs[0]) and (not C.ndim or _alike(u, C)):  # two results are made alike
+    """Run a compiled loop: at once where u and the results have the same layout, otherwise piece by piece."""
+    if _same_layout(u, outs[0]) and (not C.ndim or _same_layout(u, C)):  # two results have the same layout
         loop(*[x.ravel("K") for x in (u, C, *outs)])
         return
     pieces = np.nditer(
@@ -213,9 +213,7 @@ def _fill(loop, u, C, *outs):
             loop(*piece)
 
 
-def _alike(u, other):
-    if u.shape != other.shape:
-        return False
+def _same_layout(u, other):
     a, b = u.flags, other.flags
     rows, columns = a.c_contiguous and b.c_contiguous, a.f_contiguous and b.f_contiguous
-    return (rows or columns) and a.aligned and b.aligned
+    return u.shape == other.shape and (rows or columns) and a.aligned and b.aligned

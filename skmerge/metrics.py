@@ -145,14 +145,14 @@ def confidence_curve(
         raise ValueError(f"found {len(y)} measured entries and n_points={n_points!r}; at least 2 and an integer of "
                          "at least 1 are needed.")  # fmt: skip
     share = np.arange(1, n_points + 1) / n_points
-    order, size = np.argsort(s, kind="stable"), _size(y, p)
-    y, p = np.ldexp(y, -size), np.ldexp(p, -size)
+    order, power = np.argsort(s, kind="stable"), _power_of_two(y, p)
+    y, p = np.ldexp(y, -power), np.ldexp(p, -power)
     r2, rmse = np.empty(n_points), np.empty(n_points)
     for i, part in enumerate(share):
         rows = order[: max(2, round(part * len(y)))]
         rmse[i] = np.sqrt(np.mean((y[rows] - p[rows]) ** 2))
         r2[i] = r2_score(y[rows], p[rows])
-    return share, r2, np.ldexp(rmse, size)
+    return share, r2, np.ldexp(rmse, power)
 
 
 def interval_coverage(
@@ -183,8 +183,7 @@ def measured(*arrays):
     arrays = [np.asarray(array, dtype=float) for array in arrays]
     if len({array.shape for array in arrays}) > 1:
         raise ValueError(f"y_true, y_pred and std must be of one shape, got {[array.shape for array in arrays]}.")
-    seen = ~np.isnan(arrays[0])
-    arrays = [array[seen] for array in arrays]
+    arrays = [array[~np.isnan(arrays[0])] for array in arrays]
     for name, array in zip(("y_true", "y_pred", "std"), arrays, strict=True):
         _check_finite(name, array)
     if (arrays[2] < 0).any():
@@ -193,20 +192,14 @@ def measured(*arrays):
 
 
 def _check_finite(name, array):
-    if not np.isfinite(array).all():
-        bad = array[~np.isfinite(array)][0]
-        raise ValueError(f"{name} is {bad} for a measured entry; only NaN in y_true marks entries to skip.")
+    bad = array[~np.isfinite(array)]
+    if len(bad):
+        raise ValueError(f"{name} is {bad[0]} for a measured entry; only NaN in y_true marks entries to skip.")
 
 
-def _size(*arrays):
-    """The power of two above all entries: divided by it squares neither overflow nor vanish, and no bit changes."""
+def _power_of_two(*arrays):
+    """Exponent of a power of two above all entries: in this unit no digit changes and no square leaves the range."""
     return np.frexp(max(np.abs(array).max(initial=0.0) for array in arrays))[1]
-
-
-def _in_units_of_its_size(score, y, p, weight):
-    size = _size(y, p)
-    value = score(np.ldexp(y, -size), np.ldexp(p, -size), sample_weight=weight)
-    return value if score is r2_score else np.ldexp(value, size)
 
 
 def _averaged(y_true, y_pred, sample_weight, average, fewest, score):
@@ -229,12 +222,12 @@ def _averaged(y_true, y_pred, sample_weight, average, fewest, score):
         y_true, y_pred = y_true.reshape(-1, 1), y_pred.reshape(-1, 1)
     scores = np.full(y_true.shape[1], np.nan)
     for k, (truth, prediction) in enumerate(zip(y_true.T, y_pred.T, strict=True)):
-        seen = ~np.isnan(truth)
-        if weight is not None:  # a weight of 0 is an absent row
-            seen &= weight > 0
+        seen = ~np.isnan(truth) & (True if weight is None else weight > 0)  # a weight of 0 is an absent row
         if np.count_nonzero(seen) >= fewest:
-            own = None if weight is None else weight[seen]
-            scores[k] = _in_units_of_its_size(score, truth[seen], prediction[seen], own)
+            y, p, own = truth[seen], prediction[seen], None if weight is None else weight[seen]
+            power = _power_of_two(y, p)
+            value = score(np.ldexp(y, -power), np.ldexp(p, -power), sample_weight=own)
+            scores[k] = value if score is r2_score else np.ldexp(value, power)
     if np.isnan(scores).all():
         rows = {1: "one measured row; a score needs one", 2: "two measured rows; a score needs at least two"}[fewest]
         raise ValueError(f"y_true has no output with {rows}.")

@@ -45,9 +45,9 @@ __all__ = ["MergedNetRegressor"]
 
 MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
 MAX_ESTIMATORS = 1000
-ROUNDS = 2  # fits before the last one where X has gaps: each says by how much incomplete rows are to be trusted
+ROUNDS = 2  # fits before the last one where X has gaps: each gives the weights of incomplete rows
 BLAS = ThreadpoolController()  # made once: looking for libraries takes a tenth of a short fit
-CHUNK = 16_384  # rows whose standard deviations are predicted at a time by one thread
+CHUNK = 16_384  # rows whose standard deviations one thread predicts at a time; bounds the memory
 
 
 class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -58,10 +58,10 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     ``y = D + abar ybar + sum_i a_i g(A_i.(x - xbar) + B_i; C_i)
     - sum_i (1 - a_i) s_i(x) g(B_i prod_j |x_j|^A_ij; C_i)``
 
-    so that a sum, a power law, a saturating law and a smooth step are each one node. A short law is searched first:
-    nodes are added one by one, parameters are fixed at zero and exponents at simple fractions while the data do not
-    object. Where no short law explains the data, a committee of wider nets is trained and the better of the two,
-    by cross-validation, is kept.
+    so that a sum, a power law, a saturating law and a smooth step are each one node. The fit first searches a short
+    law: it adds nodes one by one, and fixes parameters at zero and exponents at simple fractions while the data do not
+    object. Where no short law explains the data, it trains a committee of wider nets and keeps the better of the two by
+    cross-validation.
 
     Give the features in their own units: a shift, such as standardisation makes, destroys a product. Rescaling a
     column or y changes nothing.
@@ -74,8 +74,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     blend : "learn" or float in [0, 1], default="learn"
         Share of addition in each node: 1 is an additive net, 0 a sum of products.
     sign : "auto", "all", "none" or list of features, default="auto"
-        The features over which the sign ``s_i(x)`` of a product runs: chosen node by node, all of them as in the
-        talk, none, or those listed (names or column numbers).
+        The features over which the sign ``s_i(x)`` of a product runs: chosen node by node, all of them, none, or those
+        listed (names or column numbers).
     penalty : "auto" or float >= 0, default="auto"
         Ridge penalty on slopes and exponents, in units of the features' variance. "auto" is 0 for a law and set by
         the evidence, feature by feature, in a committee.
@@ -84,9 +84,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         in every product; None leaves a bound open. All are within 30.
     offset : callable, feature or None, default=None
         A known law: a function of X (n_samples, n_features) that returns (n_samples,) or (n_samples, n_outputs), or
-        the column of X that holds its prediction. The net learns what it leaves over.
+        the column of X that holds its prediction. The net learns y less this offset.
     n_estimators : "auto" or int, default="auto"
-        Number of nets. "auto" is 1 for a law and up to 20 for a committee: those that the stack gives weight.
+        Number of nets. "auto" is 1 for a law and up to 20 for a committee: those that get a weight in the stack.
     simplify : bool, default=True
         Whether parameters of a law are fixed at simple values where the data do not object.
     n_jobs : int or None, default=None
@@ -94,8 +94,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
         1 prints each stage of the fit, and within a long one what was done last, 2 each restart and slow iterations.
-        Scikit-learn's callbacks (``set_callbacks``) are told of all; a stop that one asks for ends the level of
-        the task it was told of.
+        Scikit-learn's callbacks (``set_callbacks``) receive all of these as tasks. If one asks to stop, the siblings of
+        that task are left out.
 
     Attributes
     ----------
@@ -125,7 +125,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         the noise. Where it is not small against ``noise_std_``, doubt the form of the law.
     covariance_ : list of ndarray, one for each output
         Of a single net's flat parameters (A, B, 1 / C and blend node after node, then the constant), in scaled units;
-        empty for an ensemble, and for more than 2000 parameters. A constant that the data let be zero has its variance.
+        empty for an ensemble, and for more than 2000 parameters. A constant that the fit set to zero keeps the variance
+        of a free one.
     inputs_ : dict of ndarray
         What fills missing features: ``mean`` and ``covariance`` of standardised ones, how they are standardised
         (``center``, ``unit``, ``log``), and the observed range (``low``, ``high``).
@@ -185,17 +186,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
-        self.n_nodes = n_nodes
-        self.blend = blend
-        self.sign = sign
-        self.penalty = penalty
-        self.exponents = exponents
-        self.offset = offset
-        self.n_estimators = n_estimators
-        self.simplify = simplify
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+        self.n_nodes, self.blend, self.sign, self.penalty = n_nodes, blend, sign, penalty
+        self.exponents, self.offset, self.n_estimators, self.simplify = exponents, offset, n_estimators, simplify
+        self.n_jobs, self.random_state, self.verbose = n_jobs, random_state, verbose
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -213,7 +206,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         ----------
         X : array-like of shape (n_samples, n_features)
             At least two rows, in the features' own units. NaN where missing: filled linearly from the other features
-            of the row, and the row counts as much less as the net says that this makes its target unsure.
+            of the row. The more a gap adds to the variance of the prediction, the less its row weighs.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             NaN where an output was not measured.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -237,13 +230,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
 
     def _fit(self, X, y, sample_weight, task):
         table, n_outputs = check_training_data(self, X, y, sample_weight)
-        inputs = Inputs.learn(table.X)
-        self.inputs_, gappy = inputs.arrays, table.X
-        self.x_min_, self.x_max_ = inputs.arrays["low"], inputs.arrays["high"]
-        size = np.where(gappy == 0, np.nan, np.abs(gappy))
-        self.x_least_ = np.fmin.reduce(size, axis=0, initial=np.inf)
-        self.x_least_[np.isinf(self.x_least_)] = 0.0
-        table = replace(table, X=inputs.fill(gappy))
+        given, inputs = table.X, Inputs.learn(table.X)
+        table = replace(table, X=inputs.fill(given))
+        self.inputs_, self.x_min_, self.x_max_ = inputs.arrays, inputs.arrays["low"], inputs.arrays["high"]
+        least = np.fmin.reduce(np.where(given == 0, np.nan, np.abs(given)), axis=0, initial=np.inf)
+        self.x_least_ = np.where(np.isinf(least), 0.0, least)
         d = self.n_features_in_
         if self.n_nodes != "auto" and self.n_nodes * (d + 3) > MAX_GIVEN:
             raise ValueError(
@@ -256,25 +247,14 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             offset_column = ColumnNames.of(self).number(self.offset, "offset")
             scaling = scaling.without(offset_column)
         target = table.y - self._offset(table.X, table.y.shape[1])
-        bounds, sign = self._exponent_bounds(d), self._sign_mask(d)
+        sign = self._sign_mask(d)
         settings = Settings(sign, self.n_nodes, self.penalty, self.simplify, self.n_estimators, self.n_jobs)
         target_name = "y" if self.offset is None else "y less its offset"
-        seed = seed_of(self.random_state)
-        cancelled = Flag()
         blend = "learn" if self.blend == "learn" else float(self.blend)
-        trust = incomplete.first_trust(gappy, target)
+        seed, cancelled = seed_of(self.random_state), Flag()
+        shared = scaling, self._exponent_bounds(d), blend, cancelled
         # One partition of all rows, so that outputs share their folds.
         fold_of = np.random.default_rng(seed).permutation(len(table.X))
-
-        def objectives_of():
-            for k in range(target.shape[1]):
-                seen = np.flatnonzero(~np.isnan(target[:, k]) & (trust[:, k] > incomplete.DISTRUST))
-                weight = table.weight[seen] * trust[seen, k]
-                if len(seen) == len(target):
-                    seen = slice(None)
-                data = table.X[seen], target[seen, k], weight
-                rows.append(seen)
-                yield Objective(*data, scaling, bounds, blend, cancelled)
 
         def attributes(net):
             model = copy(self)
@@ -283,11 +263,14 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             return vars(model)
 
         task.attributes = attributes if target.shape[1] == 1 else None
-        rounds = range(ROUNDS if np.isnan(gappy).any() else 0, -1, -1)
-        for left in rounds:
-            rows = []
-            objectives = list(objectives_of())
-            stage = task if not left else task.begin("incomplete rows", 2, aside=True)
+        share = incomplete.initial_weights(given, target)
+        for left in range(ROUNDS if np.isnan(given).any() else 0, -1, -1):
+            used = ~np.isnan(target) & (share > incomplete.MIN_WEIGHT)
+            rows = [slice(None) if column.all() else np.flatnonzero(column) for column in used.T]
+            objectives = [
+                Objective(table.X[r], target[r, k], table.weight[r] * share[r, k], *shared) for k, r in enumerate(rows)
+            ]
+            stage = task.begin("incomplete rows", 2, aside=True) if left else task
             try:
                 # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
                 with BLAS.limit(limits=1, user_api="blas"):
@@ -297,11 +280,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 raise
             self._store(results, objectives, scaling, n_outputs, offset_column)
             if left:
-                stop = stage.end()
-                unsure = inputs.variance(gappy, table.X, self._predict_complete)
-                trust = incomplete.trust(target - self._predict_rows(table.X), unsure, trust)
-                if stop:
+                if stage.end():
                     break
+                added = inputs.variance(given, table.X, self._predict_complete)
+                predicted = self._nets().predict(table.X, effective_n_jobs(self.n_jobs))
+                share = incomplete.row_weights(target - predicted, added, share)
         self.target_names_in_ = names_of(y)
 
     def _check_parameters(self):
@@ -325,25 +308,21 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             j = ColumnNames.of(self).number(feature, "exponents")
             pair = bound if isinstance(bound, (tuple, list)) else (bound, bound)
             numbers = [b for b in pair if b is not None]
-            if len(pair) != 2 or not all(
-                isinstance(b, Real) and not isinstance(b, bool) and np.isfinite(b) for b in numbers
-            ):
+            right = all(isinstance(b, Real) and not isinstance(b, bool) and np.isfinite(b) for b in numbers)
+            if len(pair) != 2 or not right:
                 raise ValueError(f"exponents[{feature!r}]={bound!r}: give a number or a pair (low, high) of them.")
             low[j] = -MAX_EXPONENT if pair[0] is None else pair[0]
             high[j] = MAX_EXPONENT if pair[1] is None else pair[1]
             if low[j] > high[j] or max(abs(low[j]), abs(high[j])) > MAX_EXPONENT:
                 raise ValueError(
-                    f"exponents[{feature!r}]={bound!r}: low must not exceed high, nor either {MAX_EXPONENT:g} in size."
+                    f"exponents[{feature!r}]={bound!r}: give low <= high, both within {MAX_EXPONENT:g} in size."
                 )
         return low, high
 
     def _sign_mask(self, d):
         if isinstance(self.sign, str):
             return self.sign if self.sign == "auto" else np.full(d, self.sign == "all")
-        mask = np.zeros(d, bool)
-        for feature in self.sign:
-            mask[ColumnNames.of(self).number(feature, "sign")] = True
-        return mask
+        return np.isin(np.arange(d), [ColumnNames.of(self).number(feature, "sign") for feature in self.sign])
 
     def _offset(self, X, n_outputs):
         """The known law's prediction, (n, n_outputs) or a scalar 0."""
@@ -381,15 +360,15 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         self.y_mean_ = np.array([objective.weight @ objective.y for objective in objectives])
         self.validation_error_ = within_float(np.sqrt([trained.error for trained in results]), self.y_scale_)
         self.noise_std_ = within_float(np.sqrt([trained.noise for trained in results]), self.y_scale_)
-        # What the form of the law, not its parameters, leaves unexplained.
+        # The error of the form of the law, not of its parameters.
         relative = np.array([max(trained.error - trained.noise, 0.0) for trained in results])
         self.form_error_ = within_float(np.sqrt(relative), self.y_scale_)
-        self.covariance_, self._null, self._standing = [], [], []
-        self.target_range_ = np.array([[-np.inf], [np.inf]]) * np.ones(m)
+        self.target_range_ = np.tile([[-np.inf], [np.inf]], m)
+        assessed = []
         for k, (members, weight, _, noise, is_law) in enumerate(results):
             if not is_law:
                 self.target_range_[:, k] = within_float(limits.widened(objectives[k].y), self.y_scale_[k])
-            self.blend_[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
+            self.blend_[:, k] = 1.0  # padding nodes are sums with A = B = 0, which add nothing
             self.estimator_weight_[: len(weight), k] = weight
             for e, net in enumerate(members):
                 h = net.n_nodes
@@ -402,21 +381,14 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 self.D_[e, k] = net.theta[-1] - self.blend_[e, k].mean() * self.y_mean_[k]
             JTJ = objectives[k].curvature(members[0].with_free_constant()) if n_estimators == 1 else None
             if JTJ is not None:
-                found = uncertainty.assess(objectives[k], members[0], JTJ, noise, n_nodes)
-                for kept, array in zip((self.covariance_, self._null, self._standing), found, strict=True):
-                    kept.append(array)
-        if len(self.covariance_) < m:
-            self.covariance_, self._null, self._standing = [], [], []
-        self.offset_column_ = offset_column
-        self._n_outputs = n_outputs
+                assessed.append(uncertainty.assess(objectives[k], members[0], JTJ, noise, n_nodes))
+        complete = len(assessed) == m
+        self.covariance_, self._null, self._standing = (
+            map(list, zip(*assessed, strict=True)) if complete else ([], [], [])
+        )
+        self.offset_column_, self._n_outputs = offset_column, n_outputs
 
     # --- using the fitted net
-
-    def _over_chunks(self, function, X):
-        """function(rows of X), two arrays, chunk by chunk in threads; the chunks bound what it needs beside them."""
-        chunks = (X[start : start + CHUNK] for start in range(0, max(len(X), 1), CHUNK))
-        done = Parallel(n_jobs=effective_n_jobs(self.n_jobs), require="sharedmem")(delayed(function)(c) for c in chunks)
-        return tuple(np.concatenate(part) for part in zip(*done, strict=True))
 
     def _shaped(self, values):
         return values[:, 0] if self._n_outputs is None else values
@@ -426,12 +398,12 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     @overload
     def predict(self, X: ArrayLike, return_std: Literal[True, "value", "measurement"]) -> tuple[_F8, _F8]: ...
     def predict(self, X, return_std=False):
-        """Predict the target and, on request, how sure it is.
+        """Predict the target and, on request, its standard deviation.
 
-        Finite for every finite X: the logarithm of a product is held within 300, so that x = 0 under a negative
-        exponent gives a huge number (and gradient 0) where the law has a pole. A committee has no poles: a feature that
-        takes part in its products counts as half its smallest trained size where it is less, and predictions stay
-        within ``target_range_``. ``applicability`` tells how far a row lies outside what was trained.
+        Finite for every finite X: the logarithm of a product stays within 300, so that x = 0 under a negative exponent
+        gives a huge number (and gradient 0) where the law has a pole. A committee has no poles: a feature that takes
+        part in its products counts as half its smallest trained size where it is less, and predictions stay within
+        ``target_range_``. ``applicability`` says how far a row lies outside what was trained.
 
         Parameters
         ----------
@@ -439,12 +411,12 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             NaN where missing: filled linearly from the other features of the row, within the trained range.
         return_std : bool, "value" or "measurement", default=False
             True or "value": the standard deviation of the noise-free value, from the spread of the ensemble or, for
-            a single law, from the covariance sigma^2 (J^T J)^-1 of its parameters; and ``form_error_``, added in
-            squares, for that variance alone supposes the form of the law to be right. "measurement": that of a new
-            measurement, which adds the noise. Within the trained range +-1 standard deviation was found to cover
-            the truth in 72 % of the points of laws that have no such form (exp, sin, tanh) and in 91 % of those that
-            have; without ``form_error_`` in 50 and 70 %. Beyond that range it tells nothing of the form. What is
-            unknown of missing features is added in squares: by how much it changes the prediction.
+            a single law, from the covariance sigma^2 (J^T J)^-1 of its parameters. ``form_error_`` is added in squares,
+            because that variance assumes that the form of the law is right. "measurement": that of a new measurement,
+            which adds the noise. Within the trained range +-1 standard deviation was found to cover the truth in 72 %
+            of the points of laws that have no such form (exp, sin, tanh) and in 91 % of those that have; without
+            ``form_error_`` in 50 and 70 %. Beyond that range it says nothing about the form. The change of the
+            prediction by what missing features may be is added in squares.
 
         Returns
         -------
@@ -461,15 +433,18 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             )
         if not return_std:
             return self._shaped(self._predict_complete(X))
-        mean, std = self._over_chunks(self._nets().moments, X)
+        chunks = (X[start : start + CHUNK] for start in range(0, len(X), CHUNK))
+        moments, threads = delayed(self._nets().moments), effective_n_jobs(self.n_jobs)
+        done = Parallel(n_jobs=threads, require="sharedmem")(moments(chunk) for chunk in chunks)
+        mean, std = (np.concatenate(part) for part in zip(*done, strict=True))
         with np.errstate(over="ignore"):
-            std = within_float(np.hypot(std, self.form_error_))
+            parts = [self.form_error_]
             if given is not X:
-                std = within_float(
-                    np.hypot(std, np.sqrt(Inputs(self.inputs_).variance(given, X, self._predict_complete)))
-                )
+                parts.append(np.sqrt(Inputs(self.inputs_).variance(given, X, self._predict_complete)))
             if return_std == "measurement":
-                std = within_float(np.hypot(std, self.noise_std_))
+                parts.append(self.noise_std_)
+            for part in parts:
+                std = within_float(np.hypot(std, part))
         return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(std)
 
     def _check_rows(self, X):
@@ -480,27 +455,23 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         return X, Inputs(self.inputs_).fill(X) if np.isnan(X).any() else X
 
     def _nets(self):
-        """The fitted nets; arrays that models of 0.1.0 had not are what they stood for."""
-        held = getattr(self, "target_range_", None)
-        if held is None:
-            held = np.array([[-np.inf], [np.inf]]) * np.ones(np.shape(self.A_)[1:2])
-        least = getattr(self, "x_least_", None)
-        if least is None:  # known of features of one sign
+        """The fitted nets; a model of version 0.1.0 lacks two arrays, and gets values that keep its predictions."""
+        limit, least = getattr(self, "target_range_", None), getattr(self, "x_least_", None)
+        if limit is None:
+            limit = np.tile([[-np.inf], [np.inf]], np.shape(self.A_)[1:2])
+        if least is None:  # known for features of one sign
             ends = np.abs([self.x_min_, self.x_max_])
             least = np.where((self.x_min_ > 0) | (self.x_max_ < 0), ends.min(axis=0), 0.0)
         offset = None if self.offset is None or self.offset_column_ is not None else offset_name(self.offset)
         return Nets(
             **{name: getattr(self, name) for name in Nets.ARRAYS},
-            target_range_=held,
+            target_range_=limit,
             x_least_=least, null=self._null, standing=self._standing, offset=offset,
             exponent_bounds=self._exponent_bounds(self.n_features_in_),
         )  # fmt: skip
 
     def _predict_complete(self, X):
-        return self._predict_rows(X) + self._offset(X, len(self.y_scale_))
-
-    def _predict_rows(self, X):
-        return self._nets().predict(X, effective_n_jobs(self.n_jobs))
+        return self._nets().predict(X, effective_n_jobs(self.n_jobs)) + self._offset(X, len(self.y_scale_))
 
     def predict_gradient(self, X: ArrayLike) -> _F8:
         """Derivative of the prediction with respect to the features.
@@ -512,8 +483,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Returns
         -------
         gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
-            Units of y per unit of x. A callable offset is differentiated by central differences. Where x is missing,
-            at what fills it.
+            Units of y per unit of x. A callable offset is differentiated by central differences. A missing x is filled
+            first.
         """
         _, X = self._check_rows(X)
         out = self._nets().gradient(X, effective_n_jobs(self.n_jobs))
@@ -527,7 +498,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 below[:, j] -= step
                 rise = self._offset(above, out.shape[1]) - self._offset(below, out.shape[1])
                 out[:, :, j] += rise / (above[:, j] - below[:, j])[:, None]
-        return out[:, 0] if self._n_outputs is None else out
+        return self._shaped(out)
 
     def applicability(self, X: ArrayLike) -> _F8:
         """How far each row lies outside what was trained.
@@ -539,13 +510,13 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Returns
         -------
         distance : ndarray of shape (n_samples,)
-            0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
-            its size if it did not vary, of 1 if that is 0). Below the smallest trained size of a feature with negative
-            exponents, or of any in the products of a committee, the excess of its logarithm counts where it is greater.
-            A missing feature counts as inside.
+            0 inside the range of every feature; otherwise the greatest distance to it, in units of that feature's range
+            (of its size if it did not vary, of 1 if that is 0). Below the smallest trained size of a feature with
+            negative exponents, or of any in the products of a committee, the distance of its logarithm counts where it
+            is greater. A missing feature counts as inside.
         """
         _, X = self._check_rows(X)
-        return np.maximum(excess(X, self.x_min_, self.x_max_), limits.below(self._nets(), X))
+        return np.maximum(excess(X, self.x_min_, self.x_max_), limits.distance_below(self._nets(), X))
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
@@ -571,15 +542,15 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         standard_errors : bool, default=False
             Whether every number carries its standard error, from J^T J; a single law only. "(fixed)": set to a simple
             value to which the data do not object; "(fixed as given)": by ``exponents``, and whether the data object
-            by more than three standard errors; "(at its bound)": held by a bound of ``exponents``;
-            "(undetermined)": the data cannot decide, and in brackets between which features.
+            by more than three standard errors; "(at its bound)": at a bound of ``exponents``; "(undetermined)": the
+            data do not determine it, and in brackets which features vary together.
 
         Returns
         -------
         formula : Formula
-            ``str(formula)`` as a physicist writes it, with as many digits as the prediction needs,
-            ``formula.latex``, and ``formula.python``, an expression of ``formula.python_names`` and ``np`` (a list of
-            them for several outputs) that evaluates to the prediction.
+            ``str(formula)`` in the notation of physics, with as many digits as the prediction needs, ``formula.latex``,
+            and ``formula.python``, an expression of ``formula.python_names`` and ``np`` (a list of them for several
+            outputs) that evaluates to the prediction.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""MergedNetImputer: fills a sparse table, says how surely, and finds the entries that do not fit."""
+"""MergedNetImputer: fills a sparse table with standard deviations, and finds the entries that do not fit."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +22,7 @@ from skmerge._table.ranges import Ranges
 from skmerge._table.units import Units
 from skmerge._text import cells_of
 from skmerge._validation import check_features, check_groups, check_observed, naming
+from skmerge.metrics import observed_r2_score
 
 _F8: TypeAlias = NDArray[np.float64]
 
@@ -35,8 +36,8 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
     normal: their means follow the descriptors smoothly (a Gaussian process with one kernel for all of them) and their
     errors are correlated, so each measured property corrects the others. Missing cells start at the mean and are
     iterated to the fixed point at which filling and fitting agree. In tables of up to 100 columns, forests
-    (:class:`~skmerge.GradientForestRegressor`) learn each property from descriptors and other properties as well, and
-    rows that neither has seen decide how much each of them counts.
+    (:class:`~skmerge.GradientForestRegressor`) also learn each property from descriptors and other properties. Rows
+    that neither has seen decide the weight of each.
 
     Parameters
     ----------
@@ -47,11 +48,11 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         ``{column: [columns]}``: the only columns, derived ones too, that a column may be predicted from.
     derived : dict or None, default=None
         ``{name: function}``: laws. A function of the table (n_samples, n_features) in the order of its columns, NaN
-        where missing, returns a further descriptor (n_samples,), NaN where it does not know.
+        where missing, returns a further descriptor (n_samples,), NaN where it has no value.
     relations : dict or None, default=None
-        ``{column: function}``: laws of which a column is the sum and something to be learned. A function of the table
-        (n_samples, n_features), NaN where missing and in the column itself, returns its value (n_samples,).
-        Descriptors that are missing are filled first; where it still returns NaN, its mean stands in.
+        ``{column: function}``: laws that a column follows but for a remainder, which is learned. A function of the
+        table (n_samples, n_features), NaN where missing and in the column itself, returns its value (n_samples,).
+        Missing descriptors are filled first. Where it still returns NaN, the mean of its values replaces it.
     source : column or None, default=None
         The column that says where a row comes from (simulation, experiment). A source may differ from the others by a
         smooth curve and scatter more, as far as rows left out show; a source of six rows counts as much in that as one
@@ -64,8 +65,8 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         and False and of pandas' categories need not be listed. A column most of whose cells are numbers and some are
         not is refused unless it is listed.
     bounds : dict or None, default=None
-        ``{column: (low, high)}``: between what predictions stay. By default a column that is nowhere negative (or
-        positive) keeps its sign, a tenth of its smallest entry being the limit; ``(None, None)`` lifts that.
+        ``{column: (low, high)}``: bounds of predictions. By default a column that is nowhere negative (or positive)
+        keeps its sign, and a tenth of its smallest entry is the limit; ``(None, None)`` removes that.
     n_estimators : int, default=20
         Size of the forests; 0 leaves them out. Below six measured rows of a property it has none.
     damping : float in (0, 1], default=1.0
@@ -77,8 +78,8 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         Threads over forests; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints each stage of the fit, and what a long one is at. Scikit-learn's callbacks (``set_callbacks``) are told
-        of the stages; a stop that one asks for leaves out the forests.
+        1 prints each stage of the fit, and the progress of a long one. Scikit-learn's callbacks (``set_callbacks``)
+        receive the stages as tasks; if one asks to stop, the forests are left out.
 
     Attributes
     ----------
@@ -86,32 +87,32 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         Columns learned as properties.
     log_ : bool ndarray of shape (n_features,)
     ignored_ : ndarray of int
-        Columns of names of rows: more than half of their words, or more than 50 with fewer than five cells each, are
-        different. They are not learned and handed back as they are; a warning says so.
+        Columns of names of rows, with more different words than half their cells, or more than 50 with fewer than 20
+        cells each. They are not learned and are returned as they are; a warning says so.
     left_out_, left_out_std_ : ndarray of shape (n_samples, n_features)
         Each cell of the training table predicted without itself (its group's rows are left out as well where it is a
         property), with standard deviation.
     outlier_scores_ : ndarray of shape (n_samples, n_features)
-        How little each entry fits; NaN where missing. With d its distance from ``left_out_`` in standard deviations
-        and d10 that of the entry with its decimal point one place off, ``max(d / 2, sqrt(d^2 - d10^2))``. Entries of
-        columns that are mostly zero are compared with others that are not.
+        Great where an entry does not fit; NaN where missing. With d its distance from ``left_out_`` in standard
+        deviations and d10 that of the entry with its decimal point moved by one place, ``max(d / 2, sqrt(d^2 -
+        d10^2))``. Nonzero entries of columns that are mostly zero are compared with each other.
     weight_ : ndarray of shape (n_properties, 4)
         Share in each property of the joint normal distribution about constant means, of that about means that follow
         the descriptors, of forests of means and of mixed forests.
     source_distance_ : float
         How far apart the sources may be: 0.05, nearly one curve; 0.2; 0.8, curves of their own.
     source_noise_ : ndarray of shape (n_sources,)
-        By how much each source, in the order of its codes, scatters more, in standard deviations of a property.
+        Additional scatter of each source, in the order of its codes, in standard deviations of a property.
     source_scale_ : ndarray of shape (n_sources, n_properties)
-        Factor of the standard deviations of each property in rows of each source, by its rows left out: what makes 90 %
-        of them lie within 1.645, wider where they are few; one for all properties of a source that has fewer than ten
-        cells of the property.
+        Factor of the standard deviations of each property in rows of each source, which makes 90 % of its rows left out
+        lie within 1.645; wider where they are few. A source with fewer than ten cells of a property has one factor for
+        all properties.
     range_ : ndarray of shape (1 + n_properties, 2, n_features)
         Least and greatest entry of each column, of all rows and of those where each property was measured.
     is_graded_ : bool ndarray of shape (1 + n_properties, n_features)
         Whether more than a tenth of the entries differ from the common one to either side, in the same rows.
     explained_ : ndarray
-        Share of the variance of each standardised column that the others explain; beyond the table they may not.
+        Share of the variance of each standardised column that the others explain within the table.
     std_scale_ : ndarray of shape (n_features,)
         Factor that makes 90 % of the training entries lie within 1.645 standard deviations of ``left_out_``; of
         descriptors at least their root mean squared distance.
@@ -169,21 +170,10 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
-        self.properties = properties
-        self.inputs = inputs
-        self.derived = derived
-        self.relations = relations
-        self.source = source
-        self.log = log
-        self.categorical = categorical
-        self.bounds = bounds
-        self.n_estimators = n_estimators
-        self.damping = damping
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.verbose = verbose
+        self.properties, self.inputs, self.derived, self.relations = properties, inputs, derived, relations
+        self.source, self.log, self.categorical, self.bounds = source, log, categorical, bounds
+        self.n_estimators, self.damping, self.max_iter, self.tol = n_estimators, damping, max_iter, tol
+        self.n_jobs, self.random_state, self.verbose = n_jobs, random_state, verbose
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -207,8 +197,8 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
             ``error`` the columns, if they have any.
         y : ignored
         groups : array-like of shape (n_samples,), default=None
-            Rows that belong together, such as those of one composition: errors are judged on groups that are left
-            out whole. Without, each distinct row is its own.
+            Rows that belong together, such as those of one composition: errors are estimated by leaving out whole
+            groups. By default each distinct row is a group.
         error : array-like of shape (n_features,) or (n_samples, n_features), default=None
             Standard deviations of the measurements in the columns' units, NaN or 0 where unknown. Those of
             descriptors count where others are filled from them, not in the kernel.
@@ -245,7 +235,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         X = self._read(X)
         n, d = X.shape
         seed, names = seed_of(self.random_state), ColumnNames.of(self)
-        # Rows in an order of their own: the order given does not matter, and copies are one group.
+        # Rows are sorted, so that the order given does not matter; copies are one group.
         row = np.unique(np.where(np.isnan(X), np.inf, X), axis=0, return_inverse=True)[1].ravel()
         order = np.argsort(row, kind="stable")
         groups = row if groups is None else check_groups(groups, n)
@@ -283,7 +273,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         """The training table as numbers; the words of its columns and the numbers of those that are names of rows."""
         columns = list(getattr(X, "columns", ()))
         self.words_, ignored = {}, []
-        if len(set(columns)) == len(columns):  # else the check below says so
+        if len(set(columns)) == len(columns):  # else the check below raises
             source = [] if self.source is None else [self.source]
             declared = {name for name in [*self.categorical, *source] if isinstance(name, (str, Integral))}
             with naming("X"):
@@ -305,7 +295,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         return Units.learn(names, X, codes, bits, self.log, self.bounds, relations, derived)
 
     def _numbers(self, levels):
-        """Which columns are numbers, neither codes nor names of rows."""
+        """Which columns are numbers, not codes or names of rows."""
         return np.array([codes is None and j not in self.ignored_ for j, codes in enumerate(levels)])
 
     def _store(self, entries):
@@ -347,27 +337,26 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
             Float32 stays float32.
         std : ndarray or data frame, as X, of shape (n_samples, n_features)
             Only with ``return_std``: of the filled cells, 0 where measured; of a category, the square root of the
-            chance that it is another.
+            probability that it is another.
         """
         given, X = X, self._check(X)
         missing = np.isnan(X)
         filled, std = X.copy(), np.zeros(X.shape)
         rows = np.flatnonzero(missing.any(axis=1))
         if len(rows):
-            values, spread = self._sound(X[rows], missing[rows])
-            filled[rows] = np.where(missing[rows], values, X[rows])
-            std[rows] = np.where(missing[rows], spread, 0.0)
+            values, spread = self._predicted(X[rows], missing[rows])
+            filled[rows], std[rows] = np.where(missing[rows], values, X[rows]), np.where(missing[rows], spread, 0.0)
         if cells.is_single(given):
             filled, std = filled.astype(np.float32), std.astype(np.float32)
         if self.words_ or len(self.ignored_):
             filled = cells.with_words(given, filled, ColumnNames.of(self), self.words_, self.ignored_)
-        shown = self._in_form(given, std)
+        frame = self._in_output_form(given, std)
         if cells.is_frame(filled):
-            if cells.is_frame(shown):  # of pandas where polars was given, or the other way round
-                filled = cells.frame_of(type(shown), filled)
+            if cells.is_frame(frame):  # of pandas where polars was given, or the other way round
+                filled = cells.frame_of(type(frame), filled)
             else:
-                shown = cells.frame_like(filled, std)
-        return (filled, shown) if return_std else filled
+                frame = cells.frame_like(filled, std)
+        return (filled, frame) if return_std else filled
 
     @overload
     def predict_entries(self, X: ArrayLike, return_std: Literal[False] = False) -> _F8: ...
@@ -376,7 +365,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
     def predict_entries(self, X, return_std=False):
         """Every cell from the other cells of its row, measured or not.
 
-        Rows of the training table have been seen: for these use ``left_out_``.
+        For rows of the training table, which the fit has seen, use ``left_out_``.
 
         Returns
         -------
@@ -386,7 +375,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
             Only with ``return_std``.
         """
         X = self._check(X)
-        values, std = self._sound(X, True)
+        values, std = self._predicted(X, True)
         values[:, self.ignored_], std[:, self.ignored_] = np.nan, np.nan
         return (values, std) if return_std else values
 
@@ -400,8 +389,8 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         Returns
         -------
         distance : ndarray of shape (n_samples,)
-            0 inside the range of every column of numbers; otherwise the greatest excess, in units of that column's
-            range (of its size if it did not vary). Unknown cells count as inside.
+            0 inside the range of every column of numbers; otherwise the greatest distance to it, in units of that
+            column's range (of its size if it did not vary). Missing cells count as inside.
         """
         X, levels = self._check(X), self.columns_["levels"]
         return Ranges(self.range_, self.is_graded_, self._numbers(levels)).excess(X)
@@ -412,7 +401,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         Returns
         -------
         list of Outlier
-            ``row``, the position in the table counted from 0, and ``label``, what a data frame's index calls it (the
+            ``row``, the position in the table counted from 0, and ``label``, its name in the index of a data frame (the
             position where there is none), column name, value, expected value, its standard deviation, and
             ``outlier_scores_``.
         """
@@ -425,30 +414,30 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
             shown = [names.number(column, "columns") for column in columns]
             score[:, np.setdiff1d(np.arange(score.shape[1]), shown)] = -1.0
         found = []
-        for place in np.argsort(-score, axis=None, kind="stable")[:n_max]:
+        for place in np.argsort(-score, axis=None, kind="stable")[: min(n_max, np.count_nonzero(score >= 0))]:
             i, j = (int(k) for k in np.unravel_index(place, score.shape))
-            if score[i, j] < 0:
-                break
-            value, expected = (self._word(j, table[i, j]) for table in (self.table_, self.left_out_))
             label = i if self.index_ is None else self.index_[i]
-            std = float(self.left_out_std_[i, j])
-            found.append(Outlier(i, label, names[j], value, expected, std, float(score[i, j])))
+            value, expected = (
+                self.words_[names[j]][int(cell)] if names[j] in self.words_ else float(cell)
+                for cell in (self.table_[i, j], self.left_out_[i, j])
+            )
+            found.append(
+                Outlier(i, label, names[j], value, expected, float(self.left_out_std_[i, j]), float(score[i, j]))
+            )
         return found
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """R2 of the measured properties (of all columns, if there are none), each predicted without itself."""
-        from skmerge.metrics import observed_r2_score
-
         table = self._check(X)
         which = self.properties_ if len(self.properties_) else np.arange(table.shape[1])
         return observed_r2_score(table[:, which], self.predict_entries(X)[:, which])
 
     # --- helpers
 
-    def _in_form(self, given, values):
+    def _in_output_form(self, given, values):
         """An array, or the data frame of it that ``set_output`` asks for."""
         form = copy.copy(self)
-        form.__class__ = _Form
+        form.__class__ = _OutputForm
         return form.transform(given, values)
 
     def _check(self, X):
@@ -465,20 +454,16 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         cells.check_codes(X, self.columns_["levels"], names, self.words_)
         return X
 
-    def _sound(self, X, wanted):
-        """Each cell without itself and its standard deviation, numbers where they are wanted."""
+    def _predicted(self, X, wanted):
+        """Each cell without itself and its standard deviation, which are finite where they are wanted."""
         values, std = self._entries().predict(X)
         if not (np.isfinite(values) & np.isfinite(std) | ~np.asarray(wanted)).all():
             raise ValueError("the expected entries are not finite: the imputer is damaged, fit it again.")
         return values, std
 
-    def _word(self, j, code):
-        name = ColumnNames.of(self)[j]
-        return self.words_[name][int(code)] if name in self.words_ else float(code)
 
-
-class _Form(MergedNetImputer):
-    """Hands on an array, to which scikit-learn then gives the form that ``set_output`` asked for."""
+class _OutputForm(MergedNetImputer):
+    """Returns an array, which scikit-learn then converts to the form that ``set_output`` asks for."""
 
     def transform(self, X, values):
         return values

@@ -42,14 +42,14 @@ def test_the_error_of_a_row_left_out_is_that_of_a_fit_without_it(weighted):
         root = np.sqrt(weight[rest])
         slopes = np.linalg.lstsq(design[rest] * root[:, None], objective.y[rest] * root, rcond=None)[0]
         expected[i] = (objective.y[i] - design[i] @ slopes) ** 2
-    np.testing.assert_allclose(comparison.left_out(objective, line(objective)), expected, rtol=1e-6)
+    np.testing.assert_allclose(comparison.leave_one_out(objective, line(objective)), expected, rtol=1e-6)
 
 
 def test_a_row_that_alone_holds_a_parameter_errs_by_its_distance_from_the_mean():
     X = np.column_stack([np.linspace(1, 2, 12), np.ones(12)])
     X[3, 1] = 2.0  # nothing else decides the second slope
     objective = objective_of(X, 3 * X[:, 0] + np.random.default_rng(0).normal(size=12))
-    found = comparison.left_out(objective, line(objective))[3]
+    found = comparison.leave_one_out(objective, line(objective))[3]
     assert found == pytest.approx((objective.y[3] - objective.y.mean()) ** 2)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from skmerge import MergedNetRegressor
-from skmerge._net.incomplete import ROWS, Inputs, trust
+from skmerge._net.incomplete import MAX_ROWS, Inputs, row_weights
 
 
 def gappy(n=300, missing=0.2, seed=0):
@@ -172,17 +172,17 @@ def test_wide_tables_take_means():
 
 
 def test_of_many_rows_a_column_that_is_measured_once_is_kept():
-    X = np.full((2 * ROWS, 2), np.nan)
-    X[:, 0] = np.arange(2 * ROWS)
+    X = np.full((2 * MAX_ROWS, 2), np.nan)
+    X[:, 0] = np.arange(2 * MAX_ROWS)
     X[7, 1] = 3.0
     assert Inputs.learn(X).fill(X)[1, 1] == 3.0
 
 
-def test_trust_compares_gaps_with_the_noise():
+def test_the_weight_of_a_row_compares_its_gaps_with_the_noise():
     error = np.array([[1.0], [-1.0], [5.0], [np.nan]])
-    unsure = np.array([[0.0], [0.0], [3.0], [0.0]])
+    added = np.array([[0.0], [0.0], [3.0], [0.0]])
     before = np.array([[1.0], [1.0], [0.0], [1.0]])
-    np.testing.assert_allclose(trust(error, unsure, before)[:, 0], [1.0, 1.0, 0.25, 0.0])
+    np.testing.assert_allclose(row_weights(error, added, before)[:, 0], [1.0, 1.0, 0.25, 0.0])
 
 
 def test_extremes_with_gaps_are_finite():

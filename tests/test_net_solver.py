@@ -259,7 +259,7 @@ def test_lbfgs_agrees_with_levenberg_marquardt(case, strength):
     net = objective.fit(start, penalty, max_iter=1000, tol=1e-12)
     other = objective._fit_lbfgs(start, penalty, max_iter=20000, tol=1e-13)
     for fitted in (net, other):
-        assert_allclose(fitted.squares, objective.mean_squares(fitted), rtol=1e-8)
+        assert_allclose(fitted.squares, objective.weight @ objective.squares(fitted), rtol=1e-8)
         assert (fitted.theta >= start.lower).all() and (fitted.theta <= start.upper).all()
         fixed = start.lower == start.upper
         assert_array_equal(fitted.theta[fixed], start.theta[fixed])
@@ -306,7 +306,7 @@ def dense(objective, net):
 
     def parts(z):
         theta[free] = z
-        return net_kernel.jacobian(objective.X, objective.y, objective.weight, *objective._geometry(), theta, net.sign)
+        return objective.jacobian(replace(net, theta=theta))
 
     found = least_squares(
         lambda z: parts(z)[0], net.theta[free], lambda z: parts(z)[1][:, free], (net.lower[free], net.upper[free]),

@@ -264,14 +264,14 @@ def test_y_is_measured_in_its_weighted_standard_deviation(seed, factor):
     assert_allclose(o.y_scale, std * abs(factor), rtol=1e-12)
     assert_allclose(o.y, y / std * np.sign(factor), rtol=1e-12)
     assert_allclose(o.constant().squares, 1, rtol=1e-12)
-    assert_allclose(o.mean_squares(o.constant()), 1, rtol=1e-12)
+    assert_allclose(o.weight @ o.squares(o.constant()), 1, rtol=1e-12)
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, -2e-300, 1e300])
 def test_constant_y_is_measured_in_its_size(value):
     o = objective(np.arange(1.0, 5)[:, None], np.full(4, value))
     assert o.y_scale == (abs(value) or 1.0)
-    assert o.mean_squares(o.constant()) < 1e-30
+    assert o.weight @ o.squares(o.constant()) < 1e-30
 
 
 def test_subset_keeps_the_scaling_and_renews_the_weights():

@@ -44,8 +44,8 @@ cdef inline floating g(floating u, floating C) noexcept nogil:
 cdef inline double g_usual(double u, double C) noexcept nogil:
     """g for 1e-18 < C < 1e18, where a + C fits in single precision.
 
-    Division is what the loop waits for. Half as long takes one in single precision, refined by a Newton step for the
-    reciprocal and another for the quotient t.
+    Division dominates the time of the loop. In single precision it takes half as long; one Newton step refines the
+    reciprocal and another the quotient t.
     """
     cdef double a = fabs(u), lesser = a if a < C else C
     cdef double total = C + (1e37 if a > 1e37 else a)  # beyond, 1 - t rounds to 1

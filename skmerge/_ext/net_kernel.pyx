@@ -1,8 +1,8 @@
 """Forward pass, gradient and Jacobian of one output of the blended net (see net_kernel.pxd for the layout).
 
-Limits: |x_j / x_scale_j| is held in [2.2e-308, 1.7e308] under the logarithm, the exponent sum_j A_ij log|x_j| in
-[-300, 300] and |u_i| below 1e150. Where a value is held its derivative is zero, but for df/dx_j at a product near 0,
-which needs that product without x_j. Nothing overflows inside them.
+Three values are clamped, so that nothing overflows: |x_j / x_scale_j| under the logarithm to [2.2e-308, 1.7e308], the
+exponent sum_j A_ij log|x_j| to [-300, 300] and |u_i| to 1e150. A clamped value has derivative zero. The exception is
+df/dx_j of a product near 0, which needs that product without x_j.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -65,14 +65,17 @@ cdef clones multiply(const double *x, double *out) noexcept nogil:
         out[r] *= x[r]
 
 
+cdef inline double clamp(double z, double limit) noexcept nogil:
+    z = z if z < limit else limit
+    return z if z > -limit else -limit
+
+
 cdef clones add_node(double a, double k, double *u, double *out) noexcept nogil:
     # out += a g(u)
     cdef Py_ssize_t r
     cdef double z
     for r in range(BLOCK):
-        z = u[r]
-        z = z if z < LINEAR_LIMIT else LINEAR_LIMIT
-        z = z if z > -LINEAR_LIMIT else -LINEAR_LIMIT
+        z = clamp(u[r], LINEAR_LIMIT)
         out[r] += a * z / (1.0 + k * fabs(z))
 
 
@@ -81,10 +84,7 @@ cdef clones multiply_node(double a, double B, double k, const double *e, const d
     cdef Py_ssize_t r
     cdef double z
     for r in range(BLOCK):
-        z = e[r]
-        z = z if z < EXPONENT_LIMIT else EXPONENT_LIMIT
-        z = z if z > -EXPONENT_LIMIT else -EXPONENT_LIMIT
-        z = B * skmerge_exp(z)
+        z = B * skmerge_exp(clamp(e[r], EXPONENT_LIMIT))
         out[r] -= (1.0 - a) * s[r] * z / (1.0 + k * fabs(z))
 
 
@@ -94,10 +94,8 @@ cdef clones add_node_slopes(double a, double k, const double *u, double *out,
     cdef Py_ssize_t r
     cdef double z, q, g, slope
     for r in range(BLOCK):
-        z = u[r]
+        z = clamp(u[r], LINEAR_LIMIT)
         slope = a if fabs(z) < LINEAR_LIMIT else 0.0
-        z = z if z < LINEAR_LIMIT else LINEAR_LIMIT
-        z = z if z > -LINEAR_LIMIT else -LINEAR_LIMIT
         q = 1.0 / (1.0 + k * fabs(z))
         g = z * q
         out[r] += a * g
@@ -113,10 +111,8 @@ cdef clones multiply_node_slopes(double a, double B, double k, const double *e, 
     cdef Py_ssize_t r
     cdef double z, p, q, g, t, inside
     for r in range(BLOCK):
-        z = e[r]
+        z = clamp(e[r], EXPONENT_LIMIT)
         inside = 1.0 if fabs(z) < EXPONENT_LIMIT else 0.0
-        z = z if z < EXPONENT_LIMIT else EXPONENT_LIMIT
-        z = z if z > -EXPONENT_LIMIT else -EXPONENT_LIMIT
         p = skmerge_exp(z)
         z = B * p
         q = 1.0 / (1.0 + k * fabs(z))
@@ -150,21 +146,17 @@ cdef void load_block(const Data *data, const Net *net, Py_ssize_t start, bint pr
     cdef Py_ssize_t d = data.d, rows = data.n - start, i, j, r
     cdef const double *row
     cdef double scale, inverse, size
-    cdef bint used
+    cdef bint used, inverse_is_usual
     if rows > BLOCK:
         rows = BLOCK
     for j in range(d):
         row = data.X + start * d + j
         scale = data.x_scale[j]
         inverse = 1.0 / scale
-        if 1e-290 < inverse < 1e290:
-            for r in range(rows):
-                size = row[r * d] * inverse
-                x[j * BLOCK + r] = size if fabs(size) < 1.7e308 else (1.7e308 if size > 0 else -1.7e308)
-        else:
-            for r in range(rows):
-                size = row[r * d] / scale
-                x[j * BLOCK + r] = size if fabs(size) < 1.7e308 else (1.7e308 if size > 0 else -1.7e308)
+        inverse_is_usual = 1e-290 < inverse < 1e290
+        for r in range(rows):
+            size = row[r * d] * inverse if inverse_is_usual else row[r * d] / scale
+            x[j * BLOCK + r] = clamp(size, 1.7e308)
         for r in range(rows, BLOCK):
             x[j * BLOCK + r] = 1.0
         if products and data.product[j]:
@@ -181,17 +173,17 @@ cdef void load_block(const Data *data, const Net *net, Py_ssize_t start, bint pr
 cdef void weighted_sum(Py_ssize_t d, const double *A, const unsigned char *product, const double *columns,
                        double *out) noexcept nogil:
     # out += sum_j A_j columns_j over the features with A_j != 0 (and, given product, those it admits), two at a time.
-    cdef Py_ssize_t j, held = -1
+    cdef Py_ssize_t j, waiting = -1
     for j in range(d):
         if A[j] == 0.0 or (product != NULL and not product[j]):
             continue
-        if held < 0:
-            held = j
+        if waiting < 0:
+            waiting = j
         else:
-            add_scaled_pair(A[held], columns + held * BLOCK, A[j], columns + j * BLOCK, out)
-            held = -1
-    if held >= 0:
-        add_scaled(A[held], columns + held * BLOCK, out)
+            add_scaled_pair(A[waiting], columns + waiting * BLOCK, A[j], columns + j * BLOCK, out)
+            waiting = -1
+    if waiting >= 0:
+        add_scaled(A[waiting], columns + waiting * BLOCK, out)
 
 
 cdef void node_sign(const Data *data, const unsigned char *sign, const double *signs, double *out) noexcept nogil:
@@ -295,12 +287,9 @@ cdef double residual_block(const Data *data, const Net *net, const int *slot, Py
                 else:
                     scaled_column(dA, x + j * BLOCK, J + slot[first + j] * BLOCK)
                     multiply(w, J + slot[first + j] * BLOCK)
-        if slot[first + d] >= 0:
-            scaled_column(dB, w, J + slot[first + d] * BLOCK)
-        if slot[first + d + 1] >= 0:
-            scaled_column(dk, w, J + slot[first + d + 1] * BLOCK)
-        if slot[first + d + 2] >= 0:
-            scaled_column(da, w, J + slot[first + d + 2] * BLOCK)
+        for j in range(3):  # dB, dk and da, one after the other in memory
+            if slot[first + d + j] >= 0:
+                scaled_column(dB + j * BLOCK, w, J + slot[first + d + j] * BLOCK)
     if slot != NULL and slot[net.h * (d + 3)] >= 0:
         for r in range(BLOCK):
             J[slot[net.h * (d + 3)] * BLOCK + r] = w[r]
@@ -310,6 +299,49 @@ cdef double residual_block(const Data *data, const Net *net, const int *slot, Py
     for r in range(rows, BLOCK):
         residual[r] = 0.0
     return total
+
+
+cdef void input_gradient_block(const Data *data, const Net *net, Py_ssize_t start, double *scratch,
+                               double *out) noexcept nogil:
+    # Adds to out (rows, d), C order.
+    cdef Py_ssize_t d = data.d, i, j, l, r, rows = min(BLOCK, data.n - start)
+    cdef double *x = scratch
+    cdef double *logx = x + d * BLOCK
+    cdef double *signs = logx + d * BLOCK
+    cdef const double *node
+    cdef const double *raw
+    cdef double u, e, v, q, s, t
+    load_block(data, net, start, True, x, logx, signs)
+    for i in range(net.h):
+        node = net.theta + i * (d + 3)
+        for r in range(rows):
+            raw = data.X + (start + r) * d
+            u, e = node[d], 0.0
+            for j in range(d):
+                u += node[j] * x[j * BLOCK + r]
+                if data.product[j] and node[j] != 0.0:
+                    e += node[j] * logx[j * BLOCK + r]
+            q = 1.0 / (1.0 + node[d + 1] * fabs(u))
+            t = node[d + 2] * q * q if fabs(u) < LINEAR_LIMIT else 0.0
+            v = node[d] * skmerge_exp(clamp(e, EXPONENT_LIMIT))
+            q = 1.0 / (1.0 + node[d + 1] * fabs(v))
+            q = (1.0 - node[d + 2]) * q * q if e < EXPONENT_LIMIT else 0.0
+            for j in range(d):
+                if node[j] == 0.0:
+                    continue
+                out[r * d + j] += t * node[j]
+                if not data.product[j] or q == 0.0:
+                    continue
+                # d(s prod |x|^A)/dx_j = s' A_j |x_j|^(A_j - 1) prod of the rest: finite at x_j = 0 if A_j >= 1
+                s = 1.0
+                for l in range(d):
+                    if net.sign[i * d + l] != (l == j) and data.product[l]:
+                        s *= (1.0 if raw[l] > 0 else 0.0) - (1.0 if raw[l] < 0 else 0.0)
+                v = node[d] * skmerge_exp(clamp(e - logx[j * BLOCK + r], EXPONENT_LIMIT))
+                out[r * d + j] -= q * s * node[j] * v
+    for r in range(rows):  # of the sum, not of each node: two that overflow would leave NaN
+        for j in range(d):
+            out[r * d + j] /= data.x_scale[j]
 
 
 # --- the whole table
@@ -369,23 +401,16 @@ def predict(const double[:, ::1] X, const double[::1] x_scale, const double[::1]
     cdef double[::1] out = np.empty((X.shape[0] + BLOCK - 1) // BLOCK * BLOCK)  # whole blocks
 
     def part(Py_ssize_t start, Py_ssize_t stop):
-        predict_part(X[start:stop], x_scale, x_mean, product, theta, sign, out[start:])
+        cdef Data data = table(X[start:stop], x_scale, x_mean, product)
+        cdef Net net = network(theta, sign, data.d)
+        cdef double[::1] scratch = np.zeros(scratch_size(data.d, net.h))
+        cdef Py_ssize_t block
+        with nogil:
+            for block in range((data.n + BLOCK - 1) // BLOCK):
+                predict_block(&data, &net, block * BLOCK, &scratch[0], &out[start + block * BLOCK])
 
     in_parts(part, X.shape[0], n_threads)
     return np.asarray(out)[:X.shape[0]]
-
-
-cdef predict_part(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
-                  const unsigned char[::1] product, const double[::1] theta, const unsigned char[:, ::1] sign,
-                  double[::1] out):
-    cdef Data data = table(X, x_scale, x_mean, product)
-    cdef Net net = network(theta, sign, data.d)
-    cdef double[::1] scratch = np.zeros(scratch_size(data.d, net.h))
-    cdef Py_ssize_t start, block_index
-    with nogil:
-        for block_index in range((data.n + BLOCK - 1) // BLOCK):
-            start = block_index * BLOCK
-            predict_block(&data, &net, start, &scratch[0], &out[start])
 
 
 def jacobian(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
@@ -397,31 +422,26 @@ def jacobian(const double[:, ::1] X, const double[::1] y, const double[::1] weig
     check_length(X.shape[0], y, weight)
 
     def part(Py_ssize_t start, Py_ssize_t stop):
-        jacobian_part(X[start:stop], y[start:stop], root[start:stop], x_scale, x_mean, product, theta, sign,
-                      residual[start:stop], J[start:stop])
+        cdef Data data = table(X[start:stop], x_scale, x_mean, product)
+        cdef Net net = network(theta, sign, data.d)
+        cdef Py_ssize_t p = theta.shape[0], first, block, q, r
+        cdef int[::1] slot = np.arange(p, dtype=np.intc)
+        cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), columns = np.empty(p * BLOCK), f = np.empty(BLOCK)
+        cdef double[::1] residual_part = residual[start:stop]
+        cdef double[:, ::1] J_part = J[start:stop]
+        if data.n:
+            data.y, data.root_weight = &y[start], &root[start]
+        with nogil:
+            for block in range((data.n + BLOCK - 1) // BLOCK):
+                first = block * BLOCK
+                residual_block(&data, &net, &slot[0], first, &scratch[0], &f[0], &columns[0])
+                for r in range(min(BLOCK, data.n - first)):
+                    residual_part[first + r] = f[r]
+                    for q in range(p):
+                        J_part[first + r, q] = columns[q * BLOCK + r]
 
     in_parts(part, X.shape[0], n_threads)
     return np.asarray(residual), np.asarray(J)
-
-
-cdef jacobian_part(const double[:, ::1] X, const double[::1] y, const double[::1] root, const double[::1] x_scale,
-                   const double[::1] x_mean, const unsigned char[::1] product, const double[::1] theta,
-                   const unsigned char[:, ::1] sign, double[::1] residual, double[:, ::1] J):
-    cdef Data data = table(X, x_scale, x_mean, product)
-    cdef Net net = network(theta, sign, data.d)
-    cdef Py_ssize_t p = theta.shape[0], start, block_index, q, r
-    cdef int[::1] slot = np.arange(p, dtype=np.intc)
-    cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), block = np.empty(p * BLOCK), f = np.empty(BLOCK)
-    if data.n:
-        data.y, data.root_weight = &y[0], &root[0]
-    with nogil:
-        for block_index in range((data.n + BLOCK - 1) // BLOCK):
-            start = block_index * BLOCK
-            residual_block(&data, &net, &slot[0], start, &scratch[0], &f[0], &block[0])
-            for r in range(min(BLOCK, data.n - start)):
-                residual[start + r] = f[r]
-                for q in range(p):
-                    J[start + r, q] = block[q * BLOCK + r]
 
 
 def loss_gradient(const double[:, ::1] X, const double[::1] y, const double[::1] weight, const double[::1] x_scale,
@@ -432,38 +452,29 @@ def loss_gradient(const double[:, ::1] X, const double[::1] y, const double[::1]
     check_length(X.shape[0], y, weight)
 
     def part(Py_ssize_t start, Py_ssize_t stop):
-        return loss_gradient_part(X[start:stop], y[start:stop], root[start:stop], x_scale, x_mean, product, theta, sign)
+        cdef Data data = table(X[start:stop], x_scale, x_mean, product)
+        cdef Net net = network(theta, sign, data.d)
+        cdef double[::1] gradient = np.zeros(theta.shape[0])
+        cdef Py_ssize_t p = theta.shape[0], block, work = 0
+        cdef int[::1] slot = np.arange(p, dtype=np.intc)
+        cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), J = np.empty(p * BLOCK), f = np.empty(BLOCK)
+        cdef double loss = 0.0, unit = 1.0
+        cdef int n_block = BLOCK, n_slots = <int>p, one = 1
+        if data.n:
+            data.y, data.root_weight = &y[start], &root[start]
+        with nogil:
+            for block in range((data.n + BLOCK - 1) // BLOCK):
+                loss += residual_block(&data, &net, &slot[0], block * BLOCK, &scratch[0], &f[0], &J[0])
+                dgemv("T", &n_block, &n_slots, &unit, &J[0], &n_block, &f[0], &one, &unit, &gradient[0], &one)
+                work += p + 50
+                if work > 1e5:  # 0.02 s or more since the last look for Ctrl-C
+                    work = 0
+                    with gil:
+                        PyErr_CheckSignals()
+        return 0.5 * loss, np.asarray(gradient)
 
     losses, gradients = zip(*in_parts(part, X.shape[0], n_threads), strict=True)
     return sum(losses), sum(gradients)
-
-
-cdef loss_gradient_part(const double[:, ::1] X, const double[::1] y, const double[::1] root,
-                        const double[::1] x_scale, const double[::1] x_mean, const unsigned char[::1] product,
-                        const double[::1] theta, const unsigned char[:, ::1] sign):
-    cdef Data data = table(X, x_scale, x_mean, product)
-    cdef Net net = network(theta, sign, data.d)
-    cdef double[::1] gradient = np.zeros(theta.shape[0])
-    cdef Py_ssize_t p = theta.shape[0], start, block_index
-    cdef int[::1] slot = np.arange(p, dtype=np.intc)
-    cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0)), J = np.empty(p * BLOCK), f = np.empty(BLOCK)
-    cdef double loss = 0.0
-    cdef Py_ssize_t work = 0
-    cdef int n_block = BLOCK, n_slots = <int>p, one = 1
-    cdef double unit = 1.0
-    if data.n:
-        data.y, data.root_weight = &y[0], &root[0]
-    with nogil:
-        for block_index in range((data.n + BLOCK - 1) // BLOCK):
-            start = block_index * BLOCK
-            loss += residual_block(&data, &net, &slot[0], start, &scratch[0], &f[0], &J[0])
-            dgemv("T", &n_block, &n_slots, &unit, &J[0], &n_block, &f[0], &one, &unit, &gradient[0], &one)
-            work += p + 50
-            if work > 1e5:  # 0.02 s or more since the last look for Ctrl-C
-                work = 0
-                with gil:
-                    PyErr_CheckSignals()
-    return 0.5 * loss, np.asarray(gradient)
 
 
 def input_gradient(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
@@ -473,56 +484,14 @@ def input_gradient(const double[:, ::1] X, const double[::1] x_scale, const doub
     cdef double[:, ::1] out = np.zeros((X.shape[0], X.shape[1]))
 
     def part(Py_ssize_t start, Py_ssize_t stop):
-        input_gradient_part(X[start:stop], x_scale, x_mean, product, theta, sign, out[start:stop])
+        cdef Data data = table(X[start:stop], x_scale, x_mean, product)
+        cdef Net net = network(theta, sign, data.d)
+        cdef double[::1] scratch = np.zeros(scratch_size(data.d, 0))
+        cdef double[:, ::1] slopes = out[start:stop]
+        cdef Py_ssize_t block
+        with nogil:
+            for block in range((data.n + BLOCK - 1) // BLOCK):
+                input_gradient_block(&data, &net, block * BLOCK, &scratch[0], &slopes[block * BLOCK, 0])
 
     in_parts(part, X.shape[0], n_threads)
     return np.asarray(out)
-
-
-cdef input_gradient_part(const double[:, ::1] X, const double[::1] x_scale, const double[::1] x_mean,
-                         const unsigned char[::1] product, const double[::1] theta, const unsigned char[:, ::1] sign,
-                         double[:, ::1] out):
-    cdef Data data = table(X, x_scale, x_mean, product)
-    cdef Net net = network(theta, sign, data.d)
-    cdef Py_ssize_t d = data.d, i, j, l, r, start, block_index, rows
-    cdef double[::1] scratch = np.zeros(scratch_size(d, 0))
-    cdef double *x = &scratch[0]
-    cdef double *logx = x + d * BLOCK
-    cdef double *signs = logx + d * BLOCK
-    cdef const double *node
-    cdef double u, e, v, q, s, t
-    with nogil:
-        for block_index in range((data.n + BLOCK - 1) // BLOCK):
-            start = block_index * BLOCK
-            load_block(&data, &net, start, True, x, logx, signs)
-            rows = min(BLOCK, data.n - start)
-            for i in range(net.h):
-                node = net.theta + i * (d + 3)
-                for r in range(rows):
-                    u, e = node[d], 0.0
-                    for j in range(d):
-                        u += node[j] * x[j * BLOCK + r]
-                        if data.product[j] and node[j] != 0.0:
-                            e += node[j] * logx[j * BLOCK + r]
-                    q = 1.0 / (1.0 + node[d + 1] * fabs(u))
-                    t = node[d + 2] * q * q if fabs(u) < LINEAR_LIMIT else 0.0
-                    v = node[d] * skmerge_exp(max(-EXPONENT_LIMIT, min(EXPONENT_LIMIT, e)))
-                    q = 1.0 / (1.0 + node[d + 1] * fabs(v))
-                    q = (1.0 - node[d + 2]) * q * q if e < EXPONENT_LIMIT else 0.0
-                    for j in range(d):
-                        if node[j] == 0.0:
-                            continue
-                        out[start + r, j] += t * node[j]
-                        if not data.product[j] or q == 0.0:
-                            continue
-                        # d(s prod |x|^A)/dx_j = s' A_j |x_j|^(A_j - 1) prod of the rest: finite at x_j = 0 if A_j >= 1
-                        s = 1.0
-                        for l in range(d):
-                            if net.sign[i * d + l] != (l == j) and data.product[l]:
-                                u = X[start + r, l]
-                                s *= (1.0 if u > 0 else 0.0) - (1.0 if u < 0 else 0.0)
-                        v = node[d] * skmerge_exp(max(-EXPONENT_LIMIT, min(EXPONENT_LIMIT, e - logx[j * BLOCK + r])))
-                        out[start + r, j] -= q * s * node[j] * v
-            for r in range(rows):  # of the sum, not of each node: two that overflow would leave NaN
-                for j in range(d):
-                    out[start + r, j] /= data.x_scale[j]

@@ -1,9 +1,10 @@
 """Levenberg-Marquardt with bounds for one output of the blended net, on blocked normal equations.
 
-scipy.optimize.least_squares solves the same problem on J itself; at 200 rows and 15 parameters its own work is many
-times that of a whole iteration here, and the search for a law is a thousand such fits. J'J squares the condition of J,
-but damping is relative to each column, and each iteration mends what the last one rounded: of two products of nearly
-constant features, conditions 70 to 7e15, both ways predict alike (tests/test_net_solver.py).
+scipy.optimize.least_squares solves the same problem on J itself. At 200 rows and 15 parameters its overhead is many
+times the work of an iteration here, and the search for a law is a thousand such fits. J'J squares the condition number
+of
+J, but damping is relative to each column, and each iteration corrects the rounding errors of the last. For two products
+of nearly constant features, condition numbers 70 to 7e15, both predict equally well (tests/test_net_solver.py).
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ from skmerge._ext.net_kernel import PART, in_parts
 
 from skmerge._ext.net_kernel cimport BLOCK, Data, Net, network, residual_block, scratch_size, table
 
-# Squared parameters times blocks of rows, of which about 0.1 s is made.
+# Squared parameters times blocks of rows that take about 0.1 s.
 cdef double WATCH_WORK = 3e6
 
 
@@ -54,13 +55,9 @@ cdef double normal_equations(const Data *data, const Net *net, const int *slot, 
 
 
 cdef class Rows:
-    """The rows of one output and the units of its features, checked; never stored.
+    """The rows of one output and the units of its features as in net_kernel.pxd, checked; never stored.
 
-    Parameters
-    ----------
-    X : (n, d), raw units
-    y, weight : (n,), scaled units
-    x_scale, x_mean, product : (d,), as in net_kernel.pxd
+    X (n, d) is in raw units, y (n,) in scaled ones; weight (n,).
     """
 
     cdef Data data
@@ -80,7 +77,7 @@ cdef class Rows:
 
 
 def equations_of(Rows rows, const double[::1] theta, const unsigned char[:, ::1] sign, const int[::1] slot, int m):
-    """function(start, stop): sum of squares, J'J and J'r of these rows, at what theta holds when it is called."""
+    """function(start, stop): sum of squares, J'J and J'r of these rows, at the present content of theta."""
     def part(Py_ssize_t start, Py_ssize_t stop):
         cdef Data data = table(rows.X[start:stop], rows.x_scale, rows.x_mean, rows.product)
         cdef Net net = network(theta, sign, data.d)
@@ -168,7 +165,7 @@ def minimize(Rows rows, const unsigned char[:, ::1] sign, const double[::1] thet
         loss = squares + add_penalty(p, &slot[0], m, &theta[0], &penalty[0], &H[0], &g[0])
         while it < max_iter and m and mu < 1e16 and loss > 0.0:
             it += 1
-            # Parameters pushed against their bound rest for this iteration.
+            # A parameter that is pushed against its bound stays fixed in this iteration.
             n_active = 0
             for q in range(m):
                 scale[q] = max(scale[q], H[q * (m + 1)])
@@ -198,7 +195,7 @@ def minimize(Rows rows, const unsigned char[:, ::1] sign, const double[::1] thet
                 l = index[active[q]]
                 trial[l] = min(max(theta[l] + step[q], lower[l]), upper[l])
                 step[q] = trial[l] - theta[l]
-            # decrease that the quadratic model promises for the step as clipped to the bounds
+            # Predicted decrease, by the quadratic model for the clipped step.
             predicted = 0.0
             for q in range(n_active):
                 s = 0.0

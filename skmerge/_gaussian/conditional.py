@@ -1,12 +1,12 @@
-"""The normal distribution of some columns given others of their row, in one place."""
+"""The conditional normal distribution of some columns of a row given others."""
 
 import numpy as np
 
-AXES = 10**6  # numbers of the axes of a block of rows
+BLOCK = 10**6  # numbers of the principal axes of a block of rows; bounds the memory
 
 
 def patterns(z):
-    """(columns seen, rows) for every pattern of missing cells: rows of one pattern share their factors."""
+    """(columns seen, rows) for every pattern of missing cells: rows of one pattern share their matrices."""
     seen = ~np.isnan(z)
     packed = np.packbits(seen, axis=1)
     which = np.unique(packed, axis=0, return_inverse=True)[1].ravel()
@@ -16,7 +16,7 @@ def patterns(z):
 
 
 def parts(rows, noise):
-    """Rows of one pattern that share their measurement errors."""
+    """Positions of rows of one pattern that share their measurement variances, and these."""
     if noise is None:
         yield np.arange(len(rows)), 0.0
         return
@@ -25,26 +25,18 @@ def parts(rows, noise):
 
 
 def conditional(S, seen, wanted, noise=0.0, precision=None):
-    """What the seen columns tell of wanted ones.
+    """Distribution of wanted columns given seen ones: gain (s, w), and conditional covariance (w, w).
+
+    The wanted columns are expected at ``mean[wanted] + (z[seen] - mean[seen]) @ gain``.
 
     Parameters
     ----------
-    S : ndarray of shape (m, m)
-        Covariance of all columns.
-    seen, wanted : ndarray of int, of shape (s,) and (w,)
-        Numbers of columns; without noise none of the wanted ones is seen.
-    noise : 0.0 or ndarray of shape (s,)
-        Variances of the measurements.
-    precision : ndarray of shape (m, m), default=None
-        The inverse of S. With it, the unseen columns are inverted where they are fewer than the seen ones: of 300
-        columns with 60 unseen a tenth of the work.
-
-    Returns
-    -------
-    gain : ndarray of shape (s, w)
-        The wanted columns are expected at ``mean[wanted] + (z[seen] - mean[seen]) @ gain``.
-    left : ndarray of shape (w, w)
-        Their covariance about that.
+    S : ndarray of shape (m, m), the covariance of all columns
+    seen, wanted : numbers of columns, (s,) and (w,); without noise none of the wanted ones is seen
+    noise : 0.0 or variances (s,) of the measurements
+    precision : the inverse of S, or None
+        With it, the unseen columns are inverted where they are fewer than the seen ones: of 300 columns with 60 unseen
+        a tenth of the work.
     """
     if _few_hidden(S, seen, noise, precision):
         hidden = np.setdiff1d(np.arange(len(S)), seen)
@@ -56,18 +48,9 @@ def conditional(S, seen, wanted, noise=0.0, precision=None):
 
 
 def each_without_itself(S, seen, residual, noise=0.0, precision=None):
-    """Every column of rows from the seen ones, a seen one from the others.
+    """Expectation (n, m) and variance (m,) of every column from the seen ones, of a seen one from the others.
 
-    Parameters
-    ----------
-    residual : ndarray of shape (n, s)
-        The seen columns less their means.
-    S, seen, noise, precision : as in ``conditional``
-
-    Returns
-    -------
-    expected : ndarray of shape (n, m)
-    variance : ndarray of shape (m,)
+    ``residual`` (n, s): the seen columns less their means; the others as in ``conditional``.
     """
     hidden = np.setdiff1d(np.arange(len(S)), seen)
     gain, left = conditional(S, seen, hidden, noise, precision)
@@ -91,9 +74,9 @@ def _noisy(S, seen, noise):
 
 
 def fill(mean, S, z):
-    """z with its missing cells where the others of their row let expect them; a row's do not depend on other rows.
+    """z with its missing cells at their expectation given the others of their row; no row depends on the other rows.
 
-    An empty S stands for columns that tell nothing of each other.
+    An empty S stands for independent columns.
     """
     missing = np.isnan(z)
     rows = np.flatnonzero(missing.any(axis=1))
@@ -112,32 +95,27 @@ def fill(mean, S, z):
 
 
 def variance_of(S, z, predict, progress=None):
-    """What missing cells add to the variance of a prediction.
+    """What missing cells add to the variance of a prediction, (n, m); 0.0 where nothing is missing.
 
-    Sum over the principal axes of what is unknown of a row of the mean squared change of the prediction, one standard
-    deviation to either side: the linear law of error propagation where the prediction is a plane, and not zero where
-    its slope is.
+    The sum over the principal axes of the conditional covariance of a row's missing cells: the mean squared change of
+    the
+    prediction, one standard deviation to either side. That is linear error propagation where the prediction is a plane,
+    and not zero where its slope is.
 
     Parameters
     ----------
-    S : ndarray of shape (d, d)
-        Covariance of the columns; an empty one stands for that of columns that tell nothing of each other.
-    z : ndarray of shape (n, d)
-        NaN where missing.
+    S : covariance of the columns (d, d); an empty one stands for independent columns
+    z : ndarray of shape (n, d), NaN where missing
     predict : callable(rows, moves) -> ndarray of shape (len(rows), m)
-        Predictions for rows of z, by number, that were filled and moved by ``moves`` (len(rows), d).
-    progress : skmerge._progress.Stages, default=None
-
-    Returns
-    -------
-    ndarray of shape (n, m), or 0.0 where nothing is missing
+        Predictions for rows of z, by number, filled and then moved by ``moves`` (len(rows), d).
+    progress : Stages of _progress or None
     """
     incomplete = np.flatnonzero(np.isnan(z).any(axis=1))
     if not len(incomplete):
         return 0.0
     total, d = None, z.shape[1]
     n_axes = np.isnan(z).sum(axis=1).max()
-    size, n_moves = max(1, AXES // (n_axes * d)), max(1, AXES // d)
+    size, n_moves = max(1, BLOCK // (n_axes * d)), max(1, BLOCK // d)
     for part in np.split(incomplete, np.arange(size, len(incomplete), size)):
         start = predict(part, np.zeros((len(part), d)))
         total = np.zeros((len(z), *start.shape[1:])) if total is None else total
@@ -148,10 +126,10 @@ def variance_of(S, z, predict, progress=None):
             value, vector = np.linalg.eigh(left)
             axes[np.ix_(some, np.arange(len(hidden)), hidden)] = (vector * np.sqrt(np.maximum(value, 0.0))).T
         row, axis = np.nonzero(axes.any(axis=2))
-        # Axes of few rows together: a prediction for each would be thousands of calls for 20 rows of 1,000 columns.
+        # Axes of several rows at once: one call for each would be thousands of calls for 20 rows of 1,000 columns.
         for some in np.split(np.arange(len(row)), np.arange(n_moves, len(row), n_moves)):
             if progress:
-                progress.still(f"what missing descriptors may be: axis {some[0] + 1} of {len(row)}")
+                progress.still(f"variance by missing descriptors: axis {some[0] + 1} of {len(row)}")
             for sign in (1.0, -1.0) if len(some) else ():
                 changed = predict(part[row[some]], sign * axes[row[some], axis[some]])
                 np.add.at(total, part[row[some]], (changed - start[row[some]]) ** 2 / 2)

@@ -8,43 +8,27 @@ from scipy.spatial.distance import cdist
 
 from skmerge._gaussian.conditional import conditional, each_without_itself, parts, patterns
 
-LANDMARKS = 2000  # rows whose means follow the descriptors; a factor of their kernel takes n^3 / 3 operations
+MAX_LANDMARKS = 2000  # rows whose means follow the descriptors; a factor of their kernel takes n^3 / 3 operations
 RIDGES = (1e-3, 0.05, 0.3, 1.5, 8.0)  # variance about the smooth mean over that of the mean itself
-LINEAR = 0.3  # share of a linear kernel beside it: carries beyond the data; 1 and 0 measure worse on alloys
-WIDEST = 400  # columns of one covariance; a step takes their cube for every pattern of missing cells
-FARTHEST = 1e4  # spreads; entries farther out leave no digits of their column's covariance with the others
+LINEAR = 0.3  # share of a linear kernel beside it, which extrapolates; 1 and 0 measure worse on alloys
+MAX_COLUMNS = 400  # of one covariance; a step takes their cube for every pattern of missing cells
+LIMIT = 1e4  # standard deviations; an entry beyond leaves no digits of its column's covariance with the others
 LENGTHS = (0.5, 1.0)  # in median distances; 1 is best for 320 descriptors of molecules, 0.5 for compositions
 
 
 @dataclass(frozen=True)
 class Joint:
-    """What is fitted: ``z = mean + K(x, landmarks) weight + e``, e normal with the covariance.
+    """The fitted model: ``z = mean + K(x, landmarks) weight + e``, e normal with the covariance."""
 
-    Attributes
-    ----------
-    mean : ndarray of shape (m,)
-    covariance : ndarray of shape (m, m)
-    landmarks : ndarray of shape (n_landmarks, d)
-    weight : ndarray of shape (n_landmarks, m)
-    length : float
-        Of the Gaussian kernel; 0 for the Tanimoto kernel of bits.
-    ridge : float
-    n_iter : int
-    change : float
-        Greatest change of a fill in the last iteration, in standard deviations.
-    missed : float
-        Mean squared error of cells left out with their group, by which length and ridge were chosen.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-    landmarks: np.ndarray
-    weight: np.ndarray
-    length: float
+    mean: np.ndarray  # (m,)
+    covariance: np.ndarray  # (m, m)
+    landmarks: np.ndarray  # (n_landmarks, d)
+    weight: np.ndarray  # (n_landmarks, m)
+    length: float  # of the Gaussian kernel; 0 for the Tanimoto kernel of bits
     ridge: float
     n_iter: int = 0
-    change: float = 0.0
-    missed: float = 0.0
+    change: float = 0.0  # greatest change of a fill in the last iteration, in standard deviations
+    missed: float = 0.0  # mean squared error of cells left out with their group, which decides on length and ridge
 
     def smooth(self, features):
         """Smooth means of rows, (n, m)."""
@@ -53,23 +37,13 @@ class Joint:
         return kernel(features, self.landmarks, self.length) @ self.weight
 
     def left_out(self, z, smooth, error=None, allowed=None, progress=None):
-        """Each cell from the other observed cells of its row.
+        """Expectation and variance (n, m) of each cell from the other observed cells of its row.
 
-        Parameters
-        ----------
-        z : ndarray of shape (n, m), NaN where missing.
-        smooth : ndarray of shape (n, m)
-        error : ndarray of shape (n, m), default=None
-            Standard deviations of the measurements.
-        allowed : bool ndarray of shape (m, m), default=None
-            Whether column i may be predicted from column j.
-
-        Returns
-        -------
-        expected, variance : ndarray of shape (n, m)
+        ``z``, ``smooth``, ``error`` (n, m): cells, NaN where missing, their smooth means and measurement errors;
+        ``allowed`` (m, m): whether column i may be predicted from column j.
         """
         expected, variance = np.empty(z.shape), np.empty(z.shape)
-        groups = [] if allowed is None else _alike(allowed)
+        groups = [] if allowed is None else _restricted(allowed)
         precision = np.linalg.inv(self.covariance)
         for seen, rows in patterns(z):
             if progress:
@@ -88,12 +62,12 @@ class Joint:
         return expected + self.mean + smooth, np.maximum(variance, 1e-12)
 
 
-def _alike(allowed):
-    """(columns, what they may be predicted from) for the columns that may not use all others, those alike together."""
+def _restricted(allowed):
+    """(columns, what they may be predicted from) for the columns that may not use all others, equal ones together."""
     may = allowed & ~np.eye(len(allowed), dtype=bool)
-    bound = np.flatnonzero(~allowed.all(axis=1))
-    which = np.unique(np.packbits(may[bound], axis=1), axis=0, return_inverse=True)[1].ravel()
-    return [(bound[which == g], may[bound[which == g][0]]) for g in range(len(np.unique(which)))]
+    own = np.flatnonzero(~allowed.all(axis=1))
+    which = np.unique(np.packbits(may[own], axis=1), axis=0, return_inverse=True)[1].ravel()
+    return [(own[which == g], may[own[which == g][0]]) for g in range(len(np.unique(which)))]
 
 
 def kernel(a, b, length):
@@ -107,84 +81,79 @@ def kernel(a, b, length):
 
 @dataclass(frozen=True)
 class _State:
-    """Where the iteration of filling and fitting stands.
+    """State of the iteration of filling and fitting."""
 
-    Attributes
-    ----------
-    covariance : ndarray of shape (m, m)
-    mean : ndarray of shape (m,)
-    smooth, unseen : ndarray of shape (n, m)
-        Smooth means of the rows, and those without the group of each row.
-    fills : ndarray of shape (n, m)
-        The table with its missing cells at their expectation.
-    n_iter : int
-    change : float
-        Greatest change of a fill in the last iteration.
-    """
-
-    covariance: np.ndarray
-    mean: np.ndarray
-    smooth: np.ndarray
-    unseen: np.ndarray
-    fills: np.ndarray
+    covariance: np.ndarray  # (m, m)
+    mean: np.ndarray  # (m,)
+    smooth: np.ndarray  # (n, m), smooth means of the rows
+    unseen: np.ndarray  # (n, m), those without the group of each row
+    fills: np.ndarray  # (n, m), the table with its missing cells at their expectation
     n_iter: int = 0
-    change: float = np.inf
+    change: float = np.inf  # greatest change of a fill in the last iteration
+
+    def left_out(self, z, smooth, error):
+        """``Joint.left_out`` for the present mean and covariance."""
+        return Joint(self.mean, self.covariance, z[:0], z[:0], 0.0, 0.0).left_out(z, smooth, error)
 
 
 def fit_linear(z, error=None, damping=1.0, max_iter=100, tol=1e-2, progress=None):
     """One Gaussian of all standardised columns: arrays of a Joint; None for none and for more than 400 columns."""
-    if not 0 < z.shape[1] <= WIDEST:
+    if not 0 < z.shape[1] <= MAX_COLUMNS:
         return None
     nothing, rows = np.zeros((len(z), 0)), np.arange(len(z))
-    z = np.clip(z, -FARTHEST, FARTHEST)
+    z = np.clip(z, -LIMIT, LIMIT)
     # The prior is weak: columns that add to 100 determine each other.
     (joint,) = fit_joint(z, nothing, rows, 1.0, error, damping, max_iter, tol, progress, limit=len(z))
     return asdict(joint)
 
 
+def _prior_rows(m):
+    """Rows that the prior unit covariance of m columns counts for."""
+    return 0.75 * m + 1.0
+
+
+def _fullest(count, rows, limit):
+    """At most so many of the rows, those with the highest count of cells, in order."""
+    return np.sort(rows[np.argsort(-count[rows], kind="stable")][:limit])
+
+
 def fit_joint(
-    z, features, groups, prior=None, error=None, damping=1.0, max_iter=100, tol=1e-2, progress=None, limit=LANDMARKS,
-    share=None,
+    z, features, groups, prior=None, error=None, damping=1.0, max_iter=100, tol=1e-2, progress=None,
+    limit=MAX_LANDMARKS, share=None,
 ):  # fmt: skip
     """Fit by expectation and maximisation, which iterates the fills of the missing cells to a fixed point.
 
     Parameters
     ----------
-    z : ndarray of shape (n, m)
-        Standardised columns, NaN where missing.
+    z, error : ndarray of shape (n, m)
+        Standardised columns, NaN where missing, and standard deviations of the measurements or None.
     features : ndarray of shape (n, d)
         Descriptors of all rows, complete; d may be 0.
     groups : ndarray of shape (n,)
         Rows of one group are left out together where unseen rows are predicted.
-    prior : float, default=None
-        Rows that a prior unit covariance counts for; 3 m / 4 + 1 if None.
-    error : ndarray of shape (n, m), default=None
-    damping : float
-        Share of each step that is taken.
-    progress : skmerge._progress.Stages, default=None
-    limit : int
-        Rows used, those with the most cells.
-    share : ndarray of shape (n,), default=None
-        What the errors of a row count for where length and ridge are chosen.
+    prior : rows that a prior unit covariance counts for; ``_prior_rows`` if None
+    damping : share of each step that is taken
+    progress : Stages of _progress or None
+    limit : number of rows used, those with the most cells
+    share : weights (n,) of the errors of rows in the choice of length and ridge, or None
 
     Returns
     -------
     joints : list of Joint
-        One of constant means and, where unseen rows are predicted better by it, one whose means follow the descriptors.
+        One of constant means and, if it predicts unseen rows better, one whose means follow the descriptors.
     """
     m = z.shape[1]
-    prior = 0.75 * m + 1.0 if prior is None else prior
+    prior = _prior_rows(m) if prior is None else prior
     count = (~np.isnan(z)).sum(axis=1)
-    used = np.flatnonzero(count > 0)
-    if len(used) > limit:  # those that know most
-        used = np.sort(used[np.argsort(-count[used], kind="stable")][:limit])
+    used = _fullest(count, np.flatnonzero(count > 0), limit)
+    z, landmarks, groups = z[used], features[used], groups[used]
     error = None if error is None else error[used]
     share = None if share is None else share[used]
-    landmarks, flat = features[used], np.zeros((len(used), m))
-    start = _State(np.full((m, m), 0.5) + 0.5 * np.eye(m), np.zeros(m), flat, flat, z[used])
+    flat = np.zeros(z.shape)
+    start = _State(np.full((m, m), 0.5) + 0.5 * np.eye(m), np.zeros(m), flat, flat, z)
     fixed = {"error": error, "prior": prior, "damping": damping, "tol": tol, "progress": progress}
-    plain = _iterate(z[used], None, start, max_iter=max_iter, **fixed)
-    least = _left_out_error(z[used], plain, error, share)
+    plain = _iterate(z, None, start, max_iter=max_iter, **fixed)
+    least = _left_out_error(z, plain, error, share)
     found = [(plain, 0.0, 0.0, None, least)]
     if features.shape[1] and len(used) > 5:
         bits = features.shape[1] > 1 and np.isin(features, (0.0, 1.0)).all()
@@ -195,17 +164,17 @@ def fit_joint(
         for length in (0.0,) if bits else tuple(scale * share for share in LENGTHS):
             K = kernel(landmarks, landmarks, length)
             for ridge in RIDGES:
-                smoother = _Smoother(K, ridge, groups[used])
-                state = _iterate(z[used], smoother, replace(plain, smooth=flat), max_iter=6, **fixed)
-                now = _left_out_error(z[used], state, error, share)
+                smoother = _Smoother(K, ridge, groups)
+                state = _iterate(z, smoother, replace(plain, smooth=flat), max_iter=6, **fixed)
+                now = _left_out_error(z, state, error, share)
                 if progress:
                     progress(f"length {length:.3g}, ridge {ridge:g}: left-out error {np.sqrt(now):.4f}")
                 if now < least * 0.999:
                     least, chosen = now, (length, ridge, smoother, state)
         if chosen:
             length, ridge, smoother, state = chosen
-            state = _iterate(z[used], smoother, state, max_iter=max_iter, **fixed)
-            found.append((state, length, ridge, smoother, _left_out_error(z[used], state, error, share)))
+            state = _iterate(z, smoother, state, max_iter=max_iter, **fixed)
+            found.append((state, length, ridge, smoother, _left_out_error(z, state, error, share)))
 
     def joint_of(state, length, ridge, smoother, missed):
         where, weight = landmarks[:0], np.zeros((0, m))
@@ -219,20 +188,17 @@ def fit_joint(
 def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, progress=None, n_iter=10):
     """Left-out expectation and variance of each cell by fits that have not seen its fold, (n, m) each.
 
-    The fills of a single fit have seen the row that is left out: with half of the cells missing its intervals hold 79 %
-    where they claim 90 %. Each fold starts from the whole fit and keeps its length and ridge.
+    The fills of a single fit have seen the row that is left out: with half of the cells missing its 90 % intervals
+    contain 79 %. Each fold starts from the whole fit and keeps its length and ridge.
     """
     m = z.shape[1]
-    prior = 0.75 * m + 1.0 if prior is None else prior
+    prior = _prior_rows(m) if prior is None else prior
     expected, variance = np.empty(z.shape), np.empty(z.shape)
     count = (~np.isnan(z)).sum(axis=1)
     for fold in np.unique(fold_of):
         out = np.flatnonzero(fold_of == fold)
-        used = np.flatnonzero((fold_of != fold) & (count > 0))
-        if len(used) > LANDMARKS:
-            used = np.sort(used[np.argsort(-count[used], kind="stable")][:LANDMARKS])
-        if not len(used):
-            used = np.flatnonzero(count > 0)[:1]
+        used = _fullest(count, np.flatnonzero((fold_of != fold) & (count > 0)), MAX_LANDMARKS)
+        used = used if len(used) else np.flatnonzero(count > 0)[:1]
         smoother = None
         if len(joint.weight):
             landmarks = features[used]
@@ -244,14 +210,12 @@ def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, pr
         smooth = np.zeros((len(out), m))
         if smoother is not None:
             smooth = kernel(features[out], landmarks, joint.length) @ smoother.solve(state.fills - state.mean)
-        part = Joint(state.mean, state.covariance, z[:0], z[:0], 0.0, 0.0)
-        seen = None if error is None else error[out]
-        expected[out], variance[out] = part.left_out(z[out], smooth, seen)
+        expected[out], variance[out] = state.left_out(z[out], smooth, None if error is None else error[out])
     return expected, variance
 
 
 class _Smoother:
-    """Kernel ridge regression of every column at once, and what it says of a group that it has not seen."""
+    """Kernel ridge regression of every column at once, and its predictions for a group that it has not seen."""
 
     def __init__(self, K, ridge, groups):
         self.factor = cho_factor(K + ridge * np.eye(len(K)))
@@ -273,7 +237,7 @@ class _Smoother:
 
 
 def _iterate(z, smoother, state, error=None, prior=1.0, damping=1.0, max_iter=100, tol=1e-2, progress=None):
-    """Filling and fitting from a state on, to the fixed point or for so many iterations."""
+    """Filling and fitting from a state on, to the fixed point or for ``max_iter`` iterations."""
     covariance, mean, smooth = state.covariance, state.mean, state.smooth
     n, m = z.shape
     every = np.arange(m)
@@ -287,7 +251,7 @@ def _iterate(z, smoother, state, error=None, prior=1.0, damping=1.0, max_iter=10
         total = np.zeros((m, m))
         precision = np.linalg.inv(covariance) if error is None else None
         for seen, hidden, rows in groups:
-            wanted = hidden if error is None else every  # of what was measured with an error the value is unknown, too
+            wanted = hidden if error is None else every  # the value of a cell measured with an error is unknown, too
             if not len(wanted):
                 continue
             for part, own in parts(rows, None if error is None else error[np.ix_(rows, seen)] ** 2):
@@ -312,9 +276,7 @@ def _iterate(z, smoother, state, error=None, prior=1.0, damping=1.0, max_iter=10
 
 def _left_out_error(z, state, error, share):
     """Mean squared error of the observed cells, each from the other cells of its row and the rows of other groups."""
-    joint = Joint(state.mean, state.covariance, z[:0], z[:0], 0.0, 0.0)
-    expected, _ = joint.left_out(z, state.unseen, error)
-    squares = (expected - z) ** 2
+    squares = (state.left_out(z, state.unseen, error)[0] - z) ** 2
     if share is None:
         return float(np.nanmean(squares))
     return float(np.nansum(squares * share[:, None]) / (share[:, None] * ~np.isnan(z)).sum())

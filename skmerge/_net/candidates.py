@@ -1,4 +1,4 @@
-"""Start values of nodes: drawn at random, ranked by how much they explain of what a net leaves over."""
+"""Start values of nodes: drawn at random, ranked by how much of the residual of a net they explain."""
 
 import numpy as np
 
@@ -6,36 +6,24 @@ from skmerge._net.objective import Network, collinear
 
 START_EXPONENTS = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
 N_CANDIDATES = 300
-MAX_FEATURES = 25  # that a law is searched in; a committee takes all
-SEARCH_ROWS = 2000  # candidates are ranked on no more rows than these
+MAX_FEATURES = 25  # among which a law is searched; a committee takes all
+SEARCH_ROWS = 2000  # on which candidates are ranked at most
 RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
 
 
 class Candidates:
-    """Draws nodes of one output.
+    """Draws nodes of one output; ``sign``: "auto", or bool (d,), the features over which the sign of a product runs.
 
-    Parameters
-    ----------
-    objective : Objective
-    sign : "auto", or bool ndarray of shape (d,): the features over which the sign of every product runs.
-    rng : numpy Generator
-
-    Attributes
-    ----------
-    X, y, root : ndarray of shape (n, d), (n,) and (n,)
-        The rows that candidates are ranked on, and the roots of their weights.
-    left_out : bool ndarray of shape (d,)
-        Features that take no part.
-    admitted : ndarray
-        Features whose exponents are drawn.
+    ``X``, ``y``, ``root``: the rows on which candidates are ranked, and the roots of their weights; ``excluded``, bool
+    (d,): features that take no part; ``admitted``: numbers of the features whose exponents are drawn.
     """
 
     def __init__(self, objective, sign, rng):
         self.objective, self.sign, self.rng = objective, sign, rng
         s = objective.scaling
         low, high = objective.exponent_bounds
-        self.left_out = self._screen()
-        self.admitted = np.flatnonzero((s.product > 0) & (high > low) & ~self.left_out)
+        self.excluded = self._weakest()
+        self.admitted = np.flatnonzero((s.product > 0) & (high > low) & ~self.excluded)
         self.prior = np.clip(0.0, low, high) * (s.product > 0)  # the exponent of a feature that is not drawn
         rows = np.arange(objective.n)
         if objective.n > SEARCH_ROWS:
@@ -53,25 +41,23 @@ class Candidates:
         """Whether columns, or their logarithms, are collinear."""
         return collinear(self.centred, self.root) or collinear(self.log[:, self.admitted], self.root)
 
-    def _screen(self):
-        """Of many features, those that take no part in the search: least correlated with y, raw or in logarithms."""
+    def _weakest(self):
+        """Beyond MAX_FEATURES, the features that are least correlated with y, raw or in logarithms, as bool (d,)."""
         o, s = self.objective, self.objective.scaling
-        left_out = np.zeros(o.d, bool)
+        excluded = np.zeros(o.d, bool)
         if o.d > MAX_FEATURES:
             y = (o.y - o.weight @ o.y) * o.weight
             strength = np.empty(o.d)
             for j in range(o.d):
-                with np.errstate(over="ignore"):
+                with np.errstate(over="ignore", divide="ignore"):
                     x = np.clip(o.X[:, j] / s.x_scale[j], -1e150, 1e150)
-                with np.errstate(divide="ignore"):
                     log = np.log(np.abs(x)) if s.product[j] and not s.zeros[j] else x
-                raw, relative = (abs(y @ z) / (np.sqrt(o.weight @ (z - o.weight @ z) ** 2) + 1e-150) for z in (x, log))
-                strength[j] = max(raw, relative)
-            left_out[np.argsort(-strength, kind="stable")[MAX_FEATURES:]] = True
-        return left_out
+                strength[j] = max(abs(y @ z) / (np.sqrt(o.weight @ (z - o.weight @ z) ** 2) + 1e-150) for z in (x, log))
+            excluded[np.argsort(-strength, kind="stable")[MAX_FEATURES:]] = True
+        return excluded
 
     def after(self, net):
-        """Start values (node, lower, upper, sign) of the nodes that would explain most of what net leaves over."""
+        """Start values (node, lower, upper, sign) of the nodes that would explain most of the residual of net."""
         outputs = np.column_stack([np.ones(len(self.y))] + [self._output(net, i) for i in range(net.n_nodes)])
         basis, _ = np.linalg.qr(outputs * self.root[:, None])
         residual = (self.y - self.objective.predict(net, self.X)) * self.root
@@ -83,7 +69,7 @@ class Candidates:
             A, sign, columns = self._sums(net, residual) if kind == "sum" else self._products(net)
             for t, factor in self._rank(columns, residual, basis, additive=A if kind == "blend" else None)[:5]:
                 found.append(self._node(kind, A[t], sign[t], factor))
-        if blend == 1.0:  # nothing else bends; beside products these were found to crowd out the law
+        if blend == 1.0:  # without products only these are curved; beside products they were found to displace the law
             A, middle, height, columns = self._saturating()
             for t, factor in self._rank(columns, residual, basis)[:4]:
                 start = self._node("sum", A[t], np.zeros(len(A[t]), np.uint8), factor, saturating=True)
@@ -92,7 +78,7 @@ class Candidates:
         return found
 
     def _output(self, net, i):
-        # Node i's output with every other parameter as it is: what a change of its amplitude adds.
+        """Output of node i, which a change of its amplitude multiplies."""
         m = net.n_features + 3
         theta = np.append(net.theta[i * m : (i + 1) * m], 0.0)
         alone = Network(theta, net.sign[i : i + 1], theta, theta)
@@ -105,13 +91,13 @@ class Candidates:
         A = np.tile(self.prior, (N_CANDIDATES, 1))
         old = [net.nodes[i, : self.objective.d] * may for i in range(net.n_nodes) if net.kind(i) != "sum"]
         if len(admitted):
-            # Laws share factors: of a node that is there, one to three exponents change.
+            # The terms of a law share factors: one to three exponents of a present node change.
             kept = rng.random((N_CANDIDATES, 1)) < (0.6 if old else 0.0)
             if old:
                 A = np.where(kept, np.array(old)[rng.integers(len(old), size=N_CANDIDATES)], A)
             most = np.where(kept, min(3, len(admitted)), min(12, len(admitted)))
             size = rng.integers(1, most + 1)
-            # The largest of log p + Gumbel numbers are a draw without replacement.
+            # The features with the largest log p + Gumbel number are a draw without replacement.
             key = rng.gumbel(size=(N_CANDIDATES, len(admitted)))
             key += np.where(kept, 0.0, np.log(self._relevance(net)))
             drawn = np.argsort(np.argsort(-key, axis=1), axis=1) < size
@@ -136,11 +122,11 @@ class Candidates:
         return A, sign, columns
 
     def _relevance(self, net):
-        # Many features: draw those more often whose logarithm goes with what is left over.
-        left = self.y - self.objective.predict(net, self.X)
+        """Probabilities of the admitted features: greater where the logarithm is correlated with the residual."""
+        residual = self.y - self.objective.predict(net, self.X)
         logs = self.log[:, self.admitted]
         logs = logs - logs.mean(axis=0)
-        strength = np.abs(left @ logs) / (np.linalg.norm(logs, axis=0) * np.linalg.norm(left) + 1e-300)
+        strength = np.abs(residual @ logs) / (np.linalg.norm(logs, axis=0) * np.linalg.norm(residual) + 1e-300)
         weight = strength**2 + max(strength.max() ** 2, 1e-12) * 0.3
         return weight / weight.sum()
 
@@ -150,8 +136,8 @@ class Candidates:
         linear = [i for i in range(net.n_nodes) if net.kind(i) == "sum" and net.nodes[i, d + 1] == 0]
         A = np.zeros((0 if linear else 1, d))
         if not linear:
-            A[0] = np.linalg.lstsq(self.centred * (self.root[:, None] * ~self.left_out), residual, rcond=1e-10)[0]
-            A[0, (self.objective.scaling.slope_variance < 1e-24) | self.left_out] = 0.0
+            A[0] = np.linalg.lstsq(self.centred * (self.root[:, None] * ~self.excluded), residual, rcond=1e-10)[0]
+            A[0, (self.objective.scaling.slope_variance < 1e-24) | self.excluded] = 0.0
         return A, np.zeros(A.shape, np.uint8), self.centred @ A.T
 
     def _saturating(self):
@@ -160,7 +146,7 @@ class Candidates:
         size = N_CANDIDATES // 3
         spread = np.sqrt(s.slope_variance)
         A = rng.normal(size=(size, d)) * (rng.random((size, d)) < rng.uniform(0.2, 1, (size, 1)))
-        A = np.where((spread > 1e-12) & ~self.left_out, A / np.maximum(spread, 1e-12), 0.0)
+        A = np.where((spread > 1e-12) & ~self.excluded, A / np.maximum(spread, 1e-12), 0.0)
         u = self.centred @ A.T
         middle = u[rng.integers(len(u), size=size), np.arange(size)]
         height = u.std(axis=0) * np.exp(rng.normal(size=size)) + 1e-12
@@ -170,7 +156,7 @@ class Candidates:
     def _rank(self, columns, residual, basis, additive=None):
         """The columns that explain most of the residual beside the present nodes: [(index, factor), ...], best first.
 
-        With ``additive`` the nodes blend: their sums come as they are, only B times the products has a free factor.
+        With ``additive`` the nodes blend: their sums have no free factor, only B times the products has one.
         """
         if not columns.shape[1]:
             return []
@@ -202,10 +188,10 @@ class Candidates:
             return gain, amplitude / norm, size
 
     def _node(self, kind, A, sign, factor, saturating=False):
-        """Start values and bounds of a node of a kind whose column was given a factor."""
+        """Start values, bounds and sign of a node of a kind, from the factor of its column."""
         d = self.objective.d
         lower, upper = self.objective.node_bounds(kind, saturating)
-        lower[:d][self.left_out] = upper[:d][self.left_out] = np.clip(0.0, lower[:d], upper[:d])[self.left_out]
+        lower[:d][self.excluded] = upper[:d][self.excluded] = np.clip(0.0, lower[:d], upper[:d])[self.excluded]
         node = np.zeros(d + 3)
         node[d + 2] = {"product": 0.0, "sum": 1.0}.get(kind, self.objective.blend)
         if kind == "sum":
@@ -220,7 +206,8 @@ class Candidates:
     def saturated(self):
         """Start values of the products that saturate and explain most, beside a constant.
 
-        Drawn as such: the single power closest to 5 x / (2 + x) may be x^0.001 of a huge factor, no start for it.
+        They are drawn as such: the single power closest to 5 x / (2 + x) may be x^0.001 times a huge factor, which is
+        no start for it.
         """
         if self.objective.blend not in ("learn", 0.0) or not len(self.admitted):
             return []

@@ -1,8 +1,8 @@
 """A committee of wider nets for data that no short law explains.
 
-Each member leaves one fold out, so that the committee measures its own error; penalties are set by the evidence
-(MacKay, Neural Computation 4, 415, 1992): for each group of parameters, sigma^2 gamma / sum(theta^2), gamma being the
-number of them that the data determine.
+Each member leaves one fold out, so that the committee measures its own error. The evidence sets the penalties (MacKay,
+Neural Computation 4, 415, 1992): for each group of parameters, sigma^2 gamma / sum(theta^2), where gamma is the number
+of them that the data determine.
 """
 
 from dataclasses import dataclass, replace
@@ -22,8 +22,8 @@ MAX_PARAMETERS = 1200  # of a member whose penalties the evidence sets; above, t
 class Recipe:
     """How the members of a committee are made.
 
-    n_nodes; products: every other node is a product in which features of one sign take part; penalty: where the
-    evidence starts, on slopes (of curvatures ten times that); rounds of the evidence.
+    ``products``: every other node is a product of the features of one sign; ``penalty``: initial penalty of the slopes,
+    a tenth of that of the curvatures if it is below 1e-4; ``rounds`` of the evidence.
     """
 
     n_nodes: int
@@ -43,20 +43,15 @@ RECIPES = (
 
 def random_net(objective, n_nodes, products, rng):
     """Nodes with random directions through random rows, a third of a standard deviation high."""
-    net, d, s = objective.constant(), objective.d, objective.scaling
+    net, d, s, blend, amplitude = objective.constant(), objective.d, objective.scaling, objective.blend, 0.3
     low, high = objective.exponent_bounds
     one_sign = (s.product > 0) & ~s.signed & (high > low)
-    rows = rng.integers(objective.n, size=n_nodes)
-    amplitude = 0.3
-    for i, row in enumerate(rows):
+    for i, row in enumerate(rng.integers(objective.n, size=n_nodes)):
         x = objective.X[row] / s.x_scale
-        direction = rng.normal(size=d)
-        side = rng.choice([-1.0, 1.0])
-        node = np.zeros(d + 3)
-        blend = objective.blend
+        direction, side, node = rng.normal(size=d), rng.choice([-1.0, 1.0]), np.zeros(d + 3)
         product = blend == 0.0 or (blend != 1.0 and products and i % 2 == 1 and one_sign.any())
         if product and blend == "learn":
-            # B prod x^A / (1 + k B prod x^A) is the logistic function of A.log x + log(k B), over k
+            # B prod x^A / (1 + k B prod x^A) is the logistic function of A.log x + log(k B), over k.
             A = np.where(one_sign, direction / np.sqrt(s.log_variance + 1e-30), 0.0) * 1.5 / np.sqrt(one_sign.sum())
             A = np.clip(A, np.maximum(low, -20), np.minimum(high, 20))
             level = A[one_sign] @ np.log(np.abs(x[one_sign]) + 1e-300)
@@ -78,7 +73,7 @@ def random_net(objective, n_nodes, products, rng):
 
 
 def penalty_groups(objective, net):
-    """Group of each parameter, -1 for none, and the prior variance it is measured in."""
+    """Group of each parameter, -1 for none, and the variance that is the unit of its square."""
     d, s = objective.d, objective.scaling
     group, unit = np.full(len(net.theta), -1), np.ones(len(net.theta))
     groups, units = group[:-1].reshape(-1, d + 3), unit[:-1].reshape(-1, d + 3)
@@ -97,12 +92,12 @@ def plan_committee(objective, n_estimators, n_nodes):
         recipes = [replace(recipe, n_nodes=n_nodes) for recipe in recipes]
     if n_estimators == "auto":
         n_folds = 5
-        if objective.n > MAX_ROWS:  # so many rows need no committee to speak of
+        if objective.n > MAX_ROWS:  # with so many rows a small committee is enough
             n_folds, recipes = 2, recipes[1:3]
-        elif objective.d > MANY_FEATURES:  # two nodes are all that can be afforded, and the evidence alone helps
+        elif objective.d > MANY_FEATURES:  # no more than two nodes are affordable, and only the evidence helps
             recipes = recipes[:1]
         return [(recipe, fold) for recipe in recipes for fold in range(n_folds)], n_folds
-    if n_estimators == 1:  # one net of all rows, and three that tell how good it is
+    if n_estimators == 1:  # one net of all rows, and three that measure how good it is
         return [(recipes[0], None)] + [(recipes[0], fold) for fold in range(3)], 3
     if n_estimators < 2 * len(recipes):
         return [(recipes[0], fold) for fold in range(n_estimators)], n_estimators
@@ -111,7 +106,7 @@ def plan_committee(objective, n_estimators, n_nodes):
 
 
 def train_member(objective, recipe, fold, seeds, penalty, task=SILENCE, n_threads=1):
-    """One net of the rows outside ``fold`` and its penalties; penalty "auto" (evidence) or a number for all slopes."""
+    """One net of the rows outside ``fold`` and its penalties; ``penalty``: "auto" (evidence) or that of all slopes."""
     rng = np.random.default_rng(seeds)
     if fold is not None:
         objective = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
@@ -120,49 +115,47 @@ def train_member(objective, recipe, fold, seeds, penalty, task=SILENCE, n_thread
         start = objective.subset(np.sort(rng.choice(objective.n, MAX_ROWS, replace=False))).rounded()
     net = random_net(start, recipe.n_nodes, recipe.products, rng)
     group, unit = penalty_groups(start, net)
-    n_groups = group.max() + 1
-    strength = np.full(n_groups, recipe.penalty if penalty == "auto" else float(penalty))
+    strength = np.full(group.max() + 1, recipe.penalty if penalty == "auto" else float(penalty))
     if recipe.penalty < 1e-4:
         strength[2 * objective.d + 2 :] *= 10.0  # curvatures
-
-    def weights():
-        return np.where(group >= 0, strength[np.maximum(group, 0)] * unit, 0.0)
-
     if penalty != "auto" or net.n_free > MAX_PARAMETERS:
-        net, _ = refine(task, "fit", start, net, weights(), max_iter=200, tol=1e-5)
+        net, _ = refine(task, "fit", start, net, ridge(group, unit, strength), max_iter=200, tol=1e-5)
     else:
         for round_ in range(recipe.rounds):
             first = round_ == 0 and recipe.penalty < 1e-4
-            max_iter = 100 if first else 180 // recipe.rounds
-            net, stop = refine(task, "round of the evidence", start, net, weights(), max_iter, tol=1e-4)
+            max_iter, weight = 100 if first else 180 // recipe.rounds, ridge(group, unit, strength)
+            net, stop = refine(task, "round of the evidence", start, net, weight, max_iter, tol=1e-4)
             if net.JTJ is None or stop:
                 break
             update = evidence(start, net, group, unit, strength)
             strength = np.sqrt(strength * update) if round_ < 2 else update
+    weight = ridge(group, unit, strength)
     if start is not objective:
-        net, _ = refine(task, "fit to all rows", objective, net, weights(), max_iter=30, tol=1e-4, n_threads=n_threads)
-    return net, weights()
+        net, _ = refine(task, "fit to all rows", objective, net, weight, max_iter=30, tol=1e-4, n_threads=n_threads)
+    return net, weight
+
+
+def ridge(group, unit, strength):
+    """Penalty of each parameter from those of the groups."""
+    return np.where(group >= 0, strength[np.maximum(group, 0)] * unit, 0.0)
 
 
 def evidence(objective, net, group, unit, strength):
     """Penalties for which the evidence is stationary, given the present ones."""
-    inside = (net.lower < net.upper) & (net.theta > net.lower) & (net.theta < net.upper)
-    free = np.flatnonzero(inside)
-    weight = np.where(group >= 0, strength[np.maximum(group, 0)] * unit, 0.0)[free]
-    H = net.JTJ[np.ix_(free, free)]
+    free = np.flatnonzero((net.lower < net.upper) & (net.theta > net.lower) & (net.theta < net.upper))
+    weight, H = ridge(group, unit, strength)[free], net.JTJ[np.ix_(free, free)]
     try:
         covariance = np.linalg.inv(H + np.diag(weight + 1e-12 * H.diagonal().max()))
-    except np.linalg.LinAlgError:  # columns whose numbers are 1e150 apart: nothing is told
+    except np.linalg.LinAlgError:  # columns whose numbers are 1e150 apart
         return strength.copy()
-    shrink = 1.0 - np.diag(covariance) * weight  # 1 where the data determine the parameter
-    n = objective.n
-    variance = net.squares / max(1.0 - shrink.sum() / n, 0.05)
-    update = strength.copy()
+    determined = 1.0 - np.diag(covariance) * weight  # 1 where the data determine the parameter
+    n, update = objective.n, strength.copy()
+    variance = net.squares / max(1.0 - determined.sum() / n, 0.05)
     for g in range(len(strength)):
         members = np.flatnonzero(group[free] == g)
         if len(members):
             size = float(unit[free][members] @ net.theta[free][members] ** 2)
-            update[g] = np.clip(variance / n * max(shrink[members].sum(), 1e-3) / max(size, 1e-12), 1e-9, 1e3)
+            update[g] = np.clip(variance / n * max(determined[members].sum(), 1e-3) / max(size, 1e-12), 1e-9, 1e3)
     return update
 
 
@@ -170,14 +163,14 @@ def affordable(objective, recipe):
     """The recipe with at most 1.5 parameters a row, iterations below MAX_NORMAL_EQUATIONS / 10, two nodes at least."""
     rows = min(objective.n, MAX_ROWS)
     most = int(min(np.sqrt(MAX_NORMAL_EQUATIONS / 10 / rows), 1.5 * rows) / (objective.d + 3))
-    return Recipe(max(2, min(recipe.n_nodes, most)), recipe.products, recipe.penalty, recipe.rounds)
+    return replace(recipe, n_nodes=max(2, min(recipe.n_nodes, most)))
 
 
 def combine(objective, members, nets, folds, single):
-    """Stack the recipes on the rows their members left out.
+    """Stack the recipes on the rows that their members left out.
 
-    Returns the indices of the nets that get weight, their weights, the share of every row in the squared error of the
-    stack on left-out rows, NaN where there is none, and what of that is noise, in units of var(y).
+    Returns the indices of the nets with a weight, their weights, the share of every row in the squared error of the
+    stack on rows left out, NaN where there is none, and the part of that error that is noise, in units of var(y).
     """
     recipes = list(dict.fromkeys(recipe for recipe, _ in members))
     residual, count = np.zeros((2, objective.n, len(recipes)))
@@ -187,12 +180,12 @@ def combine(objective, members, nets, folds, single):
             residual[folds[f], recipes.index(recipe)] += part.y - part.predict(net)
             count[folds[f], recipes.index(recipe)] += 1
     residual = residual / np.maximum(count, 1) * np.sqrt(objective.weight)[:, None]
-    # Where a callback stopped the training, rows that every recipe left out speak for all.
+    # Where a callback stopped the training, rows that every recipe left out stand for all.
     seen = (count > 0).all(axis=1)
     residual = np.where(seen[:, None] | ~seen.any(), residual, 0.0)
-    # least squares with weights >= 0 that sum to one
-    firm = max(1e3 * np.abs(residual).sum(), 1e-6)
-    share, _ = nnls(np.vstack([residual, np.full((1, len(recipes)), firm)]), np.append(np.zeros(objective.n), firm))
+    # Least squares with weights >= 0; a heavy row makes them sum to one.
+    heavy = max(1e3 * np.abs(residual).sum(), 1e-6)
+    share, _ = nnls(np.vstack([residual, np.full((1, len(recipes)), heavy)]), np.append(np.zeros(objective.n), heavy))
     share /= share.sum()
     squares = np.where(seen, (residual @ share) ** 2, np.nan)
     error = np.nansum(squares) / objective.weight[seen].sum() if seen.any() else 0.0

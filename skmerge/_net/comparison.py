@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from skmerge._ext import net_kernel
 from skmerge._net.objective import ROUNDING
 
 RECOMBINED = 1000  # rows at which nets are compared
-# A simpler net may have so many times the squares of the best, if their differences, row by row, add up to less than so
-# many times their own spread. Of pure noise (45 rows of 3 columns, 200 of 5) 0 of 60 draws are then told as anything
-# but a constant; with 1.0 8 are, with 2.0 0 too but Feynman formulae with 5 % noise err by .0106 std(y), not .0082.
+# A simpler net may have FORGIVEN times the squares of the best, if their differences, row by row, add up to less than
+# FORGIVEN_Z times their own spread. Of pure noise (45 rows of 3 columns, 200 of 5) 0 of 60 draws then give anything but
+# a constant; with FORGIVEN_Z 1.0 8 do, with 2.0 none, but Feynman formulae with 5 % noise err by .0106 std(y), not
+# .0082.
 FORGIVEN = 4.0
 FORGIVEN_Z = 1.5
 
@@ -16,14 +16,18 @@ FORGIVEN_Z = 1.5
 def cross_validate(search, nets, folds):
     """How well each net predicts rows it has not seen.
 
+    The error of a net is the greatest of three:
+
+    - On the rows left out of each fold.
+    - On every row left out alone (`leave_one_out`). The fit without a fold starts from that of all rows and keeps what
+      its rows cannot decide, so that a term made for one row survives it: of x0^2 x1 with 2 % error, 40 rows, 5 draws
+      in 12 had one such as x0^13.85.
+    - The squared distance from the median of the comparably good nets at rows whose features are recombined within
+      what was measured. A term that no measured row determines shows only there.
+
     Returns
     -------
-    errors : ndarray of shape (n_nets,)
-        Squared error in units of var(y), the greatest of three. On the rows left out of each fold. On every row alone
-        left out (`left_out`): the fit without a fold starts from that of all rows and keeps what it cannot decide, so
-        that a term made for one row survives it; of x0^2 x1 with 2 % error, 40 rows, 5 draws in 12 had one such as
-        x0^13.85. And the squared distance from the median of the comparably good nets at rows whose features are
-        recombined within what was measured: a term that no measured row holds down shows only there.
+    errors : ndarray of shape (n_nets,), squared, in units of var(y)
     squares : ndarray of shape (n_nets, n_rows)
         Share of every row in the squared error, the greater of the first two.
     """
@@ -33,7 +37,7 @@ def cross_validate(search, nets, folds):
     X, root = search.candidates.X, search.candidates.root
     drawn = rng.choice(len(X), (RECOMBINED, objective.d), p=root**2 / (root @ root))
     recombined = np.take_along_axis(X, drawn, axis=0)
-    without_fold, alone = np.zeros((2, len(nets), objective.n))
+    without_fold = np.zeros((len(nets), objective.n))
     predictions = np.empty((len(nets), len(folds), len(recombined)))
     for f, fold in enumerate(folds):
         rest, part = objective.subset(np.setdiff1d(np.arange(objective.n), fold)), objective.subset(fold)
@@ -44,8 +48,7 @@ def cross_validate(search, nets, folds):
             predictions[k, f] = np.clip(objective.predict(fitted, recombined), -1e150, 1e150)
         one.end(f"cross-validation: fold {f + 1} of {len(folds)}", level=2)  # a net needs all: no stop is heeded
     task.end()
-    for k, net in enumerate(nets):
-        alone[k] = objective.weight * left_out(objective, net)
+    alone = np.array([objective.weight * leave_one_out(objective, net) for net in nets])
     errors = np.maximum(without_fold.sum(axis=1), alone.sum(axis=1))
     good = errors <= 10 * errors.min() + ROUNDING
     consensus = np.median(predictions[good], axis=(0, 1))
@@ -53,14 +56,12 @@ def cross_validate(search, nets, folds):
     return np.minimum(np.maximum(errors, distance), 1e12), np.maximum(without_fold, alone)
 
 
-def left_out(objective, net):
+def leave_one_out(objective, net):
     """Squared error of every row if the net were fitted without it, by the linear model: (residual / (1 - leverage))^2.
 
-    Of a row that alone holds a parameter nothing is known: its error is that of the mean.
+    A row that alone determines a parameter has the error of the mean: the other rows do not predict it.
     """
-    s = objective.scaling
-    geometry = s.x_scale, s.x_mean, s.product
-    _, J = net_kernel.jacobian(objective.X, objective.y, objective.weight, *geometry, net.theta, net.sign)
+    _, J = objective.jacobian(net)
     J = np.clip(J[:, net.lower < net.upper], -1e150, 1e150)
     length = np.linalg.norm(J, axis=0)
     J = J[:, length > 0] / length[length > 0]
@@ -75,7 +76,7 @@ def left_out(objective, net):
 
 
 def no_worse(squares, best):
-    """Whether a net whose rows have these squares errs no more than the best, as far as the rows can tell.
+    """Whether a net whose rows have these squares errs no more than the best, as far as the rows can decide.
 
     Differences are taken row by row, so that one that rests on FORGIVEN_Z^2 rows or fewer does not count.
     """

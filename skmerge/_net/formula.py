@@ -1,4 +1,4 @@
-"""The fitted law in words: as a physicist writes it, as LaTeX, and as Python."""
+"""The fitted law as text in the notation of physics, as LaTeX and as Python."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -28,17 +28,17 @@ class Formula:
     Attributes
     ----------
     text : str
-        What ``str`` returns; ``g(u; C)`` is ``C u / (|u| + C)``. Two decimals or three significant digits, more where
-        the text would otherwise be off the prediction by over 2 % of hypot(std(y), distance from the mean of y),
-        root mean square over the box of the training data: 1 % of std(y) of rows like those.
+        What ``str`` returns; ``g(u; C)`` is ``C u / (|u| + C)``. It has two decimals or three significant digits, and
+        more where it would otherwise miss the prediction by over 2 % of hypot(std(y), distance from the mean of y),
+        root mean square over the box of the training data; for rows like those, that is 1 % of std(y).
     latex : str
         The same, for a mathematical display.
     python : str or list of str
         Expression of ``python_names`` and ``np`` that evaluates to the prediction; one for each output.
     python_names : dict of str to str
         What each feature is called in ``python``: its name where that is an identifier, else the name with an
-        underscore for everything that an identifier may not hold ("T (K)" is T_K, "100%" is _100), and one more
-        behind what is a keyword, taken (np, X, the offset's name) or another feature's.
+        underscore for everything that an identifier may not contain ("T (K)" is T_K, "100%" is _100). One more
+        underscore follows a keyword, a name in use (np, X, the offset's name) and that of another feature.
     terms : list of Term, or one for each output
         Kind, text, exponents and their standard errors; empty where the text is too long to read.
     """
@@ -95,26 +95,28 @@ class _Writer(Numbers):
 
     def __init__(self, nets, k, names, identifiers, errors):
         super().__init__(nets, k, names, errors)
-        self.identifiers = identifiers
-        self.offset = ""
-        if nets.offset_column_ is not None:
-            self.offset = names[nets.offset_column_]
-        elif nets.offset is not None:
-            self.offset = f"{nets.offset}(X)"
+        self.identifiers, column = identifiers, nets.offset_column_
+        self.offset = "" if nets.offset is None else f"{nets.offset}(X)"
+        self.offset = self.offset if column is None else names[column]
 
     def unit(self, number):
         return "" if self.y == 1.0 else f"/{number(self.y)}"
 
-    def _shown(self, j, name=str, number=None):
+    def _shown(self, j, name=str, number=written):
         """Feature j, over its unit where the formula has units."""
+        plain = name(self.names[j])
         if self.x[j] == 1.0:
-            plain = name(self.names[j])
             return f"({plain})" if name is str and not plain.isidentifier() else plain
-        return f"({name(self.names[j])}/{(number or written)(self.x[j])})"
+        return f"({plain}/{number(self.x[j])})"
 
-    def _offset_shown(self, name, number):
-        shown = name(self.offset)
-        return shown if self.y == 1.0 else f"{shown}/{number(self.y)}"
+    def _sum(self, term, printed, feature, space, offset):
+        """Offset, terms, linear part and constant, by functions that write one of each."""
+        parts = [offset] if self.offset else []
+        parts += [term(t, one) for t, one in enumerate(self.terms)]
+        parts += [f"{printed(key)}{space}{feature(key[1])}" for key in self._slopes()]
+        if self.shown["constant",] or not parts:
+            parts.append(printed(("constant",)))
+        return joined(parts)
 
     # --- text
 
@@ -124,12 +126,8 @@ class _Writer(Numbers):
             nets = "one net" if len(self.laws) == 1 else f"weighted mean of {len(self.laws)} nets"
             size = f"up to {nodes} nodes" if nodes > 1 else "1 node"
             return f"{nets} of {size} (too long to read; the expression is in .python)"
-        parts = [self._offset_shown(str, written)] if self.offset else []
-        parts += [self._term_text(t, term) for t, term in enumerate(self.terms)]
-        parts += [f"{self._printed(key)} {self._shown(key[1])}" for key in self._slopes()]
-        if self.shown["constant",] or not parts:
-            parts.append(self._printed(("constant",)))
-        return joined(parts) + (self._remarks() if self.errors else "")
+        total = self._sum(self._term_text, self._printed, self._shown, " ", f"{self.offset}{self.unit(written)}")
+        return total + (self._remarks() if self.errors else "")
 
     def _slopes(self):
         return sorted(key for key, value in self.values.items() if key[0] == "linear" and value)
@@ -138,20 +136,19 @@ class _Writer(Numbers):
         return self._format(key, self.shown[key], self.digits[key]) + self._note(key)
 
     def _term_text(self, t, term):
-        plateau = self._printed((t, "plateau")) if term.saturates else ""
-        if not term.product:
+        if term.product:
+            lead, factors = "", [self._printed((t, "factor"))]
+            for j in term.used:
+                exponent = self.values[t, j]
+                power = f"^{self._printed((t, j))}" if exponent != 1 or self.errors else ""
+                factors.append(self._base(j, exponent, term.signs) + power)
+            factors += [f"sign({self.names[j]})" for j in term.signs if j not in term.used]
+            inner = " ".join(factors)
+        else:
+            lead = "" if self.values[t, "factor"] == 1 else f"{self._printed((t, 'factor'))} "
             inner = [f"{self._printed((t, j))} {self._shown(j)}" for j in term.used]
             inner = joined([*inner, self._printed((t, "shift"))])
-            lead = "" if self.values[t, "factor"] == 1 else f"{self._printed((t, 'factor'))} "
-            return f"{lead}g({inner}; {plateau})"
-        factors = [self._printed((t, "factor"))]
-        for j in term.used:
-            exponent = self.values[t, j]
-            power = f"^{self._printed((t, j))}" if exponent != 1 or self.errors else ""
-            factors.append(self._base(j, exponent, term.signs) + power)
-        factors += [f"sign({self.names[j]})" for j in term.signs if j not in term.used]
-        product = " ".join(factors)
-        return f"g({product}; {plateau})" if term.saturates else product
+        return f"{lead}g({inner}; {self._printed((t, 'plateau'))})" if term.saturates else inner
 
     def _base(self, j, exponent, signs):
         name = self._shown(j)
@@ -189,12 +186,8 @@ class _Writer(Numbers):
             return rf"\text{{weighted mean of {len(self.laws)} nets}}"
         if self.long:
             return rf"\text{{one net of {self.nets.A_.shape[2]} nodes}}"
-        parts = [self._offset_shown(latex_name, latex_number)] if self.offset else []
-        parts += [self._term_latex(t, term) for t, term in enumerate(self.terms)]
-        parts += [f"{self._latex(key)}\\,{self._latex_feature(key[1])}" for key in self._slopes()]
-        if self.shown["constant",] or not parts:
-            parts.append(self._latex(("constant",)))
-        return joined(parts)
+        offset = f"{latex_name(self.offset)}{self.unit(latex_number)}"
+        return self._sum(self._term_latex, self._latex, self._latex_feature, r"\,", offset)
 
     def _latex(self, key):
         return latex_power(self._format(key, self.shown[key], self.digits[key])) + latex_note(self._note(key))
@@ -203,34 +196,33 @@ class _Writer(Numbers):
         return self._shown(j, latex_name, latex_number)
 
     def _term_latex(self, t, term):
-        plateau = self._latex((t, "plateau")) if term.saturates else ""
-        if not term.product:
+        if term.product:
+            lead, factors = "", [self._latex((t, "factor"))]
+            signs = {j: rf"\operatorname{{sign}}({latex_name(self.names[j])})" for j in term.signs}
+            for j in term.used:
+                exponent, feature, shown = self.values[t, j], self._latex_feature(j), self._latex((t, j))
+                nearest = Fraction(float(exponent)).limit_denominator(3)
+                if abs(exponent - nearest) < 1e-9:
+                    shown = f"{nearest}{latex_note(self._note((t, j)))}"
+                plain = self.nets.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
+                if not plain and j in signs:
+                    factors.append(signs[j])
+                base = feature if plain else rf"\left|{feature}\right|"
+                factors.append(base if exponent == 1 and not self.errors else f"{{{base}}}^{{{shown}}}")
+            factors += [sign for j, sign in signs.items() if j not in term.used]
+            inner = r"\,".join(factors)
+        else:
+            lead = "" if self.values[t, "factor"] == 1 else self._latex((t, "factor")) + r"\,"
             inner = [f"{self._latex((t, j))}\\,{self._latex_feature(j)}" for j in term.used]
             inner = joined([*inner, self._latex((t, "shift"))])
-            lead = "" if self.values[t, "factor"] == 1 else self._latex((t, "factor")) + r"\,"
-            return rf"{lead}g\!\left({inner};\,{plateau}\right)"
-        factors = [self._latex((t, "factor"))]
-        for j in term.used:
-            exponent, feature = self.values[t, j], self._latex_feature(j)
-            nearest = Fraction(float(exponent)).limit_denominator(3)
-            shown = self._latex((t, j))
-            if abs(exponent - nearest) < 1e-9:
-                shown = f"{nearest}{latex_note(self._note((t, j)))}"
-            plain = self.nets.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
-            if not plain and j in term.signs:
-                factors.append(rf"\operatorname{{sign}}({latex_name(self.names[j])})")
-            base = feature if plain else rf"\left|{feature}\right|"
-            factors.append(base if exponent == 1 and not self.errors else f"{{{base}}}^{{{shown}}}")
-        factors += [rf"\operatorname{{sign}}({latex_name(self.names[j])})" for j in term.signs if j not in term.used]
-        product = r"\,".join(factors)
-        return rf"g\!\left({product};\,{plateau}\right)" if term.saturates else product
+        return rf"{lead}g\!\left({inner};\,{self._latex((t, 'plateau'))}\right)" if term.saturates else inner
 
     # --- Python
 
     def python(self):
         names, committee = self.identifiers, limits.is_committee(self.nets)[self.k]
         if committee:
-            least, greatest = limits.ends(self.nets)
+            least, greatest = limits.feature_limits(self.nets)
             names = [f"np.maximum({n}, {float(x)!r})" if x > 0 else n for n, x in zip(names, least, strict=True)]
             names = [f"np.minimum({n}, {float(x)!r})" if x < 0 else n for n, x in zip(names, greatest, strict=True)]
         if not self.raw:

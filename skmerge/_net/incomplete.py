@@ -1,4 +1,4 @@
-"""Missing inputs of the net: what fills them, what that leaves unsure, and how far incomplete rows are trusted."""
+"""Missing inputs of the net: what fills them, what that adds to a variance, and how much incomplete rows weigh."""
 
 import numpy as np
 
@@ -6,20 +6,19 @@ from skmerge._gaussian import conditional
 from skmerge._gaussian.columns import Columns
 from skmerge._gaussian.joint import fit_linear
 
-INPUTS = 100  # features of a regressor; beyond, a missing one is its mean: a step of the covariance takes their cube
-ROWS = 20_000  # that tell how a regressor's features hang together
-DISTRUST = 0.02  # weight, of 1, below which an incomplete row is left out
+MAX_FEATURES = 100  # beyond, a missing feature is its mean: a step of the covariance takes their cube
+MAX_ROWS = 20_000  # from which the covariance is estimated
+MIN_WEIGHT = 0.02  # of 1, below which an incomplete row is left out
 
 
 class Inputs:
-    """What fills the missing inputs of a regressor, and how unsure that leaves them.
+    """What fills the missing inputs of a regressor, and what they add to the variance of a prediction.
 
     Attributes
     ----------
     arrays : dict of plain arrays
         ``center``, ``unit``, ``log``: how a feature becomes a standardised number; ``mean``, ``covariance`` of these
-        (the latter empty for more than 100 features); ``low``, ``high``: the range that was observed, which no fill
-        leaves.
+        (the latter empty for more than 100 features); ``low``, ``high``: the observed range, which no fill leaves.
     """
 
     def __init__(self, arrays):
@@ -29,19 +28,17 @@ class Inputs:
     @classmethod
     def learn(cls, X):
         """From rows (n, d) with at least one entry in each column; the fixed point of filling and fitting."""
-        low, high = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
-        rows = np.arange(0, len(X), -(-len(X) // ROWS))
-        if len(rows) < len(X):  # something of each feature
+        rows = np.arange(0, len(X), -(-len(X) // MAX_ROWS))
+        if len(rows) < len(X):  # at least one entry of each feature
             rows = np.union1d(rows, (~np.isnan(X)).argmax(axis=0))
         columns = Columns(None, X[rows], "auto", (), None)
+        arrays = {"center": columns.center, "unit": columns.unit, "log": columns.log}
         d = X.shape[1]
-        mean, covariance = np.zeros(d), np.empty((0, 0))
-        if d <= INPUTS:
+        arrays |= {"mean": np.zeros(d), "covariance": np.empty((0, 0))}
+        if d <= MAX_FEATURES:
             fitted = fit_linear(columns.standardise(X[rows]))
-            mean, covariance = fitted["mean"], fitted["covariance"]
-        names = ("center", "unit", "log")
-        arrays = {name: getattr(columns, name) for name in names}
-        return cls({**arrays, "mean": mean, "covariance": covariance, "low": low, "high": high})
+            arrays |= {name: fitted[name] for name in ("mean", "covariance")}
+        return cls({**arrays, "low": np.nanmin(X, axis=0), "high": np.nanmax(X, axis=0)})
 
     def fill(self, X):
         """X complete: each missing entry at its expectation given the others of its row."""
@@ -64,21 +61,21 @@ class Inputs:
         return conditional.variance_of(self.arrays["covariance"], np.where(missing, np.nan, z), moved)
 
     def _with_fills(self, X, z):
-        """X with its missing entries from standardised ones, within the range that was observed."""
+        """X with its missing entries from standardised ones, within the observed range."""
         return np.where(np.isnan(X), np.clip(self.columns.numbers(z), self.arrays["low"], self.arrays["high"]), X)
 
 
-def first_trust(X, target):
+def initial_weights(X, target):
     """Weights (n, m) of the rows for each output at first: the complete ones alone where they are enough."""
-    whole, measured = ~np.isnan(X).any(axis=1), ~np.isnan(target)
-    enough = (measured & whole[:, None]).sum(axis=0) >= max(20, 3 * X.shape[1])
-    return np.where(whole[:, None] | ~enough, 1.0, 0.0)
+    complete, measured = ~np.isnan(X).any(axis=1), ~np.isnan(target)
+    enough = (measured & complete[:, None]).sum(axis=0) >= max(20, 3 * X.shape[1])
+    return np.where(complete[:, None] | ~enough, 1.0, 0.0)
 
 
-def trust(error, unsure, before):
-    """Weights (n, m) of rows by how much their gaps add to the noise: 1 / (1 + unsure / noise)."""
+def row_weights(error, added, before):
+    """Weights (n, m) of rows by the variance that their gaps add to the noise: 1 / (1 + added / noise)."""
     weight = np.where(np.isnan(error), 0.0, before)
     with np.errstate(over="ignore", invalid="ignore"):
         noise = np.maximum((weight * np.nan_to_num(error) ** 2).sum(axis=0) / weight.sum(axis=0), 1e-300)
-        share = np.where(np.isnan(error), 0.0, 1.0 / (1.0 + unsure / noise))
+        share = np.where(np.isnan(error), 0.0, 1.0 / (1.0 + added / noise))
     return share / np.maximum(share.max(axis=0), 1e-300)

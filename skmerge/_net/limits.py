@@ -1,4 +1,4 @@
-"""Within what a committee predicts: unlike a law it knows nothing of what lies beyond the trained rows.
+"""The limits of a committee's predictions: unlike a law it contains nothing about what lies beyond the trained rows.
 
 Its products are steep near zero, whatever their exponents: one of x^0.05 falls from 0.82 at the smallest trained x of
 0.02 to 0 at x = 0. So a feature that may enter products counts as half its smallest trained size where it is less, and
@@ -19,25 +19,25 @@ def is_committee(nets):
     return np.isfinite(nets.target_range_).all(axis=0)
 
 
-def held(nets, X, k):
+def limited(nets, X, k):
     """X as output k takes it, and the least and greatest value that it predicts."""
     if not is_committee(nets)[k]:
         return X, -np.inf, np.inf
-    return np.clip(X, *ends(nets)), *nets.target_range_[:, k]
+    return np.clip(X, *feature_limits(nets)), *nets.target_range_[:, k]
 
 
-def ends(nets):
+def feature_limits(nets):
     """Least and greatest value that each feature counts as in a committee."""
     low, high = nets.x_min_, nets.x_max_
     least = np.where(nets.product_ & (low > 0), low / 2, -np.inf)
     return least, np.where(nets.product_ & (high < 0), high / 2, np.inf)
 
 
-def below(nets, X):
+def distance_below(nets, X):
     """How far sizes lie below the trained ones, in units of the range of their logarithm, where they matter, (n,).
 
-    They do with negative exponents in a law, and with any in a committee for features of one sign, down to half the
-    smallest trained size.
+    They matter with negative exponents in a law. In a committee, for features of one sign, they do with any exponent,
+    down to half the smallest trained size.
     """
     power = (nets.A_ != 0) & (nets.B_ != 0)[..., None] & (nets.blend_ < 1)[..., None]
     committee = is_committee(nets)

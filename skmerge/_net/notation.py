@@ -1,4 +1,4 @@
-"""How the names and numbers of a formula are written."""
+"""Notation of the names and numbers of a formula."""
 
 import keyword
 import unicodedata
@@ -15,7 +15,7 @@ class Term(NamedTuple):
     """A term of a law: its kind ("product", "linear" or "sum", which saturates), text and exponents.
 
     ``exponent`` (n_features,) is NaN where the feature takes no part, of a sum everywhere; ``std`` (n_features,) holds
-    the standard errors, 0 where an exponent is fixed and NaN where the data cannot decide or none were asked for.
+    the standard errors, 0 where an exponent is fixed and NaN where it is undetermined or was not requested.
     """
 
     kind: str
@@ -46,7 +46,7 @@ def given_names(names, argument, size, expected):
 
 
 def offset_name(offset):
-    """How a formula calls a callable offset."""
+    """The name of a callable offset in a formula."""
     name = getattr(offset, "__name__", "offset")
     return name if name.isidentifier() and not keyword.iskeyword(name) else "offset"
 
@@ -73,7 +73,7 @@ def as_identifiers(names, offset):
 
 
 def joined(parts):
-    """Sum of terms; one that begins with a minus is subtracted."""
+    """The sum of terms; a term that begins with a minus is subtracted."""
     text = parts[0]
     for part in parts[1:]:
         text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"

@@ -16,18 +16,18 @@ MAX_CURVATURE = 2000  # parameters whose covariance is kept, 32 MB
 # Multiply-adds of one Levenberg-Marquardt iteration, (n_rows + n_parameters / 3) n_parameters^2, above which L-BFGS
 # takes over (0.1 s).
 MAX_NORMAL_EQUATIONS = 2e9
-# Binary digits that a search sees of a number. Other units change the last of 53 digits and with it, once in 10^5
-# numbers, one of 32; what is lost, 1e-10, counts for a law without noise alone.
+# Binary digits of the numbers that a search sees. Other units change the last of 53 digits and with it, once in 10^5
+# numbers, one of 32. The rounding error, 1e-10, matters only for a law without noise.
 DIGITS = 32
 
 
 def rounded(value, spread):
     """value to DIGITS of itself or of its spread, whichever is finer, so that other units leave the same number."""
-    # 0.37: a spread of exactly a power of two is on no step; 16: a constant column is rounded all the same.
+    # With 0.37 a spread of exactly a power of two is on no step. With 16 a constant column is rounded, too.
     power = np.floor(np.log2(spread) + 0.37) if spread > 0 else np.inf
     out = np.empty(len(value))
     with np.errstate(under="ignore"):
-        for start in range(0, len(value), 10_000):  # of many rows each array beside them takes as much as a column
+        for start in range(0, len(value), 10_000):  # of many rows each temporary array takes as much as a column
             part = value[start : start + 10_000]
             own = np.frexp(part)[1]
             digits = (DIGITS - np.maximum(own - 16, np.minimum(own, power))).astype(int)
@@ -36,11 +36,11 @@ def rounded(value, spread):
 
 
 def in_units(x, unit, weight):
-    """One column in its unit, held within the range of float, rounded."""
+    """One column in its unit, clipped to the range of float and rounded."""
     with np.errstate(over="ignore"):
         z = np.clip(x / unit, -1.7e308, 1.7e308)
-    held = np.clip(z, -1e150, 1e150)
-    return rounded(z, np.sqrt(weight @ (held - weight @ held) ** 2))
+    clipped = np.clip(z, -1e150, 1e150)
+    return rounded(z, np.sqrt(weight @ (clipped - weight @ clipped) ** 2))
 
 
 def collinear(Z, root):
@@ -55,9 +55,8 @@ def collinear(Z, root):
 class Scaling:
     """Units in which the net is fitted, and which features may enter a product.
 
-    A feature may enter a product if at most a tenth of the weight has it at zero and its other sizes differ: |x|^A
-    is 0 or infinite at zero and then says nothing about the other factors. Its exponent is not negative if it has
-    zeros at all.
+    A feature may enter a product if at most a tenth of the weight has it at zero and its other sizes differ: |x|^A is 0
+    or infinite at zero and hides the other factors there. A feature with any zeros has no negative exponent.
     """
 
     x_scale: np.ndarray  # weighted geometric mean of the non-zero |x_j|
@@ -79,7 +78,7 @@ class Scaling:
             share = weight[nonzero].sum()
             zeros[j] = not nonzero.all()
             if share > 0:
-                # Whole powers of two apart: the logarithm of 1e30 is 1e-14 off, and its exponential as much.
+                # Powers of two keep the logarithm small: that of 1e30 is 1e-14 off, and its exponential as much.
                 power = np.frexp(np.abs(x).max())[1]
                 log = np.log2(np.maximum(np.ldexp(np.abs(x[nonzero]), -power), np.finfo(float).tiny))
                 # At least the smallest normal number: 1 / x_scale is within the range of float.
@@ -95,8 +94,13 @@ class Scaling:
             slope[j] = weight @ (z - x_mean[j]) ** 2
         return cls(x_scale, x_mean, product, zeros, signed, slope, spread)
 
+    @property
+    def geometry(self):
+        """What the compiled functions need of it."""
+        return self.x_scale, self.x_mean, self.product
+
     def without(self, j):
-        """Feature j takes no part in any node."""
+        """The same, feature j excluded from every node."""
         slope, product = self.slope_variance.copy(), self.product.copy()
         slope[j], product[j] = 0.0, 0
         return replace(self, slope_variance=slope, product=product, signed=self.signed & (product > 0))
@@ -129,35 +133,39 @@ class Network:
     def n_free(self):
         return int(np.count_nonzero(self.lower < self.upper))
 
-    def with_free_constant(self):
-        """The same net, its constant free."""
-        lower, upper = self.lower.copy(), self.upper.copy()
-        lower[-1], upper[-1] = -np.inf, np.inf
-        return replace(self, lower=lower, upper=upper, JTJ=None)
-
     @property
     def nodes(self):
         """View of theta without the constant, shape (n_nodes, n_features + 3)."""
-        return self.theta[:-1].reshape(self.n_nodes, self.n_features + 3)
+        return self._by_node(self.theta)
 
     def bound(self, which):
-        return getattr(self, which)[:-1].reshape(self.n_nodes, self.n_features + 3)
+        """View of the bounds "lower" or "upper", as ``nodes``."""
+        return self._by_node(getattr(self, which))
+
+    def _by_node(self, flat):
+        return flat[:-1].reshape(self.n_nodes, self.n_features + 3)
 
     def kind(self, i):
         """'product' (blend fixed at 0), 'sum' (fixed at 1) or 'blend'."""
         low, high = self.bound("lower")[i, -1], self.bound("upper")[i, -1]
         return "product" if high == 0 else "sum" if low == 1 else "blend"
 
+    def copy(self, theta=None):
+        """The same net, not fitted, with arrays of its own."""
+        theta = (self.theta if theta is None else theta).copy()
+        return Network(theta, self.sign, self.lower.copy(), self.upper.copy())
+
+    def with_free_constant(self):
+        net = self.copy()
+        net.lower[-1], net.upper[-1] = -np.inf, np.inf
+        return net
+
     def with_node(self, node, lower, upper, sign):
         def insert(old, new):
             return np.concatenate([old[:-1], new, old[-1:]])
 
-        return Network(
-            insert(self.theta, node),
-            np.vstack([self.sign, sign]).astype(np.uint8),
-            insert(self.lower, lower),
-            insert(self.upper, upper),
-        )
+        signs = np.vstack([self.sign, sign]).astype(np.uint8)
+        return Network(insert(self.theta, node), signs, insert(self.lower, lower), insert(self.upper, upper))
 
     def without_node(self, i):
         m = self.n_features + 3
@@ -165,10 +173,9 @@ class Network:
         return Network(self.theta[keep], np.delete(self.sign, i, axis=0), self.lower[keep], self.upper[keep])
 
     def pinned(self, index, value, theta=None):
-        theta = (self.theta if theta is None else theta).copy()
-        lower, upper = self.lower.copy(), self.upper.copy()
-        theta[index] = lower[index] = upper[index] = value
-        return Network(theta, self.sign, lower, upper)
+        net = self.copy(theta)
+        net.theta[index] = net.lower[index] = net.upper[index] = value
+        return net
 
 
 class Cancelled(Exception):
@@ -176,26 +183,15 @@ class Cancelled(Exception):
 
 
 class Objective(Shared):
-    """Weighted squares of one output, the rows where it was observed.
+    """Weighted squares of one output on the rows where it was observed.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), raw units, float64, C order.
-    y : ndarray of shape (n,), no NaN.
-    weight : ndarray of shape (n,)
-    scaling : Scaling
-    exponent_bounds : tuple of two ndarrays of shape (d,), prior bounds of the exponents.
-    blend : "learn" or float
-    cancelled : Flag or None
+    X (n, d) is float64 in C order, in raw units; y (n,) has no NaN; exponent_bounds are two arrays (d,); blend is
+    "learn" or a float; cancelled is a Flag or None.
     """
 
     def __init__(self, X, y, weight, scaling, exponent_bounds, blend="learn", cancelled=None):
-        self.X = X
-        self.weight = weight / weight.sum()
-        self.scaling = scaling
-        self.exponent_bounds = exponent_bounds
-        self.blend = blend
-        self.cancelled = cancelled
+        self.X, self.weight, self.scaling = X, weight / weight.sum(), scaling
+        self.exponent_bounds, self.blend, self.cancelled = exponent_bounds, blend, cancelled
         biggest = np.abs(y).max() or 1.0  # so that squares of 1e-200 or 1e200 do not leave the range of float
         relative = y / biggest
         spread = np.sqrt(self.weight @ (relative - self.weight @ relative) ** 2)
@@ -216,52 +212,36 @@ class Objective(Shared):
         low, high = self.exponent_bounds
         return bool(((low <= 0) & (high >= 0)).all())
 
+    def _with(self, **changes):
+        other = object.__new__(Objective)
+        vars(other).update(vars(self) | changes)
+        return other
+
     def subset(self, rows):
         """The same objective, scaling included, on some of the rows."""
-        part = object.__new__(Objective)
-        part.__dict__.update(self.__dict__)
-        part.X, part.y = np.ascontiguousarray(self.X[rows]), self.y[rows]
-        part.weight = self.weight[rows] / self.weight[rows].sum()
-        return part
+        weight = self.weight[rows] / self.weight[rows].sum()
+        return self._with(X=np.ascontiguousarray(self.X[rows]), y=self.y[rows], weight=weight)
 
     def regular(self, features):
         """The same objective without negative exponents of these features, where positive ones are allowed."""
-        part = object.__new__(Objective)
-        part.__dict__.update(self.__dict__)
         low, high = self.exponent_bounds
-        part.exponent_bounds = np.where(features & (high > 0), np.maximum(low, 0.0), low), high
-        return part
+        return self._with(exponent_bounds=(np.where(features & (high > 0), np.maximum(low, 0.0), low), high))
 
     def rounded(self):
         """The same objective in scaled units, to DIGITS: other units of X and y leave every number as it is."""
-        part = object.__new__(Objective)
-        part.__dict__.update(self.__dict__)
-        part.X = np.empty(self.X.shape)
+        X = np.empty(self.X.shape)
         for j, unit in enumerate(self.scaling.x_scale):
-            part.X[:, j] = in_units(self.X[:, j], unit, self.weight)
-        part.y = rounded(self.y, 1.0)
+            X[:, j] = in_units(self.X[:, j], unit, self.weight)
         size, power = np.frexp(self.weight)  # weights times a constant are then the same weights, not almost
-        part.weight = np.ldexp(np.rint(np.ldexp(size, DIGITS)), power - DIGITS)
-        part.scaling = replace(self.scaling, x_scale=np.ones(self.d))
-        return part
-
-    def _geometry(self):
-        s = self.scaling
-        return s.x_scale, s.x_mean, s.product
-
-    def _rows(self):
-        return net_solver.Rows(self.X, self.y, self.weight, *self._geometry())
+        weight = np.ldexp(np.rint(np.ldexp(size, DIGITS)), power - DIGITS)
+        scaling = replace(self.scaling, x_scale=np.ones(self.d))
+        return self._with(X=X, y=rounded(self.y, 1.0), weight=weight, scaling=scaling)
 
     def constant(self):
         mean = self.weight @ self.y
-        return Network(
-            np.array([mean]),
-            np.zeros((0, self.d), np.uint8),
-            np.array([-np.inf]),
-            np.array([np.inf]),
-            float(self.weight @ (self.y - mean) ** 2),
-            np.ones((1, 1)),
-        )
+        squares = float(self.weight @ (self.y - mean) ** 2)
+        no_sign, free = np.zeros((0, self.d), np.uint8), np.array([np.inf])
+        return Network(np.array([mean]), no_sign, -free, free, squares, np.ones((1, 1)))
 
     def node_bounds(self, kind, saturating=False):
         """Bounds of a new node of a kind: 'product', 'sum' (blend fixed) or 'blend' (blend free or as prescribed)."""
@@ -289,6 +269,10 @@ class Objective(Shared):
     def _is_large(self, net):
         return (self.n + net.n_free / 3) * float(net.n_free) ** 2 > MAX_NORMAL_EQUATIONS
 
+    def _check_cancelled(self):
+        if self.cancelled is not None and self.cancelled.is_set():
+            raise Cancelled
+
     def fit(self, net, penalty=None, max_iter=60, tol=1e-7, report=None, n_threads=1):
         """Least squares from net's parameters on; returns the fitted Network, the same for any n_threads.
 
@@ -296,19 +280,19 @@ class Objective(Shared):
         """
 
         def watch(iteration, squares):
-            if self.cancelled is not None and self.cancelled.is_set():
-                raise Cancelled
+            self._check_cancelled()
             return report is not None and report(iteration, squares)
 
-        if self.cancelled is not None and self.cancelled.is_set():
-            raise Cancelled
+        self._check_cancelled()
         penalty = np.zeros(len(net.theta)) if penalty is None else penalty
         if self._is_large(net):
             return self._fit_lbfgs(net, penalty, max_iter, tol, watch, n_threads)
-        theta, squares, n_iter, JTJ = net_solver.minimize(
-            self._rows(), net.sign, net.theta, net.lower, net.upper, penalty, max_iter, tol, watch, n_threads
-        )
+        theta, squares, n_iter, JTJ = self._minimize(net, penalty, max_iter, tol, watch, n_threads)
         return replace(net, theta=theta, squares=squares, JTJ=JTJ, n_iter=n_iter)
+
+    def _minimize(self, net, penalty, *options):
+        rows = net_solver.Rows(self.X, self.y, self.weight, *self.scaling.geometry)
+        return net_solver.minimize(rows, net.sign, net.theta, net.lower, net.upper, penalty, *options)
 
     def _fit_lbfgs(self, net, penalty, max_iter, tol, watch=lambda iteration, squares: False, n_threads=1):
         free = np.flatnonzero(net.lower < net.upper)
@@ -318,14 +302,12 @@ class Objective(Shared):
         spread = np.sqrt(np.maximum(self.scaling.slope_variance, 1e-12))
         unit[:-1].reshape(net.n_nodes, -1)[:, : self.d] = 1.0 / spread
         unit = unit[free]
+        rows = self.X, self.y, self.weight, *self.scaling.geometry
 
         def loss(z):
-            if self.cancelled is not None and self.cancelled.is_set():
-                raise Cancelled
+            self._check_cancelled()
             theta[free] = z * unit
-            value, gradient = net_kernel.loss_gradient(
-                self.X, self.y, self.weight, *self._geometry(), theta, net.sign, n_threads
-            )
+            value, gradient = net_kernel.loss_gradient(*rows, theta, net.sign, n_threads)
             value += 0.5 * float(penalty @ theta**2)
             return value, (gradient[free] + penalty[free] * theta[free]) * unit
 
@@ -356,17 +338,16 @@ class Objective(Shared):
             return net.JTJ
         if p > MAX_CURVATURE or self.n * float(net.n_free) ** 2 > 50 * MAX_NORMAL_EQUATIONS:
             return None
-        *_, JTJ = net_solver.minimize(self._rows(), net.sign, net.theta, net.lower, net.upper, np.zeros(p), 0)
-        return JTJ
+        return self._minimize(net, np.zeros(p), 0)[-1]
 
     def predict(self, net, X=None):
         """f in units of y_scale, shape (n,)."""
-        return net_kernel.predict(self.X if X is None else X, *self._geometry(), net.theta, net.sign)
+        return net_kernel.predict(self.X if X is None else X, *self.scaling.geometry, net.theta, net.sign)
+
+    def jacobian(self, net):
+        """Residuals and their derivatives with respect to all parameters, each times the root of its row's weight."""
+        return net_kernel.jacobian(self.X, self.y, self.weight, *self.scaling.geometry, net.theta, net.sign)
 
     def squares(self, net):
-        """Squared residuals of these rows, of predictions held below 1e150, shape (n,)."""
+        """Squared residuals of these rows, of predictions clipped to 1e150, shape (n,)."""
         return (self.y - np.clip(self.predict(net), -1e150, 1e150)) ** 2
-
-    def mean_squares(self, net):
-        """Weighted mean of the squared residuals on these rows."""
-        return float(self.weight @ self.squares(net))

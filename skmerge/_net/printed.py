@@ -8,13 +8,21 @@ from skmerge._net import uncertainty
 from skmerge._net.notation import MOST_DIGITS, power_of_ten, written
 
 RANGE = 250  # decades that the numbers of a formula in raw units may span
-LONG = 12  # terms above which str() describes rather than prints
+LONG = 12  # terms above which str() describes the formula instead of printing it
 MANY = 200  # numbers, likewise
-# Root mean square of printed text minus prediction, each over hypot(std(y), its distance from the mean): of rows that
-# lie as far from the mean as std(y) says, 3 % of std(y). Three digits of a factor are up to 0.5 %, of an exponent over
-# three decades 1 to 3 %.
+# Root mean square of printed text minus prediction, each over hypot(std(y), its distance from the mean): of rows at a
+# distance of std(y) from the mean, 3 % of std(y). Three digits of a factor are up to 0.5 %, of an exponent over three
+# decades 1 to 3 %.
 TOLERANCE = 0.02
-POINTS = 256  # at which it is measured, three times: their mean square is known within 10 %
+POINTS = 256  # of each sample on which it is measured: their mean square is known within 10 %
+# What follows a number whose parameter has such a standing.
+NOTES = {
+    uncertainty.SHARED: "(undetermined)",
+    uncertainty.UNDECIDED: "(undetermined)",
+    uncertainty.REJECTED: "(fixed as given, the data object)",
+    uncertainty.GIVEN: "(fixed as given)",
+    uncertainty.BOUND: "(at its bound)",
+}
 
 
 @dataclass
@@ -25,7 +33,7 @@ class PrintedTerm:
     used: list  # features
     signs: list  # features whose sign multiplies it
     saturates: bool
-    nodes: list  # that it stands for
+    nodes: list  # whose halves it joins
 
 
 class Numbers:
@@ -52,7 +60,7 @@ class Numbers:
             _, self.terms, self.values = self.laws[0]
             self._merge()
             self.shown = dict(self.values)
-            # what is left of a constant by rounding
+            # A constant that is no more than rounding errors is not shown.
             scale = (abs(nets.D_[self.members[0], k]) + abs(nets.y_mean_[k]) + 1.0) * y / self.y
             if abs(self.values["constant",]) <= 1e-14 * scale:
                 self.shown["constant",] = 0.0
@@ -61,7 +69,7 @@ class Numbers:
                 self._propagate()
 
     def _law(self, theta, sign):
-        """Terms and printed numbers of flat parameters, which may have an imaginary part: a step of a derivative."""
+        """Terms and printed numbers of flat parameters; these are complex for the complex-step derivative."""
         nets, y = self.nets, self.nets.y_scale_[self.k] / self.y
         ratio = nets.x_scale_ / self.x
         d = len(ratio)
@@ -98,13 +106,13 @@ class Numbers:
         values["constant",] = constant * y
         return terms, values
 
-    def _evaluate(self, values, X, terms=None):
+    def _evaluate(self, values, X):
         """The printed formula without its offset, at X in printed units."""
         f = np.full(len(X), values["constant",])
         for key, value in values.items():
             if key[0] == "linear":
                 f = f + value * X[:, key[1]]
-        for t, term in enumerate(self.terms if terms is None else terms):
+        for t, term in enumerate(self.terms):
             if term.product:
                 u, lead = values[t, "factor"], 1.0
                 for j in term.used:
@@ -119,7 +127,7 @@ class Numbers:
         return f
 
     def _merge(self):
-        """Join products of the same powers and leave powers of about 0 out, as far as the text can still be right."""
+        """Join products of the same powers and leave out powers of about 0, while the text stays within TOLERANCE."""
         samples = self._samples()
         X, ends = np.concatenate(samples), np.cumsum([len(sample) for sample in samples])
         y, mean = self.nets.y_scale_[self.k] / self.y, self.nets.y_mean_[self.k]
@@ -135,7 +143,6 @@ class Numbers:
                 worst = np.sqrt(max(part.mean() for part in np.split(square, ends[:-1])))
             return worst if np.isfinite(worst) else np.inf
 
-        # two products that nearly cancel have a joint exponent beyond both
         low, high = self.nets.exponent_bounds
 
         def attempt(plan):
@@ -143,28 +150,30 @@ class Numbers:
             self.plan = plan
             with np.errstate(all="ignore"):
                 self.terms, self.values = self._as_merged(terms, values)
+            # The joint exponent of two products that nearly cancel is beyond both.
             powers = [(key[1], value) for key, value in self.values.items() if self._is_exponent(key)]
             allowed = all(low[j] - 1e-9 <= value <= high[j] + 1e-9 for j, value in powers)
-            # half of what the rounding of all numbers may cost
+            # Half of the tolerance, which includes the rounding of all numbers.
             if not (allowed and error(self.values) <= TOLERANCE / 2):
                 self.plan, self.terms, self.values = before
 
         self.plan, self.error_of_text = [([t], term.used) for t, term in enumerate(terms)], error
-        for t, term in enumerate(terms):
+        products = [(t, term) for t, term in enumerate(terms) if term.product]
+        for t, term in products:
             for j in term.used:
-                if term.product and abs(values[t, j]) < 0.005:
+                if abs(values[t, j]) < 0.005:
                     attempt([(group, [i for i in used if i != j]) if group == [t] else (group, used)
                              for group, used in self.plan])  # fmt: skip
-        for t, term in enumerate(terms):
+        for t, term in products:
             for first, used in self.plan:
+                other = terms[first[0]]
                 if t in first:
                     break
                 if (
                     ([t], used) in self.plan
-                    and term.product
-                    and terms[first[0]].product
-                    and not (term.saturates or terms[first[0]].saturates)
-                    and term.signs == terms[first[0]].signs
+                    and other.product
+                    and not (term.saturates or other.saturates)
+                    and term.signs == other.signs
                     and all(abs(values[t, j] - values[first[0], j]) < 0.005 for j in used)
                 ):
                     rest = [(group, kept) for group, kept in self.plan if group not in (first, [t])]
@@ -172,9 +181,9 @@ class Numbers:
                     break
 
     def _as_merged(self, terms, values):
-        """The terms and numbers that are printed, of those of the nodes: see ``plan``, (terms, powers) of each.
+        """The printed terms and numbers from those of the nodes, by ``plan``: (terms, features) of each printed one.
 
-        The joint exponent is the mean by the factors: right to first order, and so are its derivatives.
+        The joint exponent is the mean weighted by the factors, which is right to first order, as are its derivatives.
         """
         ratio = self.nets.x_scale_ / self.x
         merged, printed = [], {key: value for key, value in values.items() if key[0] in ("linear", "constant")}
@@ -202,12 +211,12 @@ class Numbers:
     def _samples(self):
         """Points at which the text is compared with the prediction, a list of arrays in printed units.
 
-        The rows that were trained are not kept: one array is even in their box and one, for features of one sign,
-        even in logarithms, for a table may be either; and one for each sum that saturates lies where that is
-        steepest, for a step that is printed beside a row misses it.
+        A model does not keep its training rows. One array is even in their box and one, for features of one sign, even
+        in logarithms: a table may be either. One for each sum that saturates lies where that is steepest: a misplaced
+        step would be missed elsewhere.
         """
         low, high = self.nets.x_min_ / self.x, self.nets.x_max_ / self.x
-        rng = np.random.default_rng(0)  # a table may have more features than a Sobol sequence
+        rng = np.random.default_rng(0)  # not a Sobol sequence, which has fewer features than a table may have
         with np.errstate(all="ignore"):
             U = rng.random((POINTS, len(low)))
             even = low * (1 - U) + high * U
@@ -234,7 +243,7 @@ class Numbers:
                 return float(self._format(key, self.values[key], digits[key]))
 
             digits = dict.fromkeys(self.values, 0)
-            for key, value in self.values.items():  # an exponent that is not zero is not written as zero
+            for key, value in self.values.items():  # a nonzero exponent is not written as zero
                 while self._is_exponent(key) and value and not rounded(key) and digits[key] < MOST_DIGITS:
                     digits[key] += 1
             printed = {key: rounded(key) for key in digits}
@@ -261,10 +270,10 @@ class Numbers:
     # --- standard errors
 
     def _propagate(self):
-        """Standard errors of the printed numbers: of each, by its complex-step derivative, gradient' Cov gradient."""
+        """Standard errors of the printed numbers: gradient' Cov gradient of each, by its complex-step derivative."""
         nets, k, e = self.nets, self.k, self.members[0]
         covariance, null, standing = nets.covariance_[k], nets.null[k], nets.standing[k]
-        if standing[-1:] == uncertainty.FIXED and len(self.values) > 1:  # not shown: the others' errors suppose it
+        if standing[-1:] == uncertainty.FIXED and len(self.values) > 1:  # a constant of zero, not shown, is exact
             covariance = uncertainty.given_zero(covariance)
         theta = nets.theta(e, k)
         if null.shape[1:] != theta.shape or standing.shape != theta.shape:
@@ -278,20 +287,17 @@ class Numbers:
             moved[q] += 1j * step
             _, values = self._as_merged(*self._law(moved, nets.sign_[e, k]))
             gradient[:, q] = [np.imag(values[key]) / step for key in keys]
-        self.error = {}
+        self.fixed = {key for key, slope in zip(keys, gradient, strict=True) if not slope.any()}
+        self.error = dict.fromkeys(keys, 0.0)
         reach = np.sqrt((null**2).sum(axis=0))
         with np.errstate(all="ignore"):
             for key, slope in zip(keys, gradient, strict=True):
-                size = np.abs(slope).max()
-                if not size:
-                    self.error[key] = 0.0  # fixed
-                    continue
-                slope = slope / size
-                lost = np.linalg.norm(null @ slope) > 1e-3 * np.linalg.norm(reach * slope)
-                variance = max(slope @ covariance @ slope, 0.0)
-                error = np.sqrt(variance) * size
-                self.error[key] = np.inf if lost or not np.isfinite(error) else float(error)
-        self.fixed = {key for key, slope in zip(keys, gradient, strict=True) if not slope.any()}
+                if key not in self.fixed:
+                    size = np.abs(slope).max()
+                    slope = slope / size
+                    lost = np.linalg.norm(null @ slope) > 1e-3 * np.linalg.norm(reach * slope)
+                    error = np.sqrt(max(slope @ covariance @ slope, 0.0)) * size
+                    self.error[key] = np.inf if lost or not np.isfinite(error) else float(error)
         self.standing = standing[:-1].reshape(-1, len(self.names) + 3)[:, : len(self.names)]
 
     def _note(self, key):
@@ -301,38 +307,29 @@ class Numbers:
         t, j = key[0], key[-1]
         if isinstance(j, int):
             nodes = self._linear_nodes(j) if t == "linear" else self.terms[t].nodes
-            of_nodes = self.standing[nodes, j]
-            words = {
-                uncertainty.SHARED: "(undetermined)",
-                uncertainty.UNDECIDED: "(undetermined)",
-                uncertainty.REFUSED: "(fixed as given, the data object)",
-                uncertainty.GIVEN: "(fixed as given)",
-                uncertainty.BOUND: "(at its bound)",
-            }
-            for standing, word in words.items():
-                if (of_nodes == standing).any():
-                    return word
+            for standing, note in NOTES.items():
+                if (self.standing[nodes, j] == standing).any():
+                    return note
         if key in self.fixed:
             return "(fixed)"
         error, size = self.error[key], abs(self.values[key])
         if j in ("factor", "plateau"):
-            enough = size
+            limit = size
         elif t in ("linear", "constant") or j == "shift" or not self.terms[t].product:
-            enough = np.inf
+            limit = np.inf
         else:
-            enough = max(size, 0.5)
-        return f"(±{error:.2g})" if error < enough else "(undetermined)"
+            limit = max(size, 0.5)
+        return f"(±{error:.2g})" if error < limit else "(undetermined)"
 
     def _linear_nodes(self, j):
         nets, e, k = self.nets, self.members[0], self.k
         return np.flatnonzero((nets.blend_[e, k] > 0) & np.isinf(nets.C_[e, k]) & (nets.A_[e, k, :, j] != 0))
 
     def _remarks(self):
-        """What the data cannot decide and the formula does not show."""
+        """What the data do not determine and the formula does not show."""
         together = np.flatnonzero((self.standing == uncertainty.SHARED).any(axis=0))
         names = [self.names[j] for j in together]
-        still = [name for name, low, high in zip(self.names, self.nets.x_min_, self.nets.x_max_, strict=True)
-                 if low == high]  # fmt: skip
+        constant = [self.names[j] for j in np.flatnonzero(self.nets.x_min_ == self.nets.x_max_)]
         remarks = [f"undetermined between {', '.join(names)}: they vary together"] if len(names) > 1 else []
-        remarks += [f"{', '.join(still)} undetermined: constant"] if still else []
+        remarks += [f"{', '.join(constant)} undetermined: constant"] if constant else []
         return f"  [{'; '.join(remarks)}]" if remarks else ""

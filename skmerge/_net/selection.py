@@ -1,6 +1,6 @@
-"""Search for a law: nodes added one by one, then simplified.
+"""Search for a law: it adds nodes one by one, then simplifies the nets.
 
-Between the best few numbers of nodes, by the criterion of simplification, cross-validation decides.
+Cross-validation decides between the few numbers of nodes that are best by the criterion of simplification.
 """
 
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from skmerge._net.candidates import N_CANDIDATES, Candidates
-from skmerge._net.objective import MAX_EXPONENT, ROUNDING, Network, Scaling
+from skmerge._net.objective import MAX_EXPONENT, ROUNDING, Scaling
 from skmerge._net.simplification import Simplifier, criterion
-from skmerge._progress import SILENCE, rms
+from skmerge._progress import rms
 
-EXHAUSTED = 1e-17  # of a law without noise this is left: the data are rounded to 1e-10
+EXHAUSTED = 1e-17  # squares that remain of a law without noise: the data are rounded to 1e-10
 MAX_NODES = 10  # of a law; 6 leave 17 % of the Feynman formulae above R2 = 0.999 unexplained, 10 leave 15 %
 BEAM = 2
-# Ridge where columns are collinear. Without, each fold shares a slope among them in its own way: a line in 40 rows with
-# one column twice had a validation error of 0.4 to 1.8 std(y), with 1e-6 of 0.07, with 1e-5 of 0.003, its noise.
+# Ridge where columns are collinear. Without it, each fold divides a slope among them in its own way: a line in 40 rows
+# with one column twice had a validation error of 0.4 to 1.8 std(y), with 1e-6 of 0.07, with 1e-5 of 0.003, its noise.
 TIE_BREAKER = 1e-5
 
 
 @dataclass(frozen=True)
 class Ridge:
-    """Ridge penalty of every parameter of a net; in the last fit, which keeps a choice between ties, only the given."""
+    """Ridge penalty of every parameter of a net; the last fit is without the tie breaker."""
 
     scaling: Scaling
     given: float
@@ -33,35 +33,23 @@ class Ridge:
         strength = self.given if last else max(self.given, self.tie_breaker)
         if strength:
             s = self.scaling
-            rows = penalty[:-1].reshape(net.n_nodes, net.n_features + 3)
-            for i in range(net.n_nodes):
+            for i, row in enumerate(penalty[:-1].reshape(net.n_nodes, net.n_features + 3)):
                 product = net.kind(i) != "sum"
-                spread = np.where(s.product & product, s.log_variance, s.slope_variance)
-                rows[i, :-3] = strength * spread
-                rows[i, -3] = strength
+                row[:-3] = strength * np.where(s.product & product, s.log_variance, s.slope_variance)
+                row[-3] = strength
         return penalty
 
 
 class LawSearch:
-    """One output's search.
+    """The search of one output; ``settings``: Settings of ``training``; ``task``: the parent of its tasks."""
 
-    Parameters
-    ----------
-    objective : Objective
-    sign : "auto", or bool ndarray of shape (d,): the features over which the sign of every product runs.
-    rng : numpy Generator
-    n_nodes : int or None
-        None chooses.
-    penalty : float
-    simplify : bool
-    task : Task of _progress, of which the search's own are subtasks.
-    """
-
-    def __init__(self, objective, sign, rng, n_nodes=None, penalty=0.0, simplify=True, task=SILENCE):
-        self.objective, self.n_nodes, self.task = objective, n_nodes, task
-        self.candidates = Candidates(objective, sign, rng)
+    def __init__(self, objective, settings, rng, task):
+        self.objective, self.task = objective, task
+        self.n_nodes = None if settings.n_nodes == "auto" else settings.n_nodes  # None: the search chooses
+        penalty = 0.0 if settings.penalty == "auto" else float(settings.penalty)
+        self.candidates = Candidates(objective, settings.sign, rng)
         self.penalties = Ridge(objective.scaling, penalty, TIE_BREAKER if self.candidates.tied() else 0.0)
-        self.simplifier = Simplifier(objective, self.penalties, n_nodes, simplify)
+        self.simplifier = Simplifier(objective, self.penalties, self.n_nodes, settings.simplify)
 
     def run(self):
         """Networks worth a cross-validation, each simplified; at least one."""
@@ -73,13 +61,13 @@ class LawSearch:
         first = 0 if objective.may_be_constant or len(path) == 1 else 1
         order = sorted(range(first, len(path)), key=lambda h: criterion(objective, path[h]))[:3]
         chosen = [path[h] for h in order]
-        # A law that saturates, g(u) with finite C, and blends: the small nets with everything free.
+        # For laws that saturate, g(u) with finite C, or blend: the small nets with all parameters free.
         if path[-1].squares > ROUNDING:
             chosen += [self._relaxed(net) for net in path[1:4]] + self._saturated()
-        # A constant and one node, should the longer be made for a few rows.
+        # A constant and one node, in case the longer nets fit a few rows only.
         chosen += [path[h] for h in range(first, min(2, len(path))) if h not in order]
         found = self._all_simplified(chosen, thin=True)
-        # As many parameters as rows fit any rows: cross-validation, which starts from there, cannot tell.
+        # As many parameters as rows fit any rows; cross-validation, which starts from there, does not see it.
         return [net for net in found if np.isfinite(criterion(objective, net))] or found
 
     def _grow(self):
@@ -107,41 +95,38 @@ class LawSearch:
                     break
             beam = sorted((fit(net, max_iter=100, tol=1e-6) for net in beam), key=lambda net: net.squares)
             path.append(beam[0])
+            best, count = beam[0], f"{len(path) - 1} node{'s' if len(path) > 2 else ''}"
             tried = f"{N_CANDIDATES} drawn, " * bool(len(self.candidates.admitted)) + f"{len(grown)} refined"
-            stop = stage.end(f"{_nodes(len(path) - 1)}: best {rms(beam[0].squares)}; {tried}", net=beam[0])
-            if stop:
+            if stage.end(f"{count}: best {rms(best.squares)}; {tried}", net=best):
                 break
             if self.n_nodes is None:
-                enough = beam[0].squares < EXHAUSTED
-                crowded = (beam[0].n_free - beam[0].n_nodes) > objective.n
-                patience = 3 if beam[0].n_free < 60 else 2  # nodes that may bring nothing before the search ends
-                stalled = len(path) > patience + 2 and min(criterion(objective, net) for net in path[-patience:]) > min(
-                    criterion(objective, net) for net in path[:-patience]
-                ) + 6 * np.log(objective.n)
-                if enough or crowded or stalled:
+                exhausted, crowded = best.squares < EXHAUSTED, best.n_free - best.n_nodes > objective.n
+                patience = 3 if best.n_free < 60 else 2  # nodes without improvement before the search ends
+                values = [criterion(objective, net) for net in path]
+                stalled = len(path) > patience + 2 and (
+                    min(values[-patience:]) > min(values[:-patience]) + 6 * np.log(objective.n)
+                )
+                if exhausted or crowded or stalled:
                     break
         return path
 
     def _relaxed(self, net):
         """The same nodes with C free and, unless it is prescribed, the blend free."""
-        d = self.objective.d
-        theta, lower, upper = net.theta.copy(), net.lower.copy(), net.upper.copy()
-        nodes, out = theta[:-1].reshape(-1, d + 3), self.candidates.left_out
-        for i in range(net.n_nodes):
-            rows = slice(i * (d + 3), (i + 1) * (d + 3))
+        d, excluded, relaxed = self.objective.d, self.candidates.excluded, net.copy()
+        for i, node in enumerate(relaxed.nodes):
             # A free blend needs the slopes of a sum within the bounds of exponents.
-            free = self.objective.blend == "learn" and np.abs(nodes[i, :d]).max(initial=0) < MAX_EXPONENT
+            free = self.objective.blend == "learn" and np.abs(node[:d]).max(initial=0) < MAX_EXPONENT
             low, high = self.objective.node_bounds("blend" if free else net.kind(i), saturating=True)
-            low[:d][out] = high[:d][out] = nodes[i, :d][out]
-            lower[rows], upper[rows] = low, high
-            nodes[i, d + 1] = max(nodes[i, d + 1], 0.1)
-        return self.simplifier.fit(Network(theta, net.sign, lower, upper), max_iter=200, tol=1e-6)
+            low[:d][excluded] = high[:d][excluded] = node[:d][excluded]
+            relaxed.bound("lower")[i], relaxed.bound("upper")[i] = low, high
+            node[d + 1] = max(node[d + 1], 0.1)
+        return self.simplifier.fit(relaxed, max_iter=200, tol=1e-6)
 
     def _saturated(self):
-        """The one product that saturates and fits best, as a list of one net, or none."""
+        """The best of the products that saturate, as a list of one net, or none."""
         constant = self.objective.constant()
         nets = [self.simplifier.fit(constant.with_node(*start), 100, 1e-6) for start in self.candidates.saturated()]
-        return [min(nets, key=lambda net: net.squares)] if nets else []
+        return sorted(nets, key=lambda net: net.squares)[:1]
 
     def _all_simplified(self, nets, thin=False):
         task = self.task.begin("simplification", len(nets))
@@ -150,12 +135,8 @@ class LawSearch:
             one = task.begin("net", None)
             net = self.simplifier.simplified(self.simplifier.thinned(net) if thin else net, one)
             done.append(net)
-            told = f"net {i + 1} of {len(nets)} simplified: {net.n_free} parameters, {rms(net.squares)}"
-            if one.end(told, level=2, net=net):
+            text = f"net {i + 1} of {len(nets)} simplified: {net.n_free} parameters, {rms(net.squares)}"
+            if one.end(text, level=2, net=net):
                 break
         task.end()
         return done
-
-
-def _nodes(count):
-    return f"{count} node" if count == 1 else f"{count} nodes"

@@ -7,7 +7,7 @@ import numpy as np
 from skmerge._ext import net_kernel
 from skmerge._net import limits
 
-POSITIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
+NOT_NEGATIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
 
 
 class Nets(SimpleNamespace):
@@ -33,21 +33,19 @@ class Nets(SimpleNamespace):
         return np.append(np.hstack(nodes).ravel(), constant)
 
     def members(self, k):
-        """(weight, flat parameters, sign) of every member of output k that counts."""
+        """(weight, net) of every member of output k that counts; ``net``: what the compiled functions take after X."""
         sign = np.ascontiguousarray(self.sign_[:, k]).view(np.uint8)
+        geometry = self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
         for e in np.flatnonzero(self.estimator_weight_[:, k]):
-            yield self.estimator_weight_[e, k], self.theta(e, k), sign[e]
-
-    def _geometry(self):
-        return self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
+            yield self.estimator_weight_[e, k], (*geometry, self.theta(e, k), sign[e])
 
     def predict(self, X, n_threads=1):
         """Values of complete rows without the offset, (n, m)."""
         out = np.zeros((len(X), self.n_outputs))
         for k, scale in enumerate(self.y_scale_):
-            rows, low, high = limits.held(self, X, k)
-            for weight, theta, sign in self.members(k):
-                out[:, k] += weight * net_kernel.predict(rows, *self._geometry(), theta, sign, n_threads)
+            rows, low, high = limits.limited(self, X, k)
+            for weight, net in self.members(k):
+                out[:, k] += weight * net_kernel.predict(rows, *net, n_threads)
             out[:, k] = np.clip(within_float(out[:, k], scale), low, high)
         return out
 
@@ -56,23 +54,19 @@ class Nets(SimpleNamespace):
         mean, std = np.zeros((2, len(X), self.n_outputs))
         for k, scale in enumerate(self.y_scale_):
             members = list(self.members(k))
-            rows, low, high = limits.held(self, X, k)
+            rows, low, high = limits.limited(self, X, k)
             if len(self.A_) == 1:
-                _, theta, sign = members[0]
-                zero, one = np.zeros(len(X)), np.ones(len(X))
-                f, J = net_kernel.jacobian(rows, zero, one, *self._geometry(), theta, sign)
+                f, J = net_kernel.jacobian(rows, np.zeros(len(X)), np.ones(len(X)), *members[0][1])
                 J = np.clip(J, -1e150, 1e150)
-                size = np.maximum(np.abs(J).max(axis=1, keepdims=True), 1e-150)
-                J /= size  # so that squares stay within the range of float
+                size = np.maximum(np.abs(J).max(axis=1), 1e-150)
+                J /= size[:, None]  # so that squares stay within the range of float
                 variance = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
-                size = size[:, 0]
             else:
-                parts = self._geometry()
-                values = np.array([net_kernel.predict(rows, *parts, theta, sign) for _, theta, sign in members])
-                weight = np.array([w for w, _, _ in members])
-                f = (weight[:, None] * values).sum(axis=0)  # not BLAS, whose sums depend on the number of rows
+                values = np.array([net_kernel.predict(rows, *net) for _, net in members])
+                weight = np.array([[w] for w, _ in members])
+                f = (weight * values).sum(axis=0)  # not BLAS, whose sums depend on the number of rows
                 size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
-                variance = (weight[:, None] * ((values - f) / size) ** 2).sum(axis=0)
+                variance = (weight * ((values - f) / size) ** 2).sum(axis=0)
             mean[:, k] = np.clip(within_float(f, scale), low, high)
             std[:, k] = within_float(np.sqrt(np.maximum(variance, 0.0)), size, scale)
         return mean, std
@@ -81,12 +75,12 @@ class Nets(SimpleNamespace):
         """Slopes of complete rows without the offset, (n, m, d)."""
         out = np.zeros((len(X), self.n_outputs, X.shape[1]))
         for k, scale in enumerate(self.y_scale_):
-            rows, low, high = limits.held(self, X, k)
-            for weight, theta, sign in self.members(k):
-                gradient = net_kernel.input_gradient(rows, *self._geometry(), theta, sign, n_threads)
+            rows, low, high = limits.limited(self, X, k)
+            for weight, net in self.members(k):
+                gradient = net_kernel.input_gradient(rows, *net, n_threads)
                 with np.errstate(over="ignore"):
                     out[:, k] = within_float(out[:, k] + within_float(gradient, weight, scale))
-            if np.isfinite(low):  # what is held does not change
+            if np.isfinite(low):  # a value at its limit does not change
                 out[:, k][rows != X] = 0.0
                 y = self.predict(X, n_threads)[:, k]
                 out[(y <= low) | (y >= high), k] = 0.0
@@ -110,27 +104,28 @@ class Nets(SimpleNamespace):
                 expected = f"{dtype} of shape {shape} is expected beside A_ of shape {self.A_.shape}"
                 raise ValueError(f"{name} is {found} where {expected}; fit the model again.")
             if dtype.kind == "f":
-                low = 0.0 if name in POSITIVE else -np.inf
+                low = 0.0 if name in NOT_NEGATIVE else -np.inf
                 bad = np.isnan(array) if name == "C_" else ~np.isfinite(array)
                 if bad.any() or array.min() < low or (name in ("C_", "x_scale_", "y_scale_") and not array.min() > 0):
                     raise ValueError(f"{name} has entries that no fit leaves; fit the model again.")
-        if np.shape(self.x_least_) != (d,) or not (np.isfinite(self.x_least_) & (np.asarray(self.x_least_) >= 0)).all():
-            raise ValueError("x_least_ is not what a fit leaves; fit the model again.")
-        held = self.target_range_
-        if np.shape(held) != (2, m) or np.asarray(held).dtype != float or np.isnan(held).any():
-            raise ValueError("target_range_ is not what a fit leaves; fit the model again.")
-        parameters = h * (d + 3) + 1
-        covariance = self.covariance_
-        if len(covariance) not in ((0, m) if n_estimators == 1 else (0,)) or not all(
-            isinstance(c, np.ndarray) and c.shape == (parameters, parameters) and c.dtype == float
-            and np.isfinite(c).all()
-            for c in covariance
-        ):  # fmt: skip
-            raise ValueError("covariance_ is not what a fit leaves; fit the model again.")
+
+        def is_covariance(c):
+            return isinstance(c, np.ndarray) and c.shape == (p, p) and c.dtype == float and np.isfinite(c).all()
+
+        least, limit = np.asarray(self.x_least_), np.asarray(self.target_range_)
+        p, n_covariances = h * (d + 3) + 1, (0, m) if n_estimators == 1 else (0,)
+        right = {
+            "x_least_": least.shape == (d,) and np.isfinite(least).all() and (least >= 0).all(),
+            "target_range_": limit.shape == (2, m) and limit.dtype == float and not np.isnan(limit).any(),
+            "covariance_": len(self.covariance_) in n_covariances and all(is_covariance(c) for c in self.covariance_),
+        }
+        for name, is_right in right.items():
+            if not is_right:
+                raise ValueError(f"{name} is not what a fit leaves; fit the model again.")
 
 
 def within_float(value, *factors):
-    """Product, held within the range of float."""
+    """Product, clipped to the range of float."""
     limit = np.finfo(float).max
     with np.errstate(over="ignore"):
         for factor in (1.0, *factors):

@@ -1,35 +1,39 @@
 """Law or committee: trains every output of the net and keeps the better of the two."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from joblib import delayed, effective_n_jobs
 
-from skmerge._net import candidates, comparison, selection
+from skmerge._net import candidates, comparison
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
 from skmerge._net.objective import MAX_EXPONENT, Network
+from skmerge._net.selection import MAX_NODES, LawSearch
 from skmerge._parallel import Flag, each
-from skmerge._progress import SILENCE, refine, rms
+from skmerge._progress import SILENCE, Task, refine, rms
 from skmerge._text import warn
 
-# A law this good (cross-validated squared error in units of the variance), or short and about as good, is not
-# challenged by a committee, which takes 20 to 50 times as long: formulae with 5 % noise lie below, real tables above.
+# A law with a cross-validated squared error below this, in units of the variance, is kept without training a committee,
+# which takes 20 to 50 times as long; a short law needs to be only about as good. Formulae with 5 % noise lie below,
+# real tables above.
 GOOD_LAW = 0.001
 GOOD_SHORT_LAW = 0.0035
 SHORT = 10  # free parameters
-# With so few parameters an error is held against a law only beyond its scatter, sqrt(2 / n): of lines with 5 % noise at
-# 20 rows 2 in 12 went to a committee that was no better, of lines beside an irrelevant column at 40 rows 6 in 12. Of
+# An error of a law with so few parameters counts only beyond its scatter, sqrt(2 / n): of lines with 5 % noise at 20
+# rows 2 in 12 went to a committee that was no better, of lines beside an irrelevant column at 40 rows 6 in 12. Of
 # longer laws some that pass so have poles.
 SHORTEST = 4
 FEW_ROWS = 20  # below, a committee has nothing to learn from
 FOLDS = 5
 GROSS = 0.75  # share of the squared error that one of FEW_ROWS or more rows never has of normal noise: of 20 it has 0.2
 BIG = 20_000  # rows above which a law is searched on SEARCH_ROWS of them and then fitted to all
-# A law with a pole at zero, in a feature of which new rows may come as near to it as they like, must be this many times
-# as good as one without that is no longer. Feynman II.11.28 in 200 rows: 7e-6 std(y), 0.012 without.
+# New rows may come as near as they like to a pole at zero. A law with one must be so many times as good as one without
+# that has no more parameters. Feynman II.11.28 in 200 rows: 7e-6 std(y), 0.012 without.
 POLE_GAIN = 2.0
-# Squares, in units of var(y), below which a law has no noise to speak of and is fitted on to the last digit (of twelve
+# Squares, in units of var(y), below which a law counts as free of noise and is fitted on to the last digit (of twelve
 # such nets three gain, one a factor of six), and below which the rounding of the data may show in it.
 NO_NOISE = 1e-6
 EXACT = 1e-12
@@ -38,18 +42,12 @@ EXACT = 1e-12
 class Settings(NamedTuple):
     """Parameters of MergedNetRegressor, as it describes them; ``sign`` is "auto" or a bool ndarray (n_features,)."""
 
-    sign: object = "auto"
-    n_nodes: object = "auto"
-    penalty: object = "auto"
-    simplify: bool = True
-    n_estimators: object = "auto"
-    n_jobs: int | None = None
-
-    def search(self, objective, rng, task):
-        """A search for a law."""
-        n_nodes = None if self.n_nodes == "auto" else self.n_nodes
-        penalty = 0.0 if self.penalty == "auto" else float(self.penalty)
-        return selection.LawSearch(objective, self.sign, rng, n_nodes, penalty, self.simplify, task)
+    sign: object
+    n_nodes: object
+    penalty: object
+    simplify: bool
+    n_estimators: object
+    n_jobs: int | None
 
 
 class Law(NamedTuple):
@@ -75,30 +73,22 @@ class Trained(NamedTuple):
     is_law: bool
 
 
+@dataclass(frozen=True)
 class Training:
-    """How the outputs are trained.
+    """How the outputs are trained."""
 
-    Parameters
-    ----------
-    settings : Settings
-    target : str
-        How a warning calls what is predicted.
-    seed : int
-    fold_of : ndarray of shape (n_rows,), one permutation of all rows, so that outputs share their folds.
-    task : Task of _progress, of which the stages are subtasks.
-    """
+    settings: Settings
+    target: str  # what a warning calls the predicted quantity
+    seed: int
+    fold_of: np.ndarray  # (n_rows,), one permutation of all rows, so that outputs share their folds
+    task: Task  # the parent of the stages
 
-    def __init__(self, settings, target, seed, fold_of, task):
-        self.settings, self.target, self.seed, self.fold_of, self.task = settings, target, seed, fold_of, task
-        self.n_nodes, self.n_estimators, self.penalty = settings.n_nodes, settings.n_estimators, settings.penalty
-        self.n_jobs = effective_n_jobs(settings.n_jobs)
+    @cached_property
+    def n_jobs(self):
+        return effective_n_jobs(self.settings.n_jobs)
 
     def _seeds(self, *which):
         return np.random.SeedSequence([self.seed, *which])
-
-    def _law_folds(self, rows):
-        n = len(self.fold_of[rows])
-        return self.folds(rows, FOLDS if n > 2 * FOLDS else n)
 
     def _threads(self, n_tasks):
         """Threads for each of so many tasks that run at once, where it has rows for them."""
@@ -110,85 +100,78 @@ class Training:
         return [np.flatnonzero(rank % n_folds == f) for f in range(min(n_folds, len(rank)))]
 
     def run(self, objectives, rows):
-        """Train every output; ``rows[k]``: which rows of the table objective k holds.
-
-        Returns
-        -------
-        results : list of Trained
-        """
-        exact, laws = objectives, [None] * len(objectives)
+        """Train every output, one Trained each; ``rows[k]``: which rows of the table objective k holds."""
+        exact, laws, stop = objectives, [None] * len(objectives), False
         objectives = [objective.rounded() if objective.n <= BIG else objective for objective in exact]
-        stop = False
-        if self.n_nodes == "auto" or self.n_nodes <= selection.MAX_NODES:
-            stage = self.task.begin("laws", len(objectives), ordered=False)
-            n_threads = self._threads(len(objectives))
-            jobs = (
-                delayed(_law_of_output)(
-                    objective, k, self._law_folds(rows[k]), self._seeds(k), self.settings, stage, n_threads
+        if self.settings.n_nodes == "auto" or self.settings.n_nodes <= MAX_NODES:
+            stage, n_threads = self.task.begin("laws", len(objectives), ordered=False), self._threads(len(objectives))
+            jobs = []
+            for k, objective in enumerate(objectives):
+                folds = self.folds(rows[k], FOLDS if objective.n > 2 * FOLDS else objective.n)
+                jobs.append(
+                    delayed(_law_of_output)(objective, k, folds, self._seeds(k), self.settings, stage, n_threads)
                 )
-                for k, objective in enumerate(objectives)
-            )
-            for k, law in enumerate(each(jobs, self.n_jobs)):
-                laws[k] = law
+            laws = list(each(jobs, self.n_jobs))
             stop = stage.end()
         poor = [False if stop else self._is_poor(*case) for case in zip(objectives, laws, strict=True)]
         stage = self.task.begin("committees", sum(poor), ordered=False) if any(poor) else SILENCE
         results = []
-        for k, objective in enumerate(objectives):
-            law = laws[k]
+        for k, (objective, law) in enumerate(zip(objectives, laws, strict=True)):
             committee = None
             if poor[k]:
-                output = stage.begin("output", None, index=k)
-                law, committee = self._choose(objective, k, rows[k], law, output)
+                law, committee = self._choose(objective, k, rows[k], law, stage.begin("output", None, index=k))
             results.append(committee or self._law_members(objective, exact[k], rows[k], law))
         stage.end()
         return results
 
     def _is_poor(self, objective, law):
-        """Whether the law is challenged by a committee and by a constant."""
+        """Whether the law is compared with a committee and with a constant."""
         if law is None:
             return True
         varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
-        if self.n_nodes != "auto" or objective.n == 1 or not varied:
+        if self.settings.n_nodes != "auto" or objective.n == 1 or not varied:
             return False
         return law.error > good_enough(law.net.n_free, objective.n)
 
     def _choose(self, objective, k, rows, law, output):
         """The simplest of constant, law and committee that errs no more than the others: (law, committee or None)."""
-        committee, squares, stands = None, None, False
+        committee, squares, keep_law = None, None, False
         if law is None or objective.n >= FEW_ROWS:
             committee, squares = self._train_committee(objective, k, rows, output)
-        if law is not None and (committee is None or _stands(objective, law.net, law.squares, law.error, squares)):
+        if law is not None and (committee is None or _is_preferred(objective, law, squares)):
             limit = np.inf if committee is None or law.net.n_free <= SHORTEST else committee.error
-            honest = self._honest_squares(objective, k, rows, limit, output)
-            stands = committee is None or _stands(objective, law.net, honest, mean_of(objective, honest), squares)
-            squares = honest if stands else squares
-        if self.n_nodes == "auto" and objective.may_be_constant and objective.n > 1:
-            constant = objective.constant()
-            alone = objective.weight * comparison.left_out(objective, constant)
-            if _stands(objective, constant, alone, alone.sum(), squares):
-                law, stands, squares = Law(constant, float(alone.sum()), alone, law.penalties), True, alone
+            nested = self._nested_squares(objective, k, rows, limit, output)
+            nested_law = law._replace(squares=nested, error=mean_of(objective, nested))
+            keep_law = committee is None or _is_preferred(objective, nested_law, squares)
+            squares = nested if keep_law else squares
+        if self.settings.n_nodes == "auto" and objective.may_be_constant and objective.n > 1:
+            net = objective.constant()
+            alone = objective.weight * comparison.leave_one_out(objective, net)
+            constant = Law(net, float(alone.sum()), alone, law.penalties)
+            if _is_preferred(objective, constant, squares):
+                law, keep_law, squares = constant, True, alone
         _warn_of_gross_error(objective, squares, self.target)
-        chosen = "law" if stands else f"committee of {len(committee.members)} nets"
+        chosen = "law" if keep_law else f"committee of {len(committee.members)} nets"
         more = "" if committee is None else f"; committee's validation error {np.sqrt(committee.error):.3g} std(y)"
         output.end(f"{chosen} kept{more}")
-        return law, None if stands else committee
+        return law, None if keep_law else committee
 
-    def _honest_squares(self, objective, k, rows, limit, output):
-        """Share of every row in the squared error of the law, with the whole search repeated without each fold.
+    def _nested_squares(self, objective, k, rows, limit, output):
+        """Share of every row in the squared error of the law, by nested cross-validation: a search without each fold.
 
-        Cross-validation of the one law that all rows chose flatters it: on the qsar_fish table it preferred laws
-        (R2 0.56 on new rows) to committees (0.63). Ends early once the error is beyond ``limit``, and is then infinite.
+        Cross-validation of the one law that all rows chose underestimates its error: on the qsar_fish table it
+        preferred laws (R2 0.56 on new rows) to committees (0.63). It ends early, and is infinite, once the error is
+        beyond ``limit``.
         """
         squares = np.full(objective.n, np.nan)
         parts = self.folds(rows, FOLDS)
         stage = output.begin("search repeated", len(parts), ordered=False, aside=True)
         jobs = (
-            delayed(_repeat_search)(objective, fold, self._seeds(k, f), self.settings, stage, f)
+            delayed(_search_without_fold)(objective, fold, self._seeds(k, f), self.settings, stage, f)
             for f, fold in enumerate(parts)
         )
         for fold, (errors, stop) in zip(parts, each(jobs, self.n_jobs), strict=False):
-            squares[fold] = np.inf if stop else objective.weight[fold] * errors  # stopped: the committee stands
+            squares[fold] = np.inf if stop else objective.weight[fold] * errors  # stopped: the committee is kept
             if np.nansum(squares) > limit and self.n_jobs == 1:
                 squares[:] = np.inf
                 break
@@ -203,47 +186,45 @@ class Training:
             objective = exact
             net = objective.fit(net, penalties(net, last=True), max_iter=100, tol=1e-12)
         members = [net]
-        if self.n_estimators != "auto" and self.n_estimators > 1 and objective.n > 1:
+        if self.settings.n_estimators != "auto" and self.settings.n_estimators > 1 and objective.n > 1:
             members = []
-            for fold in self.folds(rows, max(self.n_estimators, 2))[: self.n_estimators]:
+            for fold in self.folds(rows, max(self.settings.n_estimators, 2))[: self.settings.n_estimators]:
                 rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
                 members.append(rest.fit(net, penalties(net), max_iter=100))
-            while len(members) < self.n_estimators:  # fewer rows than members
+            while len(members) < self.settings.n_estimators:  # fewer rows than members
                 members.append(members[len(members) % objective.n])
-        # A constant that the data let be zero is measured by them as any other is: errors do not depend on where y is
-        # counted from.
+        # A constant fixed at zero because the data did not object has the error of a free one: errors do not depend on
+        # the origin of y.
         noisy = net
         if net.lower[-1] == net.upper[-1]:
             noisy = objective.fit(net.with_free_constant(), penalties(net))
-            error = max(error, float(objective.weight @ comparison.left_out(objective, noisy)))
+            error = max(error, float(objective.weight @ comparison.leave_one_out(objective, noisy)))
         noise = noisy.squares / max(1.0 - noisy.n_free / objective.n, 0.05)
         return Trained(members, np.full(len(members), 1.0 / len(members)), error, noise, True)
 
     def _train_committee(self, objective, k, rows, output):
         """A committee, and the share of every row in its squared error on rows left out."""
-        # Whatever is a pole at zero, where new rows may come nearer to it than any trained one.
+        # Without a pole at zero where new rows may come nearer to it than any trained one.
         objective = objective.regular(comparison.near_zero(objective.X))
-        plan, n_folds = plan_committee(objective, self.n_estimators, self.n_nodes)
+        plan, n_folds = plan_committee(objective, self.settings.n_estimators, self.settings.n_nodes)
         parts = self.folds(rows, n_folds)
         if len(parts) < n_folds:  # fewer rows than folds
             plan = [(recipe, None if f is None or objective.n == 1 else f % len(parts)) for recipe, f in plan]
 
         stage = output.begin("members", len(plan), ordered=False)
-        stop, least = Flag(), 2 if self.n_estimators == 1 else 1  # the second tells how good the first is
+        stop, least = Flag(), 2 if self.settings.n_estimators == 1 else 1  # the second measures how good the first is
         jobs = (
             delayed(_train)(
                 objective, _Member(recipe, None if f is None else parts[f], self._seeds(k, i), i, len(plan)),
-                self.penalty, stage, self._threads(len(plan)), Flag() if i < least else stop, stop,
+                self.settings.penalty, stage, self._threads(len(plan)), Flag() if i < least else stop, stop,
             )
             for i, (recipe, f) in enumerate(plan)
         )  # fmt: skip
         trained = [(member, *found) for member, found in zip(plan, each(jobs, self.n_jobs), strict=True) if found]
         members, nets, weights = zip(*trained, strict=True)
         stage.end()
-        keep, share, squares, noise = combine(objective, members, nets, parts, self.n_estimators == 1)
-        stage = output.begin("refits", len(keep), ordered=False)
-
-        n_threads = self._threads(len(keep))
+        keep, share, squares, noise = combine(objective, members, nets, parts, self.settings.n_estimators == 1)
+        stage, n_threads = output.begin("refits", len(keep), ordered=False), self._threads(len(keep))
         jobs = (delayed(_refit)(objective, nets[i], weights[i], stage, int(i), n_threads) for i in keep)
         nets_of_all = list(each(jobs, self.n_jobs))
         stage.end()
@@ -251,15 +232,11 @@ class Training:
 
 
 def good_enough(n_free, n):
-    """Squared error, in units of var(y), below which a law of n rows is not challenged by a committee."""
+    """Squared error, in units of var(y), below which a law of n rows is kept without training a committee."""
     if n_free > SHORT:
         return GOOD_LAW
-    return GOOD_SHORT_LAW * (1.0 + scatter(n_free, n))
-
-
-def scatter(n_free, n):
-    """Relative standard deviation of a mean square of n rows, which the simplest laws are forgiven."""
-    return np.sqrt(2.0 / n) if n_free <= SHORTEST else 0.0
+    scatter = np.sqrt(2.0 / n) if n_free <= SHORTEST else 0.0  # relative standard deviation of a mean square of n rows
+    return GOOD_SHORT_LAW * (1.0 + scatter)
 
 
 def mean_of(objective, squares):
@@ -269,7 +246,7 @@ def mean_of(objective, squares):
 
 
 def _warn_of_gross_error(objective, squares, target):
-    """Say so if one row makes up most of the error of what was chosen: the others then decide little."""
+    """Warn if one row makes up most of the error of what was chosen: the others then decide little."""
     known = np.nan_to_num(squares, nan=0.0, posinf=0.0)
     worst = int(np.argmax(known))
     if objective.n >= FEW_ROWS and known[worst] > GROSS * known.sum() > 0:
@@ -281,16 +258,16 @@ def _warn_of_gross_error(objective, squares, target):
         )
 
 
-def _stands(objective, net, squares, error, best):
-    """Whether a net whose rows have these squares stands against something less simple, of which they have the best."""
+def _is_preferred(objective, law, best):
+    """Whether a law is kept beside an alternative that is less simple and whose rows have the squares ``best``."""
     if best is None:
         return True
-    if net.n_free > SHORTEST:
-        return error <= mean_of(objective, best)
-    if squares is None:  # that of a sample of rows scatters too much to say more
-        return error <= comparison.FORGIVEN * mean_of(objective, best)
-    known = ~np.isnan(best) & ~np.isnan(squares)
-    return comparison.no_worse(squares[known], best[known])
+    if law.net.n_free > SHORTEST:
+        return law.error <= mean_of(objective, best)
+    if law.squares is None:  # the error of a sample of rows scatters too much for a comparison row by row
+        return law.error <= comparison.FORGIVEN * mean_of(objective, best)
+    known = ~np.isnan(best) & ~np.isnan(law.squares)
+    return comparison.no_worse(law.squares[known], best[known])
 
 
 def _search_law(objective, settings, seeds, folds, task, n_threads=1):
@@ -299,13 +276,12 @@ def _search_law(objective, settings, seeds, folds, task, n_threads=1):
     sample = objective
     if objective.n > BIG:
         sample = objective.subset(np.sort(rng.choice(objective.n, candidates.SEARCH_ROWS, replace=False))).rounded()
-        folds = None
-    if folds is None:
+    if sample is not objective or folds is None:
         folds = np.array_split(rng.permutation(sample.n), FOLDS)
-    law = _best_law(settings.search(sample, rng, task), folds)
+    law = _best_law(LawSearch(sample, settings, rng, task), folds)
     near = comparison.near_zero(sample.X)
     if sample.n > 1 and comparison.has_pole(law.net, near):
-        regular = _best_law(settings.search(sample.regular(near), rng, task), folds)
+        regular = _best_law(LawSearch(sample.regular(near), settings, rng, task), folds)
         if regular.error <= POLE_GAIN * law.error and regular.net.n_free <= law.net.n_free:
             law = regular
     if sample is objective:
@@ -316,23 +292,23 @@ def _search_law(objective, settings, seeds, folds, task, n_threads=1):
 
 def _best_law(search, folds):
     nets = search.run()
-    if search.objective.n == 1:  # nothing is known of its error
+    if search.objective.n == 1:  # its error is unknown
         return Law(nets[0], np.inf, None, search.penalties)
     errors, squares = comparison.cross_validate(search, nets, folds)
-    wild = np.array([_has_wild_exponent(net) for net in nets])
-    if not wild.all():  # where the user asks for nothing else
-        errors[wild] = np.inf
+    extreme = np.array([_has_extreme_exponent(net) for net in nets])
+    if not extreme.all():  # all: the user asks for nothing else
+        errors[extreme] = np.inf
     best = comparison.simplest_of_the_best(nets, errors, squares)
     net, error, rows = nets[best], errors[best], squares[best]
     plain = search.simplifier.plainer(net)
     if plain.n_free < net.n_free:
-        net, rows = plain, search.objective.weight * comparison.left_out(search.objective, plain)
+        net, rows = plain, search.objective.weight * comparison.leave_one_out(search.objective, plain)
         error = max(error, rows.sum())
     return Law(net, float(error), rows, search.penalties)
 
 
-def _has_wild_exponent(net):
-    """Whether an exponent is at the limit: it bends towards the outermost rows only, and explodes beyond them."""
+def _has_extreme_exponent(net):
+    """Whether an exponent is at the limit: such a term fits the outermost rows only, and explodes beyond them."""
     products = [i for i in range(net.n_nodes) if net.kind(i) != "sum"]
     return bool((np.abs(net.nodes[products, : net.n_features]) >= MAX_EXPONENT).any())
 
@@ -344,8 +320,8 @@ def _law_of_output(objective, k, folds, seeds, settings, stage, n_threads):
     return law
 
 
-def _repeat_search(objective, fold, seeds, settings, stage, f):
-    """Squared errors on the fold of the law that the other rows choose, and whether a callback asks for no more."""
+def _search_without_fold(objective, fold, seeds, settings, stage, f):
+    """Squared errors on the fold of the law that the other rows choose, and whether a callback asks to stop."""
     task = stage.begin("without fold", None, index=f)
     rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
     net = _search_law(rest, settings, seeds, None, task).net
@@ -364,7 +340,7 @@ class _Member(NamedTuple):
 
 
 def _train(objective, member, penalty, stage, n_threads, before, stop):
-    """A net and its penalties, ``stop`` set if a callback asks for no more; nothing if ``before`` is."""
+    """A net and its penalties; sets ``stop`` if a callback asks to stop. Returns None if ``before`` is set."""
     if before.is_set():
         return None
     task = stage.begin("member", member.recipe.rounds + 1, index=member.i)

@@ -1,28 +1,23 @@
-"""What the data say about the parameters of a law: their covariance, and where the data cannot decide."""
+"""What the data say about the parameters of a law: their covariance, and which of them they do not determine."""
 
 import numpy as np
 
-from skmerge._ext import net_kernel
 from skmerge._net.objective import ROUNDING
 
-# What a parameter is: estimated; fixed by its form or because the data did not object; fixed by the user; so, against
-# the data; an exponent at its bound; one that the data cannot tell from others; so, for the sake of other features.
-FREE, FIXED, GIVEN, REFUSED, BOUND, UNDECIDED, SHARED = range(7)
-REFUSAL = 3.0  # standard errors by which the data would move a given exponent
-ROWS = 2000  # that are looked at
-PARAMETERS = 200  # above, a net is no law and is not looked at
+# The standing of a parameter: estimated; fixed by its form or because the data did not object; fixed by the user; fixed
+# by the user against the data; an exponent at its bound; undetermined; undetermined, for other features do as well.
+FREE, FIXED, GIVEN, REJECTED, BOUND, UNDECIDED, SHARED = range(7)
+REJECTION = 3.0  # standard errors by which the data would move a given exponent
+MAX_ROWS = 2000  # that decide on the standing
+MAX_PARAMETERS = 200  # above, a net is no law, and its parameters are FREE or FIXED
 NULL = 1e-12  # eigenvalue of the correlations below which a direction has no effect
 
 
 def assess(objective, net, JTJ, noise, n_nodes):
-    """Of the flat parameters padded to n_nodes: covariance, directions without effect, standing.
+    """Of the p flat parameters, padded to n_nodes: covariance, directions without effect, standing.
 
-    Returns
-    -------
-    covariance : ndarray of shape (p, p), 0 where a parameter other than the constant is fixed; directions without
-        effect are left out.
-    null : ndarray of shape (q, p), directions that the data do not determine.
-    standing : uint8 ndarray of shape (p,), FREE to SHARED.
+    ``covariance`` (p, p) is 0 where a parameter other than the constant is fixed. It leaves out the directions that the
+    data do not determine, ``null`` (q, p). ``standing`` (p,) is FREE to SHARED.
     """
     d, p = net.n_features, len(net.theta)
     place = np.r_[np.arange(p - 1), n_nodes * (d + 3)]
@@ -31,7 +26,7 @@ def assess(objective, net, JTJ, noise, n_nodes):
     found = _standing(objective, net, noise)
     standing[place] = found
     moving = (net.lower < net.upper) & (found != BOUND)
-    moving[-1] = True  # a constant that the data let be zero is known no better than another
+    moving[-1] = True  # a constant fixed at zero because the data did not object is as uncertain as a free one
     strength = np.diag(JTJ)
     live = (strength > 0) & np.isfinite(strength)
     free = np.flatnonzero(moving & live)
@@ -42,22 +37,20 @@ def assess(objective, net, JTJ, noise, n_nodes):
         covariance[np.ix_(place[free], place[free])] = np.clip(
             noise / objective.n * inverse / unit[:, None] / unit, -1e300, 1e300
         )
-        if np.count_nonzero(moving & (net.lower < net.upper)) >= objective.n:  # no row is left to measure the noise
+        if np.count_nonzero(moving & (net.lower < net.upper)) >= objective.n:  # no row remains to measure the noise
             vector, none = np.eye(len(free)), np.ones(len(free), bool)
         lost = np.where(np.abs(vector[:, none]) > 1e-3, vector[:, none] / unit[:, None], 0.0)
     dead = np.flatnonzero(moving & ~live)
     null = np.zeros((lost.shape[1] + len(dead), size))
     null[: lost.shape[1], place[free]] = np.clip(lost.T, -1e300, 1e300)
-    null[lost.shape[1] + np.arange(len(dead)), place[dead]] = 1.0
+    null[lost.shape[1] :, place[dead]] = np.eye(len(dead))
     return covariance, null, standing
 
 
 def given_zero(covariance):
     """The covariance of the other parameters where the constant, the last of them, is zero."""
     variance = covariance[-1, -1]
-    if not variance > 0:
-        return covariance
-    return covariance - np.outer(covariance[-1] / variance, covariance[-1])
+    return covariance - np.outer(covariance[-1] / variance, covariance[-1]) if variance > 0 else covariance
 
 
 def _correlations(gram, unit):
@@ -70,7 +63,7 @@ def _correlations(gram, unit):
 def _standing(objective, net, noise):
     d, scaling = net.n_features, objective.scaling
     standing = np.where(net.lower < net.upper, FREE, FIXED).astype(np.uint8)
-    if net.n_free > PARAMETERS or not net.n_nodes:
+    if net.n_free > MAX_PARAMETERS or not net.n_nodes:
         return standing
     of_node, index = standing[:-1].reshape(-1, d + 3), np.arange(len(standing) - 1).reshape(-1, d + 3)
     low, high = (bound[:d] for bound in objective.node_bounds("product"))
@@ -80,21 +73,20 @@ def _standing(objective, net, noise):
             at_bound = (np.stack([low, high]) == A).any(axis=0) & ((A != 0) | (of_node[i, :d] == FREE))
             of_node[i, :d][power & at_bound] = BOUND
             of_node[i, :d][power & (low == high)] = GIVEN
-    part = objective.subset(np.arange(0, objective.n, -(-objective.n // ROWS)))
-    geometry = scaling.x_scale, scaling.x_mean, scaling.product
-    residual, J = net_kernel.jacobian(part.X, part.y, part.weight, *geometry, net.theta, net.sign)
+    part = objective.subset(np.arange(0, objective.n, -(-objective.n // MAX_ROWS)))
+    residual, J = part.jacobian(net)
     with np.errstate(over="ignore", invalid="ignore"):
         unit = np.sqrt((np.clip(J, -1e150, 1e150) ** 2).sum(axis=0))
         J = J / np.where(unit > 0, unit, 1.0)
     live = (unit > 0) & np.isfinite(unit)
     free = np.flatnonzero((standing == FREE) & live)
     basis, _ = np.linalg.qr(J[:, free])
-    told = REFUSAL * np.sqrt(max(noise, ROUNDING) / part.n)
+    threshold = REJECTION * np.sqrt(max(noise, ROUNDING) / part.n)
     for q in np.flatnonzero((standing == GIVEN) & live):
         new = J[:, q] - basis @ (basis.T @ J[:, q])
         length = np.linalg.norm(new)
-        if length > 1e-6 and abs(new @ residual) > told * length:
-            standing[q] = REFUSED
+        if length > 1e-6 and abs(new @ residual) > threshold * length:
+            standing[q] = REJECTED
     scatter = np.sqrt(noise / part.n)
 
     def errors(columns):
@@ -105,8 +97,8 @@ def _standing(objective, net, noise):
 
     weak, shared = [], []
     for i in range(net.n_nodes):
-        # Would other features do as well? The standard errors with every slope or exponent of the node set free, and
-        # with each of them alone.
+        # Would other features do as well? Compare the standard errors with every slope or exponent of the node free to
+        # those with each of them alone.
         sum_ = net.kind(i) == "sum"
         may = scaling.slope_variance >= 1e-24 if sum_ else power & (low < high)
         own = index[i, :d][may & live[index[i, :d]] & (of_node[i, :d] != BOUND)]

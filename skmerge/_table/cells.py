@@ -1,17 +1,18 @@
-"""The cells of a table as they come in: words as codes, finite numbers, errors of measurements, groups of rows."""
+"""The cells of a table as the user gives them: words as codes and back, errors of measurements, groups of rows."""
 
 import re
 
 import numpy as np
 
 from skmerge import _text
-from skmerge._text import is_frame, listed, shown, warn
+from skmerge._text import Column, is_frame, listed, shown, warn
 from skmerge._validation import check_same_rows, naming
 
-LEVELS, FEWEST = 50, 5  # of a column of codes; cells of each level from which it may have more
-# Cells of each word from which a column that is not declared may have more than LEVELS: 265 papers of 1,545 alloys
-# would be 265 columns, and minutes, for words that name where rows come from.
-OFTEN = 20
+MAX_LEVELS = 50  # of a column of codes; it may have more from MIN_CELLS cells for each level on
+MIN_CELLS = 5
+# Cells for each word from which a column that is not declared may have more than MAX_LEVELS: 265 papers of 1,545 alloys
+# would be 265 columns, and minutes, for words that name the origin of rows.
+MIN_USES = 20
 TRUTH = [False, True]
 
 
@@ -24,38 +25,29 @@ def names_of(X):
 
 
 def read_words(X, declared):
-    """The table with codes for words.
+    """The table with codes for words, and ``words`` and ``ignored``.
 
-    Parameters
-    ----------
-    X : data frame, array or list
-    declared : set of the names and numbers of columns that the user calls categorical
-
-    Returns
-    -------
-    X : data frame or array
-    words : dict
-        The words of each column that holds any, by its name; of a column of truth values False and True.
-    ignored : list of int
-        Columns of nearly all different words, which are 0 in X.
+    ``declared``: names and numbers of the columns that the user calls categorical. ``words``: the words of each column
+    that has any, by its name; of a column of truth values False and True. ``ignored``: numbers of the columns of nearly
+    all different words, which are 0 in the table.
     """
     cells, X = _text.cells_of(X, coded=True)
     if len(getattr(X, "shape", ())) != 2:
         return X, {}, []
     names, words, ignored, columns, numbers = names_of(X), {}, [], {}, {}
     for j, one in cells.items():
-        column, name = _text.Column(one), _text.name_of(X, j)
+        column, name = Column(one), _text.name_of(X, j)
         if column.has(_text.FOREIGN).any():
             _text.refuse_foreign(name, column)
-        # Categories that are numbers are codes, too: the user says so by their type.
-        known = bool(declared & {names[j], j}) or (column.has(_text.NUMBER).any() and _text.is_category(X, j))
+        # Numbers of the type of categories are codes, too.
+        coded = bool(declared & {names[j], j}) or (column.has(_text.NUMBER).any() and _text.is_category(X, j))
         if column.is_truth:
             words[names[j]] = TRUTH
-        elif known and column.measured.any():
+        elif coded and column.measured.any():
             words[names[j]] = column.different
         elif column.is_mistake:
-            own = are_names_of_rows(column)
-            remedy = "drop the column if all are names of rows" if own else "list it in categorical if all are names"
+            drop = are_names_of_rows(column)
+            remedy = "drop the column if all are names of rows" if drop else "list it in categorical if all are names"
             _text.refuse_mistake(name, column, f", or {remedy}")
         elif column.is_numbers:
             numbers[j] = column
@@ -81,28 +73,27 @@ def read_words(X, declared):
             others = f", and {len(called)} other column(s) {listed(called)}"
         warn(
             f"X: {_text.name_of(X, j)} has {len(column.different)} different words in {column.measured.sum()} cells, "
-            f"{column.examples(column.measured)}{others}: so many are taken for names, which tell nothing of other "
-            "rows, and are left out. Drop such columns, or list them in categorical if they are kinds; give rows that "
-            "belong together as fit(X, groups=...)."
+            f"{column.examples(column.measured)}{others}: so many are taken for names of rows, which predict nothing, "
+            "and are left out. Drop such columns, or list them in categorical if they are kinds; give rows that belong "
+            "together as fit(X, groups=...)."
         )
     for j in columns:
         _warn_of_alike(_text.name_of(X, j), words.get(names[j], ()))
-    values = {j: column.value for j, column in numbers.items()}
-    for j, column in columns.items():
-        values[j] = np.zeros(len(X)) if j in ignored else codes_of(_text.name_of(X, j), column, words[names[j]])
+    values = {j: column.value for j, column in numbers.items()} | {j: np.zeros(len(X)) for j in ignored}
+    values |= {j: codes_of(_text.name_of(X, j), columns[j], words[names[j]]) for j in columns if j not in ignored}
     return (_text.with_columns(X, values) if values else X), words, ignored
 
 
 def _warn_of_alike(name, words):
-    """Warn of words that differ by blanks, capitals or their type alone."""
+    """Warn of words that differ only by blanks, capitals or their type."""
     alike = {}
     for word in words:
         alike.setdefault(str(word).strip().casefold(), []).append(word)
     same = [listed(group) for group in alike.values() if len(group) > 1]
     if same:
         warn(
-            f"X: {name} holds words that are alike but for blanks, capitals or type: {', '.join(same[: _text.FIRST])}. "
-            "They are taken for different kinds; write them alike if they are one."
+            f"X: {name} holds words that differ only by blanks, capitals or type: {', '.join(same[: _text.FIRST])}. "
+            "They count as different kinds; write them in the same way if they are one."
         )
 
 
@@ -112,31 +103,30 @@ def is_truth(words):
 
 
 def are_names_of_rows(column):
-    """Whether a column has nearly as many words as cells, or many that are seldom used."""
+    """Whether a column has nearly as many words as cells, or many with few cells each."""
     n, cells = len(column.different), column.measured.sum()
-    return n > max(2, cells / 2) or (n > LEVELS and cells < OFTEN * n)
+    return n > max(2, cells / 2) or (n > MAX_LEVELS and cells < MIN_USES * n)
 
 
 def codes_of(name, column, words):
     """Numbers of the words, NaN where missing; raise for a word that is none of them."""
     number = {word: float(code) for code, word in enumerate(words)}
-    measured = column.measured
-    strange = np.array([cell not in number for cell in column.cells]) & measured
-    if strange.any():
+    new = np.array([cell not in number for cell in column.cells]) & column.measured
+    if new.any():
         raise ValueError(
-            f"{name} holds what was not seen in fit: {column.examples(strange)}; its words are {listed(words)}. Leave "
-            "the cell empty where the word is unknown, or fit with rows that have it."
+            f"{name} holds what was not seen in fit: {column.examples(new)}; its words are {listed(words)}. Leave the "
+            "cell empty where the word is unknown, or fit with rows that have it."
         )
-    return np.array([number[cell] if seen else np.nan for cell, seen in zip(column.cells, measured, strict=True)])
+    return np.array([number.get(cell, np.nan) for cell in column.cells])
 
 
 def recode_words(X, texts, names, words, ignored):
     """The table with the codes that ``read_words`` gave to words; raise for words where there were numbers.
 
-    ``texts``: {number: cells} of the columns that are no numbers, as ``_text.cells_of`` finds them.
+    ``texts``: {number: cells} of the columns that are not numbers, as ``_text.cells_of`` finds them.
     """
     for j, one in texts.items():
-        odd = (column := _text.Column(one)).has(_text.ALMOST, _text.WORD)
+        odd = (column := Column(one)).has(_text.ALMOST, _text.WORD)
         if odd.any() and names[j] not in words and j not in ignored:
             raise ValueError(
                 f"X: column {shown(names[j])} was numbers in fit, but {column.examples(odd)} could not be read as one. "
@@ -145,7 +135,7 @@ def recode_words(X, texts, names, words, ignored):
     columns = {int(j): np.zeros(len(X)) for j in ignored}
     for j, name in enumerate(names):
         if name in words:
-            column = _text.Column(np.asarray(_text.column_of(X, j), dtype=object))
+            column = Column(np.asarray(_text.column_of(X, j), dtype=object))
             with naming("X"):
                 columns[j] = codes_of(f"column {shown(name)}", column, words[name])
     return _text.with_columns(X, columns) if columns else X
@@ -155,7 +145,7 @@ def with_words(given, filled, names, words, ignored):
     """The filled table (n, d) in the form of the given one, codes as words and ignored columns as they were."""
     if isinstance(given, (list, tuple)):
         given = _text.cells_of(given)[1]
-    if not _text.is_frame(given) and all(map(is_truth, words.values())) and not len(ignored):
+    if not is_frame(given) and all(map(is_truth, words.values())) and not len(ignored):
         return filled
     columns = {}
     for j, name in enumerate(names):
@@ -201,14 +191,13 @@ def index_of(X):
 
 def check_codes(X, levels, names, words):
     """Raise for codes that the fit did not see, ``levels`` of each column or None."""
-    for j in [j for j, known in enumerate(levels) if known is not None and names[j] not in words]:
-        strange = np.flatnonzero(~np.isnan(X[:, j]) & ~np.isin(X[:, j], levels[j]))
-        if len(strange):
-            places = ", ".join(f"row {i} {X[i, j]:g}" for i in strange[: _text.FIRST])
+    for j in [j for j, codes in enumerate(levels) if codes is not None and names[j] not in words]:
+        new = ~np.isnan(X[:, j]) & ~np.isin(X[:, j], levels[j])
+        if new.any():
+            found = Column(X[:, j]).examples(new)
             raise ValueError(
-                f"X: column {shown(names[j])} holds codes that were not seen in fit: {places}"
-                f"{', ...' if len(strange) > _text.FIRST else ''}; its codes are {listed(levels[j])}. Put NaN where "
-                "the code is unknown, or fit with rows that have it."
+                f"X: column {shown(names[j])} holds codes that were not seen in fit: {found}; its codes are "
+                f"{listed(levels[j])}. Put NaN where the code is unknown, or fit with rows that have it."
             )
 
 
@@ -227,11 +216,11 @@ def check_error(error, X):
 
 
 def check_beside(X, groups, error):
-    """Raise where groups or errors of measurements are of other rows or columns than X, by the names they have."""
+    """Raise if the labels of groups or errors of measurements do not match the rows or columns of X."""
     check_same_rows(X, "groups", groups)
-    each = len(getattr(error, "shape", ())) == 1  # a series of one per column, by their names
-    if not each:
+    if len(getattr(error, "shape", ())) != 1:
         check_same_rows(X, "error", error, columns=True)
+    # A series has one entry for each column, by their names.
     elif hasattr(X, "columns") and hasattr(error, "index") and callable(getattr(error.index, "equals", None)):
         names = list(error.index)
         if names != list(X.columns) and names != list(range(len(names))):

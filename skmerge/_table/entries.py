@@ -1,56 +1,51 @@
-"""Each cell of a table from the others of its row, in the table's units, with calibrated standard deviations."""
+"""Predictions of each cell from the others of its row, in the table's units, with calibrated standard deviations."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from skmerge._table import faults, sources
-from skmerge._table.ranges import INSIDE
+from skmerge._table.model import TableModel
+from skmerge._table.ranges import STEP, Ranges
+from skmerge._table.units import Units
 
-BEYOND = 4.0  # standard deviations that a prediction may be off one range beyond the table; a line rises by 3.5
+BEYOND = 4.0  # standard deviations of a prediction one range beyond the table; a line rises by 3.5
 
 
+@dataclass
 class Entries:
-    """A fitted table.
+    """A fitted table; ``calibrate`` finds the scales, factors of standard deviations."""
 
-    Parameters
-    ----------
-    units : Units
-    model : TableModel
-    ranges : Ranges
-    properties : int ndarray
-    explained : ndarray of shape (width,)
-        Share of the variance of each standardised column that the others explain.
-    std_scale : ndarray of shape (d,), default=None
-        Factors of the standard deviations; ones until ``calibrate`` finds them.
-    source_scale : ndarray of shape (n_sources, n_properties), default=None
-        The same for rows of each source.
-    """
+    units: Units
+    model: TableModel
+    ranges: Ranges
+    properties: np.ndarray
+    explained: np.ndarray  # (width,), share of the variance of each standardised column that the others explain
+    std_scale: np.ndarray | None = None  # (d,)
+    source_scale: np.ndarray | None = None  # (n_sources, n_properties), for rows of each source
 
-    def __init__(self, units, model, ranges, properties, explained, std_scale=None, source_scale=None):
-        self.units, self.model, self.ranges, self.properties = units, model, ranges, properties
-        self.explained, self.std_scale = explained, std_scale
-        if source_scale is None:
-            source_scale = np.ones((len(model.source_noise), len(model.layout.at)))
-        self.source_scale = source_scale
+    def __post_init__(self):
+        if self.source_scale is None:
+            self.source_scale = np.ones((len(self.model.source_noise), len(self.model.layout.at)))
 
     def predict(self, X):
         """Values and standard deviations (n, d)."""
         z = self.units.standardise(X)
         expected, variance = self.model.expected(z)
-        # What the other cells explain of a column within the table they may not beyond it.
-        e = self.ranges.beyond(X)
-        each = np.repeat(e[:, :1], z.shape[1], axis=1)
-        each[:, self.model.layout.at] = e[:, 1:]
-        owner = self.model.layout.owner
-        scale = np.where(owner >= 0, self.std_scale[owner], 1.0)  # by which it is multiplied
+        # Beyond the table, other cells may not explain what they explain within it.
+        distance, owner = self.ranges.beyond(X), self.model.layout.owner
+        each = np.repeat(distance[:, :1], z.shape[1], axis=1)
+        each[:, self.model.layout.at] = distance[:, 1:]
+        scale = np.where(owner >= 0, self.std_scale[owner], 1.0)  # which multiplies the standard deviation below
         variance += (BEYOND * each * (1.0 + each) / scale) ** 2 * self.explained
         values, std = self._restored(X, z, expected, variance)
         std = std * self.std_scale
         at, inside, rows = self.ranges.edge(X)
-        if len(rows):  # and it may go on as steeply as it left the table
-            e = np.minimum(e[rows, :1] * (1.0 + e[rows, :1]), np.finfo(float).max)
-            steep = np.abs(self._values(at) - self._values(inside)) / INSIDE * e
-            steep[:, [levels is not None for levels in self.units.columns.levels]] = 0.0
-            std[rows] = np.maximum(std[rows], steep)
+        if len(rows):  # the prediction may continue with the slope at the edge of the table
+            out = np.minimum(distance[rows, :1] * (1.0 + distance[rows, :1]), np.finfo(float).max)
+            change = np.abs(self._values(at) - self._values(inside)) / STEP * out
+            change[:, [levels is not None for levels in self.units.columns.levels]] = 0.0
+            std[rows] = np.maximum(std[rows], change)
         return values, std
 
     def _values(self, X):
@@ -64,17 +59,14 @@ class Entries:
     def _restored(self, X, z, expected, variance):
         values, std = self.units.restore(X, expected, variance, self.properties)
         if len(self.source_scale) and len(self.properties):
-            known = np.vstack([self.source_scale, np.ones(len(self.properties))])  # -1, an unknown source, is the last
-            std[:, self.properties] *= known[self.model.layout.source_code(z)]
+            scale = np.vstack([self.source_scale, np.ones(len(self.properties))])  # -1, an unknown source, is the last
+            std[:, self.properties] *= scale[self.model.layout.source_code(z)]
         return values, np.maximum(std, 1e-12 * np.maximum(1.0, np.abs(self.units.columns.center)))
 
     def calibrate(self, X, z, error, unseen, progress):
         """Find the factors that make 90 % of the training cells lie within 1.645 standard deviations.
 
-        Returns
-        -------
-        values, std, score : ndarray of shape (n, d)
-            Each cell of the training table predicted without itself, and how little it fits.
+        Returns value, standard deviation and score of a fault (n, d) of each training cell predicted without itself.
         """
         columns, given = self.units.columns, (error, unseen, progress)
         values, std = self._left_out(X, z, *given)
@@ -86,10 +78,9 @@ class Entries:
         scale = self.std_scale * faults.rarity(X, values, std * self.std_scale)
         score = faults.scores(X, values, std, scale, columns.log, columns.levels)
         worst = faults.worst(score, columns.levels)
-        if worst.any():  # the others of its row are not blamed for an entry that is wrong
+        if worst.any():  # a wrong entry does not raise the scores of the others of its row
             without = z.copy()
             without[:, : len(columns.owner)][worst[:, columns.owner]] = np.nan
-            codes = score
             values, std = self._left_out(X, without, *given)
-            score = faults.scores(X, values, std, scale, columns.log, columns.levels, codes)
+            score = faults.scores(X, values, std, scale, columns.log, columns.levels, score)
         return values, std * self.std_scale, score

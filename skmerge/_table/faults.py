@@ -1,4 +1,4 @@
-"""How far the entries of a table are from what the rest of it says: scale of standard deviations, and scores."""
+"""Faults: entries of a table that are far from their predictions. Scale of standard deviations, and scores."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from skmerge.metrics import HALF_90
 
-WRONG = 8.0  # score from which the worst entry of a row tells its other cells no more
+WRONG = 8.0  # score above which the worst entry of a row does not predict the others
 
 
 class Outlier(NamedTuple):
-    """An entry that does not fit: its place, what it says and what the rest of the table says of it.
+    """An entry that does not fit: its place, its value and what the rest of the table lets expect.
 
     ``row`` is a position counted from 0, ``label`` the row's name in the index of the data frame.
     """
@@ -27,12 +27,8 @@ class Outlier(NamedTuple):
 def std_scale(X, values, std, levels, properties):
     """Factors (d,) of standard deviations that let 90 % of the entries lie within 1.645 of them.
 
-    Parameters
-    ----------
-    X, values, std : ndarray of shape (n, d)
-        Entries, NaN where missing, what is expected of each and its standard deviation.
-    levels : list of (None or ndarray), those of categorical columns
-    properties : ndarray of int
+    ``X``, ``values``, ``std`` (n, d): entries, NaN where missing, their expected values and standard deviations;
+    ``levels``: of each column, None for numbers; ``properties``: numbers of columns.
     """
     factor = np.ones(X.shape[1])
     for j in np.flatnonzero([codes is None for codes in levels]):
@@ -41,15 +37,15 @@ def std_scale(X, values, std, levels, properties):
         if len(ratio) >= 10 and np.quantile(ratio, 0.9) > 0:
             factor[j] = np.quantile(ratio, 0.9) / HALF_90
         if len(ratio) and j not in properties:
-            # Of an element that few alloys hold, nine tenths are zero and predicted as zero.
+            # Nine tenths of the entries of an element in few alloys are zero and predicted as zero.
             factor[j] = max(factor[j], np.sqrt(np.mean(ratio**2)))
     return factor
 
 
 def scores(X, values, std, scale, log, levels, before=None):
-    """How little entries fit, (n, d): ``misfit`` of numbers; of codes that are not the expected one 1 / std.
+    """Scores (n, d): ``misfit`` of numbers; 1 / std of codes that are not the expected one.
 
-    ``before``: scores of which those of codes are kept.
+    ``before``: earlier scores, of which those of codes are kept.
     """
     score = misfit(X, values, std * scale, log)
     for j in np.flatnonzero([codes is not None for codes in levels]):
@@ -61,15 +57,15 @@ def scores(X, values, std, scale, log, levels, before=None):
 
 
 def worst(score, levels):
-    """Which entries are surely wrong: the numbers that score highest of their row, beyond WRONG."""
+    """Which entries are surely wrong: the numbers with the highest score of their row, above WRONG."""
     plain = np.where(np.isnan(score) | [codes is not None for codes in levels], 0.0, score)
     return (plain > WRONG) & (plain == plain.max(axis=1, keepdims=True))
 
 
 def rarity(X, values, std):
-    """Factors (n, d) of standard deviations: of columns that are mostly zero, the errors of entries that are not.
+    """Factors (n, d) of standard deviations: in columns that are mostly zero, by the errors of entries that are not.
 
-    That an alloy holds an element that few do is rare, not wrong; the question is whether it holds as much.
+    An alloy with an element that few contain is rare, not wrong; its amount may be wrong.
     """
     factor = np.ones(X.shape)
     for j in np.flatnonzero((X == 0).sum(axis=0) > (~np.isnan(X)).sum(axis=0) / 2):
@@ -82,11 +78,10 @@ def rarity(X, values, std):
 
 
 def misfit(X, values, std, log):
-    """How little entries fit, (n, d): sqrt(d^2 - d10^2), or d / 2 if that is more.
+    """Score of numbers, (n, d): sqrt(d^2 - d10^2), or d / 2 if that is more.
 
     d is the distance in standard deviations on the scale on which a column was learned, d10 that of the entry with its
-    decimal point one place off: an entry that a slip of the point explains is a likelier error than one as far off that
-    nothing does.
+    decimal point moved by one place: a misplaced decimal point makes an error more likely.
     """
 
     def distance(X):

@@ -1,4 +1,4 @@
-"""Laws that the user gives of a table: further descriptors, and what columns are but for a remainder."""
+"""Laws that the user gives for a table: derived columns, and relations that columns follow but for a remainder."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from skmerge._parameters import refuse
 from skmerge._validation import naming
 
 
-def called(name, law, X):
+def evaluated(name, law, X):
     """law(X), checked: one number or NaN per row."""
     try:
         value = law(X.copy())
@@ -27,7 +27,7 @@ def called(name, law, X):
 
 def derived_columns(derived, X):
     """Values (n, n_derived) of the derived columns."""
-    columns = [called(f"derived[{name!r}]", law, X) for name, law in (derived or {}).items()]
+    columns = [evaluated(f"derived[{name!r}]", law, X) for name, law in derived.items()]
     return np.column_stack(columns) if columns else np.empty((len(X), 0))
 
 
@@ -40,10 +40,10 @@ def relations_of(names, relations):
 
 
 def related(laws, X):
-    """What the relations say of their columns, (n, d): 0 for columns without one, NaN where they do not know."""
+    """Values of the relations, (n, d): 0 for columns without one, NaN where a relation returns NaN."""
     values = np.zeros(X.shape)
     for j, law in laws.items():
         without = X.copy()
         without[:, j] = np.nan  # never from itself
-        values[:, j] = called(f"relations[{j}]", law, without)
+        values[:, j] = evaluated(f"relations[{j}]", law, without)
     return values

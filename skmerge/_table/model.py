@@ -1,4 +1,4 @@
-"""What a table teaches, in standardised units: each column from the others of its row."""
+"""The model of a table in standardised units: it predicts each column from the others of its row."""
 
 from dataclasses import asdict, dataclass, field
 
@@ -6,38 +6,24 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skmerge._gaussian import conditional
-from skmerge._gaussian.columns import FAR
+from skmerge._gaussian.columns import CLIP
 from skmerge._gaussian.joint import Joint, cross_fitted, fit_joint, fit_linear
 from skmerge._table import sources, stack
 from skmerge._text import warn
 
-FARTHEST = 4.0  # standard deviations; a property beyond counts as this far: one wrong entry must not set a covariance
-NEAR = 5.0  # standard deviations; a descriptor beyond counts as this far
+# Standard deviations; a property or a descriptor beyond counts as this far: one wrong entry must not set a covariance.
+CLIP_PROPERTY, CLIP_DESCRIPTOR = 4.0, 5.0
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which standardised column is what.
+    """The roles of the standardised columns, as arrays of their numbers."""
 
-    Attributes
-    ----------
-    owner : int ndarray of shape (width,)
-        The column of the table that each comes from, -1 of a derived one.
-    at : int ndarray
-        Those of the properties.
-    descriptor : int ndarray
-        All others.
-    source : int ndarray
-        Those of the levels of the source; empty without.
-    own_units : pair of ndarray, or None
-        Centre and unit of the descriptors if all are numbers as they stand, which 0 and 1 may be.
-    """
-
-    owner: np.ndarray
-    at: np.ndarray
-    descriptor: np.ndarray
-    source: np.ndarray
-    own_units: tuple | None
+    owner: np.ndarray  # (width,), the column of the table that each comes from, -1 for a derived one
+    at: np.ndarray  # those of the properties
+    descriptor: np.ndarray  # all others
+    source: np.ndarray  # those of the levels of the source; empty without one
+    own_units: tuple | None  # centre and unit of the descriptors if all are numbers without logarithms, such as 0 and 1
 
     @classmethod
     def of(cls, columns, width, properties, source):
@@ -54,13 +40,13 @@ class Layout:
 
     def source_code(self, z):
         """Number of each row's source, -1 where unknown."""
-        known = (z[:, self.source] == 1).any(axis=1)
-        return np.where(known, (z[:, self.source] == 1).argmax(axis=1), -1)
+        is_source = z[:, self.source] == 1
+        return np.where(is_source.any(axis=1), is_source.argmax(axis=1), -1)
 
 
 @dataclass
 class TableModel:
-    """The fitted parts; what they are the attributes of MergedNetImputer of these names say.
+    """The fitted parts, which are attributes of MergedNetImputer.
 
     ``allowed`` (width, width): which standardised column may be predicted from which; ``restricted``: numbers of those
     with inputs of their own.
@@ -78,34 +64,26 @@ class TableModel:
     source_distance: float = 0.0
     source_noise: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
+    # Stored as attributes of the imputer, with an underscore behind.
+    STORED = "allowed", "linear", "feature_linear", "forests", "weight", "variance", "source_distance", "source_noise"
+
     # --- fitting
 
     @classmethod
     def fit_linear(cls, layout, z, error, allowed, restricted, options):
         """The linear parts; ``options`` of ``fit_joint``."""
-        held = np.clip(z, -FAR, FAR)
-        linear = fit_linear(held, error, **options)
-        return cls(layout, allowed, restricted, linear, fit_linear(held[:, layout.descriptor], None, **options))
+        z = np.clip(z, -CLIP, CLIP)
+        linear = fit_linear(z, error, **options)
+        return cls(layout, allowed, restricted, linear, fit_linear(z[:, layout.descriptor], None, **options))
 
     def fit_properties(self, z, groups, error, n_estimators, seed, n_jobs, options):
-        """Joint distributions and forests of the properties; expectation and variance of rows left out, and the joint.
+        """Joint distributions and forests of the properties from the table z (n, width); ``options`` of ``fit_joint``.
 
-        Parameters
-        ----------
-        z : ndarray of shape (n, width)
-        groups : int ndarray of shape (n,)
-        error : ndarray of shape (n, width) or None
-        options : dict, of ``fit_joint``
-
-        Returns
-        -------
-        unseen : pair of ndarray of shape (n, n_properties)
-        joint : Joint
-            The last one.
+        Returns ``unseen``, the expectation and variance (n, n_properties) of rows left out, and the last Joint.
         """
         at, progress = self.layout.at, options["progress"]
         own = None if error is None else error[:, at]
-        near, fold_of = np.clip(z[:, at], -FARTHEST, FARTHEST), stack.folds(groups, seed)
+        near, fold_of = self._properties(z), stack.folds(groups, seed)
         if not len(self.layout.source):
             joints = fit_joint(near, self._features(z), groups, None, own, **options)
         else:
@@ -121,8 +99,8 @@ class TableModel:
                 "raise max_iter, or lower damping if they oscillate.",
                 ConvergenceWarning,
             )
-        # Variances by the fit that will predict, so that widths mean the same for new rows: those of the folds are
-        # greater, and widths fitted to them too narrow for the former (0.79 to 0.95 times, on alloys).
+        # Variances by the fit that will predict, so that widths hold for new rows: those of the folds are greater, and
+        # widths fitted to them too narrow for the former (0.79 to 0.95 times, on alloys).
         flat, scatter = np.zeros(near.shape), self._noise_of(z)
         base = [
             (
@@ -140,46 +118,31 @@ class TableModel:
         return unseen, joint
 
     def arrays(self):
-        """What is stored, as attributes of the imputer."""
-        return {
-            "linear_": self.linear, "feature_linear_": self.feature_linear, "allowed_": self.allowed,
-            "_restricted": self.restricted, "descriptor_": self.layout.descriptor,
-            "joints_": [asdict(joint) for joint in self.joints], "forests_": self.forests, "weight_": self.weight,
-            "variance_": self.variance, "source_distance_": self.source_distance, "source_noise_": self.source_noise,
-        }  # fmt: skip
+        """The stored attributes of the imputer."""
+        joints = [asdict(joint) for joint in self.joints]
+        special = {"_restricted": self.restricted, "descriptor_": self.layout.descriptor, "joints_": joints}
+        return {f"{name}_": getattr(self, name) for name in self.STORED} | special
 
     @classmethod
     def restored(cls, layout, arrays):
         """From the attributes of an imputer."""
-        names = "allowed", "linear", "feature_linear", "forests", "weight", "variance"
-        own = {name: arrays[f"{name}_"] for name in (*names, "source_distance", "source_noise")}
+        own = {name: arrays[f"{name}_"] for name in cls.STORED}
         joints = [Joint(**joint) for joint in arrays["joints_"]]
         return cls(layout, restricted=arrays["_restricted"], joints=joints, **own)
 
     # --- prediction
 
     def expected(self, z, error=None, unseen=None, progress=None):
-        """Each cell without itself.
+        """Expectation and uncalibrated variance (n, width) of each cell from the others of its row.
 
-        Parameters
-        ----------
-        z : ndarray of shape (n, width)
-            NaN where missing.
-        error : ndarray of shape (n, width), default=None
-            Standard deviations of the measurements.
-        unseen : pair of ndarray of shape (n, n_properties), default=None
-            What ``fit_properties`` says of training rows.
-
-        Returns
-        -------
-        expected, variance : ndarray of shape (n, width)
-            Not calibrated.
+        ``z`` (n, width): NaN where missing; ``error`` (n, width): standard deviations of the measurements; ``unseen``:
+        what ``fit_properties`` returns for training rows.
         """
         at = self.layout.at
         expected, variance = self._linear(z, error, np.arange(z.shape[1]), progress)
         if len(at):
             if unseen is None:
-                features, near = self._features(z), np.clip(z[:, at], -FARTHEST, FARTHEST)
+                features, near = self._features(z), self._properties(z)
                 scatter = self._noise_of(z)
                 base = [joint.left_out(near, joint.smooth(features), scatter) for joint in self.joints]
                 if scatter is not None:
@@ -190,20 +153,23 @@ class TableModel:
             variance[:, at] += self._unsure(z, progress)
         return expected, variance
 
+    def _properties(self, z):
+        return np.clip(z[:, self.layout.at], -CLIP_PROPERTY, CLIP_PROPERTY)
+
     def _features(self, z, distance=None):
-        """Descriptors for the kernel, complete: bits as 0 and 1, others within NEAR standard deviations."""
+        """Complete descriptors for the kernel: bits as 0 and 1, others within CLIP_DESCRIPTOR standard deviations."""
         layout = self.layout
         fitted = self.feature_linear or {"mean": np.zeros(len(layout.descriptor)), "covariance": np.empty((0, 0))}
-        features = conditional.fill(fitted["mean"], fitted["covariance"], np.clip(z[:, layout.descriptor], -FAR, FAR))
+        features = conditional.fill(fitted["mean"], fitted["covariance"], np.clip(z[:, layout.descriptor], -CLIP, CLIP))
         if layout.own_units is not None:
             center, unit = layout.own_units
             bits = features * unit + center
-            sure = np.isclose(bits, 0) | np.isclose(bits, 1)
-            # Once fitted, the kernel tells; a missing bit is the chance of 1 then.
-            is_bits = len(self.joints[-1].weight) and not self.joints[-1].length if self.joints else sure.all()
-            if is_bits:
-                return np.where(sure, np.round(bits), np.clip(bits, 0.0, 1.0))
-        features = np.clip(features, -NEAR, NEAR)
+            is_bit = np.isclose(bits, 0) | np.isclose(bits, 1)
+            # After the fit the kernel decides, and a missing bit is the probability of 1.
+            joint = self.joints[-1] if self.joints else None
+            if is_bit.all() if joint is None else len(joint.weight) and not joint.length:
+                return np.where(is_bit, np.round(bits), np.clip(bits, 0.0, 1.0))
+        features = np.clip(features, -CLIP_DESCRIPTOR, CLIP_DESCRIPTOR)
         of_source = np.isin(layout.descriptor, layout.source)
         features[:, of_source] *= self.source_distance if distance is None else distance
         return features
@@ -212,12 +178,12 @@ class TableModel:
         """Expectation and variance of standardised columns from all allowed ones."""
         if not len(wanted) or self.linear is None:
             return np.zeros((len(z), len(wanted))), np.ones((len(z), len(wanted)))
-        near = np.clip(z, -FAR, FAR)
+        near = np.clip(z, -CLIP, CLIP)
         expected, variance = Joint(**self.linear).left_out(near, np.zeros(z.shape), error, self.allowed, progress)
         return expected[:, wanted], variance[:, wanted]
 
     def _restrict(self, base, linear, variance):
-        """Columns with inputs of their own come from the linear fill of these."""
+        """Replace the predictions of columns with inputs of their own by linear ones from these inputs."""
         own = np.isin(self.layout.at, self.restricted)
         for expected, spread in base:
             expected[:, own], spread[:, own] = linear[:, own], variance[:, own]
@@ -234,7 +200,7 @@ class TableModel:
         at, descriptor, joint = self.layout.at, self.layout.descriptor, self.joints[-1]
         if not len(joint.weight) or not joint.length or self.feature_linear is None:
             return 0.0
-        near, covariance = np.clip(z[:, at], -FARTHEST, FARTHEST), self.feature_linear["covariance"]
+        near, covariance = self._properties(z), self.feature_linear["covariance"]
         filled = conditional.fill(self.feature_linear["mean"], covariance, z[:, descriptor])
 
         def predict(rows, moves):
@@ -242,7 +208,7 @@ class TableModel:
             whole[:, descriptor] = filled[rows] + moves
             return joint.left_out(near[rows], joint.smooth(self._features(whole)))[0]
 
-        # Forests are taken to follow descriptors as the kernel does; columns of own inputs have their own variance.
+        # Forests are assumed to follow descriptors as the kernel does. Restricted columns have their own variance.
         follows = np.where(np.isin(at, self.restricted), 0.0, 1.0 - self.weight[:, 0])
         return follows**2 * conditional.variance_of(covariance, z[:, descriptor], predict, progress)
 

@@ -1,30 +1,27 @@
-"""What the columns of a table span, and how far rows are beyond it."""
+"""The ranges of the columns of a table, and how far rows are beyond them."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from skmerge._validation import excess
 
-FARTHEST_OUT = 10.0  # ranges beyond which a row is no further out
-INSIDE = 0.1  # ranges over which a slope at the edge of the table is measured
-RARE = 0.25  # the same of a column of nearly one value: an element never seen makes a property as unsure as the column
+MAX_BEYOND = 10.0  # ranges; a row farther beyond the table counts as this far
+STEP = 0.1  # ranges over which a slope at the edge of the table is measured
+RARE = 0.25  # as MAX_BEYOND, for a column of nearly one value; widens a prediction to about the spread of its property
 
 
+@dataclass(frozen=True)
 class Ranges:
     """Ranges of all rows and of those where each property was measured.
 
-    Parameters
-    ----------
-    ranges : ndarray of shape (1 + n_properties, 2, d)
-        Least and greatest entry; infinite where nothing is known.
-    graded : bool ndarray of shape (1 + n_properties, d)
-        Whether a column takes more than one value in the middle eight tenths of these rows: of an element that few
-        alloys hold, the range says little.
-    is_number : bool ndarray of shape (d,)
-        Codes and names have no range.
+    ``graded``: whether a column takes more than one value in the middle eight tenths of these rows. The range of an
+    element that few alloys contain says little.
     """
 
-    def __init__(self, ranges, graded, is_number):
-        self.ranges, self.graded, self.is_number = ranges, graded, is_number
+    ranges: np.ndarray  # (1 + n_properties, 2, d), least and greatest entry; infinite without entries
+    graded: np.ndarray  # (1 + n_properties, d), bool
+    is_number: np.ndarray  # (d,), bool; codes and names have no range
 
     @classmethod
     def learn(cls, X, properties, is_number):
@@ -41,31 +38,32 @@ class Ranges:
         return cls(ranges, graded, is_number)
 
     def excess(self, X, p=0, graded=None):
-        """Greatest excess of each row over the ranges p, in units of them; of graded columns, of others or of all."""
+        """Greatest distance of each row to the ranges p, in units of them; over graded columns, others or all."""
         known = self.is_number & (True if graded is None else self.graded[p] == graded)
         low, high = self.ranges[p]
         return excess(X[:, known], low[known], high[known]) if known.any() else np.zeros(len(X))
 
     def edge(self, X):
-        """Rows where they leave the table, rows a tenth of the way back inside, and which rows leave it.
+        """The points where rows leave the table, points a STEP inside, and the numbers of these rows.
 
-        The way back has the direction in which a row left, in ranges of the columns, and the length of INSIDE for the
-        column that is farthest out.
+        The step goes back in the direction from which a row left, in ranges of the columns, and is STEP for the column
+        that is farthest out.
         """
         low, high = self.ranges[0]
         at = np.where(self.is_number, np.clip(X, low, high), X)
         width = np.where(self.is_number & np.isfinite(low) & (high > low), high - low, 1.0)
         out = np.nan_to_num(np.where(self.is_number, (X - at) / width, 0.0))
-        out = np.clip(out, *(np.where(self.graded[0], FARTHEST_OUT, RARE) * np.array([[-1.0], [1.0]])))
+        out = np.clip(out, *(np.where(self.graded[0], MAX_BEYOND, RARE) * np.array([[-1.0], [1.0]])))
         farthest = np.abs(out).max(axis=1, initial=0.0)
         rows = np.flatnonzero(farthest > 0)
-        back = INSIDE * out[rows] / farthest[rows, None] * width
-        return at[rows], np.clip(at[rows] - back, np.where(self.is_number, low, -np.inf),
-                                 np.where(self.is_number, high, np.inf)), rows  # fmt: skip
+        step = STEP * out[rows] / farthest[rows, None] * width
+        limits = np.where(self.is_number, low, -np.inf), np.where(self.is_number, high, np.inf)
+        return at[rows], np.clip(at[rows] - step, *limits), rows
 
     def beyond(self, X):
-        """How far rows are beyond all rows and beyond those of each property, (n, 1 + n_properties)."""
-        return np.column_stack([
-            np.maximum(np.minimum(self.excess(X, p, True), FARTHEST_OUT), np.minimum(self.excess(X, p, False), RARE))
+        """Distances to the ranges of all rows and of those of each property, limited, (n, 1 + n_properties)."""
+        limited = [
+            np.maximum(np.minimum(self.excess(X, p, True), MAX_BEYOND), np.minimum(self.excess(X, p, False), RARE))
             for p in range(len(self.ranges))
-        ])  # fmt: skip
+        ]
+        return np.column_stack(limited)

@@ -1,28 +1,28 @@
-"""What the user asks of the imputer's columns: which are properties, codes and laws, and which tell which."""
+"""The roles of the columns that the user asks for: properties, codes and laws, and which column may predict which."""
 
 from numbers import Integral
 
 import numpy as np
 
 from skmerge._gaussian.columns import observed
-from skmerge._gaussian.joint import WIDEST
+from skmerge._gaussian.joint import MAX_COLUMNS
 from skmerge._parameters import refuse
-from skmerge._table.cells import FEWEST, LEVELS
+from skmerge._table.cells import MAX_LEVELS, MIN_CELLS
 from skmerge._text import listed, shown
 
-SPARSE = 0.2  # share of missing cells above which a column is a property, unless said
+SPARSE = 0.2  # share of missing cells above which a column is a property by default
 
 
 def check_ignored(names, ignored, asked):
-    """Raise for a column that is asked for, ``asked`` {parameter: columns}, and left out."""
+    """Raise for a parameter, ``asked`` {parameter: columns}, that names a column which is left out."""
     for argument, columns in asked.items():
         for column in () if isinstance(columns, str) else columns or ():
             if names.number(column, argument) in ignored:
-                refuse(argument, column, "nearly each of its cells is a word of its own: names of rows are left out")
+                refuse(argument, column, "nearly all of its cells are different words: names of rows are left out")
 
 
 def check_derived(names, derived):
-    """Raise for a derived column that is called as one of the table."""
+    """Raise for a derived column with the name of one of the table."""
     for name in derived:
         if (isinstance(name, Integral) and 0 <= name < len(names)) or (isinstance(name, str) and name in names):
             raise ValueError(
@@ -39,23 +39,21 @@ def codes_of(names, X, categorical, source, words):
     for j, (name, feature) in given.items():
         cells = observed(X, j)
         levels = np.unique(cells)
-        fractions, names_rows = (levels != np.round(levels)).any(), len(levels) > max(FEWEST, len(cells) / 2)
-        if len(levels) <= LEVELS and not (names_rows and (fractions or name == "source")):
+        fractions, names_rows = levels[levels != np.round(levels)], len(levels) > max(MIN_CELLS, len(cells) / 2)
+        if len(levels) <= MAX_LEVELS and not (names_rows and (len(fractions) or name == "source")):
             continue
         found = f"{name}: column {shown(feature)} has {len(levels)} different values in {len(cells)} cells"
-        if fractions:
-            odd = levels[levels != np.round(levels)][0]
-            raise ValueError(
-                f"{found}, fractions among them such as {odd:g}: not codes but numbers. Leave it out of {name}."
-            )
+        if len(fractions):
+            odd = f"fractions among them such as {fractions[0]:g}"
+            raise ValueError(f"{found}, {odd}: not codes but numbers. Leave it out of {name}.")
         if name == "source":
             raise ValueError(
-                f"{found}; a source is one of few, {LEVELS} at most, such as simulation and experiment. Join them into "
-                "fewer, or give rows that belong together as fit(X, groups=...)."
+                f"{found}; a source is one of few, {MAX_LEVELS} at most, such as simulation and experiment. Join them "
+                "into fewer, or give rows that belong together as fit(X, groups=...)."
             )
-        if len(cells) < FEWEST * len(levels):
+        if len(cells) < MIN_CELLS * len(levels):
             raise ValueError(
-                f"{found}, fewer than {FEWEST} for each: too few to learn what each code means. Names or numbers of "
+                f"{found}, fewer than {MIN_CELLS} for each: too few to learn what each code means. Names or numbers of "
                 "rows are no codes: drop the column, and give rows that belong together as fit(X, groups=...); or join "
                 "rare codes into one."
             )
@@ -81,10 +79,10 @@ def properties_of(names, properties, X, columns):
 
 
 def allowed(names, inputs, owner, derived):
-    """Which standardised column may be predicted from which, and the numbers of those that were told so.
+    """Which standardised column may be predicted from which, and the numbers of those with ``inputs`` of their own.
 
-    ``inputs``: {column: columns}; ``owner``: the column of the table of each standardised one, -1 of the ``derived``
-    ones. None is predicted from other levels of its own column.
+    ``inputs``: {column: columns}; ``owner``: the column of the table of each standardised one, -1 for the ``derived``
+    ones. No column is predicted from other levels of itself.
     """
     width = len(owner)
     may = np.ones((width, width), bool)
@@ -93,8 +91,8 @@ def allowed(names, inputs, owner, derived):
     restricted = np.empty(0, int)
     for feature, given in inputs.items():
         j = names.number(feature, "inputs")
-        if width > WIDEST:
-            raise ValueError(f"inputs: {width} columns are too many to restrict; {WIDEST} at most.")
+        if width > MAX_COLUMNS:
+            raise ValueError(f"inputs: {width} columns are too many to restrict; {MAX_COLUMNS} at most.")
         use = np.zeros(width, bool)
         for name in given:
             if name in derived:

@@ -1,4 +1,4 @@
-"""Rows of several sources (simulation, experiment): how far to trust each where another is predicted."""
+"""Rows of several sources (simulation, experiment): distances between sources, scatter and intervals of each."""
 
 import numpy as np
 from scipy.special import stdtrit
@@ -8,32 +8,20 @@ from skmerge.metrics import HALF_90
 
 DISTANCES = (0.05, 0.2, 0.8)  # of two sources in the kernel: from nearly the same curve to curves of their own
 NOISES = (0.3, 1.0)  # standard deviations of a property by which a source may scatter more than the others
-SHRINK, FEW = 2.0, 10  # cells
-ENOUGH = 5  # rows of a source from which its scatter can be judged; each takes two fits
-GAIN = 0.98  # squared error left over, of what was, for which a source is called noisier
+SHRINK = 2.0  # cells of the common size that count beside those of a source
+MIN_CELLS = 10  # of a property from which its factor is a quantile
+MIN_ROWS = 5  # of a source from which its scatter is estimated; each source takes two fits
+GAIN = 0.98  # ratio of squared errors below which a source counts as noisier
 
 
 def fit(z, features_of, groups, code, error, **options):
-    """Joint distributions, the distance of the sources and the extra scatter of each.
+    """Joint distributions (list of Joint), the distance of the sources, and the extra scatter of each (n_sources,).
 
-    A source of few rows counts as much as one of many: rows left out with their group are judged by the mean over
-    sources. An offset of a source, or one that changes with the descriptors, is what its distance in the kernel lets it
-    have.
+    A source of few rows counts as much as one of many: the error of rows left out with their group is a mean over
+    sources. The distance in the kernel allows a source an offset, which may change with the descriptors.
 
-    Parameters
-    ----------
-    z : ndarray of shape (n, m)
-    features_of : callable(distance) -> ndarray of shape (n, d)
-    code : ndarray of shape (n,)
-        Number of each row's source, -1 where unknown.
-    error : ndarray of shape (n, m) or None
-    options : of ``fit_joint``
-
-    Returns
-    -------
-    joints : list of Joint
-    distance : float
-    noise : ndarray of shape (n_sources,)
+    ``features_of(distance)``: the descriptors (n, d); ``code`` (n,): number of each row's source, -1 where unknown; the
+    others as in ``fit_joint``.
     """
     cells = (~np.isnan(z)).sum(axis=1)
     total = np.bincount(code + 1, weights=cells)
@@ -47,7 +35,7 @@ def fit(z, features_of, groups, code, error, **options):
     found = [(fitted(distance, noise), distance) for distance in DISTANCES]
     joints, distance = min(found, key=lambda one: one[0][-1].missed)
     rows = np.bincount(code[cells > 0] + 1, minlength=len(noise) + 1)[1:]
-    for source in np.flatnonzero(rows >= ENOUGH):
+    for source in np.flatnonzero(rows >= MIN_ROWS):
         for more in NOISES:
             trial = noise.copy()
             trial[source] = more
@@ -58,7 +46,7 @@ def fit(z, features_of, groups, code, error, **options):
 
 
 def with_noise(error, noise, code, shape):
-    """Standard deviations of the measurements (n, m), those of the rows' sources added in squares; None for none."""
+    """Standard deviations of the measurements (n, m) and of the rows' sources, added in squares; None for none."""
     if noise is None or not noise.any():
         return error
     own = np.append(noise, 0.0)[code][:, None]  # -1, an unknown source, is the last
@@ -68,11 +56,11 @@ def with_noise(error, noise, code, shape):
 def scale(ratio, code, n_sources):
     """Factors (n_sources, m) of standard deviations, from ``ratio`` (n, m), error by calibrated standard deviation.
 
-    What lets 90 % of a source's own cells of a property lie within 1.645 of them; where a source has fewer than FEW of
-    the property, of those of all its properties, and where it has fewer than FEW of these, their root mean square. As
-    many as SHRINK cells of the common size stand beside it where it is smaller: that a source is surer than the others
-    takes many cells, that it is less sure does not. Few cells know their own spread badly, so that their intervals are
-    those of Student's distribution.
+    A factor makes 90 % of a source's own cells of a property lie within 1.645 standard deviations. With fewer than
+    MIN_CELLS of the property it is that of all its properties, and with fewer than MIN_CELLS of these their root mean
+    square. A factor below the common one is raised as if by SHRINK more cells of the common size: a smaller factor
+    takes many cells, a larger one does not. The spread of few cells is uncertain, so that intervals are those of
+    Student's distribution.
     """
     factor = np.empty((n_sources, ratio.shape[1]))
     for source in range(n_sources):
@@ -81,15 +69,15 @@ def scale(ratio, code, n_sources):
         factor[source] = _factor(whole, n)
         for p, cells in enumerate(own.T):
             cells = cells[~np.isnan(cells)]
-            if len(cells) >= FEW:
+            if len(cells) >= MIN_CELLS:
                 factor[source, p] = _factor(*_square(cells, whole))
     return factor
 
 
 def _square(own, common):
-    """Squared factor of some cells, and their number; ``common``: of the cells that stand beside them."""
+    """Squared factor of some cells, and their number; ``common``: that of the SHRINK cells beside them."""
     n, square = len(own), common
-    if n >= FEW:
+    if n >= MIN_CELLS:
         square = (np.quantile(own, 0.9) / HALF_90) ** 2
     elif n:
         square = np.mean(np.minimum(own, 3.0 * np.quantile(own, 0.8)) ** 2)  # one wrong entry must not set it

@@ -1,6 +1,7 @@
-"""Second stage of the imputer: forests beside the joint normal distribution, weighted by rows they have not seen."""
+"""Second stage of the imputer: forests beside the joint normal distribution, weighted by rows left out."""
 
 import warnings
+from itertools import product
 
 import numpy as np
 from joblib import delayed, effective_n_jobs
@@ -10,14 +11,14 @@ from skmerge._parallel import each
 from skmerge.forest import GradientForestRegressor
 
 N_FOLDS = 5
-WIDEST = 100  # inputs of a forest; beyond, it takes minutes and loses to the kernel
-FEWEST = 6  # measured rows of a property that a forest is grown for; below, n_estimators has no effect on it
+MAX_INPUTS = 100  # of a forest; with more, it takes minutes and is worse than the kernel
+MIN_ROWS = 6  # measured rows of a property with forests; with fewer, n_estimators has no effect on it
 POWERS, SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), (0.0, 0.5, 2.0)
-EQUAL = 20.0  # rows that the prior of equal weights counts for
+PRIOR_ROWS = 20.0  # rows that the prior of equal weights counts for
 
 
 class Stop:
-    """Ends forests that worker threads grow, once asked: of an interrupted fit nobody waits for them."""
+    """Ends forests that worker threads grow, once asked: an interrupted fit does not wait for them."""
 
     asked = False
 
@@ -42,48 +43,16 @@ def folds(groups, seed):
 def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, progress):
     """Grow the forests of each property and weigh them.
 
-    Parameters
-    ----------
-    z : ndarray of shape (n, width)
-    at : ndarray of the columns of the properties
-    inputs : list of ndarray, the columns each may see
-    base : list of (expected, variance), each ndarray of shape (n, n_properties)
-        Of the joint distributions, of each cell left out.
-    fold_of : ndarray of shape (n,)
+    ``z`` (n, width): the table; ``at``: columns of the properties; ``inputs``: for each, the columns that may predict
+    it; ``base``: for each joint distribution, expectation and variance (n, n_properties) of each cell left out.
 
     Returns
     -------
     forests : list, for each property the pairs of forests of the folds, or an empty list
-    weight : ndarray of shape (n_properties, 4)
-    coefficient : ndarray of shape (n_properties, 3)
-    unseen : expected and variance with the forests, of rows left out
+    weight, coefficient : ndarray of shape (n_properties, 4) and (n_properties, 3)
+    unseen : expectation and variance with the forests, of rows left out
     """
-    tasks = []
-    for p, k in enumerate(at):
-        seen = ~np.isnan(z[:, k])
-        enough = seen.sum() >= FEWEST and len(np.unique(fold_of[seen])) == N_FOLDS
-        if n_estimators and enough and 0 < len(inputs[p]) <= WIDEST:
-            tasks += [(p, fold) for fold in range(N_FOLDS)]
-
-    forests, stop = [[] for _ in at], Stop()
-    if tasks:
-        jobs = (
-            delayed(_grow)(
-                z, np.flatnonzero(~np.isnan(z[:, at[p]]) & (fold_of != fold)), inputs[p], at[p],
-                None if error is None else error[:, p], n_estimators, (seed + fold) % 2**31, stop,
-            )
-            for p, fold in tasks
-        )  # fmt: skip
-        try:
-            with warnings.catch_warnings():  # of out-of-bag figures of few rows, which nobody asks for here
-                warnings.filterwarnings("ignore", "oob_score_")
-                for i, ((p, _), pair) in enumerate(zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True)):
-                    forests[p].append(pair)
-                    progress.still(f"{2 * (i + 1)} of {2 * len(tasks)} forests")
-        except BaseException:
-            stop.asked = True
-            raise
-        progress(f"{2 * len(tasks)} forests")
+    forests = _grow_all(z, at, inputs, fold_of, error, n_estimators, seed, n_jobs, progress)
     weight = np.zeros((len(at), 4))
     coefficient = np.tile([1.0, 1.0, 0.0], (len(at), 1))
     values, spread = base[-1][0].copy(), base[-1][1].copy()
@@ -99,12 +68,12 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, progres
         which, parts, variance = _parts(base, trees, p)
         seen = ~np.isnan(z[:, k])
         target = z[seen, k]
-        if len(parts) == 1 or len(target) < FEWEST:
+        if len(parts) == 1 or len(target) < MIN_ROWS:
             weight[p, len(base) - 1] = 1.0
             continue
         # Least squares of weights that add to one: a part that is near zero everywhere would cost nothing else.
         noise = np.sqrt(((parts[:, seen] - target) ** 2).mean(axis=1).min())
-        one, prior = np.full((1, len(parts)), 1e4), np.sqrt(EQUAL) * noise * np.eye(len(parts))
+        one, prior = np.full((1, len(parts)), 1e4), np.sqrt(PRIOR_ROWS) * noise * np.eye(len(parts))
         wanted = np.concatenate([target, [1e4], prior.sum(axis=1) / len(parts)])
         share = nnls(np.vstack([parts[:, seen].T, one, prior]), wanted)[0]
         weight[p, which] = share / share.sum()
@@ -125,7 +94,7 @@ def predict(forests, weight, coefficient, z, at, inputs, base):
             trees = [[forest.predict(X) for forest in pair] for pair in forests[p]]
         which, parts, variance = _parts(base, list(np.mean(trees, axis=0)), p)
         values[:, p] = weight[p, which] @ parts
-        # The widths were found with the forests of one fold at a time, which are further apart than their mean.
+        # Widths were fitted with the forests of one fold at a time, which are further apart than their mean.
         apart = np.mean([_apart(_parts(base, pair, p)[1], weight[p, which]) for pair in trees], axis=0)
         spread[:, p] = _spread(coefficient[p], variance, apart)
     return values, spread
@@ -150,21 +119,45 @@ def _spread(coefficient, variance, apart):
 def _width(error, variance, apart):
     """The coefficients of ``_spread`` under which the errors of rows left out are most likely.
 
-    A joint distribution is too sure where little of a row is known and not sure enough where much is: fills of other
-    rows have seen the row that is left out. The power corrects that.
+    The variance of a joint distribution is too small where little of a row is known and too large where much is,
+    because fills of other rows have seen the row that is left out. The power corrects that.
     """
     # A few wrong entries must not set the width of all intervals.
     squares = error**2
     squares = np.maximum(np.minimum(squares, 9.0 * np.quantile(squares, 0.8)), 1e-12)
-    best = None
-    for power in POWERS:
-        for share in SHARES:
-            shape = (variance + share * apart) ** power
-            factor = np.mean(squares / shape)
-            surprise = np.mean(np.log(factor * shape))
-            if best is None or surprise < best[0]:
-                best = surprise, (factor, power, share)
-    return best[1]
+    found = []
+    for power, share in product(POWERS, SHARES):
+        shape = (variance + share * apart) ** power
+        factor = np.mean(squares / shape)
+        found.append((np.mean(np.log(factor * shape)), (factor, power, share)))
+    return min(found, key=lambda one: one[0])[1]
+
+
+def _grow_all(z, at, inputs, fold_of, error, n_estimators, seed, n_jobs, progress):
+    """The forests of ``fit``, without each fold in turn."""
+    tasks, forests, stop = [], [[] for _ in at], Stop()
+    for p, k in enumerate(at):
+        seen = ~np.isnan(z[:, k])
+        enough = seen.sum() >= MIN_ROWS and len(np.unique(fold_of[seen])) == N_FOLDS
+        if n_estimators and enough and 0 < len(inputs[p]) <= MAX_INPUTS:
+            own = None if error is None else error[:, p]
+            tasks += [(p, np.flatnonzero(seen & (fold_of != f)), own, (seed + f) % 2**31) for f in range(N_FOLDS)]
+    if not tasks:
+        return forests
+    jobs = (
+        delayed(_grow)(z, rows, inputs[p], at[p], own, n_estimators, own_seed, stop) for p, rows, own, own_seed in tasks
+    )
+    try:
+        with warnings.catch_warnings():  # about out-of-bag scores of few rows, which are not used here
+            warnings.filterwarnings("ignore", "oob_score_")
+            for i, ((p, *_), pair) in enumerate(zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True)):
+                forests[p].append(pair)
+                progress.still(f"{2 * (i + 1)} of {2 * len(tasks)} forests")
+    except BaseException:
+        stop.asked = True
+        raise
+    progress(f"{2 * len(tasks)} forests")
+    return forests
 
 
 def _grow(z, rows, inputs, output, error, n_estimators, seed, stop):

@@ -1,4 +1,6 @@
-"""A table in standardised units and back: columns, laws that say a part of them, derived columns."""
+"""A table in standardised units and back: its columns less their relations, and derived columns."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -6,29 +8,22 @@ from skmerge._gaussian.columns import Columns
 from skmerge._table import laws
 
 
+@dataclass(frozen=True)
 class Units:
-    """How a table becomes standardised columns.
+    """How a table becomes standardised columns."""
 
-    Parameters
-    ----------
-    columns : Columns
-    relations : dict, {number of a column: the law of which it is the sum and a remainder}
-    relation_mean : ndarray of shape (d,)
-        What stands in where a law does not know.
-    derived : dict, {name: law}
-    derived_scale : ndarray of shape (2, n_derived), centre and unit
-    """
-
-    def __init__(self, columns, relations, relation_mean, derived, derived_scale):
-        self.columns, self.relations, self.relation_mean = columns, relations, relation_mean
-        self.derived, self.derived_scale = derived, derived_scale
+    columns: Columns
+    relations: dict  # {number of a column: the law that it follows but for a remainder}
+    relation_mean: np.ndarray  # (d,), used where a relation returns NaN
+    derived: dict  # {name: law}
+    derived_scale: np.ndarray | None  # (2, n_derived), centre and unit; None if no law is derived
 
     @classmethod
     def learn(cls, names, X, codes, bits, log, bounds, relations, derived):
         """From a table (n, d), NaN where missing.
 
-        ``codes``: numbers of the categorical columns, ``bits``: of those of False and True; ``names``: ColumnNames, by
-        which ``log`` and ``bounds`` call columns.
+        ``codes``: numbers of the categorical columns, ``bits``: of those of False and True; ``names``: ColumnNames,
+        which translates the keys of ``log`` and ``bounds``.
         """
         law = laws.related(relations, X)
         for j in relations:
@@ -38,16 +33,15 @@ class Units:
                 raise ValueError(f"relations[{j}] returned NaN in every row where the column is measured.")
         columns = Columns(names, X - law, log, codes, bounds, law, bits)
         extra = laws.derived_columns(derived, X)
-        unknown = np.isnan(extra).all(axis=0)
-        if unknown.any():
-            name = list(derived)[unknown.argmax()]
-            raise ValueError(f"derived[{name!r}] returned NaN in every row; leave it out or mend the function.")
+        for name, values in zip(derived, extra.T, strict=True):
+            if np.isnan(values).all():
+                raise ValueError(f"derived[{name!r}] returned NaN in every row; leave it out or correct the function.")
         center, unit = np.nanmean(extra, axis=0), np.nanstd(extra, axis=0)
         scale = np.array([center, np.where(unit > 0, unit, 1.0)])
         return cls(columns, relations, np.nanmean(law, axis=0), derived, scale)
 
     def arrays(self):
-        """What is stored of the columns."""
+        """The stored form of the columns."""
         return vars(self.columns) | ({"derived_": self.derived_scale} if self.derived else {})
 
     @classmethod
@@ -75,24 +69,27 @@ class Units:
     def restore(self, X, expected, variance, properties):
         """Values and standard deviations (n, d) of standardised columns (n, width).
 
-        ``X`` (n, d): the table; laws are called with its missing descriptors filled, its ``properties`` as they are.
+        ``X`` (n, d): the table; relations are called with its missing descriptors filled, its ``properties`` as they
+        are.
         """
-        columns = self.columns
-        law = self._laws(X, expected, properties)
+        law, spread = self._laws(X, expected, properties), np.sqrt(variance)
         values, std = np.empty(X.shape), np.empty(X.shape)
         for j in range(X.shape[1]):
-            block = np.flatnonzero(columns.owner == j)
-            values[:, j], std[:, j] = columns.restore(j, expected[:, block], np.sqrt(variance[:, block]), law[:, j])
+            values[:, j], std[:, j] = self._restored(j, expected, spread, law[:, j])
         return values, std
 
+    def _restored(self, j, expected, std, law=0.0):
+        block = np.flatnonzero(self.columns.owner == j)
+        return self.columns.restore(j, expected[:, block], std[:, block], law)
+
     def _laws(self, X, expected, properties):
-        """What the relations say, (n, d); their mean where they do not know."""
+        """Values of the relations, (n, d), their mean where they return NaN."""
         if not self.relations:
             return np.zeros(X.shape)
         filled = X.copy()
         for j in np.flatnonzero(np.isnan(X).any(axis=0)):
             if j not in properties and j not in self.relations:
-                block = expected[:, np.flatnonzero(self.columns.owner == j)]
-                filled[:, j] = np.where(np.isnan(X[:, j]), self.columns.restore(j, block, 0.0 * block)[0], X[:, j])
+                fills, _ = self._restored(j, expected, np.zeros(expected.shape))
+                filled[:, j] = np.where(np.isnan(X[:, j]), fills, X[:, j])
         law = laws.related(self.relations, filled)
         return np.where(np.isnan(law), self.relation_mean, law)
