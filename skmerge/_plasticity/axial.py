@@ -6,7 +6,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
 from skmerge._ext.crystal_stepping import ELSEWHERE, OUTSIDE, Flow
-from skmerge._orientation import inverse, quaternion_of, turned
+from skmerge._orientation import inverse, quaternion_of, rotated
 from skmerge._plasticity import flow
 
 CHUNK_STEPS = 200_000  # steps of grains that a thread makes between two reports of progress, some 0.2 s
@@ -149,5 +149,5 @@ def part_of(steps, sign, best, stiff, modulus, grid, learner, default, memory, w
 def starts(X, axis):
     """States (n, 9) as the compiled steps take them, at the start of paths, of states (n, 5)."""
     quaternion = quaternion_of(X[:, 2:5])
-    first = turned(inverse(quaternion), np.broadcast_to(axis, (len(X), 3)))
+    first = rotated(inverse(quaternion), np.broadcast_to(axis, (len(X), 3)))
     return np.concatenate([X[:, :2], quaternion, first], axis=1)

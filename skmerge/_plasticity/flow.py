@@ -26,9 +26,9 @@ from skmerge._orientation import (
     quaternion_from,
     quaternion_of,
     reduced_axis,
+    rotated,
     rotation_vector,
     turn_pseudovector,
-    turned,
 )
 
 SMOOTH = 32, 32, 6  # splines; 20 along each coordinate of the axis double the error of rotation, 48 gain nothing
@@ -122,7 +122,7 @@ def assemble(quaternion, root, stress, last_stress, rates, h, group, axis, of_st
     if axis is None:
         place, operation = rotation_vector(quaternion), np.broadcast_to(np.eye(3), (len(h), 3, 3))
     else:
-        reduced, operation = reduced_axis(turned(inverse(quaternion), np.broadcast_to(axis, (len(h), 3))))
+        reduced, operation = reduced_axis(rotated(inverse(quaternion), np.broadcast_to(axis, (len(h), 3))))
         place = reduced[:, :2] / reduced[:, 2:]
     features = np.column_stack([place, root])
     slope, storage, spin = rates

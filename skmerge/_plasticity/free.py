@@ -10,7 +10,7 @@ import numpy as np
 from skmerge._ext.crystal_stepping import LONG, MOST_STRESS, OUTSIDE, REVERSED, knee
 from skmerge._orientation import (
     PROPER,
-    TURNS,
+    PROPER_QUATERNIONS,
     product,
     quaternion_from,
     quaternion_of,
@@ -129,7 +129,7 @@ class Free:
 
 def reduced(quaternion):
     """Rotation vectors (n, 3) of the equivalents of the least angle; and operations (n, 3, 3) on crystal vectors."""
-    every = product(quaternion[:, None], TURNS)
+    every = product(quaternion[:, None], PROPER_QUATERNIONS)
     # Of equal angles the first; rounding keeps the last digit from deciding.
     best = np.argmax(np.abs(every[..., 3]).round(12), axis=1)
     return rotation_vector(every[np.arange(len(every)), best]), PROPER[best].transpose(0, 2, 1)
@@ -137,7 +137,7 @@ def reduced(quaternion):
 
 def images(quaternion, *vectors):
     """Equivalents that are nearly reduced: their rows, rotation vectors, and crystal vectors in their frames."""
-    every = product(quaternion[:, None], TURNS)
+    every = product(quaternion[:, None], PROPER_QUATERNIONS)
     scalar = np.abs(every[..., 3])
     index, which = np.nonzero(scalar >= scalar.max(axis=1, keepdims=True) - NEAR)
     turned = (np.einsum("nji,nj->ni", PROPER[which], vector[index]) for vector in vectors)

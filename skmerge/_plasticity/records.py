@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from skmerge import _orientation
 from skmerge._orientation import JUMP, quaternion_of, unwrapped_angles, without_symmetry_jumps
 from skmerge._text import warn
 from skmerge._validation import naming, readable
@@ -23,10 +24,8 @@ COLUMNS = ("trajectory", "strain", "sigma", "rho", "phi1", "Phi", "phi2")
 
 
 def numbers(name, value, **options):
-    """A finite float64 array of any shape."""
-    value = readable(name, value)
-    with naming(name):
-        return check_array(value, dtype=float, input_name=name, **{"ensure_2d": False, "allow_nd": True} | options)
+    """As for orientations, but with text read as numbers."""
+    return _orientation.numbers(name, readable(name, value), **options)
 
 
 def complete(name, value):

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_array
 
-from skmerge._orientation import inverse, product, quaternion_of, rotation_vector
+from skmerge._orientation import inverse, numbers, product, quaternion_of, rotation_vector
 from skmerge._parameters import check_number, check_word
 from skmerge._plot.base import BLACK, BLUE, Display, axes_of, check_matplotlib, label_axes, styled
-from skmerge._validation import naming
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -214,7 +212,7 @@ class TrajectoryDisplay(Display):
         check_matplotlib(cls, "from_estimator")
         if not hasattr(estimator, "propagate"):
             raise TypeError(f"estimator is a {type(estimator).__name__}; give a fitted PlasticityPropagator.")
-        state = _numbers("state", state)
+        state = numbers("state", state, ensure_all_finite="allow-nan")
         if state.ndim not in (2, 3):
             raise ValueError(
                 "state must have shape (n_trajectories, n_steps, n_variables), or (n_trajectories, n_variables) for "
@@ -266,7 +264,7 @@ class TrajectoryDisplay(Display):
         check_matplotlib(cls, "from_predictions")
         states = {"y_pred": y_pred} | ({} if y_true is None else {"y_true": y_true})
         for name, value in states.items():
-            array = _numbers(name, value)
+            array = numbers(name, value, ensure_all_finite="allow-nan")
             if array.ndim not in (2, 3):
                 raise ValueError(
                     f"{name} must have shape (n_trajectories, n_steps, n_variables) or (n_trajectories, n_steps), got "
@@ -295,16 +293,8 @@ class TrajectoryDisplay(Display):
         )  # fmt: skip
 
 
-def _numbers(name, value):
-    with naming(name):
-        return check_array(
-            value, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name=name
-        )
-
-
 def _check_strain(strain, shape):
-    with naming("strain"):
-        strain = check_array(strain, dtype=np.float64, ensure_2d=False, input_name="strain")
+    strain = numbers("strain", strain, allow_nd=False)
     if strain.shape not in (shape[1:2], shape[:2]):
         raise ValueError(
             f"strain has shape {strain.shape}; give {shape[1:2]} or {shape[:2]} for {shape[0]} trajectories of "
