@@ -110,16 +110,9 @@ def rotated(q, vector):
 def without_symmetry_jumps(quaternion, group):
     """Paths without jumps between orientations that are equal by cubic symmetry.
 
-    Parameters
-    ----------
-    quaternion : ndarray of shape (n, 4), one record a row
-    group : ndarray of shape (n,), the number of the path, ascending
-
-    Returns
-    -------
-    quaternion : ndarray of shape (n, 4)
-    rows : the last records before the jumps
-    left : remaining angles of the jumps in rad; above JUMP symmetry does not explain a jump
+    From quaternions (n, 4), one record a row, and ascending numbers (n,) of paths. Return the quaternions, the rows of
+    the last records before the jumps, and the remaining angles of the jumps in rad: above JUMP symmetry does not
+    explain a jump.
     """
     same = np.flatnonzero(group[1:] == group[:-1])
     between = product(inverse(quaternion[same]), quaternion[same + 1])

@@ -1,6 +1,7 @@
 """PlasticityPropagator: learns how a crystal's state changes with strain, and steps grains along strain."""
 
 from collections.abc import Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any, Literal, Self, TypeAlias, overload
 
@@ -16,21 +17,11 @@ from skmerge._digest import Digested
 from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
-from skmerge._plasticity import axial, flow, forms, free, held_out
+from skmerge._plasticity import axial, flow, forms, free, held_out, records
 from skmerge._plasticity.axial import Axial
 from skmerge._plasticity.flags import LOST, warn_of
 from skmerge._plasticity.free import Free
 from skmerge._plasticity.plain import Plain
-from skmerge._plasticity.records import (
-    check_density_moves,
-    check_path,
-    check_records,
-    check_states,
-    check_strain_unit,
-    numbers,
-    read_table,
-    without_jumps,
-)
 from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
 from skmerge._validation import check_features, check_targets, check_weight
@@ -188,8 +179,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         self
         """
-        data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        return self._run(lambda task: self._fit(X, y, sample_weight, task), data)
+        with self._fitting({"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}) as task:
+            self._fit(X, y, sample_weight, task)
+        return self
 
     @with_callbacks
     def fit_trajectories(
@@ -223,7 +215,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             errors of held-out trajectories exceed a tenth of the stress or a third of the rotation. The message names
             the usual causes.
         """
-        return self._run(lambda task: self._fit_trajectories(strain, state, rates, groups, task), {})
+        with self._fitting({}) as task:
+            self._fit_trajectories(strain, state, rates, groups, task)
+        return self
 
     def fit_table(self, table: ArrayLike | str | PathLike[str], *, columns: Sequence[str] | None = None) -> Self:
         """Learn from a long table, one row for each record.
@@ -239,17 +233,16 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         self
         """
-        strain, state, groups = read_table(table, columns)
+        strain, state, groups = records.read_table(table, columns)
         return self.fit_trajectories(strain, state, groups=groups)
 
-    def _run(self, work, data):
-        """Check parameters and run ``work(task)``, a fit."""
+    @contextmanager
+    def _fitting(self, data):
         self._check_parameters()
         with fitting(self, data) as task:
             for name in ("std_strain_", "std_squares_", "flags_"):
                 vars(self).pop(name, None)
-            work(task)
-        return self
+            yield task
 
     def _fit(self, X, y, sample_weight, task):
         X = check_features(self, forms.in_columns("X", X, self.orientation))
@@ -263,14 +256,14 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             X, y, weight = X[keep], y[keep], np.asarray(sample_weight, dtype=float)[keep]
         if self.orientation is None:
             return self._fit_plain(X, y, np.ones(len(X)), task, weight)
-        check_states(forms.with_angles("X", X, self.orientation), "X")
+        records.check_states(forms.with_angles("X", X, self.orientation), "X")
         if y.shape != X.shape:
             raise ValueError(f"y must hold the rates of the columns of X; X has shape {X.shape}, y {y.shape}.")
         return self._learn(flow.states_with_rates(X, y, self._axis()), task, weight)
 
     def _fit_trajectories(self, strain, state, rates, groups, task):
         state = forms.in_columns("state", state, self.orientation)
-        strain, state, group, rates = check_records(strain, state, groups, rates)
+        strain, state, group, rates = records.check_records(strain, state, groups, rates)
         at = np.flatnonzero(group[1:] == group[:-1])
         h = strain[at + 1] - strain[at]
         if rates is not None:
@@ -287,10 +280,10 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             self.longest_step_ = float(np.abs(h).max())
             return
         state = forms.with_angles("state", state, self.orientation)
-        check_states(state, "state")
-        check_strain_unit(strain)
-        check_density_moves(state, group)
-        state = without_jumps(strain, state, group)
+        records.check_states(state, "state")
+        records.check_strain_unit(strain)
+        records.check_density_moves(state, group)
+        state = records.without_jumps(strain, state, group)
         axis, problems = self._axis(), []
         memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
         memory = axis is not None and memories[0]
@@ -430,11 +423,11 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         self._check_parameters()
         pair = forms.is_pair(state0)
         form = "quaternion" if pair and self.orientation is not None else self.orientation
-        start = numbers("state0", forms.in_columns("state0", state0, form), ensure_2d=True, allow_nd=False, order="C")
+        start = self._read_start(state0, form)
         n, m = start.shape
         if m != self.n_features_in_ and not pair:
             raise ValueError(f"state0 has {m} variables; give {self.n_features_in_}, as the trajectories have.")
-        strain = check_path(strain, n)
+        strain = records.check_path(strain, n)
         check_flag("return_std", return_std)
         if return_std and not hasattr(self, "std_squares_"):
             raise ValueError(
@@ -452,7 +445,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         flags = np.zeros(n, np.uint8)
         X = self._checked("state0", start, form)
         if self.orientation is not None:
-            check_strain_unit(strain)
+            records.check_strain_unit(strain)
 
         def write(part, block, path):
             out[:, part] = block if self.orientation is None else forms.like_start(block, start[part], form)
@@ -473,6 +466,10 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         if pair:
             out = forms.as_pair(out)
         return (out, std) if return_std else out
+
+    def _read_start(self, state0, form):
+        start = forms.in_columns("state0", state0, form)
+        return records.numbers("state0", start, ensure_2d=True, allow_nd=False, order="C")
 
     def _check_out(self, out, shape):
         if out is None:
@@ -495,7 +492,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         if self.orientation is None:
             return given
         states = forms.with_angles(name, given, form or self.orientation)
-        check_states(states, name)
+        records.check_states(states, name)
         return states
 
     def compiled_step(self) -> Flow:
@@ -528,8 +525,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         """
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis of loading.")
-        state0 = numbers("state0", forms.in_columns("state0", state0, self.orientation), ensure_2d=True, allow_nd=False)
-        return axial.starts(self._checked("state0", state0), self._axis())
+        return axial.starts(self._checked("state0", self._read_start(state0, self.orientation)), self._axis())
 
     def applicability(self, X: ArrayLike) -> _F8:
         """Whether states lie within the trained states: 0 inside, 1 outside, for rising strain.

@@ -297,7 +297,7 @@ def test_grains_that_a_deformed_first_increment_does_not_tell_apart_are_refused(
         ({"phases": ["A", 3]}, "phases=.* contains 3, which is no name"),
         ({"density": None}, "density=None contains None, which is no name; give 'auto'"),
         ({"density": ["xi_sl", 3]}, "density=.* contains 3, which is no name"),
-        ({"density": ("xi_sl", "rho_mob")}, "slip resistances stand alone"),
+        ({"density": ("xi_sl", "rho_mob")}, "only densities are summed"),
         ({"axis": None}, "axis=None is not possible: .* Give it, or 'auto'"),
         ({"grains": ["cell"]}, r"grains=\['cell'\] is not possible"),
     ],

@@ -16,28 +16,15 @@ NEVER = 1e-10  # probability below which digits mean nothing
 
 @dataclass(frozen=True)
 class Criterion:
-    """Targets on properties whose errors are jointly normal.
+    """Targets on properties whose errors are jointly normal."""
 
-    Parameters
-    ----------
-    low, high : ndarray of shape (m,)
-        Targets, infinite where open.
-    goal : ndarray of shape (m,)
-        1 to maximise, -1 to minimise, otherwise 0.
-    factor : ndarray or None
-        Cholesky factor of the correlations of the properties with a target or goal.
-    confidence : float
-    middle, spread : ndarray of shape (m,)
-        Of the properties over the feasible inputs.
-    """
-
-    low: np.ndarray
-    high: np.ndarray
-    goal: np.ndarray
-    factor: np.ndarray | None
+    low: np.ndarray  # (m,), -inf where open
+    high: np.ndarray  # (m,), inf where open
+    goal: np.ndarray  # (m,), 1 to maximise, -1 to minimise, otherwise 0
+    factor: np.ndarray | None  # Cholesky factor of the correlations of the properties with a target or goal
     confidence: float
-    middle: np.ndarray | float = 0.0
-    spread: np.ndarray | float = 1.0
+    middle: np.ndarray | float = 0.0  # (m,), mean over the feasible inputs
+    spread: np.ndarray | float = 1.0  # (m,), standard deviation over the feasible inputs
 
     @property
     def bounded(self):

@@ -1,6 +1,6 @@
 """Inputs that satisfy bounds, sums, a number of non-zero components, whole numbers and linear constraints."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
@@ -11,30 +11,17 @@ ROUNDS = 100  # of corrections until all rows satisfy the constraints
 
 @dataclass(frozen=True)
 class Feasible:
-    """A set of inputs.
+    """A set of inputs."""
 
-    Parameters
-    ----------
-    low, high : ndarray of shape (d,)
-    integer : bool ndarray of shape (d,)
-    component : bool ndarray of shape (d,)
-        Inputs of which at most ``max_nonzero`` may differ from zero.
-    max_nonzero : int or None
-    matrix : ndarray of shape (q, d)
-    least, most : ndarray of shape (q,)
-        ``least <= matrix @ x <= most``.
-    words : tuple of str, names of the rows of the matrix in messages
-    """
-
-    low: np.ndarray
-    high: np.ndarray
-    integer: np.ndarray
-    component: np.ndarray
+    low: np.ndarray  # (d,)
+    high: np.ndarray  # (d,)
+    integer: np.ndarray  # bool (d,)
+    component: np.ndarray  # bool (d,), inputs of which at most ``max_nonzero`` may differ from zero
     max_nonzero: int | None
-    matrix: np.ndarray
-    least: np.ndarray
-    most: np.ndarray
-    words: tuple = field(default=())
+    matrix: np.ndarray  # (q, d), least <= matrix @ x <= most
+    least: np.ndarray  # (q,)
+    most: np.ndarray  # (q,)
+    words: tuple = ()  # names of the rows of the matrix in messages
 
     @property
     def width(self):

@@ -298,9 +298,9 @@ cdef class Flow:
                  const double[::1] grid, const int[::1] part, double exponent, const double[::1] axis, double longest,
                  bint heun, bint memory=False):
         cdef Py_ssize_t n = table.shape[1], k = table.shape[3], i
-        if (table.shape[2] != n or table.shape[4] != OUT or n < 4 or k < 4 or table.shape[0] < 1
-                or reached.shape[0] != table.shape[0] or reached.shape[1] != n - 3 or reached.shape[2] != n - 3
-                or reached.shape[3] != k - 3 or grid.shape[0] != 6 or part.shape[0] != 2 or axis.shape[0] != 3):
+        if (n < 4 or k < 4 or table.shape[0] < 1 or np.shape(table) != (table.shape[0], n, n, k, OUT)
+                or np.shape(reached) != (table.shape[0], n - 3, n - 3, k - 3)
+                or grid.shape[0] != 6 or part.shape[0] != 2 or axis.shape[0] != 3):
             raise ValueError("table_, reached_, grid_ and part_ do not fit together; the propagator is damaged, fit it "
                              "again.")
         for i in range(2):

@@ -14,20 +14,13 @@ CHUNK_STEPS = 200_000  # steps of grains that a thread makes between two reports
 
 @dataclass(frozen=True)
 class Axial:
-    """A fitted propagator of crystals that are loaded along one axis.
-
-    Parameters
-    ----------
-    fitted : dict of the attributes NAMES of PlasticityPropagator
-    axis : ndarray of shape (3,), in the sample
-    heun : bool, two stages or one
-    """
+    """A fitted propagator of crystals that are loaded along one axis."""
 
     NAMES = "table_", "reached_", "grid_", "part_", "exponent_", "longest_step_", "memory_", "start_"
 
-    fitted: dict
-    axis: np.ndarray
-    heun: bool = True
+    fitted: dict  # of the attributes NAMES of PlasticityPropagator
+    axis: np.ndarray  # (3,), in the sample
+    heun: bool = True  # two stages, or one
 
     def flow(self):
         """The compiled steps."""
@@ -78,7 +71,7 @@ class Axial:
 
 
 def learn(steps, learner, memory, weight=None, default=False):
-    """Tables of flow.
+    """Attributes of a PlasticityPropagator, a dict, and `flow.problems` of its steps.
 
     Parameters
     ----------
@@ -89,11 +82,6 @@ def learn(steps, learner, memory, weight=None, default=False):
     weight : ndarray of shape (n,) or None
     default : bool
         Whether the regressor is our own forest, which takes slopes and serves only where no trajectory comes.
-
-    Returns
-    -------
-    fitted : dict of attributes of a PlasticityPropagator
-    problems : list of str, as `flow.problems`
     """
     weight = np.ones(len(steps.slope)) if weight is None else weight
     stiff, best, resolved, modulus = flow.moduli(steps)

@@ -52,32 +52,19 @@ class Steps:
     """Steps of trajectories, or states with their rates, the axis reduced to one triangle.
 
     Without an axis, the features are the rotation vector of the orientation, not reduced, and sqrt(rho).
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, 3): b1 / b3, b2 / b3 and sqrt(rho) at the middle of the step
-    operation : ndarray of shape (n, 3, 3), which reduces the axis
-    group : ndarray of shape (n,), the number of the trajectory
-    sign : ndarray of shape (n,), 1 where strain rises, -1 where it falls
-    length : ndarray of shape (n,), |d eps|; 1e-3 of a state
-    stress, last_stress : ndarray of shape (n,), at the middle and at the end
-    slope : ndarray of shape (n,), d sigma / d eps
-    storage : ndarray of shape (n,), d sqrt(rho) / |d eps|
-    spin : ndarray of shape (n, 3), rotation per d eps, a vector in the reduced frame
-    of_states : bool, whether each is a state with its rates, a trajectory of its own
     """
 
-    features: np.ndarray
-    operation: np.ndarray
-    group: np.ndarray
-    sign: np.ndarray
-    length: np.ndarray
-    stress: np.ndarray
-    last_stress: np.ndarray
-    slope: np.ndarray
-    storage: np.ndarray
-    spin: np.ndarray
-    of_states: bool = False
+    features: np.ndarray  # (n, 3), b1 / b3, b2 / b3 and sqrt(rho) at the middle of the step
+    operation: np.ndarray  # (n, 3, 3), which reduces the axis
+    group: np.ndarray  # (n,), the number of the trajectory
+    sign: np.ndarray  # (n,), 1 where strain rises, -1 where it falls
+    length: np.ndarray  # (n,), |d eps|; 1e-3 of a state
+    stress: np.ndarray  # (n,), at the middle
+    last_stress: np.ndarray  # (n,), at the end
+    slope: np.ndarray  # (n,), d sigma / d eps
+    storage: np.ndarray  # (n,), d sqrt(rho) / |d eps|
+    spin: np.ndarray  # (n, 3), rotation per d eps, a vector in the reduced frame
+    of_states: bool = False  # whether each is a state with its rates, a trajectory of its own
 
     @property
     def longest(self):
@@ -392,19 +379,10 @@ def nearest_value(steps, rows, values, grid):
 
 
 def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, memory):
-    """The table of one direction of straining.
+    """The table of one direction of straining, as in table_, and its reached cells, as in reached_.
 
-    Parameters
-    ----------
-    rows, values, weight : flowing steps, their targets (n, 5) and weights (n,)
-    modulus_rows, modulus : elastic steps and their slopes
-    guess : callable of features (n, 3) in the triangle, which predicts the targets of cells without rows
-    memory : whether the axis among the features is the axis at the start
-
-    Returns
-    -------
-    table : ndarray of shape (n_axis, n_axis, n_density, 6)
-    reached : uint8 ndarray of shape (n_axis - 3, n_axis - 3, n_density - 3)
+    From flowing steps ``rows``, their targets (n, 5) and weights; elastic steps and their slopes; and ``guess``, a
+    function of features (n, 3) in the triangle that predicts the targets of cells without rows.
     """
     shape = MEMORY if memory else SMOOTH
     index, features, spin = images(steps.features[rows], values[:, 2:])

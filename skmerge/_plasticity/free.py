@@ -26,18 +26,12 @@ NEAR = 0.03  # equivalent orientations whose scalar part is at most that much be
 
 @dataclass(frozen=True)
 class Free:
-    """A fitted propagator of crystals without a loading axis.
-
-    Parameters
-    ----------
-    fitted : dict of the attributes NAMES of PlasticityPropagator
-    heun : bool, two stages or one
-    """
+    """A fitted propagator of crystals without a loading axis."""
 
     NAMES = "estimators_", "unit_", "modulus_", "least_", "grid_", "exponent_", "part_", "longest_step_"
 
-    fitted: dict
-    heun: bool = True
+    fitted: dict  # of the attributes NAMES of PlasticityPropagator
+    heun: bool = True  # two stages, or one
 
     def rates(self, X):
         """S, K, W in the frame of the crystal and E of states (n, 5) under rising strain: (n, 6)."""

@@ -17,11 +17,7 @@ EVERYWHERE = 1.0  # held-out trajectories anywhere that weigh as much as one nea
 def validate(strain, state, group, axis, memories, learner, task):
     """Learn from four fifths of the trajectories, with each choice of memory, and step the held-out ones.
 
-    Returns
-    -------
-    memory : bool, the better choice
-    fitted : dict of attributes of a PlasticityPropagator
-    problems : list of str, if the errors are too large
+    Return the better choice, attributes of a PlasticityPropagator, and a list with a warning if errors are too large.
     """
     held = held_out(state, group)
     rest = ~held[group]
@@ -71,12 +67,9 @@ def held_out(state, group):
 
 
 def errors(fitted, strain, state, group, held, axis):
-    """Errors of stepping each held-out trajectory.
+    """Start (5,), strain passed (n_steps,) and errors (n_steps, 3) of stepping each held-out trajectory.
 
-    Returns
-    -------
-    list of (start (5,), strain passed (n_steps,), errors (n_steps, 3)) of each
-        Of stress in MPa, of the logarithm of the density, and of the lattice in rad.
+    Errors are those of stress in MPa, of the logarithm of the density, and of the lattice in rad.
     """
     stepper, out = axial.Axial(fitted, axis).flow(), []
     begin = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])

@@ -12,17 +12,11 @@ TOLERANCE = 1e-4  # of an adaptive step: difference between Heun and Euler over 
 
 @dataclass(frozen=True)
 class Plain:
-    """A fitted propagator of states without orientation.
-
-    Parameters
-    ----------
-    fitted : dict of the attributes NAMES of PlasticityPropagator
-    integrator : {"heun", "euler", "adaptive"}
-    """
+    """A fitted propagator of states without orientation."""
 
     NAMES = "estimator_", "part_", "longest_step_", "_box", "_n_outputs"
 
-    fitted: dict
+    fitted: dict  # of the attributes NAMES of PlasticityPropagator
     integrator: str = "heun"
 
     def rates(self, X, sign=1.0):

@@ -10,18 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmerge._parameters import check_word
-from skmerge._plot.base import (
-    BLUE,
-    GREY,
-    Display,
-    axes_of,
-    check_matplotlib,
-    columns_of,
-    label_axes,
-    one_output,
-    predictions,
-    styled,
-)
+from skmerge._plot import base
 from skmerge.metrics import confidence_curve
 
 if TYPE_CHECKING:
@@ -35,7 +24,7 @@ LABELS = {"rmse": "RMSE", "r2": "R²"}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ConfidenceCurveDisplay(Display):
+class ConfidenceCurveDisplay(base.Display):
     """Error, or R2, of the most certain share of the predictions.
 
     Where standard deviations carry information, the error falls to the left: predictions that are said to be certain
@@ -104,17 +93,17 @@ class ConfidenceCurveDisplay(Display):
         self
         """
         check_word("metric", metric, *LABELS)
-        ax = axes_of(self, ax)
+        ax = base.axes_of(self, ax)
         from matplotlib.lines import Line2D
 
         score, name = getattr(self, metric), self.name if name is None else name
-        line = styled("line_kwargs", line_kwargs, Line2D, color=BLUE, marker="o", markersize=4, label=name)
+        line = base.styled("line_kwargs", line_kwargs, Line2D, color=base.BLUE, marker="o", markersize=4, label=name)
         self.line_ = ax.plot(100 * self.share, score, **line)[0]
-        baseline = styled("baseline_kwargs", baseline_kwargs, Line2D, color=GREY, linewidth=0.8, zorder=1)
+        baseline = base.styled("baseline_kwargs", baseline_kwargs, Line2D, color=base.GREY, linewidth=0.8, zorder=1)
         self.baseline_ = ax.plot([0, 100], [score[-1]] * 2, **baseline)[0]
         if metric == "rmse":
             ax.set_ylim(bottom=0)
-        label_axes(ax, xlabel="most certain share of the predictions, %", ylabel=LABELS[metric])
+        base.label_axes(ax, xlabel="most certain share of the predictions, %", ylabel=LABELS[metric])
         if line["label"]:
             ax.legend(frameon=False, fontsize="small")
         return self
@@ -162,8 +151,8 @@ class ConfidenceCurveDisplay(Display):
         ValueError, TypeError
             If the estimator predicts no standard deviations, or an argument does not fit; the message names it.
         """
-        check_matplotlib(cls, "from_estimator")
-        y_true, y_pred, std, target = predictions(estimator, X, y, output, return_std)
+        base.check_matplotlib(cls, "from_estimator")
+        y_true, y_pred, std, target = base.predictions(estimator, X, y, output, return_std)
         if std is None:
             raise ValueError(
                 f"estimator: {type(estimator).__name__} gives no standard deviations (return_std={return_std!r}); they "
@@ -206,14 +195,14 @@ class ConfidenceCurveDisplay(Display):
         -------
         display : ConfidenceCurveDisplay
         """
-        check_matplotlib(cls, "from_predictions")
+        base.check_matplotlib(cls, "from_predictions")
         check_word("metric", metric, *LABELS)
         if std is None:
             raise ValueError("std=None is not possible: std orders the predictions by certainty; give it.")
         if output is None:
-            arrays = [columns_of(*pair) for pair in (("y_true", y_true), ("y_pred", y_pred), ("std", std))]
+            arrays = [base.columns_of(*pair) for pair in (("y_true", y_true), ("y_pred", y_pred), ("std", std))]
         else:
-            *arrays, target = one_output(y_true, y_pred, std, output)
+            *arrays, target = base.one_output(y_true, y_pred, std, output)
             name = target if name is None else name
         share, r2, rmse = confidence_curve(*arrays, n_points=n_points)
         return cls(share=share, r2=r2, rmse=rmse, name=name).plot(

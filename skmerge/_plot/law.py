@@ -12,21 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skmerge._parameters import check_word
-from skmerge._plot.base import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    VERMILLION,
-    Display,
-    axes_of,
-    check_kind,
-    check_matplotlib,
-    column_of,
-    half_width,
-    label_axes,
-    styled,
-)
+from skmerge._plot import base
 from skmerge.net import MergedNetRegressor
 
 if TYPE_CHECKING:
@@ -37,13 +23,13 @@ if TYPE_CHECKING:
 _F8: TypeAlias = NDArray[np.float64]
 _Keywords: TypeAlias = Mapping[str, Any]
 
-COLORS = BLUE, VERMILLION, GREEN, ORANGE, "#CC79A7", "#56B4E9"
+COLORS = base.BLUE, base.VERMILLION, base.GREEN, base.ORANGE, "#CC79A7", "#56B4E9"
 MARKERS = "osD^v<>P"
 SHORT = 96  # characters of a law that fits above a plot
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LawDisplay(Display):
+class LawDisplay(base.Display):
     """Exponents of the terms of a law that :class:`~skmerge.MergedNetRegressor` learned, with standard errors.
 
     Full marks are estimated exponents, with bars where their standard errors are known. Open marks are fixed exponents:
@@ -113,18 +99,18 @@ class LawDisplay(Display):
         -------
         self
         """
-        ax, width = axes_of(self, ax), half_width(level)
+        ax, width = base.axes_of(self, ax), base.half_width(level)
         from matplotlib.lines import Line2D
 
         n_terms, n_features = self.exponent.shape
         self.points_, self.fixed_, self.undecided_ = [], [], []
-        ax.axhline(0, color=GREY, linewidth=0.8, zorder=0)
+        ax.axhline(0, color=base.GREY, linewidth=0.8, zorder=0)
         free = ~np.isnan(self.exponent) & (self.std != 0)
         unknown = free & np.isnan(self.std) & self.known
         shift = 0.8 / max(n_terms, 3)  # terms stand side by side
         for t in range(n_terms):
             at = np.arange(n_features) + (t - (n_terms - 1) / 2) * shift
-            style = styled(
+            style = base.styled(
                 "errorbar_kwargs", errorbar_kwargs, Line2D, color=COLORS[t % len(COLORS)],
                 marker=MARKERS[t % len(MARKERS)], linestyle="none", markersize=7, capsize=3,
             )  # fmt: skip
@@ -148,12 +134,14 @@ class LawDisplay(Display):
             (unknown, "undetermined", {"marker": "x"}),
         ):
             if rows.any():
-                ax.plot([], [], color=GREY, linestyle="none", markersize=7, markeredgewidth=1.6, label=label, **mark)
+                ax.plot(
+                    [], [], color=base.GREY, linestyle="none", markersize=7, markeredgewidth=1.6, label=label, **mark
+                )
         ax.set_xticks(range(n_features), self.feature_names)
         ax.set_xlim(-0.6, n_features - 0.4)
         ax.margins(y=0.15)
         bars = f", bars hold {100 * level:g} %" if (free & ~np.isnan(self.std)).any() else ""
-        label_axes(ax, ylabel=f"exponent{bars}")
+        base.label_axes(ax, ylabel=f"exponent{bars}")
         # A term with two names of one dollar sign each would be read as mathematics between the two signs.
         math = not any(str(name).count("$") % 2 for name in self.feature_names)
         if self.law and not ax.get_title():
@@ -199,13 +187,13 @@ class LawDisplay(Display):
         ValueError, TypeError
             If the estimator is not a net, or has learned no law or a law without powers.
         """
-        check_matplotlib(cls, "from_estimator")
+        base.check_matplotlib(cls, "from_estimator")
         check_word("features", features, "used", "all")
-        check_kind(estimator, MergedNetRegressor)
+        base.check_kind(estimator, MergedNetRegressor)
         formula = estimator.formula(feature_names)
         several = len(estimator.y_scale_) > 1
         targets = estimator.target_names_in_
-        k = column_of("output", output, len(estimator.y_scale_), None if targets is None else list(targets))
+        k = base.column_of("output", output, len(estimator.y_scale_), None if targets is None else list(targets))
         known = bool(estimator.covariance_)
         terms = formula.terms[k] if several else formula.terms
         law = str(formula).splitlines()[k]

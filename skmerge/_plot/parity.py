@@ -12,18 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skmerge._parameters import check_number
-from skmerge._plot.base import (
-    BLACK,
-    BLUE,
-    Display,
-    axes_of,
-    check_matplotlib,
-    half_width,
-    label_axes,
-    one_output,
-    predictions,
-    styled,
-)
+from skmerge._plot import base
 from skmerge._validation import naming
 from skmerge.metrics import measured, observed_r2_score, observed_rmse
 
@@ -38,7 +27,7 @@ _Keywords: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ParityDisplay(Display):
+class ParityDisplay(base.Display):
     """Predicted against measured values, with error bars where standard deviations are known.
 
     Use :meth:`from_estimator` or :meth:`from_predictions` to make one. All parameters are stored as attributes.
@@ -113,26 +102,26 @@ class ParityDisplay(Display):
         -------
         self
         """
-        ax, width = axes_of(self, ax), half_width(level)
+        ax, width = base.axes_of(self, ax), base.half_width(level)
         from matplotlib.collections import PathCollection
         from matplotlib.lines import Line2D
 
         ends = [np.min([self.y_true, self.y_pred]), np.max([self.y_true, self.y_pred])]
-        line = styled("line_kwargs", line_kwargs, Line2D, color=BLACK, linewidth=0.8, zorder=1)
+        line = base.styled("line_kwargs", line_kwargs, Line2D, color=base.BLACK, linewidth=0.8, zorder=1)
         self.line_ = ax.plot(ends, ends, **line)[0]
-        style = styled(
+        style = base.styled(
             "scatter_kwargs", scatter_kwargs, PathCollection,
-            s=14, color=BLUE, alpha=0.8, linewidth=0, zorder=3, label=self._label(name),
+            s=14, color=base.BLUE, alpha=0.8, linewidth=0, zorder=3, label=self._label(name),
         )  # fmt: skip
         self.scatter_, self.errorbar_ = ax.scatter(self.y_true, self.y_pred, **style), None
         if self.std is not None:
-            bars = styled(
+            bars = base.styled(
                 "errorbar_kwargs", errorbar_kwargs, Line2D,
-                ecolor=style.get("color", BLUE), elinewidth=0.8, alpha=0.4, zorder=2,
+                ecolor=style.get("color", base.BLUE), elinewidth=0.8, alpha=0.4, zorder=2,
             )  # fmt: skip
             self.errorbar_ = ax.errorbar(self.y_true, self.y_pred, width * self.std, fmt="none", **bars)
         bars = f", bars hold {100 * level:g} %" if self.std is not None else ""
-        label_axes(ax, xlabel="measured", ylabel=f"predicted{bars}")
+        base.label_axes(ax, xlabel="measured", ylabel=f"predicted{bars}")
         if style["label"]:
             ax.legend(loc="upper left", framealpha=0.8, edgecolor="none", fontsize="small")
         return self
@@ -183,8 +172,8 @@ class ParityDisplay(Display):
         -------
         display : ParityDisplay
         """
-        check_matplotlib(cls, "from_estimator")
-        y_true, y_pred, std, target = predictions(estimator, X, y, output, return_std)
+        base.check_matplotlib(cls, "from_estimator")
+        y_true, y_pred, std, target = base.predictions(estimator, X, y, output, return_std)
         return cls.from_predictions(
             y_true, y_pred, std, subsample=subsample, random_state=random_state, level=level,
             name=target if name is None else name, ax=ax,
@@ -229,8 +218,8 @@ class ParityDisplay(Display):
         -------
         display : ParityDisplay
         """
-        check_matplotlib(cls, "from_predictions")
-        y_true, y_pred, std, target = one_output(y_true, y_pred, std, output)
+        base.check_matplotlib(cls, "from_predictions")
+        y_true, y_pred, std, target = base.one_output(y_true, y_pred, std, output)
         known = std is not None
         y_true, y_pred, std = measured(y_true, y_pred, std if known else np.zeros(len(y_true)))
         if not len(y_true):

@@ -11,20 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmerge._parameters import check_number
-from skmerge._plot.base import (
-    BLACK,
-    BLUE,
-    VERMILLION,
-    Display,
-    axes_of,
-    check_kind,
-    check_matplotlib,
-    column_of,
-    columns_of,
-    label_axes,
-    names_in,
-    styled,
-)
+from skmerge._plot import base
 from skmerge.forest import GradientForestRegressor
 
 if TYPE_CHECKING:
@@ -40,7 +27,7 @@ MOST_EXACT = 2000  # up to so many splits of one feature are predicted at both s
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class PartitionDisplay(Display):
+class PartitionDisplay(base.Display):
     """Prediction of a forest over one or two features, and where its trees split them.
 
     Other features are held constant; scikit-learn's ``PartialDependenceDisplay`` averages over them. Of many splits,
@@ -125,7 +112,7 @@ class PartitionDisplay(Display):
         -------
         self
         """
-        ax = axes_of(self, ax)
+        ax = base.axes_of(self, ax)
         from matplotlib.collections import LineCollection, PathCollection, QuadMesh
         from matplotlib.lines import Line2D
 
@@ -134,39 +121,39 @@ class PartitionDisplay(Display):
         splits = self.splits[:max_splits]
         faint = 1.0 if len(splits) <= FEW else 0.4
         if len(self.grid) == 1:
-            style = styled("line_kwargs", line_kwargs, Line2D, color=BLUE, linewidth=1.8, label="predicted")
+            style = base.styled("line_kwargs", line_kwargs, Line2D, color=base.BLUE, linewidth=1.8, label="predicted")
             self.line_ = ax.plot(self.grid[0], self.response, **style)[0]
             lines = [[(cut, 0), (cut, 1)] for cut in splits]
-            style = {"color": VERMILLION, "linewidth": 0.8, "alpha": faint, "zorder": 1}
+            style = {"color": base.VERMILLION, "linewidth": 0.8, "alpha": faint, "zorder": 1}
             transform = {"transform": ax.get_xaxis_transform()}
         else:
-            style = styled("surface_kwargs", surface_kwargs, QuadMesh, rasterized=True)
+            style = base.styled("surface_kwargs", surface_kwargs, QuadMesh, rasterized=True)
             self.surface_ = ax.pcolormesh(*self.grid, self.response, **style)
             if colorbar:
                 self.figure_.colorbar(self.surface_, ax=ax, label=self.name or "predicted")
             lines, transform = splits, {}
             style = {"color": "white", "linewidth": 0.8, "alpha": faint}
-        style = styled("splits_kwargs", splits_kwargs, LineCollection, **style)
+        style = base.styled("splits_kwargs", splits_kwargs, LineCollection, **style)
         self.splits_ = ax.add_collection(LineCollection(lines, **transform, **style), autolim=False)
         if self.y is not None and len(self.grid) == 2:
-            style = styled(
+            style = base.styled(
                 "scatter_kwargs", scatter_kwargs, PathCollection,
-                s=14, edgecolor=BLACK, linewidth=0.4, zorder=3,
+                s=14, edgecolor=base.BLACK, linewidth=0.4, zorder=3,
                 c=self.y, norm=self.surface_.norm, cmap=self.surface_.cmap,
             )  # fmt: skip
             self.scatter_ = ax.scatter(*self.X.T, **style)
         elif self.y is not None:
-            style = styled(
-                "scatter_kwargs", scatter_kwargs, PathCollection, s=14, color=BLACK, zorder=3, label="measured"
+            style = base.styled(
+                "scatter_kwargs", scatter_kwargs, PathCollection, s=14, color=base.BLACK, zorder=3, label="measured"
             )
             self.scatter_ = ax.scatter(self.X[:, 0], self.y, **style)
         if len(self.grid) == 1:
             ax.set_xlim(self.grid[0][0], self.grid[0][-1])
-            label_axes(ax, xlabel=self.feature_names[0], ylabel=self.name or "predicted")
-            ax.plot([], [], color=VERMILLION, linewidth=0.8, label="splits")
+            base.label_axes(ax, xlabel=self.feature_names[0], ylabel=self.name or "predicted")
+            ax.plot([], [], color=base.VERMILLION, linewidth=0.8, label="splits")
             ax.legend(frameon=False, fontsize="small")
         else:
-            label_axes(ax, xlabel=self.feature_names[0], ylabel=self.feature_names[1])
+            base.label_axes(ax, xlabel=self.feature_names[0], ylabel=self.feature_names[1])
         return self
 
     @classmethod
@@ -211,18 +198,18 @@ class PartitionDisplay(Display):
         display : PartitionDisplay
 
         """
-        check_matplotlib(cls, "from_estimator")
-        check_kind(estimator, GradientForestRegressor)
+        base.check_matplotlib(cls, "from_estimator")
+        base.check_kind(estimator, GradientForestRegressor)
         check_number("grid_resolution", grid_resolution, Integral, 2, 10_000)
-        known, targets = list(getattr(estimator, "feature_names_in_", [])) or names_in(X), names_in(y)
-        table, d = columns_of("X", X), estimator.n_features_in_
+        known, targets = list(getattr(estimator, "feature_names_in_", [])) or base.names_in(X), base.names_in(y)
+        table, d = base.columns_of("X", X), estimator.n_features_in_
         if table.shape[1] != d:
             raise ValueError(f"X has {table.shape[1]} columns; give the {d} that the forest was trained on.")
         if np.isnan(table).all(axis=0).any():
             raise ValueError("X has a column that is missing in every row; there is no range to draw.")
         chosen = _chosen(features, d, known)
         m = len(estimator.y_shift_)
-        k = column_of("output", output, m, targets)
+        k = base.column_of("output", output, m, targets)
         held = np.nanmedian(table, axis=0)
         low, high = (end(table[:, chosen], axis=0) for end in (np.nanmin, np.nanmax))
         if not (low < high).all():
@@ -240,7 +227,7 @@ class PartitionDisplay(Display):
         response = estimator.predict(rows).reshape(len(points), m)[:, k].reshape([len(axis) for axis in grid[::-1]])
         values = None
         if y is not None:
-            values = columns_of("y", y)
+            values = base.columns_of("y", y)
             if values.shape != (len(table), m):
                 raise ValueError(f"y has shape {values.shape}; give {(len(table), m)}, the rows of X and the outputs.")
             values = values[:, k]
@@ -265,7 +252,7 @@ def _chosen(features, d, names):
             raise ValueError(f"features=None is not possible: the forest has {d} features; give one or two of them.")
         return list(range(d))
     features = list(features) if np.iterable(features) and not isinstance(features, str) else [features]
-    chosen = [column_of("features", feature, d, names) for feature in features]
+    chosen = [base.column_of("features", feature, d, names) for feature in features]
     if len(chosen) not in (1, 2) or len(set(chosen)) < len(chosen):
         raise ValueError(f"features={features!r} is not possible: give one feature or two different ones.")
     return chosen
