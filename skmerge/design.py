@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmerge._design.criterion import FINE, SPAN, WORSE, Criterion, in_print
-from skmerge._design.models import Models, Seen, knows_inputs
+from skmerge._design.models import Models, Seen, stores_inputs
 from skmerge._design.requests import narrow, read_correlation, read_space, read_targets, with_width
 from skmerge._design.search import MIN_CROWD, STALLED, Search
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, seed_of
@@ -216,8 +216,8 @@ class Designer:
             if len(set(inputs)) < len(inputs) or not inputs:
                 raise ValueError(f"inputs={inputs} must be distinct names, at least one.")
         elif isinstance(bounds, dict) and all(isinstance(name, str) for name in bounds):
-            inputs = None if knows_inputs(model) else list(bounds)
-        elif np.iterable(bounds) and not isinstance(bounds, dict) and not knows_inputs(model):
+            inputs = None if stores_inputs(model) else list(bounds)
+        elif np.iterable(bounds) and not isinstance(bounds, dict) and not stores_inputs(model):
             inputs = [f"x{j}" for j in range(len(bounds))]
         self._models = Models(model, inputs, list(targets), n_jobs)
         self.inputs, self.properties = self._models.inputs, self._models.names

@@ -39,9 +39,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     """Learns the rates of a state from old simulations and steps new states along strain.
 
     With ``orientation`` the state is that of a cubic crystal under axial loading: stress, dislocation density and
-    orientation. The loading axis is reduced to one stereographic triangle; what is learned is the flow stress S,
-    the storage of dislocations K and the lattice rotation W per plastic strain, functions of the axis and of sqrt(rho),
-    and the elastic modulus E. In a strain step of size h and sign d::
+    orientation. The loading axis is reduced to one stereographic triangle. The model learns the flow stress S, the
+    storage of dislocations K and the lattice rotation W per plastic strain, functions of the axis and of sqrt(rho), and
+    the elastic modulus E. In a strain step of size h and sign d::
 
         d sigma' = S x,   d sigma' - d sigma = E h (1 - sgn(x) abs(x)^n),   p = 1 - (d sigma' - d sigma) / (E h),
         sqrt(rho') - sqrt(rho) = K p h,   R' = R exp(W p d h).
@@ -373,7 +373,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         rates = np.column_stack([slope, 2 * root * plastic * y[:, 1], turning])
         lost = np.flatnonzero(~np.isfinite(rates).all(axis=1))
         if len(lost):
-            raise ValueError(f"X[{lost[0]}] leads to rates that are not finite: it is far beyond what was trained.")
+            raise ValueError(f"X[{lost[0]}] leads to rates that are not finite: it is far beyond the training.")
         return rates
 
     @overload

@@ -376,7 +376,7 @@ def _features(names, model):
     return list(map(str, known)) if known is not None else getattr(model, "n_features_in_", None)
 
 
-def knows_inputs(model):
+def stores_inputs(model):
     """Whether one of the models stores the number of its inputs."""
     return any(hasattr(part, "n_features_in_") for _, part in _pairs(model))
 

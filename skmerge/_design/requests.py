@@ -15,6 +15,7 @@ from skmerge._validation import naming
 
 MIN_COMMON = 10  # rows in which two errors must be known to estimate their correlation
 LARGEST = 1e15  # bound: the solver of linear constraints takes 1e20 for infinity
+FINITE = np.finfo(float).max
 N_FOLDS = 5  # in which models without out-of-bag predictions are fitted again
 LEAST = 1e-3  # eigenvalue of an estimated correlation
 NARROW = 1e-3  # width of a narrow target, relative to its size
@@ -141,7 +142,7 @@ def read_space(models, bounds, components, total, max_nonzero, fixed, integer, c
         if j in levels:
             low[j] = high[j] = models.place_of(j, value, f"fixed[{name!r}]")
             continue
-        check_number(f"fixed[{name!r}]", value, Real, -LARGEST, LARGEST, give="give a finite number")
+        check_number(f"fixed[{name!r}]", value, Real, -FINITE, give="give a finite number")
         if bounds is not None and (name in bounds or j in bounds) and not low[j] <= value <= high[j]:
             raise ValueError(f"fixed[{name!r}]={value:g} contradicts bounds, {low[j]:g} to {high[j]:g}.")
         low[j] = high[j] = value
@@ -167,7 +168,7 @@ def read_space(models, bounds, components, total, max_nonzero, fixed, integer, c
             raise ValueError(f"integer: the bounds of {inputs[j]!r}, {ends}, contain no whole number; widen them.")
     rows = []
     if total is not None:
-        check_number("total", total, Real, -LARGEST, LARGEST, give="give a finite number, for instance 1 or 100")
+        check_number("total", total, Real, -FINITE, give="give a finite number, for instance 1 or 100")
         rows.append((component.astype(float), float(total), float(total), f"total={total:g}"))
     if max_nonzero is not None:
         check_number("max_nonzero", max_nonzero, Integral, 1)

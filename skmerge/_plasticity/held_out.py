@@ -1,4 +1,4 @@
-"""Validation by held-out trajectories: whether memory decreases errors, how large errors are, what to warn of."""
+"""Validation by held-out trajectories: whether memory decreases errors, how large errors are, and warnings."""
 
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator

@@ -24,7 +24,7 @@ COLUMNS = ("trajectory", "strain", "sigma", "rho", "phi1", "Phi", "phi2")
 
 
 def numbers(name, value, **options):
-    """As for orientations, but with text read as numbers."""
+    """As `_orientation.numbers`, but text is read as numbers."""
     return _orientation.numbers(name, readable(name, value), **options)
 
 

@@ -1,4 +1,4 @@
-"""What the displays share: axes, styles, one output of several, predictions with standard deviations."""
+"""Common parts of the displays: axes, styles, one output of several, predictions with standard deviations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BLUE, ORANGE, VERMILLION, GREEN, GREY, BLACK = "#0072B2", "#E69F00", "#D55E00", 
 
 
 class Display:
-    """What all displays have once they are drawn."""
+    """Attributes of a display after it is drawn."""
 
     ax_: Axes
     figure_: Figure

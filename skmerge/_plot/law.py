@@ -200,7 +200,7 @@ class LawDisplay(base.Display):
         if not terms and len(estimator.A_) > 1:
             raise ValueError(
                 f"estimator: {law}. Their exponents are no law; use PartialDependenceDisplay of sklearn.inspection to "
-                "show what such a model has learned."
+                "show such a model."
             )
         powers = [t for t, term in enumerate(terms) if term.kind != "sum"]
         exponent = np.array([terms[t].exponent for t in powers]).reshape(-1, estimator.n_features_in_)

@@ -43,7 +43,7 @@ class MissingnessDisplay(Display):
     measured : float
         Measured share of the whole table, per cent.
     sort : str or None, default=None
-        What was sorted.
+        The sorted axes.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ class MissingnessDisplay(Display):
         X : data frame or array-like of shape (n_samples, n_features)
             Numbers, words or both. Entries that are NaN, None, ``pandas.NA``, ``pandas.NaT`` or masked are missing.
         sort : {None, "rows", "columns", "both"}, default=None
-            What to sort by the number of measured entries, the fullest first.
+            Sort rows, columns or both by the number of measured entries, the fullest first.
         max_rows : int, default=500
             Rows to draw; neighbouring rows of a longer table are binned.
         ax, colorbar, im_kwargs :
