@@ -135,27 +135,22 @@ class Models:
         pairs = _pairs(model)
         if not pairs:
             raise ValueError("model is empty; give at least one fitted model.")
+        models, known, width = [], [], None
         for names, part in pairs:
             _check_model(names, part)
-        pairs = [
-            (tuple(properties_of(part)) if names is None and is_imputer(part) else names, part) for names, part in pairs
-        ]
-        features = [_features(names, part) for names, part in pairs]
+            properties = properties_of(part) if is_imputer(part) else []
+            names = tuple(properties) if names is None and is_imputer(part) else names
+            own = _features(names, part)
+            models.append((names, part, own))
+            known += [name for name in own if name not in properties] if isinstance(own, list) else []
+            width = max(own, width or 0) if isinstance(own, int) else width
         if inputs is None:
-            known = [
-                name
-                for (_, part), names in zip(pairs, features, strict=True)
-                if isinstance(names, list)
-                for name in names
-                if not (is_imputer(part) and name in properties_of(part))
-            ]
-            width = max((f for f in features if isinstance(f, int)), default=None)
             if not known and width is None:
                 raise ValueError("inputs=None, but no model stores its inputs; give their names, inputs=[...].")
             inputs = list(dict.fromkeys(known)) or [f"x{j}" for j in range(width)]
         self.inputs = inputs
         self.parts, self.names = [], []
-        for (names, part), own in zip(pairs, features, strict=True):
+        for names, part, own in models:
             columns = np.arange(len(inputs))
             if isinstance(own, list):
                 own = [name for name in own if name in inputs or not is_imputer(part)]
