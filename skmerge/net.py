@@ -31,11 +31,11 @@ from skmerge._parameters import (
     check_number,
     check_verbose,
     check_word,
-    refuse,
+    raise_invalid,
     seed_of,
 )  # fmt: skip
 from skmerge._progress import fitting, with_callbacks
-from skmerge._validation import check_rows, check_same_rows, check_training_data, excess, naming
+from skmerge._validation import check_rows, check_same_rows, check_training_data, distance_beyond, naming
 from skmerge.metrics import observed_r2_score
 
 _F8: TypeAlias = NDArray[np.float64]
@@ -295,9 +295,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         if isinstance(self.sign, str):
             check_word("sign", self.sign, "auto", "all", "none")
         elif not isinstance(self.sign, (list, tuple, set, np.ndarray)):
-            refuse("sign", self.sign, 'give "auto", "all", "none" or a list of features')
+            raise_invalid("sign", self.sign, 'give "auto", "all", "none" or a list of features')
         if not (self.exponents is None or isinstance(self.exponents, dict)):
-            refuse("exponents", self.exponents, "give None or a dict {feature: exponent or (low, high)}")
+            raise_invalid("exponents", self.exponents, "give None or a dict {feature: exponent or (low, high)}")
         check_flag("simplify", self.simplify)
         check_n_jobs(self.n_jobs)
         check_verbose(self.verbose)
@@ -516,7 +516,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             is greater. A missing feature counts as inside.
         """
         _, X = self._check_rows(X)
-        return np.maximum(excess(X, self.x_min_, self.x_max_), limits.distance_below(self._nets(), X))
+        return np.maximum(distance_beyond(X, self.x_min_, self.x_max_), limits.distance_below(self._nets(), X))
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

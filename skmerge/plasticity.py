@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from skmerge._digest import Digested
 from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
-from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
+from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, raise_invalid, seed_of
 from skmerge._plasticity import axial, flow, forms, free, held_out, records
 from skmerge._plasticity.axial import Axial
 from skmerge._plasticity.flags import LOST, warn_of
@@ -555,7 +555,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     def _check_parameters(self):
         if self.orientation not in (None, *forms.WIDTH):
-            refuse("orientation", self.orientation, 'give None, "bunge" or "quaternion"')
+            raise_invalid("orientation", self.orientation, 'give None, "bunge" or "quaternion"')
         check_word("integrator", self.integrator, *INTEGRATORS)
         if self.integrator == "adaptive" and self.orientation is not None:
             raise ValueError(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skmerge._parameters import refuse
+from skmerge._parameters import raise_invalid
 from skmerge._validation import naming
 
 CLIP = 6.0  # standard deviations; a cell beyond counts as this far where it predicts others
@@ -87,7 +87,7 @@ class Columns:
                 self.high[j] = LEAST * most
         if isinstance(log, str):
             if log != "auto":
-                refuse("log", log, 'give "auto" or a list of columns')
+                raise_invalid("log", log, 'give "auto" or a list of columns')
             plain = np.zeros(d, bool) if law is None else (law != 0).any(axis=0)
             self.log = np.array(
                 [not plain[j] and j not in codes and is_better_as_logarithm(observed(X, j)) for j in range(d)], bool

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_array
 from skmerge import _orientation
 from skmerge._orientation import JUMP, quaternion_of, unwrapped_angles, without_symmetry_jumps
 from skmerge._text import warn
-from skmerge._validation import naming, readable
+from skmerge._validation import check_container, naming
 
 REPEATED = 1e-5  # of the median strain step of a trajectory; smaller steps come from restarts and rounding
 SHORT, AROUND = 0.02, 3  # a strain step under a fiftieth of the three before and after it divides rounding errors
@@ -25,7 +25,7 @@ COLUMNS = ("trajectory", "strain", "sigma", "rho", "phi1", "Phi", "phi2")
 
 def numbers(name, value, **options):
     """As `_orientation.numbers`, but text is read as numbers."""
-    return _orientation.numbers(name, readable(name, value), **options)
+    return _orientation.numbers(name, check_container(name, value), **options)
 
 
 def complete(name, value):

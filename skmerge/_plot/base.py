@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skmerge._parameters import check_number
-from skmerge._validation import naming, readable
+from skmerge._validation import check_container, naming
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +99,7 @@ def names_in(table):
 
 def columns_of(name, value):
     """An argument as numbers (n, m), NaN where unmeasured."""
-    value = readable(name, value)
+    value = check_container(name, value)
     with naming(name):
         array = check_array(value, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name=name)
     if array.ndim > 2:
