@@ -452,8 +452,8 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         -------
         distance : ndarray of shape (n_samples,)
             0 inside the range of every feature; otherwise the greatest distance to it, in units of that feature's range
-            (of its size if it did not vary, of 1 if that is 0). Between the levels of a feature of few values the distance
-            to the nearest. Unknown values count as inside.
+            (of its size if it did not vary, of 1 if that is 0). Between the levels of a feature of few values the
+            distance to the nearest. Unknown values count as inside.
         """
         forest, X = self._checked(X)
         if np.isnan(self.x_min_).any() or np.isnan(self.x_max_).any():

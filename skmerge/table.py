@@ -404,7 +404,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
             column's range (of its size if it did not vary). Missing cells count as inside.
         """
         X, levels = self._check(X), self.columns_["levels"]
-        return Ranges(self.range_, self.is_graded_, self._numbers(levels)).beyond(X)
+        return Ranges(self.range_, self.is_graded_, self._numbers(levels)).distance(X)
 
     def outliers(self, n_max: int = 20, columns: Sequence[str | int] | None = None) -> list[Outlier]:
         """Entries of the training table that fit least, the worst first; of some columns only, by name or number.

@@ -37,7 +37,7 @@ class Ranges:
                     graded[p, j] = high > low
         return cls(ranges, graded, is_number)
 
-    def beyond(self, X, p=0, graded=None):
+    def distance(self, X, p=0, graded=None):
         """Greatest distance of each row to the ranges p, in units of them; over graded columns, others or all."""
         known = self.is_number & (True if graded is None else self.graded[p] == graded)
         low, high = self.ranges[p]
@@ -63,10 +63,7 @@ class Ranges:
     def beyond(self, X):
         """Distances to the ranges of all rows and of those of each property, limited, (n, 1 + n_properties)."""
         limited = [
-            np.maximum(
-                np.minimum(self.beyond(X, p, True), MAX_BEYOND),
-                np.minimum(self.beyond(X, p, False), RARE),
-            )
+            np.maximum(np.minimum(self.distance(X, p, True), MAX_BEYOND), np.minimum(self.distance(X, p, False), RARE))
             for p in range(len(self.ranges))
         ]
         return np.column_stack(limited)
