@@ -5,22 +5,17 @@ import zlib
 import numpy as np
 from sklearn.base import BaseEstimator
 
-NAME = "_digest"  # in the state that is stored; a model in memory has none
-NAMES = ""  # in the digest: the checksum of all names
+NAME = "_digest"  # in the stored state; a model in memory has none
+NAMES = ""  # key of the checksum of all names in the digest
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 def checksums(value, read_maps=True):
     """CRC-32 in hexadecimal: of everything but arrays, then of each array in turn.
 
-    It tells every flipped bit, and takes .5 ms a megabyte (SHA-1 .9, BLAKE2 1.1). Of
-    functions, random states and the compiled parts of other packages nothing is told; an estimator of this package that
-    is part of another has a digest of its own.
-
-    Parameters
-    ----------
-    read_maps : bool
-        Whether memory maps are read; "-" stands for the content of those that are not.
+    It detects every flipped bit, and takes .5 ms a megabyte (SHA-1 .9, BLAKE2 1.1). It does not cover functions, random
+    states and the compiled parts of other packages; an estimator of this package inside another has its own digest.
+    Without ``read_maps``, "-" stands for the content of a memory map.
     """
     rest, arrays = [], []
 
@@ -30,7 +25,7 @@ def checksums(value, read_maps=True):
                 rest.append(f"objects {value.shape}")
                 walk(value.tolist())
                 return
-            little = value.dtype.newbyteorder("<")  # a file is read on machines of either order
+            little = value.dtype.newbyteorder("<")  # machines of both byte orders read the file
             rest.append(f"array {little.descr} {value.shape}")
             if isinstance(value, np.memmap) and not read_maps:
                 arrays.append("-")
@@ -47,7 +42,7 @@ def checksums(value, read_maps=True):
                 walk(one)
         elif type(value) in PLAIN:
             rest.append(f"{type(value).__name__} {value!r}")
-        elif isinstance(value, BaseEstimator) and _is_stored_as_it_is(type(value)):
+        elif isinstance(value, BaseEstimator) and _stores_all_attributes(type(value)):
             rest.append(type(value).__name__)
             walk(vars(value))
 
@@ -59,17 +54,16 @@ def _crc(data):
     return f"{zlib.crc32(data):08x}"
 
 
-def _is_stored_as_it_is(kind):
-    """Whether what is stored of an estimator are its attributes, none left out."""
+def _stores_all_attributes(kind):
     return kind.__getstate__ is BaseEstimator.__getstate__ and kind.__setstate__ is BaseEstimator.__setstate__
 
 
 class Digested:
-    """Mixin: a model is stored with checksums of its attributes; one that was damaged since does not load.
+    """Mixin that stores a model with checksums of its attributes; a damaged file does not load.
 
-    The digest is made when the state is asked for, by pickle, joblib or skops, so that what a user changed before is
-    part of it. It is checked once, when that state is set. A memory map is not read for that: it is there to be opened
-    without being read. Files without a digest, as version 0.1.0 wrote them, load unchecked.
+    Pickle, joblib or skops make the digest when they get the state, so that it covers what a user changed before. It is
+    checked once, when that state is set, without reading memory maps, whose purpose is to be opened unread. Files
+    without a digest, as version 0.1.0 wrote them, load unchecked.
     """
 
     def __getstate__(self):
@@ -85,40 +79,34 @@ class Digested:
         super().__setstate__(state)
 
     def __copy__(self):
-        # Not by way of the state: copies are made in fits and predictions, and nothing is stored.
+        # Without the state and its digest: fits and predictions make copies and store nothing.
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
         return twin
 
     def __getattr__(self, name):
-        # Comes here only for what is not there.
+        # Python calls this only for attributes that it does not find.
         try:
             return super().__getattribute__(name)
         except AttributeError as error:
             if not _is_of_a_fit(name) or not any(map(_is_of_a_fit, vars(self))):
                 raise
-            told = f"{error}. If a fit leaves one, it was lost since: fit the model again, or load another copy of it."
-            raise AttributeError(told, name=name, obj=self) from None
+            text = f"{error}. If fit sets it, it was lost since: fit the model again, or load another copy of it."
+            raise AttributeError(text, name=name, obj=self) from None
 
     def _compare(self, digest, state):
-        """Raise for what is not as it was stored, by name."""
-        known = isinstance(digest, dict) and NAMES in digest
-        names, digest = (digest[NAMES], {k: v for k, v in digest.items() if k != NAMES}) if known else (None, digest)
-        lost = [name for name in digest if name not in state] if known else []
-        changed = [] if known else ["the digest itself"]
-        # An attribute of another name is one in the digest, too: the file holds each name once.
-        if known and names != _names(state):
-            changed.append("the names of its attributes")
-        for name in state if known else ():
-            stored, found = digest.get(name), checksums(state[name], read_maps=False)
-            if stored != found and not _agree(stored, found):
-                changed.append(name)
-        what = [f"{', '.join(map(str, names))} {verb}" for names, verb in
-                ((lost, "lost"), (changed, "not as stored")) if names]  # fmt: skip
-        if what:
+        """Raise if attributes differ from the stored ones, with their names."""
+        lost, changed = [], ["the digest itself"]
+        if isinstance(digest, dict) and NAMES in digest:
+            lost = [name for name in digest if name not in state and name != NAMES]
+            # The file contains each name once: a changed name changes the digest with the attribute.
+            changed = ["the names of its attributes"] if digest[NAMES] != _names(state) else []
+            changed += [name for name in state if not _agree(digest.get(name), checksums(state[name], read_maps=False))]
+        faults = {"lost": lost, "not as stored": changed}
+        text = "; ".join(f"{', '.join(map(str, names))} {fault}" for fault, names in faults.items() if names)
+        if text:
             raise ValueError(
-                f"the file of this {type(self).__name__} is damaged: {'; '.join(what)}. Load another copy, or fit the "
-                "model again."
+                f"the file of this {type(self).__name__} is damaged: {text}. Load another copy, or fit the model again."
             )
 
 
@@ -131,7 +119,7 @@ def _is_of_a_fit(name):
 
 
 def _agree(stored, found):
-    """Whether checksums are the same but for those of maps that were not read."""
+    """Whether checksums are equal, apart from memory maps that were not read."""
     if not isinstance(stored, str):
         return False
     stored, found = stored.split(), found.split()

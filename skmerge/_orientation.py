@@ -18,14 +18,13 @@ OPERATIONS = np.array(
     ]
 )
 
-PROPER = OPERATIONS[np.linalg.det(OPERATIONS) > 0]  # (24, 3, 3), those that are rotations
-
-TURNS = Rotation.from_matrix(PROPER).as_quat()  # (24, 4)
-JUMP = np.radians(45.0)  # between records no lattice turns so far; the least of cubic symmetry's turns is 90 degrees
+PROPER = OPERATIONS[np.linalg.det(OPERATIONS) > 0]  # (24, 3, 3), the rotations
+PROPER_QUATERNIONS = Rotation.from_matrix(PROPER).as_quat()  # (24, 4)
+JUMP = np.radians(45.0)  # no lattice rotates so far between records; the least rotation of cubic symmetry is 90 degrees
 
 
 def check_axis(axis):
-    """A unit vector of the sample."""
+    """A unit vector in the sample frame, from a name or a vector."""
     if isinstance(axis, str):
         if axis not in AXES:
             raise ValueError(f"axis must be 'x', 'y', 'z' or a vector of three numbers, got {axis!r}.")
@@ -33,9 +32,14 @@ def check_axis(axis):
     return unit_vector("axis", axis)
 
 
-def unit_vector(name, value):
+def numbers(name, value, **options):
+    """An argument as a finite float64 array of any shape."""
     with naming(name):
-        vector = check_array(value, dtype=float, ensure_2d=False, allow_nd=True, input_name=name)
+        return check_array(value, dtype=float, input_name=name, **{"ensure_2d": False, "allow_nd": True} | options)
+
+
+def unit_vector(name, value):
+    vector = numbers(name, value)
     if vector.shape != (3,) or not vector.any():
         raise ValueError(f"{name} must be a vector of three numbers, not all zero; got {np.asarray(value).tolist()}.")
     vector = vector / np.abs(vector).max()
@@ -62,10 +66,10 @@ def angles_of(quaternion):
 
 
 def unwrapped_angles(quaternion, first):
-    """Bunge angles (n, n_steps, 3) of continuous paths of quaternions (n, n_steps, 4), from the given first ones on.
+    """Bunge angles (n, n_steps, 3) of continuous paths of quaternions (n, n_steps, 4) that begin at given angles.
 
-    Half the sum and half the difference of phi1 and phi2 are the phases of (w, z) and (x, y). Where Phi is 0 or pi one
-    of the two is not determined and stays what it was.
+    Half the sum and half the difference of phi1 and phi2 are the phases of (w, z) and (x, y). If Phi is 0 or pi, one of
+    them is undetermined and keeps its value.
     """
     x, y, z, w = np.moveaxis(quaternion, -1, 0)
     angles = np.empty((*x.shape, 3))
@@ -78,7 +82,7 @@ def unwrapped_angles(quaternion, first):
 
 
 def continuous(x, y, first):
-    """Phase of (x, y) along the second axis without jumps, from the first one on; what it was where it has none."""
+    """Phase of (x, y) along the second axis without jumps from the first one; it keeps its value where undetermined."""
     phase = np.where(np.hypot(x, y) < 1e-12, np.nan, np.arctan2(y, x))
     phase[:, 0] = first
     last_known = np.maximum.accumulate(np.where(np.isnan(phase), 0, np.arange(phase.shape[1])), axis=1)
@@ -87,7 +91,7 @@ def continuous(x, y, first):
 
 
 def product(p, q):
-    """Quaternions of the rotations q, then p."""
+    """Quaternions of the rotation q followed by p."""
     vector = p[..., 3:] * q[..., :3] + q[..., 3:] * p[..., :3] + np.cross(p[..., :3], q[..., :3])
     scalar = p[..., 3] * q[..., 3] - (p[..., :3] * q[..., :3]).sum(axis=-1)
     return np.concatenate([vector, scalar[..., None]], axis=-1)
@@ -97,25 +101,18 @@ def inverse(q):
     return q * np.array([-1.0, -1.0, -1.0, 1.0])
 
 
-def turned(q, vector):
-    """Vectors turned by the rotations q."""
+def rotated(q, vector):
+    """Vectors rotated by quaternions q."""
     t = 2.0 * np.cross(q[..., :3], vector)
     return vector + q[..., 3:] * t + np.cross(q[..., :3], t)
 
 
 def without_symmetry_jumps(quaternion, group):
-    """Paths that go on where a record jumps to an orientation that cubic symmetry makes the same.
+    """Paths without jumps between orientations that are equal by cubic symmetry.
 
-    Parameters
-    ----------
-    quaternion : ndarray of shape (n, 4), the records of a path below each other
-    group : ndarray of shape (n,), which path, ascending
-
-    Returns
-    -------
-    quaternion : ndarray of shape (n, 4)
-    rows : the records after which a path jumped
-    left : angles in rad between these and the next, cubic symmetry allowed for; above JUMP it is not what explains them
+    From quaternions (n, 4), one record a row, and ascending numbers (n,) of paths. Return the quaternions, the rows of
+    the last records before the jumps, and the remaining angles of the jumps in rad: above JUMP symmetry does not
+    explain a jump.
     """
     same = np.flatnonzero(group[1:] == group[:-1])
     between = product(inverse(quaternion[same]), quaternion[same + 1])
@@ -124,14 +121,15 @@ def without_symmetry_jumps(quaternion, group):
     if not len(rows):
         return quaternion, rows, np.zeros(0)
     between = between[far]
-    best = np.abs(between @ inverse(TURNS).T).argmax(axis=1)  # of the least angle, whose half has this cosine
-    left = np.linalg.norm(rotation_vector(product(between, TURNS[best])), axis=1)
-    # A turn T undoes one jump between recorded orientations; where they had been turned by S before, both: T S.
-    times = np.abs(product(TURNS[:, None], TURNS[None]) @ TURNS.T).argmax(axis=2).tolist()
+    cubic = PROPER_QUATERNIONS
+    best = np.abs(between @ inverse(cubic).T).argmax(axis=1)  # the cosine of half the angle; the least angle is best
+    left = np.linalg.norm(rotation_vector(product(between, cubic[best])), axis=1)
+    # An operation T undoes one jump between recorded orientations; after an earlier jump undone by S, T S does.
+    times = np.abs(product(cubic[:, None], cubic) @ cubic.T).argmax(axis=2).tolist()
     total = best.tolist()
     for j in (np.flatnonzero(group[rows[1:]] == group[rows[:-1]]) + 1).tolist():
         total[j] = times[total[j]][total[j - 1]]
-    total = TURNS[total]
+    total = cubic[total]
     last = np.searchsorted(rows, np.arange(len(group))) - 1
     after = np.flatnonzero((last >= 0) & (group[rows[last]] == group))
     quaternion = quaternion.copy()
@@ -154,13 +152,10 @@ def quaternion_from(vector):
 
 
 def reduced_axis(axis):
-    """Axes (n, 3) of a cubic crystal in one stereographic triangle, 0 <= b1 <= b2 <= b3.
+    """Axes b (n, 3) of a cubic crystal in one stereographic triangle, 0 <= b1 <= b2 <= b3, from axes (n, 3).
 
-    Returns
-    -------
-    b : ndarray of shape (n, 3)
-    operation : ndarray of shape (n, 3, 3), the signed permutation with ``b = operation @ axis``. A pseudovector of the
-        crystal, as its rate of rotation is, turns with ``det(operation) operation``.
+    Also the signed permutations (n, 3, 3) with ``b = operation @ axis``. A pseudovector of the crystal, for example its
+    rate of rotation, transforms with ``det(operation) operation``.
     """
     n = len(axis)
     order = np.argsort(np.abs(axis), axis=1, kind="stable")

@@ -9,14 +9,14 @@ from skmerge._text import listed, shown
 from skmerge._validation import naming
 
 
-def refuse(name, value, remedy):
+def raise_invalid(name, value, remedy):
     raise ValueError(f"{name}={shown(value)} is not possible: {remedy}.")
 
 
 def check_word(name, value, *words):
     """One of some words."""
     if not isinstance(value, str) or value not in words:
-        refuse(name, value, f"give one of {', '.join(map(repr, words))}")
+        raise_invalid(name, value, f"give one of {', '.join(map(repr, words))}")
 
 
 def check_number(name, value, kind, low, high=np.inf, *, besides=(), give=None):
@@ -36,18 +36,18 @@ def check_number(name, value, kind, low, high=np.inf, *, besides=(), give=None):
         words = [str(other) if other is None else f'"{other}"' for other in besides]
         what = "an integer" if kind is Integral else "a finite number"
         reach = f"of at least {low:g}" if high == np.inf else f"from {low:g} to {high:g}"
-        refuse(name, value, give or f"give {' or '.join([*words, f'{what} {reach}'])}")
+        raise_invalid(name, value, give or f"give {' or '.join([*words, f'{what} {reach}'])}")
 
 
 def check_flag(name, value):
     """True or False."""
     if not isinstance(value, (bool, np.bool_)):
-        refuse(name, value, "give True or False")
+        raise_invalid(name, value, "give True or False")
 
 
 def check_n_jobs(n_jobs):
     if not (n_jobs is None or (isinstance(n_jobs, Integral) and n_jobs != 0)):
-        refuse("n_jobs", n_jobs, "give None, a number of threads, or -1 for all cores")
+        raise_invalid("n_jobs", n_jobs, "give None, a number of threads, or -1 for all cores")
 
 
 def check_verbose(verbose):

@@ -54,10 +54,6 @@ class Reporter:
         before = done - 1 if before is None else before
         self.say(f"{done} of {of} {what}", 1 if 10 * done // of > 10 * before // of else 2)
 
-    def part(self, t, n_steps, part, parts, more=""):
-        """A sign of life from within a strain step."""
-        self.say(f"strain step {t} of {n_steps}: part {part} of {parts:.0f}{more}", np.inf)
-
     def beat(self, what):
         """One more part is done, of how many is not known."""
         with self.lock:

@@ -76,8 +76,8 @@ def naming(argument, value=None):
         raise kind(f"{argument}: {text}.{place} Give {GIVE.get(argument, 'finite numbers')}.") from error
 
 
-def readable(argument, value):
-    """The value as scikit-learn's checks read it rightly; raise for what they would misread."""
+def check_container(argument, value):
+    """The value, its text as numbers; raise for containers that scikit-learn's checks would misread."""
     if issparse(value):  # of which one kind is a mapping
         return value
     if isinstance(value, (str, bytes, Mapping, Set, Iterator)):
@@ -146,7 +146,7 @@ def check_features(estimator, X, allow_nan=True, **options):
     """X as float64 in C order, finite but for NaN where that is allowed."""
     if X is None:
         raise ValueError("X is None; give a table of rows and columns.")
-    X = readable("X", X)
+    X = check_container("X", X)
     names = getattr(X, "columns", None)
     if names is not None and len(set(names)) < len(names):
         raise ValueError(f"X has repeated column names {listed(names)}; give each column its own.")
@@ -209,7 +209,7 @@ def check_targets(estimator, X, y):
     if y is None:
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None; give one value per row.")
-    y = readable("y", y)
+    y = check_container("y", y)
     with naming("y", y if hasattr(y, "shape") else np.asarray(y)):
         y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
         check_consistent_length(X, y)
@@ -296,7 +296,7 @@ def check_groups(groups, n):
 
 def check_slopes(name, value):
     """An array of finite numbers or NaN."""
-    value = readable(name, value)
+    value = check_container(name, value)
     with naming(name):
         return check_array(
             value, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name=name
@@ -307,7 +307,7 @@ def check_weight(sample_weight, n):
     """Weights of n rows, non-negative and not all zero; None is one each."""
     if sample_weight is None:
         return np.ones(n)
-    sample_weight = readable("sample_weight", sample_weight)
+    sample_weight = check_container("sample_weight", sample_weight)
     with naming("sample_weight"):
         weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
     if weight.shape != (n,):
@@ -367,7 +367,7 @@ def check_rows(estimator, X):
     return check_features(estimator, X, reset=False)
 
 
-def excess(X, low, high):
+def distance_beyond(X, low, high):
     """How far beyond low..high each row lies, at most over its features, in units of a feature's range.
 
     Of its size where it did not vary, of 1 where that is 0. 0 inside; a missing entry counts as inside.

@@ -1,6 +1,5 @@
 """Crystal plasticity of FCC single crystals: stress, dislocation density and lattice rotation along a strain path."""
 
-import warnings
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
@@ -10,12 +9,13 @@ from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_array, check_consistent_length
+from sklearn.utils.validation import check_consistent_length
 
 from skmerge._ext.crystal_slip import SlipLaw
-from skmerge._orientation import angles_of, check_axis, quaternion_of, unit_vector, unwrapped_angles
+from skmerge._orientation import angles_of, check_axis, numbers, quaternion_of, unit_vector, unwrapped_angles
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
 from skmerge._progress import Reporter
+from skmerge._text import warn
 from skmerge._validation import naming
 
 _F8: TypeAlias = NDArray[np.float64]
@@ -30,7 +30,7 @@ DIRECTIONS = np.array(
         *([0, 1, 1], [1, 0, -1], [1, 1, 0], [0, 1, 1], [1, 0, 1], [1, -1, 0]),
     ]
 ) / np.sqrt(2)
-CHUNK = 4096  # recorded steps, some 50 ms, between two words about progress
+CHUNK_STEPS = 4096  # recorded steps between two reports of progress, some 50 ms
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Crystal:
     C11, C12, C44 : float
         Elastic constants, GPa.
     slip_rate : float
-        Slip rate gdot0 at which a resolved shear stress equals the slip resistance, 1/s.
+        Slip rate gdot0 at a resolved shear stress equal to the slip resistance, 1/s.
     rate_exponent : float
         Exponent n >= 1 of the power law, no unit.
     tau0 : float
@@ -58,13 +58,13 @@ class Crystal:
     k2 : float
         Recovery of dislocations, no unit.
     self_hardening, latent_hardening : float
-        How slip on a system changes the density on the system itself and on each of the others. With both equal all
-        systems hold the same density, and the law is that of one density and the slip of all systems.
+        Factors by which slip on a system changes the density of the system itself and of the others. With both equal,
+        all systems have the same density, and the law is that of one density and the slip of all systems.
 
     Raises
     ------
     ValueError, TypeError
-        If a constant is no finite number or not physical.
+        If a constant is not a finite number or not physical.
 
     Notes
     -----
@@ -123,10 +123,10 @@ class Crystal:
         if self.rate_exponent < 1:
             raise ValueError(f"rate_exponent must be at least 1, got {self.rate_exponent}; metals have 10 and more.")
         if self.C11 > 5000:
-            warnings.warn(f"C11 = {self.C11} GPa is beyond any crystal; elastic constants are in GPa.", stacklevel=3)
+            warn(f"C11 = {self.C11} GPa is beyond any crystal; elastic constants are in GPa.")
 
     def resistance(self, rho: ArrayLike) -> Any:
-        """Slip resistance tau0 + a G b sqrt(rho) in MPa at a density rho in 1/m^2; of the shape of rho."""
+        """Slip resistance tau0 + a G b sqrt(rho) in MPa, at densities rho of any shape in 1/m^2."""
         return self.tau0 + self._forest() * np.sqrt(rho)
 
     def young_modulus(self, direction: ArrayLike) -> float:
@@ -141,7 +141,7 @@ class Crystal:
         return self.forest_coefficient * self.shear_modulus * 1e3 * self.burgers * 1e-9
 
     def _arrays(self, strain_rate):
-        """The law as the compiled code takes it: per unit of strain, stresses in MPa."""
+        """The arrays of `SlipLaw`: per unit of strain, stresses in MPa."""
         s, m = DIRECTIONS, NORMALS
         schmid = (s[:, :, None] * m[:, None, :] + m[:, :, None] * s[:, None, :]) / 2
         spin = np.cross(s, m).T / 2
@@ -177,12 +177,7 @@ def schmid_factors(orientation: ArrayLike | Rotation, *, axis: ArrayLike = "z") 
     Returns
     -------
     ndarray of shape (n_crystals, 12)
-        Of both signs, in the order of `NORMALS` and `DIRECTIONS`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is no orientation or axis.
+        With their signs, in the order of `NORMALS` and `DIRECTIONS`.
 
     Examples
     --------
@@ -212,46 +207,41 @@ def simulate(
 ) -> _F8:
     """Deform FCC single crystals along a strain path.
 
-    Crystals begin without load. All share the strain along the axis, as the grains of a wire or of a polycrystal.
+    Crystals begin without load. All have the same strain along the axis, as the grains of a wire or of a polycrystal.
 
     Parameters
     ----------
     orientation : array-like of shape (n_crystals, 3) or scipy.spatial.transform.Rotation
         Bunge angles phi1, Phi, phi2 (intrinsic ZXZ) in rad, or rotations from crystal to sample.
     strain : array-like of shape (n_steps,) or (n_crystals, n_steps)
-        True strain along the axis at every recorded step, for all crystals or for each; it may turn round. The first
-        entry is where the crystals are without load. An increment of 0 takes no time.
+        True strain along the axis at every recorded step, for all crystals or for each; it may reverse. At the first
+        entry the crystals are without load. An increment of 0 takes no time.
     crystal : Crystal, default=None
         Constants; None is ``Crystal()``.
     loading : {"uniaxial", "taylor"}, default="uniaxial"
-        "uniaxial": no stress but along the axis, and material lines along the axis stay there (grips). "taylor": the
-        whole velocity gradient is given, diag(-1/2, -1/2, 1) for the z axis.
+        "uniaxial": the only stress is along the axis, and material lines along the axis keep their direction (grips).
+        "taylor": the whole velocity gradient is given, diag(-1/2, -1/2, 1) for the z axis.
     axis : {"x", "y", "z"} or array-like of shape (3,), default="z"
-        Of loading, in the sample.
+        Loading axis in the sample.
     strain_rate : float, default=1e-3
-        Size of the true strain rate, 1/s.
+        Magnitude of the true strain rate, 1/s.
     rho0 : float or array-like of shape (n_crystals,) or (n_crystals, 12), default=1e12
         Density of dislocations on every slip system at the start, 1/m^2.
     tol : float, default=3e-5
-        Error allowed for one step of the integration, relative to the slip resistance, and in rad.
+        Tolerance of one step of the integration, relative to the slip resistance, and in rad.
     max_substeps : int, default=10_000
-        Steps of the integration to one recorded step, beyond which it counts as not converged.
+        Largest number of integration steps in one recorded step; beyond it a crystal counts as not converged.
     n_jobs : int or None, default=None
         Threads over crystals; None is 1, -1 all cores. The result does not depend on it.
     verbose : int, default=0
-        1 prints progress, ten times at most; 2 prints more often.
+        1 prints progress, at most ten times; 2 prints more often.
 
     Returns
     -------
     ndarray of shape (n_crystals, n_steps, 5)
         sigma in MPa (Cauchy stress along the axis; for "taylor" less the mean of the stresses across it), rho in 1/m^2
-        (mean of the 12 systems), phi1, Phi, phi2 in rad, unwrapped along the path from the given angles on. A crystal
-        that did not converge holds NaN from there on.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is malformed; the message says which, what was found and what to do.
+        (mean of the 12 systems), phi1, Phi, phi2 in rad, unwrapped along the path from the given angles. A crystal has
+        NaN from where it did not converge.
 
     Warns
     -----
@@ -285,7 +275,7 @@ def simulate(
         raise TypeError(f"crystal must be a skmerge.crystal.Crystal, got {type(crystal).__name__}.")
     check_word("loading", loading, "uniaxial", "taylor")
     if not isinstance(strain_rate, Real) or not 0 < strain_rate < np.inf:
-        raise ValueError(f"strain_rate must be above zero and finite (1/s), got {strain_rate!r}; strain has the signs.")
+        raise ValueError(f"strain_rate must be positive and finite (1/s), got {strain_rate!r}; strain has the sign.")
     check_number("tol", tol, Real, 1e-12, 1e-2)
     check_number("max_substeps", max_substeps, Integral, 1)
     check_verbose(verbose)
@@ -300,7 +290,7 @@ def simulate(
     n_steps = path.shape[1]
     state, failed = np.empty((n, n_steps, 5)), np.empty(n)
     cancelled = np.zeros(1, np.int32)
-    size = max(1, CHUNK // n_steps)
+    size = max(1, CHUNK_STEPS // n_steps)
 
     def run(start):
         part = slice(start, start + size)
@@ -321,29 +311,28 @@ def simulate(
             reporter.count(last, n, "crystals", done)
             done = last
     finally:
-        cancelled[0] = 1  # threads that Ctrl-C or an error left behind end at their next step
+        cancelled[0] = 1  # after Ctrl-C or an error, other threads end at their next step
     lost = np.flatnonzero(~np.isnan(failed))
     if len(lost):
         which = ", ".join(f"crystal {i} at strain {failed[i]:.6g}" for i in lost[:5])
         more = f" and {len(lost) - 5} others" if len(lost) > 5 else ""
-        warnings.warn(
+        warn(
             f"{len(lost)} of {n} crystals did not converge: {which}{more}. Their states are NaN from there on, the "
             "others are complete; record more strains in between, or raise max_substeps.",
             ConvergenceWarning,
-            stacklevel=2,
         )
     return state
 
 
 def mean_stress(state: ArrayLike, *, volume: ArrayLike | None = None) -> _F8:
-    """Stress of an aggregate whose grains share the strain: a wire of "uniaxial" grains, or a Taylor polycrystal.
+    """Stress of an aggregate of grains with the same strain: a wire of "uniaxial" grains, or a Taylor polycrystal.
 
     Parameters
     ----------
     state : array-like of shape (n_crystals, n_steps, n_variables)
-        As from `simulate`; its first column is averaged. Crystals that did not converge are left out.
+        As from `simulate`; the first column is averaged, without crystals that did not converge.
     volume : array-like of shape (n_crystals,), default=None
-        Volumes of the grains, in any unit; None is the same for all.
+        Volumes of the grains, in any unit; None for equal volumes.
 
     Returns
     -------
@@ -353,15 +342,13 @@ def mean_stress(state: ArrayLike, *, volume: ArrayLike | None = None) -> _F8:
     Raises
     ------
     ValueError, TypeError
-        If the shapes do not go together, no crystal is complete, or a volume is negative.
+        If the shapes do not match, no crystal is complete, or a volume is negative.
     """
-    with naming("state"):
-        state = check_array(state, dtype=float, allow_nd=True, ensure_2d=False, ensure_all_finite="allow-nan")
+    state = numbers("state", state, ensure_all_finite="allow-nan")
     if state.ndim != 3:
         raise ValueError(f"state must have shape (n_crystals, n_steps, n_variables), got {state.shape}.")
-    volume = np.ones(len(state)) if volume is None else volume
+    volume = numbers("volume", np.ones(len(state)) if volume is None else volume, allow_nd=False)
     with naming("volume"):
-        volume = check_array(volume, dtype=float, ensure_2d=False, input_name="volume")
         check_consistent_length(state, volume)
     if volume.ndim != 1 or (volume < 0).any():
         raise ValueError(f"volume must be one non-negative number per crystal, got shape {volume.shape}.")
@@ -369,25 +356,23 @@ def mean_stress(state: ArrayLike, *, volume: ArrayLike | None = None) -> _F8:
     whole = ~np.isnan(sigma).any(axis=1)
     volume = np.where(whole, volume, 0.0)
     if not volume.any():
-        raise ValueError("state has no complete crystal with a volume above zero; there is nothing to average.")
+        raise ValueError("state has no complete crystal with a positive volume; there is nothing to average.")
     return volume[whole] @ sigma[whole] / volume.sum()
 
 
 def check_orientation(orientation):
-    """Bunge angles (n, 3), the given ones where Phi lies in [0, pi]."""
+    """Bunge angles (n, 3); given angles are kept where Phi lies in [0, pi]."""
     if isinstance(orientation, Rotation):
         return angles_of(np.atleast_2d(orientation.as_quat()))
-    with naming("orientation"):
-        given = check_array(orientation, dtype=float, ensure_2d=False, allow_nd=True, input_name="orientation")
+    given = numbers("orientation", orientation)
     if given.ndim != 2 or given.shape[1] != 3:
         raise ValueError(
             f"orientation must have shape (n_crystals, 3), Bunge angles phi1, Phi, phi2 in rad; got {given.shape}."
         )
     if np.abs(given).max() > 4 * np.pi:
-        warnings.warn(
+        warn(
             f"orientation holds angles up to {np.abs(given).max():.4g} rad, which looks like degrees; give rad, for "
-            "instance by numpy.deg2rad.",
-            stacklevel=3,
+            "instance by numpy.deg2rad."
         )
     usual = (given[:, 1] >= 0) & (given[:, 1] <= np.pi)
     return np.where(usual[:, None], given, angles_of(quaternion_of(given)))
@@ -395,33 +380,21 @@ def check_orientation(orientation):
 
 def check_strain(strain, n):
     """Strain paths, (1, n_steps) or (n, n_steps)."""
-    with naming("strain"):
-        path = check_array(strain, dtype=float, ensure_2d=False, allow_nd=True, input_name="strain")
-    if path.ndim == 2 and len(path) == n:
-        path = np.ascontiguousarray(path)
-    elif path.ndim == 1:
-        path = np.ascontiguousarray(path[None])
-    else:
+    path = numbers("strain", strain)
+    if path.ndim not in (1, 2) or (path.ndim == 2 and len(path) != n):
         raise ValueError(f"strain must have shape (n_steps,), or ({n}, n_steps) for {n} crystals; got {path.shape}.")
     if np.abs(path).max() > 5:
-        warnings.warn(
-            f"strain reaches {np.abs(path).max():.4g}, which looks like percent; true strain 0.1 is 10 percent.",
-            stacklevel=3,
-        )
-    return path
+        warn(f"strain reaches {np.abs(path).max():.4g}, which looks like percent; true strain 0.1 is 10 percent.")
+    return np.ascontiguousarray(np.atleast_2d(path))
 
 
 def check_density(rho0, n):
     """Density on every system, (n, 12)."""
-    with naming("rho0"):
-        rho = check_array(np.atleast_1d(rho0), dtype=float, ensure_2d=False, allow_nd=True, input_name="rho0")
+    rho = numbers("rho0", np.atleast_1d(rho0))
     if rho.shape not in ((1,), (n,), (n, 12)):
         raise ValueError(f"rho0 must be one number or have shape ({n},) or ({n}, 12); got {rho.shape}.")
     if (rho < 0).any():
         raise ValueError(f"rho0 must not be negative; the smallest entry is {rho.min():g}.")
     if 0 < rho.max() < 1e7:
-        warnings.warn(
-            f"rho0 is {rho.max():g} 1/m^2 at most, which looks like 1/um^2; give 1/m^2, which is 1e12 times that.",
-            stacklevel=3,
-        )
+        warn(f"rho0 is {rho.max():g} 1/m^2 at most, which looks like 1/um^2; give 1/m^2, which is 1e12 times that.")
     return np.array(np.broadcast_to(rho if rho.ndim == 2 else rho[:, None], (n, 12)))

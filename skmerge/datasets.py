@@ -5,6 +5,7 @@ Coordinated Archive (https://nssdc.gsfc.nasa.gov/planetary/factsheet/) and in th
 of JPL Solar System Dynamics (https://ssd.jpl.nasa.gov/).
 """
 
+from ast import literal_eval
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
@@ -23,50 +24,41 @@ FARADAY = 96485.33  # C / mol
 GAS_CONSTANT = 8.314462  # J / (mol K)
 
 _CENTRAL_MASSES = {"Sun": 1.98847e30, "Jupiter": 1.89813e27, "Saturn": 5.6834e26, "Uranus": 8.6810e25}  # kg
-# fmt: off
 # For each central body: name, semi-major axis in km, eccentricity, period in days.
 _ORBITS = {
-    "Sun": (
-        ("Mercury", 57909227.0, 0.205636, 87.96926), ("Venus", 108209475.0, 0.006777, 224.7008),
-        ("Earth", 149598261.0, 0.016711, 365.25636), ("Mars", 227943822.0, 0.093394, 686.9796),
-        ("Jupiter", 778340817.0, 0.048386, 4332.820), ("Saturn", 1426666414.0, 0.053862, 10755.70),
-        ("Uranus", 2870658171.0, 0.047257, 30687.15), ("Neptune", 4498396417.0, 0.008590, 60190.03),
-        ("Ceres", 414279800.0, 0.076875, 1683.259), ("Pluto", 5906440597.0, 0.248827, 90553.02),
-        ("Haumea", 6450060000.0, 0.19642, 103410.0), ("Makemake", 6796230000.0, 0.16126, 111845.0),
-        ("Eris", 10152300000.0, 0.43607, 204199.0),
-    ),
-    "Jupiter": (
-        ("Metis", 128000.0, 0.0002, 0.294780), ("Adrastea", 129000.0, 0.0015, 0.298260),
-        ("Amalthea", 181400.0, 0.0032, 0.498179), ("Thebe", 221900.0, 0.0176, 0.6745),
-        ("Io", 421800.0, 0.0041, 1.769138), ("Europa", 671100.0, 0.0094, 3.551181),
-        ("Ganymede", 1070400.0, 0.0013, 7.154553), ("Callisto", 1882700.0, 0.0074, 16.689017),
-        ("Leda", 11165000.0, 0.164, 240.92), ("Himalia", 11461000.0, 0.162, 250.5662),
-        ("Lysithea", 11717000.0, 0.112, 259.22), ("Elara", 11741000.0, 0.217, 259.6528),
-        ("Ananke", 21276000.0, 0.244, 629.77), ("Carme", 23404000.0, 0.253, 734.17),
-        ("Pasiphae", 23624000.0, 0.409, 743.63), ("Sinope", 23939000.0, 0.250, 758.90),
-    ),
-    "Saturn": (
-        ("Pan", 133583.0, 0.0000, 0.5750), ("Atlas", 137670.0, 0.0012, 0.6019),
-        ("Prometheus", 139353.0, 0.0024, 0.6130), ("Pandora", 141700.0, 0.0042, 0.6285),
-        ("Janus", 151472.0, 0.0068, 0.6945), ("Mimas", 185520.0, 0.0202, 0.9424218),
-        ("Enceladus", 238020.0, 0.0045, 1.370218), ("Tethys", 294660.0, 0.0000, 1.887802),
-        ("Dione", 377400.0, 0.0022, 2.736915), ("Rhea", 527040.0, 0.0010, 4.517500),
-        ("Titan", 1221830.0, 0.0292, 15.945421), ("Hyperion", 1481100.0, 0.1042, 21.276609),
-        ("Iapetus", 3561300.0, 0.0283, 79.330183), ("Phoebe", 12952000.0, 0.1633, 550.48),
-        ("Skathi", 15541000.0, 0.270, 728.2), ("Ymir", 23040000.0, 0.335, 1315.2),
-    ),
-    "Uranus": (
-        ("Cordelia", 49770.0, 0.0003, 0.335034), ("Ophelia", 53790.0, 0.0099, 0.376400),
-        ("Bianca", 59170.0, 0.0009, 0.434579), ("Cressida", 61780.0, 0.0004, 0.463570),
-        ("Desdemona", 62680.0, 0.0001, 0.473650), ("Juliet", 64350.0, 0.0007, 0.493065),
-        ("Portia", 66090.0, 0.0001, 0.513196), ("Rosalind", 69940.0, 0.0001, 0.558460),
-        ("Belinda", 75260.0, 0.0001, 0.623527), ("Puck", 86010.0, 0.0001, 0.761833),
-        ("Miranda", 129900.0, 0.0013, 1.413479), ("Ariel", 190900.0, 0.0012, 2.520379),
-        ("Umbriel", 266000.0, 0.0039, 4.144177), ("Titania", 436300.0, 0.0011, 8.705867),
-        ("Oberon", 583500.0, 0.0014, 13.463234),
-    ),
+    "Sun": """
+        Mercury 57909227.0 0.205636 87.96926, Venus 108209475.0 0.006777 224.7008,
+        Earth 149598261.0 0.016711 365.25636, Mars 227943822.0 0.093394 686.9796,
+        Jupiter 778340817.0 0.048386 4332.820, Saturn 1426666414.0 0.053862 10755.70,
+        Uranus 2870658171.0 0.047257 30687.15, Neptune 4498396417.0 0.008590 60190.03,
+        Ceres 414279800.0 0.076875 1683.259, Pluto 5906440597.0 0.248827 90553.02,
+        Haumea 6450060000.0 0.19642 103410.0, Makemake 6796230000.0 0.16126 111845.0,
+        Eris 10152300000.0 0.43607 204199.0
+    """,
+    "Jupiter": """
+        Metis 128000.0 0.0002 0.294780, Adrastea 129000.0 0.0015 0.298260, Amalthea 181400.0 0.0032 0.498179,
+        Thebe 221900.0 0.0176 0.6745, Io 421800.0 0.0041 1.769138, Europa 671100.0 0.0094 3.551181,
+        Ganymede 1070400.0 0.0013 7.154553, Callisto 1882700.0 0.0074 16.689017, Leda 11165000.0 0.164 240.92,
+        Himalia 11461000.0 0.162 250.5662, Lysithea 11717000.0 0.112 259.22, Elara 11741000.0 0.217 259.6528,
+        Ananke 21276000.0 0.244 629.77, Carme 23404000.0 0.253 734.17, Pasiphae 23624000.0 0.409 743.63,
+        Sinope 23939000.0 0.250 758.90
+    """,
+    "Saturn": """
+        Pan 133583.0 0.0000 0.5750, Atlas 137670.0 0.0012 0.6019, Prometheus 139353.0 0.0024 0.6130,
+        Pandora 141700.0 0.0042 0.6285, Janus 151472.0 0.0068 0.6945, Mimas 185520.0 0.0202 0.9424218,
+        Enceladus 238020.0 0.0045 1.370218, Tethys 294660.0 0.0000 1.887802, Dione 377400.0 0.0022 2.736915,
+        Rhea 527040.0 0.0010 4.517500, Titan 1221830.0 0.0292 15.945421, Hyperion 1481100.0 0.1042 21.276609,
+        Iapetus 3561300.0 0.0283 79.330183, Phoebe 12952000.0 0.1633 550.48, Skathi 15541000.0 0.270 728.2,
+        Ymir 23040000.0 0.335 1315.2
+    """,
+    "Uranus": """
+        Cordelia 49770.0 0.0003 0.335034, Ophelia 53790.0 0.0099 0.376400, Bianca 59170.0 0.0009 0.434579,
+        Cressida 61780.0 0.0004 0.463570, Desdemona 62680.0 0.0001 0.473650, Juliet 64350.0 0.0007 0.493065,
+        Portia 66090.0 0.0001 0.513196, Rosalind 69940.0 0.0001 0.558460, Belinda 75260.0 0.0001 0.623527,
+        Puck 86010.0 0.0001 0.761833, Miranda 129900.0 0.0013 1.413479, Ariel 190900.0 0.0012 2.520379,
+        Umbriel 266000.0 0.0039 4.144177, Titania 436300.0 0.0011 8.705867, Oberon 583500.0 0.0014 13.463234
+    """,
 }
-# fmt: on
 
 _ORBITS_DESCR = """Orbits in the solar system
 
@@ -131,7 +123,8 @@ def load_orbits(*, as_frame: bool = False) -> Bunch:
     """
     if not isinstance(as_frame, (bool, np.bool_)):
         raise TypeError(f"as_frame must be True or False, got {as_frame!r}.")
-    rows = [(body, center, a, _CENTRAL_MASSES[center], e, T) for center in _ORBITS for body, a, e, T in _ORBITS[center]]
+    orbits = [(center, *orbit.split()) for center, table in _ORBITS.items() for orbit in table.split(",")]
+    rows = [(body, center, a, _CENTRAL_MASSES[center], e, T) for center, body, a, e, T in orbits]
     bodies, centers, *columns = zip(*rows, strict=True)
     *features, target = np.array(columns, dtype=float)
     names = ["a", "M", "e"]
@@ -328,61 +321,57 @@ def _creep_log10(A, sigma, n, Q, T): return np.log10(A * sigma**n) - Q * 1e3 / (
 def _parabola(x): return 1 - x + x**2
 
 
-def _formulae():
-    """Every formula: name, expression, ranges, function, description."""
-    V, flat, whole = Variable, "uniform", "int"
-    flexure = (V("F", 10, 1000), V("L", 20, 200), V("b", 2, 20), V("d", 1, 10))
-    stoney = (V("E_d", 50, 400), V("h", 0.1, 2), V("sigma_d", 0.1, 1), V("E_s", 50, 400), V("H", 50, 500))
-    limiting = (V("Z", 1, 4, whole), V("D", 0.1, 10), V("C", 1, 1000), V("delta", 10, 500))
-    gas = (V("n", 0.1, 10), V("T", 200, 600, flat), V("Vol", 1, 50))
-    london = (V("m", 0.5, 5), V("n", 1, 50), V("q", 1, 2, whole))
-    london_raw = (V("m", 0.5, 5), V("n", 1, 50), V("e", 0.5, 2), V("mu0", 0.5, 2))
-    tafel = (V("i0", 0.01, 1), V("a", 0.3, 0.7, flat), V("z", 1, 2, whole), V("eta", 0, 0.1, flat),
-             V("T", 280, 360, flat))
-    creep = (V("A", 0.5, 2), V("sigma", 1, 2.5), V("n", 3, 5, flat), V("Q", 190, 210, flat), V("T", 950, 1050, flat))
-    wide_creep = (V("A", 1e-3, 1e3), V("sigma", 1, 100), V("n", 3, 7, flat), V("Q", 150, 300, flat),
-                  V("T", 600, 1200, flat))
-    diatomic = (V("k", 100, 2000), V("m1", 1, 50), V("m2", 1, 50))
-    from_zero = (V("I", 0, 5, flat), V("R1", 0, 10, flat), V("R2", 0, 10, flat))
-    signed, positive = ((V("x1", low, 1, flat), V("x2", low, 1, flat)) for low in (-1, 0))
-    return (
-        ("weld_mu", "tau/(3*sigma_y)", (V("tau", 10, 500), V("sigma_y", 50, 1000)), _weld_mu,
-         "friction coefficient in friction welding; tau shear stress, sigma_y yield stress (MPa)"),
-        ("stoney_kappa", "6*E_d*h*sigma_d/(E_s*H**2)*1e3", stoney, _stoney_kappa,
-         "Stoney: 1000 times the curvature of a coated plate; film thickness h, stress sigma_d; plate thickness H"),
-        ("limiting_current", "Z*96485.33*D*1e-9*C/(delta*1e-6)", limiting, _limiting_current,
-         "limiting current density (A/m^2); Z charges, D (1e-9 m^2/s), C (mol/m^3), delta diffusion layer (um)"),
-        ("spring_pos", "0.5*k*x**2", (V("k", 1, 100), V("x", 0.05, 2)), _spring,
-         "energy of a stretched spring (J); stiffness k (N/m), x > 0 (m)"),
-        ("spring_signed", "0.5*k*x**2", (V("k", 1, 100), V("x", -2, 2, flat)), _spring,
-         "energy of a stretched or compressed spring (J); stiffness k (N/m), x of both signs (m)"),
-        ("flexure", "3*F*L/(2*b*d**2)", flexure, _flexure,
-         "flexural stress in three-point bending (MPa); force F (N), span L, width b, depth d (mm)"),
-        ("ohm", "I*R", (V("I", 0.1, 10), V("R", 1, 100)), _product, "Ohm's law, voltage (V); I > 0 (A), R (ohm)"),
-        ("ohm_signed", "I*R", (V("I", -5, 5, flat), V("R", 1, 100)), _product,
-         "Ohm's law, voltage (V); I of both signs (A), R (ohm)"),
-        ("ideal_gas", "n*8.314462*T/Vol", gas, _ideal_gas,
-         "pressure of an ideal gas (kPa); n (mol), T (K), Vol (litre)"),
-        ("resistivity", "A*R/L", (V("A", 0.1, 10), V("R", 1, 100), V("L", 1, 50)), _resistivity,
-         "resistivity; cross-section A, resistance R, length L (any consistent units)"),
-        ("london", "168.07*sqrt(m/n)/q", london, _london,
-         "London penetration depth (nm); m (electron masses), n (1e27 / m^3), q (elementary charges)"),
-        ("london_raw", "(m/(n*e**2*mu0))**0.5", london_raw, _london_raw, "London penetration depth, without units"),
-        ("diatomic_omega", "sqrt(k*(m1+m2)/(m1*m2))", diatomic, _diatomic_omega,
-         "angular frequency of a diatomic molecule; stiffness k, masses m1 and m2 (any consistent units)"),
-        ("tafel", "i0*exp(a*z*96485.33*eta/(8.314462*T))", tafel, _tafel,
-         "Tafel: current density, in units of i0; a transfer coefficient, z charges, overpotential eta (V), T (K)"),
-        ("series_resistors", "I*(R1+R2)", (V("I", 0.1, 10), V("R1", 1, 100), V("R2", 1, 100)), _series_resistors,
-         "voltage over two resistors in series (V); I (A), R1 and R2 (ohm)"),
-        ("series_resistors_u", "I*(R1+R2)", from_zero, _series_resistors, "the same, even from zero on"),
-        ("creep", "A*sigma**n*exp(-Q*1e3/(8.314462*T)+24.0)", creep, _creep,
-         "creep rate times e^24; stress sigma (in a reference stress), exponent n, Q (kJ/mol), T (K)"),
-        ("creep_log10", "log10(A)+n*log10(sigma)-Q*1e3/(8.314462*T)/log(10)", wide_creep, _creep_log10,
-         "decimal logarithm of the creep rate, wide ranges; Q (kJ/mol), T (K)"),
-        ("product", "x1*x2", signed, _product, "product of two numbers of both signs"),
-        ("product_pos", "x1*x2", positive, _product, "product of two positive numbers"),
-        ("parabola", "1-x+x**2", (V("x", -1, 2, flat),), _parabola, "parabola"),
-    )
+def _variables(text):
+    """From "name low high", or with the sampling if it is not loguniform, separated by commas."""
+    parts = (part.split() for part in text.split(", "))
+    return tuple(Variable(name, literal_eval(low), literal_eval(high), *rest) for name, low, high, *rest in parts)
+
+
+# Every formula: name, expression, ranges, function, description.
+_FORMULAE = (
+    ("weld_mu", "tau/(3*sigma_y)", "tau 10 500, sigma_y 50 1000", _weld_mu,
+     "friction coefficient in friction welding; tau shear stress, sigma_y yield stress (MPa)"),
+    ("stoney_kappa", "6*E_d*h*sigma_d/(E_s*H**2)*1e3",
+     "E_d 50 400, h 0.1 2, sigma_d 0.1 1, E_s 50 400, H 50 500", _stoney_kappa,
+     "Stoney: 1000 times the curvature of a coated plate; film thickness h, stress sigma_d; plate thickness H"),
+    ("limiting_current", "Z*96485.33*D*1e-9*C/(delta*1e-6)",
+     "Z 1 4 int, D 0.1 10, C 1 1000, delta 10 500", _limiting_current,
+     "limiting current density (A/m^2); Z charges, D (1e-9 m^2/s), C (mol/m^3), delta diffusion layer (um)"),
+    ("spring_pos", "0.5*k*x**2", "k 1 100, x 0.05 2", _spring,
+     "energy of a stretched spring (J); stiffness k (N/m), x > 0 (m)"),
+    ("spring_signed", "0.5*k*x**2", "k 1 100, x -2 2 uniform", _spring,
+     "energy of a stretched or compressed spring (J); stiffness k (N/m), x of both signs (m)"),
+    ("flexure", "3*F*L/(2*b*d**2)", "F 10 1000, L 20 200, b 2 20, d 1 10", _flexure,
+     "flexural stress in three-point bending (MPa); force F (N), span L, width b, depth d (mm)"),
+    ("ohm", "I*R", "I 0.1 10, R 1 100", _product, "Ohm's law, voltage (V); I > 0 (A), R (ohm)"),
+    ("ohm_signed", "I*R", "I -5 5 uniform, R 1 100", _product, "Ohm's law, voltage (V); I of both signs (A), R (ohm)"),
+    ("ideal_gas", "n*8.314462*T/Vol", "n 0.1 10, T 200 600 uniform, Vol 1 50", _ideal_gas,
+     "pressure of an ideal gas (kPa); n (mol), T (K), Vol (litre)"),
+    ("resistivity", "A*R/L", "A 0.1 10, R 1 100, L 1 50", _resistivity,
+     "resistivity; cross-section A, resistance R, length L (any consistent units)"),
+    ("london", "168.07*sqrt(m/n)/q", "m 0.5 5, n 1 50, q 1 2 int", _london,
+     "London penetration depth (nm); m (electron masses), n (1e27 / m^3), q (elementary charges)"),
+    ("london_raw", "(m/(n*e**2*mu0))**0.5", "m 0.5 5, n 1 50, e 0.5 2, mu0 0.5 2", _london_raw,
+     "London penetration depth, without units"),
+    ("diatomic_omega", "sqrt(k*(m1+m2)/(m1*m2))", "k 100 2000, m1 1 50, m2 1 50", _diatomic_omega,
+     "angular frequency of a diatomic molecule; stiffness k, masses m1 and m2 (any consistent units)"),
+    ("tafel", "i0*exp(a*z*96485.33*eta/(8.314462*T))",
+     "i0 0.01 1, a 0.3 0.7 uniform, z 1 2 int, eta 0 0.1 uniform, T 280 360 uniform", _tafel,
+     "Tafel: current density, in units of i0; a transfer coefficient, z charges, overpotential eta (V), T (K)"),
+    ("series_resistors", "I*(R1+R2)", "I 0.1 10, R1 1 100, R2 1 100", _series_resistors,
+     "voltage over two resistors in series (V); I (A), R1 and R2 (ohm)"),
+    ("series_resistors_u", "I*(R1+R2)", "I 0 5 uniform, R1 0 10 uniform, R2 0 10 uniform", _series_resistors,
+     "the same, even from zero on"),
+    ("creep", "A*sigma**n*exp(-Q*1e3/(8.314462*T)+24.0)",
+     "A 0.5 2, sigma 1 2.5, n 3 5 uniform, Q 190 210 uniform, T 950 1050 uniform", _creep,
+     "creep rate times e^24; stress sigma (in a reference stress), exponent n, Q (kJ/mol), T (K)"),
+    ("creep_log10", "log10(A)+n*log10(sigma)-Q*1e3/(8.314462*T)/log(10)",
+     "A 1e-3 1e3, sigma 1 100, n 3 7 uniform, Q 150 300 uniform, T 600 1200 uniform", _creep_log10,
+     "decimal logarithm of the creep rate, wide ranges; Q (kJ/mol), T (K)"),
+    ("product", "x1*x2", "x1 -1 1 uniform, x2 -1 1 uniform", _product, "product of two numbers of both signs"),
+    ("product_pos", "x1*x2", "x1 0 1 uniform, x2 0 1 uniform", _product, "product of two positive numbers"),
+    ("parabola", "1-x+x**2", "x -1 2 uniform", _parabola, "parabola"),
+)
 
 
 # fmt: on
@@ -404,4 +393,4 @@ def load_formulae() -> list[Formula]:
     >>> len(formulae), formulae[0].name, formulae[0].expression
     (21, 'weld_mu', 'tau/(3*sigma_y)')
     """
-    return [Formula(*fields) for fields in _formulae()]
+    return [Formula(name, expression, _variables(ranges), *others) for name, expression, ranges, *others in _FORMULAE]

@@ -18,7 +18,7 @@ from skmerge._forest.stored import Forest
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
 from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
-from skmerge._validation import check_rows, check_same_rows, check_slope_data, excess
+from skmerge._validation import check_rows, check_same_rows, check_slope_data, distance_beyond
 from skmerge.metrics import observed_r2_score
 
 _F8: TypeAlias = NDArray[np.float64]
@@ -451,14 +451,14 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         Returns
         -------
         distance : ndarray of shape (n_samples,)
-            0 inside the range of every feature; otherwise the greatest excess, in units of that feature's range (of
-            its size if it did not vary, of 1 if that is 0). Between the levels of a feature of few values the distance
-            to the nearest. Unknown values count as inside.
+            0 inside the range of every feature; otherwise the greatest distance to it, in units of that feature's range
+            (of its size if it did not vary, of 1 if that is 0). Between the levels of a feature of few values the
+            distance to the nearest. Unknown values count as inside.
         """
         forest, X = self._checked(X)
         if np.isnan(self.x_min_).any() or np.isnan(self.x_max_).any():
             raise ValueError("x_min_ or x_max_ is NaN; the forest is damaged, fit it again.")
-        return np.maximum(excess(X, self.x_min_, self.x_max_), forest.distance_to_levels(X))
+        return np.maximum(distance_beyond(X, self.x_min_, self.x_max_), forest.distance_to_levels(X))
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

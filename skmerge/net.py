@@ -31,11 +31,11 @@ from skmerge._parameters import (
     check_number,
     check_verbose,
     check_word,
-    refuse,
+    raise_invalid,
     seed_of,
 )  # fmt: skip
 from skmerge._progress import fitting, with_callbacks
-from skmerge._validation import check_rows, check_same_rows, check_training_data, excess, naming
+from skmerge._validation import check_rows, check_same_rows, check_training_data, distance_beyond, naming
 from skmerge.metrics import observed_r2_score
 
 _F8: TypeAlias = NDArray[np.float64]
@@ -311,16 +311,16 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         if isinstance(self.sign, str):
             check_word("sign", self.sign, "auto", "all", "none")
         elif not isinstance(self.sign, (list, tuple, set, np.ndarray)):
-            refuse("sign", self.sign, 'give "auto", "all", "none" or a list of features')
+            raise_invalid("sign", self.sign, 'give "auto", "all", "none" or a list of features')
         if not (self.exponents is None or isinstance(self.exponents, dict)):
-            refuse("exponents", self.exponents, "give None or a dict {feature: exponent or (low, high)}")
+            raise_invalid("exponents", self.exponents, "give None or a dict {feature: exponent or (low, high)}")
         check_flag("simplify", self.simplify)
         check_flag("intercept", self.intercept)
         check_word("noise", self.noise, *RELATIVE)
         if not self.intercept and self.blend not in ("learn", 0):
-            refuse("blend", self.blend, 'intercept=False leaves products alone: give "learn" or 0')
+            raise_invalid("blend", self.blend, 'intercept=False leaves products alone: give "learn" or 0')
         if not self.intercept and self.n_nodes != "auto" and self.n_nodes > MAX_NODES:
-            refuse("n_nodes", self.n_nodes, f"intercept=False finds laws alone: give at most {MAX_NODES}")
+            raise_invalid("n_nodes", self.n_nodes, f"intercept=False finds laws alone: give at most {MAX_NODES}")
         check_n_jobs(self.n_jobs)
         check_verbose(self.verbose)
 
@@ -330,9 +330,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             j = ColumnNames.of(self).number(feature, "exponents")
             pair = bound if isinstance(bound, (tuple, list)) else (bound, bound)
             numbers = [b for b in pair if b is not None]
-            if len(pair) != 2 or not all(
-                isinstance(b, Real) and not isinstance(b, bool) and np.isfinite(b) for b in numbers
-            ):
+            right = all(isinstance(b, Real) and not isinstance(b, bool) and np.isfinite(b) for b in numbers)
+            if len(pair) != 2 or not right:
                 raise ValueError(f"exponents[{feature!r}]={bound!r}: give a number or a pair (low, high) of them.")
             low[j] = -MAX_EXPONENT if pair[0] is None else pair[0]
             high[j] = MAX_EXPONENT if pair[1] is None else pair[1]
@@ -345,10 +344,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     def _sign_mask(self, d):
         if isinstance(self.sign, str):
             return self.sign if self.sign == "auto" else np.full(d, self.sign == "all")
-        mask = np.zeros(d, bool)
-        for feature in self.sign:
-            mask[ColumnNames.of(self).number(feature, "sign")] = True
-        return mask
+        return np.isin(np.arange(d), [ColumnNames.of(self).number(feature, "sign") for feature in self.sign])
 
     def _offset(self, X, n_outputs):
         """The known law's prediction, (n, n_outputs) or a scalar 0."""
@@ -455,10 +451,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         )  # fmt: skip
 
     def _predict_complete(self, X):
-        return self._predict_rows(X) + self._offset(X, len(self.y_scale_))
-
-    def _predict_rows(self, X):
-        return self._nets().predict(X, effective_n_jobs(self.n_jobs))
+        return self._nets().predict(X, effective_n_jobs(self.n_jobs)) + self._offset(X, len(self.y_scale_))
 
     def predict_gradient(self, X: ArrayLike) -> _F8:
         """Derivative of the prediction with respect to the features.
@@ -506,7 +499,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             is greater. A missing feature counts as inside.
         """
         _, X = self._check_rows(X)
-        return np.maximum(excess(X, self.x_min_, self.x_max_), limits.distance_below(self._nets(), X))
+        return np.maximum(distance_beyond(X, self.x_min_, self.x_max_), limits.distance_below(self._nets(), X))
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

@@ -1,6 +1,7 @@
 """PlasticityPropagator: learns how a crystal's state changes with strain, and steps grains along strain."""
 
 from collections.abc import Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any, Literal, Self, TypeAlias, overload
 
@@ -15,22 +16,12 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from skmerge._digest import Digested
 from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
-from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, refuse, seed_of
-from skmerge._plasticity import axial, flow, forms, free, held_out
+from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, raise_invalid, seed_of
+from skmerge._plasticity import axial, flow, forms, free, held_out, records
 from skmerge._plasticity.axial import Axial
-from skmerge._plasticity.flags import LOST, tell
+from skmerge._plasticity.flags import LOST, warn_of
 from skmerge._plasticity.free import Free
 from skmerge._plasticity.plain import Plain
-from skmerge._plasticity.records import (
-    check_density_moves,
-    check_path,
-    check_records,
-    check_states,
-    check_strain_unit,
-    numbers,
-    read_table,
-    without_jumps,
-)
 from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
 from skmerge._validation import check_features, check_targets, check_weight
@@ -48,54 +39,53 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     """Learns the rates of a state from old simulations and steps new states along strain.
 
     With ``orientation`` the state is that of a cubic crystal under axial loading: stress, dislocation density and
-    orientation. The loading axis is reduced to one stereographic triangle; what is learned is the flow stress S,
-    the storage of dislocations K and the lattice rotation W per plastic strain, functions of the axis and of sqrt(rho),
-    and the elastic modulus E. In a strain step of size h and sign d::
+    orientation. The loading axis is reduced to one stereographic triangle. The model learns the flow stress S, the
+    storage of dislocations K and the lattice rotation W per plastic strain, functions of the axis and of sqrt(rho), and
+    the elastic modulus E. In a strain step of size h and sign d::
 
         d sigma' = S x,   d sigma' - d sigma = E h (1 - sgn(x) abs(x)^n),   p = 1 - (d sigma' - d sigma) / (E h),
         sqrt(rho') - sqrt(rho) = K p h,   R' = R exp(W p d h).
 
-    Without orientation it is an ordinary regressor of rates on states.
+    Without orientation it is a regressor of rates on states.
 
     Parameters
     ----------
     estimator : regressor or None, default=None
-        What learns. With orientation it learns S, K and W of flowing steps and is condensed into a table of splines.
-        None is a `GradientForestRegressor`, which also takes the slopes along the trajectories; the splines then follow
-        the steps themselves and, where none comes, the forest. Of a given regressor they follow the predictions; one
-        of a single output is fitted to each.
+        The regressor. With orientation it learns S, K and W of flowing steps, and a table of splines replaces it. None
+        is a `GradientForestRegressor`, which also takes the slopes along the trajectories; the splines are then fitted
+        to the steps and, where there are none, to the forest. With a given regressor they are fitted to its
+        predictions. A regressor of a single output is fitted to each.
     orientation : {None, "bunge", "quaternion"}, default=None
         "bunge": a state is stress in MPa, density in 1/m^2 and phi1, Phi, phi2 in rad, crystal to sample;
         "quaternion": stress, density and a unit quaternion x, y, z, w, crystal to sample. With either, a state may also
         be a pair: an array of stress and density, and a `scipy.spatial.transform.Rotation` of as many rows.
     axis : {"x", "y", "z"}, array-like of shape (3,) or None, default="z"
-        Loading axis in the sample. None where no rotation leaves the loading as it is: orientation is then reduced by
-        cubic symmetry alone, and regressors are asked at every step, slower and with less accuracy; there is no
-        compiled step.
+        Loading axis in the sample. None for loading without a symmetry axis: orientation is then reduced by cubic
+        symmetry alone, and regressors predict at every step, slower and less accurately; there is no compiled step.
     integrator : {"heun", "euler", "adaptive"}, default="heun"
-        Two stages, one stage, or, without orientation only, as many parts of a step as keep the difference between both
-        below 1e-4 of the trained range.
+        Two stages, one stage, or, without orientation only, so many substeps that the difference between both is below
+        1e-4 of the trained range.
     memory : {"auto", True, False}, default="auto"
-        Whether, with orientation, S, K and W depend on where the axis was at the start of a path rather than on where
-        it is. Where several sets of slip systems would do (full constraint) the choice persists, and the state does
-        not tell it. "auto" takes what is better on held-out trajectories, every fifth of 15 or more.
+        Whether, with orientation, S, K and W depend on the axis at the start of a path rather than on the current one.
+        Where several sets of slip systems are possible (full constraint), the first choice persists, and the state does
+        not contain it. "auto" takes the better one on held-out trajectories, every fifth of 15 or more.
     n_jobs : int or None, default=None
         Threads over grains; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints progress. Scikit-learn's callbacks (``set_callbacks``) are told of the stages of a fit.
+        1 prints progress. Scikit-learn's callbacks (``set_callbacks``) receive the stages of a fit.
 
     Attributes
     ----------
     estimator_ : regressor
-        Fitted on states, or on flowing steps (features b1 / b3, b2 / b3, sqrt(rho) over its greatest; targets S, K, W
-        over their root mean squares). None with ``memory_`` where none was given: the table then holds thin-plate
-        splines between the trajectories.
+        Fitted on states, or on flowing steps (features b1 / b3, b2 / b3, sqrt(rho) over its maximum; targets S, K, W
+        over their root mean squares). None with ``memory_`` if none was given: the table is then interpolated between
+        the trajectories by thin-plate splines.
     table_ : ndarray of shape (n_parts, n_axis, n_axis, n_density, 6)
         Coefficients of cubic B-splines of S, K, W and E, for each direction of straining that was trained; 32 x 32 x 6
         of them, 48 x 48 x 40 with ``memory_``.
     reached_ : uint8 ndarray of shape (n_parts, n_axis - 3, n_axis - 3, n_density - 3)
-        Cells of the table that training came to.
+        Cells of the table that contain trained states.
     grid_ : ndarray of shape (6,)
         Low and step of the axis, low and step of sqrt(rho), its least and greatest trained value.
     part_ : int32 ndarray of shape (2,)
@@ -104,19 +94,19 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     exponent_ : float
         n of the knee.
     memory_ : bool
-        What held-out trajectories chose.
+        The memory chosen by held-out trajectories.
     longest_step_ : float
         Longest trained strain step.
     start_ : ndarray of shape (2,)
         Range of sqrt(rho) where trajectories begin.
     std_strain_, std_squares_ : ndarray of shape (n_bins,) and (12, 12, n_bins, 3)
-        Mean squares of the errors of held-out trajectories (stress, logarithm of density, lattice in rad), by where
-        the axis was at the start and by the strain passed; only from 15 trajectories on.
+        Mean squares of the errors of held-out trajectories (stress, logarithm of density, lattice in rad), by the axis
+        at the start and by the strain passed; only with 15 or more trajectories.
     flags_ : uint8 ndarray of shape (n_grains,)
-        Of the last `propagate`: 1 where a grain left the trained states, plus 2 where it was strained in a direction
-        that no trajectory tells of, plus 4 where a step was longer than any trained one (and was made in parts), plus 8
-        where a model with ``memory_`` was started at a density at which no trajectory begins, plus 16 where the grain
-        was lost: its states are NaN from there on.
+        Of the last `propagate`: 1 if a grain left the trained states, plus 2 if it was strained in an untrained
+        direction, plus 4 if a step was longer than any trained one (and was divided), plus 8 if a model with
+        ``memory_`` started at a density at which no trajectory begins, plus 16 if the grain was lost: its states are
+        NaN from there on.
     n_features_in_, feature_names_in_ : as in scikit-learn
 
     Examples
@@ -173,24 +163,25 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     @with_callbacks
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn rates.
+        """Learn rates of states.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             States.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their rates per strain, the strain rising. With orientation, states and rates have the columns of the
+            Their rates per strain under rising strain. With orientation, states and rates have the columns of the
             state: five with Bunge angles, six with quaternions.
         sample_weight : array-like of shape (n_samples,), default=None
-            Passed on to the estimator, which must take it.
+            Passed to the estimator, which must take it.
 
         Returns
         -------
         self
         """
-        data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        return self._whole(lambda task: self._fit(X, y, sample_weight, task), data)
+        with self._fitting({"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}) as task:
+            self._fit(X, y, sample_weight, task)
+        return self
 
     @with_callbacks
     def fit_trajectories(
@@ -207,9 +198,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             names, or a pair of stress and density, (n_trajectories, n_steps, 2), and a Rotation of as many rows, or a
             list of one for each trajectory.
         rates : array-like of the shape of state, default=None
-            Rates per strain at the records, the strain rising; by default those from each record to the next.
+            Rates per strain at the records, under rising strain; by default those from each record to the next.
         groups : array-like of shape (n_records,), default=None
-            Which trajectory each record belongs to; the records of one stand together, in the order of its path.
+            The trajectory of each record; the records of a trajectory stand together, in the order of its path.
 
         Returns
         -------
@@ -218,16 +209,18 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         Warns
         -----
         UserWarning
-            If the records do not resolve the knee from elastic to plastic, look like other units, repeat each other,
-            are so close that rounding makes their slopes, jump to orientations that cubic symmetry makes the same, or
-            hold a density that stands still while the stress rises; if like states have unlike rates; if held-out
-            trajectories are off by more than a tenth of the stress or a third of the rotation. The message says what is
-            usually the cause.
+            If the records do not resolve the knee from elastic to plastic, seem to have other units, repeat each other,
+            are so close that their slopes are rounding errors, jump between orientations that are equal by cubic
+            symmetry, or have a constant density while the stress rises; if similar states have different rates; if
+            errors of held-out trajectories exceed a tenth of the stress or a third of the rotation. The message names
+            the usual causes.
         """
-        return self._whole(lambda task: self._fit_trajectories(strain, state, rates, groups, task), {})
+        with self._fitting({}) as task:
+            self._fit_trajectories(strain, state, rates, groups, task)
+        return self
 
     def fit_table(self, table: ArrayLike | str | PathLike[str], *, columns: Sequence[str] | None = None) -> Self:
-        """Learn from a long table: a trajectory's records stand below each other.
+        """Learn from a long table, one row for each record.
 
         Parameters
         ----------
@@ -240,23 +233,22 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         self
         """
-        strain, state, groups = read_table(table, columns)
+        strain, state, groups = records.read_table(table, columns)
         return self.fit_trajectories(strain, state, groups=groups)
 
-    def _whole(self, work, data):
-        """Do the work of a fit, by a call with its task."""
+    @contextmanager
+    def _fitting(self, data):
         self._check_parameters()
         with fitting(self, data) as task:
             for name in ("std_strain_", "std_squares_", "flags_"):
                 vars(self).pop(name, None)
-            work(task)
-        return self
+            yield task
 
     def _fit(self, X, y, sample_weight, task):
-        X = check_features(self, forms.joined("X", X, self.orientation), False)
+        X = check_features(self, forms.in_columns("X", X, self.orientation), False)
         y, n_outputs = check_targets(self, X, y)
         if np.isnan(y).any():
-            raise ValueError("y contains NaN; leave rows out whose rates are not known.")
+            raise ValueError("y contains NaN; leave out rows with unknown rates.")
         y = y[:, 0] if n_outputs is None else y
         weight = None
         if sample_weight is not None:
@@ -264,19 +256,19 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             X, y, weight = X[keep], y[keep], np.asarray(sample_weight, dtype=float)[keep]
         if self.orientation is None:
             return self._fit_plain(X, y, np.ones(len(X)), task, weight)
-        check_states(forms.inner("X", X, self.orientation), "X")
+        records.check_states(forms.with_angles("X", X, self.orientation), "X")
         if y.shape != X.shape:
             raise ValueError(f"y must hold the rates of the columns of X; X has shape {X.shape}, y {y.shape}.")
-        return self._learn(flow.states_with_rates(X, y, self._axis()), task, np.inf, weight)
+        return self._learn(flow.states_with_rates(X, y, self._axis()), task, weight)
 
     def _fit_trajectories(self, strain, state, rates, groups, task):
-        state = forms.joined("state", state, self.orientation)
-        strain, state, group, rates = check_records(strain, state, groups, rates)
+        state = forms.in_columns("state", state, self.orientation)
+        strain, state, group, rates = records.check_records(strain, state, groups, rates)
         at = np.flatnonzero(group[1:] == group[:-1])
         h = strain[at + 1] - strain[at]
         if rates is not None:
             if (h < 0).any():
-                raise ValueError("rates are those of rising strain; leave them out where strain falls.")
+                raise ValueError("rates must be those of rising strain, but strain falls; leave rates out.")
             self._fit(state, rates, None, task)
             self.longest_step_ = float(h.max())
             return
@@ -287,22 +279,22 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             self._box = np.stack([state.min(axis=0), state.max(axis=0)])
             self.longest_step_ = float(np.abs(h).max())
             return
-        state = forms.inner("state", state, self.orientation)
-        check_states(state, "state")
-        check_strain_unit(strain)
-        check_density_moves(state, group)
-        state = without_jumps(strain, state, group)
-        axis, doubts = self._axis(), []
+        state = forms.with_angles("state", state, self.orientation)
+        records.check_states(state, "state")
+        records.check_strain_unit(strain)
+        records.check_density_moves(state, group)
+        state = records.without_jumps(strain, state, group)
+        axis, problems = self._axis(), []
         memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
         memory = axis is not None and memories[0]
         if axis is not None and group[-1] + 1 >= held_out.FEW:
             learner = None if self.estimator is None else self._fitted
-            memory, found, doubts = held_out.judge(strain, state, group, axis, memories, learner, task)
+            memory, found, problems = held_out.validate(strain, state, group, axis, memories, learner, task)
             vars(self).update(found)
-        self._learn(flow.steps_of(strain, state, group, axis, memory), task, memory=memory, doubts=doubts)
+        self._learn(flow.steps_of(strain, state, group, axis, memory), task, memory=memory, problems=problems)
 
     def _fit_plain(self, X, y, sign, task, weight=None):
-        """Without orientation: rates by states and, where both were trained, by the direction of straining."""
+        """Without orientation: rates of the state and, if both are trained, of the direction of straining."""
         falling, rising = bool((sign < 0).any()), bool((sign > 0).any())
         self.part_ = np.array([0 if falling else -1, 0 if rising else -1], np.int32)
         self.longest_step_, self.memory_ = np.inf, False
@@ -315,47 +307,44 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     def _fitted(self, X, y, **more):
         """The given estimator or the default, fitted."""
-        seed = seed_of(self.random_state)
+        common = {"n_jobs": self.n_jobs, "random_state": seed_of(self.random_state), "verbose": self.verbose}
         if self.estimator is not None:
             estimator = clone(self.estimator)
             if estimator.get_params().get("random_state", 0) is None:
-                estimator.set_params(random_state=seed)
+                estimator.set_params(random_state=common["random_state"])
         elif self.orientation is None or self.axis is None:
-            estimator = GradientForestRegressor(20 if self.orientation else 100)
-        else:  # Leaves of 200 rows: of fewer, one follows a single trajectory and says nothing across it.
-            estimator = GradientForestRegressor(10, order=2, min_samples_leaf=200)
-        if self.estimator is None:
-            estimator.set_params(n_jobs=self.n_jobs, random_state=seed, verbose=self.verbose)
+            estimator = GradientForestRegressor(20 if self.orientation else 100, **common)
+        else:  # a leaf of fewer than 200 rows would follow a single trajectory and not describe the space between two
+            estimator = GradientForestRegressor(10, order=2, min_samples_leaf=200, **common)
         if "sample_weight" in more and not has_fit_parameter(estimator, "sample_weight"):
             raise TypeError(f"sample_weight: {type(estimator).__name__} takes none; leave it out or give another.")
         try:
             return estimator.fit(X, y, **more)
         except ValueError:
-            # Tags do not tell: those of MLPRegressor and GridSearchCV deny several outputs, which they may well take.
+            # Tags do not suffice: those of MLPRegressor and GridSearchCV deny several outputs, but both may take them.
             if y.ndim == 1 or get_tags(estimator).target_tags.multi_output:
                 raise
             return MultiOutputRegressor(estimator).fit(X, y, **more)
 
-    def _learn(self, steps, task, longest=None, weight=None, memory=False, doubts=()):
+    def _learn(self, steps, task, weight=None, memory=False, problems=()):
         n_trajectories = len(np.unique(steps.group))
         if n_trajectories < 5:
-            raise ValueError(f"{n_trajectories} trajectories tell too little of other orientations; give 5 or more.")
+            raise ValueError(f"{n_trajectories} trajectories are too few to learn from; give 5 or more.")
         stage = task.begin("table")
         if self.axis is None:
-            fitted, more = free.learn(steps, self._fitted, longest)
+            fitted, more = free.learn(steps, self._fitted)
         else:
-            default = self.estimator is None
-            fitted, more = axial.learn(steps, self._fitted, memory, longest, weight, default)
-        for text in (*more, *doubts):
+            fitted, more = axial.learn(steps, self._fitted, memory, weight, default=self.estimator is None)
+        for text in (*more, *problems):
             warn(text)
         vars(self).update(fitted)
         n_steps = len(steps.slope)
         stage.end(f"{n_steps} steps of {n_trajectories} trajectories, exponent of the knee {self.exponent_:.1f}")
 
-    # --- using what was learned
+    # --- prediction
 
     def predict(self, X: ArrayLike) -> _F8:
-        """Rates of states, per strain, the strain rising.
+        """Rates of states per strain, under rising strain.
 
         Parameters
         ----------
@@ -366,8 +355,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         rates : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         self._check_fitted()
-        given = check_features(self, forms.joined("X", X, self.orientation), False, reset=False)
-        X, rates = self._inner("X", given), self._kind().rates
+        given = check_features(self, forms.in_columns("X", X, self.orientation), False, reset=False)
+        X, rates = self._checked("X", given), self._kind().rates
         if self.orientation is None:
             return rates(X)
         quaternion, root, y = quaternion_of(X[:, 2:5]), np.sqrt(X[:, 1]), rates(X)
@@ -384,7 +373,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         rates = np.column_stack([slope, 2 * root * plastic * y[:, 1], turning])
         lost = np.flatnonzero(~np.isfinite(rates).all(axis=1))
         if len(lost):
-            raise ValueError(f"X[{lost[0]}] leads to rates that are not finite: it is far beyond what was trained.")
+            raise ValueError(f"X[{lost[0]}] leads to rates that are not finite: it is far beyond the training.")
         return rates
 
     @overload
@@ -405,18 +394,18 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             Rotation of n_grains.
         strain : array-like of shape (n_steps,), or (n_grains, n_steps) for a path of its own for each grain
         return_std : bool, default=False
-            Also return standard deviations: how far held-out trajectories that began near by were off after as much
-            strain, falling or rising. Of the angles, at most that of any angle.
+            Also return standard deviations: the errors of held-out trajectories that began nearby, at the same length
+            of the strain path. Those of angles are at most the standard deviation of a random angle.
         out : ndarray of shape (n_steps, n_grains, n_variables), default=None
-            Where to write, for instance a memory map; float64 in C order. With ``return_std`` two of them.
+            Array for the result, for instance a memory map; float64 in C order. With ``return_std`` two of them.
 
         Returns
         -------
         state : ndarray of shape (n_steps, n_grains, n_variables)
-            ``out``; row 0 is the start. If state0 was a pair, a pair again: stress and density of shape (n_steps,
-            n_grains, 2), and a list of n_steps Rotations of n_grains each.
+            ``out``; row 0 is the start. If state0 is a pair, a pair: stress and density of shape (n_steps, n_grains,
+            2), and a list of n_steps Rotations of n_grains each.
         std : ndarray of the same shape
-            Only with ``return_std``. If state0 was a pair: of stress, density and lattice (in rad), shape (n_steps,
+            Only with ``return_std``. If state0 is a pair: of stress, density and lattice (in rad), shape (n_steps,
             n_grains, 3).
 
         Warns
@@ -434,16 +423,16 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         self._check_parameters()
         pair = forms.is_pair(state0)
         form = "quaternion" if pair and self.orientation is not None else self.orientation
-        start = numbers("state0", forms.joined("state0", state0, form), ensure_2d=True, allow_nd=False, order="C")
+        start = self._read_start(state0, form)
         n, m = start.shape
         if m != self.n_features_in_ and not pair:
-            raise ValueError(f"state0 has {m} variables, the trajectories had {self.n_features_in_}.")
-        strain = check_path(strain, n)
+            raise ValueError(f"state0 has {m} variables; give {self.n_features_in_}, as the trajectories have.")
+        strain = records.check_path(strain, n)
         check_flag("return_std", return_std)
         if return_std and not hasattr(self, "std_squares_"):
             raise ValueError(
                 f"return_std needs orientation, an axis and {held_out.FEW} or more training trajectories without given "
-                "rates, a fifth of which is held out to learn how wrong steps are."
+                "rates; a fifth of them is held out to learn the errors."
             )
         if pair and out is not None:
             raise ValueError("out takes no Rotation; give state0 as an array, with orientation in its columns.")
@@ -454,30 +443,33 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         out = self._check_out(outs[0], shape)
         std = self._check_out(outs[1], (*shape[:2], 3) if pair else shape) if return_std else None
         flags = np.zeros(n, np.uint8)
-        inner = self._inner("state0", start, form)
+        X = self._checked("state0", start, form)
         if self.orientation is not None:
-            check_strain_unit(strain)
+            records.check_strain_unit(strain)
 
         def write(part, block, path):
-            out[:, part] = block if self.orientation is None else forms.given_back(block, start[part], form)
+            out[:, part] = block if self.orientation is None else forms.like_start(block, start[part], form)
             if std is not None:
-                known = self.std_strain_, self.std_squares_
-                three = held_out.standard_deviations(*known, inner[part], path, block[..., 1], self._axis())
-                std[:, part] = three if pair else forms.spread(three, out[:, part], form)
+                errors = self.std_strain_, self.std_squares_
+                three = held_out.standard_deviations(*errors, X[part], path, block[..., 1], self._axis())
+                std[:, part] = three if pair else forms.std_of_columns(three, out[:, part], form)
 
-        reporter = Reporter(type(self).__name__, self.verbose)
-        self._kind().propagate(inner, strain, write, flags, self.n_jobs, reporter)
+        self._kind().propagate(X, strain, write, flags, self.n_jobs, Reporter(type(self).__name__, self.verbose))
         flags[~np.isfinite(out[-1]).all(axis=1)] |= LOST
         if (flags & LOST).all() and n:
             raise ValueError(
-                "state0 leads to numbers that are not finite: states or strain are far beyond what was trained, or the "
+                "state0 leads to numbers that are not finite: states or strain are far beyond the training, or the "
                 "propagator is damaged."
             )
         self.flags_ = flags
-        tell(flags)
+        warn_of(flags)
         if pair:
-            out = forms.parted(out)
+            out = forms.as_pair(out)
         return (out, std) if return_std else out
+
+    def _read_start(self, state0, form):
+        start = forms.in_columns("state0", state0, form)
+        return records.numbers("state0", start, ensure_2d=True, allow_nd=False, order="C")
 
     def _check_out(self, out, shape):
         if out is None:
@@ -487,24 +479,24 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         return out
 
     def _kind(self):
-        """What was learned: with an axis, without one, or without orientation."""
+        """The fitted propagator of this kind: with an axis, without one, or without orientation."""
         kind = Plain if self.orientation is None else Free if self.axis is None else Axial
         fitted = {name: getattr(self, name) for name in kind.NAMES}
-        if kind is Plain:
-            return Plain(fitted, self.integrator)
         heun = self.integrator != "euler"
-        return Free(fitted, heun) if kind is Free else Axial(fitted, self._axis(), heun)
+        if kind is Axial:
+            return Axial(fitted, self._axis(), heun)
+        return Plain(fitted, self.integrator) if kind is Plain else Free(fitted, heun)
 
-    def _inner(self, name, given, form=None):
-        """States as the kinds take them: checked, with orientation (n, 5)."""
+    def _checked(self, name, given, form=None):
+        """States as the kinds take them: with orientation (n, 5), checked."""
         if self.orientation is None:
             return given
-        inner = forms.inner(name, given, form or self.orientation)
-        check_states(inner, name)
-        return inner
+        states = forms.with_angles(name, given, form or self.orientation)
+        records.check_states(states, name)
+        return states
 
     def compiled_step(self) -> Flow:
-        """What a finite-element program needs to step a grain without Python.
+        """The step of a grain for finite-element programs, without Python.
 
         Returns
         -------
@@ -512,16 +504,16 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             ``function`` is the address of ``int step(const void *model, const double state[9], double d_eps, double
             new_state[9], double *tangent)``, ``address`` its first argument, valid while this object lives. A state is
             stress in MPa, density in 1/m^2, the quaternion x, y, z, w, crystal to sample, and the loading axis in the
-            crystal where the path began: see `compiled_start`. The tangent is d sigma / d eps in MPa, or NULL if it is
-            not wanted; the flags that `flags_` explains are returned. The header: ``skmerge/_ext/crystal_stepping.h``.
+            crystal at the start of the path: see `compiled_start`. The tangent is d sigma / d eps in MPa; give NULL to
+            omit it. The function returns flags as in `flags_`. The header: ``skmerge/_ext/crystal_stepping.h``.
         """
         self._check_fitted()
         if self.orientation is None or self.axis is None:
-            raise ValueError("a compiled step needs orientation and an axis: other rates are those of a regressor.")
+            raise ValueError("a compiled step needs orientation and an axis: other rates come from a regressor.")
         return self._kind().flow()
 
     def compiled_start(self, state0: ArrayLike) -> _F8:
-        """States as `compiled_step` takes them, where paths begin.
+        """States as `compiled_step` takes them, at the start of paths.
 
         Parameters
         ----------
@@ -533,11 +525,10 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         """
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis of loading.")
-        state0 = numbers("state0", forms.joined("state0", state0, self.orientation), ensure_2d=True, allow_nd=False)
-        return axial.starts(self._inner("state0", state0), self._axis())
+        return axial.starts(self._checked("state0", self._read_start(state0, self.orientation)), self._axis())
 
     def applicability(self, X: ArrayLike) -> _F8:
-        """Whether states lie where training came: 0 inside, 1 outside, for rising strain.
+        """Whether states lie within the trained states: 0 inside, 1 outside, for rising strain.
 
         Parameters
         ----------
@@ -548,8 +539,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         ndarray of shape (n_samples,)
         """
         self._check_fitted()
-        X = check_features(self, forms.joined("X", X, self.orientation), False, reset=False)
-        return np.where(self._kind().inside(self._inner("X", X)), 0.0, 1.0)
+        X = check_features(self, forms.in_columns("X", X, self.orientation), False, reset=False)
+        return np.where(self._kind().inside(self._checked("X", X)), 0.0, 1.0)
 
     # --- checks
 
@@ -557,14 +548,14 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         check_is_fitted(self, "part_")
         for name in ("table_", "std_squares_", "_box"):
             if not np.isfinite(getattr(self, name, 0.0)).all():
-                raise ValueError(f"{name} has entries that no fit leaves; the propagator is damaged, fit it again.")
+                raise ValueError(f"{name} has entries that are not finite; the propagator is damaged, fit it again.")
 
     def _axis(self):
         return None if self.axis is None else np.ascontiguousarray(check_axis(self.axis))
 
     def _check_parameters(self):
         if self.orientation not in (None, *forms.WIDTH):
-            refuse("orientation", self.orientation, 'give None, "bunge" or "quaternion"')
+            raise_invalid("orientation", self.orientation, 'give None, "bunge" or "quaternion"')
         check_word("integrator", self.integrator, *INTEGRATORS)
         if self.integrator == "adaptive" and self.orientation is not None:
             raise ValueError(

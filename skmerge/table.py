@@ -12,7 +12,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmerge._digest import Digested
-from skmerge._parameters import ColumnNames, check_n_jobs, check_number, check_verbose, refuse, seed_of
+from skmerge._parameters import ColumnNames, check_n_jobs, check_number, check_verbose, raise_invalid, seed_of
 from skmerge._progress import Stages, fitting, with_callbacks
 from skmerge._table import cells, laws, roles
 from skmerge._table.entries import Entries
@@ -170,10 +170,21 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
-        self.properties, self.inputs, self.derived, self.relations = properties, inputs, derived, relations
-        self.source, self.log, self.categorical, self.bounds = source, log, categorical, bounds
-        self.n_estimators, self.damping, self.max_iter, self.tol = n_estimators, damping, max_iter, tol
-        self.n_jobs, self.random_state, self.verbose = n_jobs, random_state, verbose
+        self.properties = properties
+        self.inputs = inputs
+        self.derived = derived
+        self.relations = relations
+        self.source = source
+        self.log = log
+        self.categorical = categorical
+        self.bounds = bounds
+        self.n_estimators = n_estimators
+        self.damping = damping
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -220,7 +231,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         check_number("damping", self.damping, Real, 1e-3, 1.0)
         for name in ("inputs", "derived", "relations", "bounds"):
             if not (getattr(self, name) is None or isinstance(getattr(self, name), dict)):
-                refuse(name, getattr(self, name), "give None or a dict")
+                raise_invalid(name, getattr(self, name), "give None or a dict")
         check_n_jobs(self.n_jobs)
         check_verbose(self.verbose)
         lists = {"properties": self.properties, "log": self.log, "categorical": self.categorical}
@@ -228,7 +239,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         for name, value in lists.items():
             auto = name in ("properties", "log") and isinstance(value, str)  # "auto" is checked where it is used
             if not auto and (isinstance(value, str) or not np.iterable(value)):
-                refuse(name, value, "give a list of columns")
+                raise_invalid(name, value, "give a list of columns")
 
     def _fit(self, X, groups, error, stages):
         self.index_ = cells.index_of(X)
@@ -393,7 +404,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
             column's range (of its size if it did not vary). Missing cells count as inside.
         """
         X, levels = self._check(X), self.columns_["levels"]
-        return Ranges(self.range_, self.is_graded_, self._numbers(levels)).excess(X)
+        return Ranges(self.range_, self.is_graded_, self._numbers(levels)).distance(X)
 
     def outliers(self, n_max: int = 20, columns: Sequence[str | int] | None = None) -> list[Outlier]:
         """Entries of the training table that fit least, the worst first; of some columns only, by name or number.
@@ -410,7 +421,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         score, names = np.nan_to_num(self.outlier_scores_, nan=-1.0), ColumnNames.of(self)
         if columns is not None:
             if isinstance(columns, str) or not np.iterable(columns):
-                refuse("columns", columns, "give a list of columns")
+                raise_invalid("columns", columns, "give a list of columns")
             shown = [names.number(column, "columns") for column in columns]
             score[:, np.setdiff1d(np.arange(score.shape[1]), shown)] = -1.0
         found = []

@@ -20,20 +20,20 @@ from skmerge._orientation import (
     unwrapped_angles,
     without_symmetry_jumps,
 )
+from skmerge._parameters import check_word
 from skmerge._text import warn
 
 __all__ = ["read_damask"]
 
 NEEDED = ("F", "P", "O")
 RESISTANCES = ("xi_sl", "xi")  # slip resistance, as the laws of DAMASK call it
-SAME = 1e-6  # entries of rotation matrices of one orientation; files hold 16 digits
-UNIT = 1e-3  # how far the norm of a quaternion may be from one
-DEFORMED = 1e-9  # entries of F less those of a cell without load
-NEAR = np.radians(
-    3.0
-)  # cells of one grain where no record is without load; within a grain 0.1 degrees at 0.2 %, 2 at 2 %
-MIXED = np.radians(5.0)  # cells of one grain that begin so far from their mean are of several grains
-AXIAL = 0.75  # least share of the greatest principal strain that the axis of loading must bear
+SAME = 1e-6  # difference of entries of rotation matrices of one orientation; files have 16 digits
+UNIT = 1e-3  # largest difference of the norm of a quaternion from one
+DEFORMED = 1e-9  # difference of entries of F from those of a cell without load
+# Angle between cells of one grain if every record is deformed; within a grain 0.1 degrees at 0.2 % strain, 2 at 2 %.
+NEAR = np.radians(3.0)
+MIXED = np.radians(5.0)  # cells that begin so far from their mean belong to several grains
+AXIAL = 0.75  # least strain along the loading axis, as a share of the largest principal strain
 
 
 def read_damask(
@@ -49,19 +49,19 @@ def read_damask(
     Parameters
     ----------
     path : path-like
-        Holds ``increment_N/phase/NAME/mechanical`` with F, P, O and densities or slip resistances.
+        Contains ``increment_N/phase/NAME/mechanical`` with F, P, O and densities or slip resistances.
     axis : {"auto", "x", "y", "z"} or array-like of shape (3,), default="auto"
-        Axis of loading, in the sample. "auto": the coordinate axis that the mean of F stretches or shortens most.
+        Loading axis in the sample. "auto": the coordinate axis that the mean of F stretches or shortens most.
     density : "auto", str or sequence of str, default="auto"
-        Datasets of dislocation densities in 1/m^2; they are added up, over their slip systems too. "auto" takes
-        ``rho_mob`` and ``rho_dip``, or else all that begin with ``rho_`` (but ``rho_f``, which repeats others). Where
-        none is stored, the square of the slip resistance ``xi_sl`` or ``xi`` (mean over the slip systems, in Pa^2)
-        takes the place of the density, with a warning: flow stress depends on its root as on that of a density.
+        Datasets of dislocation densities in 1/m^2, which are summed, also over slip systems. "auto" takes ``rho_mob``
+        and ``rho_dip``, or else all that begin with ``rho_`` (except ``rho_f``, which repeats others). If there is
+        none, the square of the slip resistance ``xi_sl`` or ``xi`` (mean over the slip systems, in Pa^2) replaces the
+        density, with a warning: flow stress depends on its root as on the root of a density.
     grains : {"orientation", "phase", "cell"}, default="orientation"
-        What is one grain, averaged over its cells: the cells of a phase that begin with the same orientation (in a file
-        whose first increment is deformed: within 3 degrees, with a warning), all cells of a phase, or each cell.
+        The cells that are averaged as one grain: the cells of a phase that begin with the same orientation (within 3
+        degrees and with a warning if the first increment is deformed), all cells of a phase, or each cell.
     phases : str or sequence of str, default=None
-        Names of the phases to read. By default all that have cells and the datasets needed; a warning names the others.
+        Names of the phases to read. By default all with cells and the needed datasets; a warning names the others.
 
     Returns
     -------
@@ -78,35 +78,31 @@ def read_damask(
         If the file has another layout or lacks a dataset, if it was loaded along another axis, or if a mean would mix
         grains. The message says what to do.
     OSError
-        If the file is not there or is no HDF5.
+        If the file does not exist or is not HDF5.
 
     Warns
     -----
     UserWarning
-        If phases or cells are left out, if a slip resistance takes the place of a density, if a lattice is not cubic,
-        if a cell jumps to an orientation that cubic symmetry makes the same, which is undone before means are taken.
+        If phases or cells are left out, if a slip resistance replaces a density, if a lattice is not cubic, or if the
+        orientation of a cell jumps to one that is equal by cubic symmetry, which is undone before averaging.
 
     Notes
     -----
-    P is the first Piola-Kirchhoff stress in Pa, sigma = P F^T / det F. O is a unit quaternion, scalar first, that takes
-    crystal to sample: it is the rotation part of F_e. Where a cell of the solver has several constituents, each of them
-    counts as one cell.
+    P is the first Piola-Kirchhoff stress in Pa, sigma = P F^T / det F. O is a unit quaternion, scalar first, from
+    crystal to sample: the rotation part of F_e. Each constituent of a cell of the solver counts as one cell.
     """
     try:
         import h5py
     except ImportError as error:
         raise ImportError("read_damask needs h5py: pip install h5py") from error
-    if not (isinstance(grains, str) and grains in ("orientation", "phase", "cell")):
-        raise ValueError(f"grains={grains!r} is not possible: give 'orientation', 'phase' or 'cell'.")
+    check_word("grains", grains, "orientation", "phase", "cell")
     density = names_given("density", density, "'auto' or names of datasets, such as ('rho_mob', 'rho_dip')")
     if len(density) > 1 and not {"auto", *RESISTANCES}.isdisjoint(density):
         raise ValueError(
-            f"density={density!r}: 'auto' and slip resistances stand alone, only densities are added up; give one of "
-            "them or densities."
+            f"density={density!r}: only densities are summed; give several densities, one slip resistance or 'auto'."
         )
-    phases = (
-        None if phases is None else names_given("phases", phases, "names of phases, or None for all that can be read")
-    )
+    if phases is not None:
+        phases = names_given("phases", phases, "names of phases, or None for all that can be read")
     if axis is None:
         raise ValueError("axis=None is not possible: strain and stress are read along one axis. Give it, or 'auto'.")
     axis = axis if isinstance(axis, str) and axis == "auto" else check_axis(axis)
@@ -119,7 +115,7 @@ def read_damask(
     with file:
         names = sorted((n for n in file if re.fullmatch(r"increment_\d+", n)), key=lambda name: int(name[10:]))
         if not names:
-            raise ValueError(f"{path} has no groups increment_N; it is no result file of DAMASK 3.")
+            raise ValueError(f"{path} has no groups increment_N; give a result file of DAMASK 3.")
         for name in names:
             if "phase" not in file[name]:
                 raise ValueError(f"{path}: {name} has no group phase; write results of the phases.")
@@ -129,11 +125,10 @@ def read_damask(
         parts = [grains_of(path, names, steps, phase, chosen[phase], axis, grains) for phase in chosen]
     strain, sigma, rho, turn = (np.concatenate(column) for column in zip(*parts, strict=True))
     first = angles_of(turn[:, 0])
-    # A quaternion and its negative are one rotation; the path of either is continuous.
+    # q and -q are one rotation; signs are chosen so that paths are continuous and begin like ``first``.
     for t in range(1, turn.shape[1]):
         turn[:, t] *= np.where((turn[:, t] * turn[:, t - 1]).sum(axis=1) < 0, -1.0, 1.0)[:, None]
-    same = (turn[:, 0] * quaternion_of(first)).sum(axis=1) < 0
-    turn[same] *= -1
+    turn[(turn[:, 0] * quaternion_of(first)).sum(axis=1) < 0] *= -1
     return strain, np.concatenate([sigma[..., None], rho[..., None], unwrapped_angles(turn, first)], axis=2)
 
 
@@ -142,24 +137,23 @@ def names_given(name, value, what):
     given = (value,) if isinstance(value, str) or not hasattr(value, "__iter__") else tuple(value)
     wrong = [each for each in given if not isinstance(each, str)]
     if wrong or not given:
-        found = f"holds {wrong[0]!r}, which is no name" if wrong else "names none"
+        found = f"contains {wrong[0]!r}, which is no name" if wrong else "is empty"
         raise ValueError(f"{name}={value!r} {found}; give {what}.")
     return given
 
 
 def readable_phases(path, steps, phases, density):
-    """Names of the phases to read, with the datasets that say how hard each is."""
+    """Names of the phases to read, with their datasets of densities or slip resistances."""
     present = sorted(set().union(*steps))
     unknown = [name for name in phases or () if name not in present]
     if unknown:
         raise ValueError(f"{path} has no phase {', '.join(unknown)}; it has {', '.join(present)}.")
-    chosen, lacking, empty = {}, {}, []
+    chosen, lacking = {}, {}
+    filled = [p for p in present if any(map(len, steps[0].get(f"{p}/mechanical", {"": [0]}).values()))]
     for phase in phases or present:
-        groups = [step.get(f"{phase}/mechanical", {}) for step in steps]
-        common = set.intersection(*(set(group) for group in groups))
-        if groups[0] and all(len(data) == 0 for data in groups[0].values()):
-            empty.append(phase)  # a phase of material.yaml that no cell has
+        if phase not in filled:  # a phase of material.yaml without cells
             continue
+        common = set.intersection(*(set(step.get(f"{phase}/mechanical", {})) for step in steps))
         asked = density_datasets(common) if density == ("auto",) else density
         missing = [key for key in (*NEEDED, *asked) if key not in common]
         if not asked:
@@ -168,8 +162,8 @@ def readable_phases(path, steps, phases, density):
             lacking[phase] = ", ".join(missing)
         else:
             chosen[phase] = asked
-    if phases is not None and empty:
-        filled = [p for p in present if any(len(data) for data in steps[0].get(f"{p}/mechanical", {}).values())]
+    empty = [phase for phase in phases or () if phase not in filled]
+    if empty:
         raise ValueError(
             f"phases={phases!r}: {', '.join(empty)} of {path} has no cells; leave it out. Phases with cells: "
             f"{', '.join(filled)}."
@@ -181,19 +175,19 @@ def readable_phases(path, steps, phases, density):
             "under plastic) and run DAMASK again, or choose other phases."
         )
     if not chosen:
-        raise ValueError(f"{path}: no phase has cells; its phases are {', '.join(present)}.")
+        raise ValueError(f"{path}: none of its phases {', '.join(present)} has cells; give a file with results.")
     resistances = {phase: asked[0] for phase, asked in chosen.items() if asked[0] in RESISTANCES}
     if resistances and len(resistances) < len(chosen):
         raise ValueError(
             f"{path}: {', '.join(resistances)} stores slip resistances, the other phases densities; read one kind at a "
-            f"time, phases={next(iter(resistances))!r} for example."
+            f"time, for example phases={next(iter(resistances))!r}."
         )
     if lacking:
         warn(f"{path}: {reasons}; left out.")
     if resistances:
         kinds = ", ".join(sorted(set(resistances.values())))
         why = f"{', '.join(resistances)} of {path} stores no density" if density == ("auto",) else f"{path}: as asked"
-        warn(f"{why}; the square of the slip resistance {kinds} in Pa^2 takes its place.")
+        warn(f"{why}; the square of the slip resistance {kinds} in Pa^2 replaces the density.")
     for phase in chosen:
         if not is_cubic(steps, phase):
             lattice = lattice_of(steps, phase)
@@ -207,19 +201,19 @@ def lattice_of(steps, phase):
 
 
 def is_cubic(steps, phase):
-    """Whether a phase has a cubic lattice, as those have that name none."""
+    """Whether the lattice of a phase is cubic; without a name it is taken as cubic."""
     return lattice_of(steps, phase)[:1] in ("", "c")
 
 
 def density_datasets(names):
-    """What to take for the density, of the names of datasets."""
+    """Those of the names of datasets that give the density."""
     usual = [name for name in ("rho_mob", "rho_dip") if name in names]
     others = sorted(name for name in names if name.startswith("rho_") and name != "rho_f")
     return tuple(usual or others or [name for name in RESISTANCES if name in names][:1])
 
 
 def axis_of_loading(path, deformations, axis):
-    """The axis given, if the mean deformation is along it, or the coordinate axis that it stretches most."""
+    """The given axis after a check, or the coordinate axis that the mean deformation stretches or shortens most."""
     greatest, F = 0.0, np.eye(3)
     for group in deformations:
         cells = np.concatenate([np.asarray(values, dtype=float).reshape(-1, 3, 3) for values in group])
@@ -229,32 +223,29 @@ def axis_of_loading(path, deformations, axis):
         if size > greatest:
             greatest, F = size, mean
     along = {name: float(np.log(np.linalg.norm(F @ vector))) for name, vector in AXES.items()}
-    said = ", ".join(f"{name} by {100 * value:.3g} %" for name, value in along.items())
+    strains = ", ".join(f"{name} by {100 * value:.3g} %" for name, value in along.items())
     if not isinstance(axis, str):
-        borne = abs(np.log(np.linalg.norm(F @ axis)))
-        if borne < AXIAL * greatest:
+        strain = abs(np.log(np.linalg.norm(F @ axis)))
+        if strain < AXIAL * greatest:
             raise ValueError(
-                f"{path} was not loaded along axis={np.round(axis, 4).tolist()}, a line along which becomes longer by "
-                f"{100 * borne:.3g} %; the mean deformation stretches {said}. Give the axis of loading, or 'auto'."
+                f"{path} was not loaded along axis={np.round(axis, 4).tolist()}, where the strain is "
+                f"{100 * strain:.3g} %; the mean deformation stretches {strains}. Give the axis of loading, or 'auto'."
             )
         return axis
     first, second = sorted(along, key=lambda name: -abs(along[name]))[:2]
     if abs(along[first]) < AXIAL * greatest or abs(along[second]) > AXIAL * abs(along[first]):
         raise ValueError(
-            f"{path} has no single axis of loading: the mean deformation stretches {said}, and by up to "
-            f"{100 * greatest:.3g} % in a direction between them. Give axis= if one of them is meant."
+            f"{path} has no single axis of loading: the mean deformation stretches {strains}, and by up to "
+            f"{100 * greatest:.3g} % in a direction between them. Give axis if one of them is the loading axis."
         )
     return np.array(AXES[first])
 
 
 def grains_of(path, names, steps, phase, density, axis, grains):
     """Strain, stress, density (n_grains, n_steps) and quaternion (n_grains, n_steps, 4) of the grains of one phase."""
-    read = []
-    for step in steps:
-        # strain, stress, density, quaternion
-        read.append(cells_of(step[f"{phase}/mechanical"], density, axis))
-        if len(read[-1][0]) != len(read[0][0]):
-            raise ValueError(f"{path}: the number of cells of {phase} changes between increments.")
+    read = [cells_of(step[f"{phase}/mechanical"], density, axis) for step in steps]
+    if len({len(strain) for strain, *_ in read}) > 1:
+        raise ValueError(f"{path}: the number of cells of {phase} changes between increments; give a complete file.")
     # (n_steps, n_cells)
     good = np.array([np.all([np.isfinite(v).reshape(len(v), -1).all(axis=1) for v in step], axis=0) for step in read])
     whole = good.all(axis=0)
@@ -262,7 +253,7 @@ def grains_of(path, names, steps, phase, density, axis, grains):
         if not whole.any():
             raise ValueError(
                 f"{path}: every cell of {phase} holds NaN or infinity, or an O that is no unit quaternion, in some "
-                "increment."
+                "increment; leave the phase out."
             )
         t = np.argmin(good.all(axis=1))
         warn(
@@ -271,7 +262,7 @@ def grains_of(path, names, steps, phase, density, axis, grains):
         )
         read = [[values[whole] for values in step] for step in read]
     if is_cubic(steps, phase):
-        read = continued(path, names, phase, read)
+        read = without_jumps(path, names, phase, read)
     F = np.asarray(steps[0][f"{phase}/mechanical/F"], dtype=float).reshape(-1, 3, 3)[whole]
     deformed = np.abs(F - np.eye(3)).max() > DEFORMED
     label = labels_of(path, phase, read[0][3], grains, names[0] if deformed else None)
@@ -282,8 +273,8 @@ def grains_of(path, names, steps, phase, density, axis, grains):
     return *columns, np.stack(turns, axis=1)
 
 
-def continued(path, names, phase, read):
-    """Cells whose lattices go on where an increment holds another orientation that cubic symmetry makes the same."""
+def without_jumps(path, names, phase, read):
+    """Cells without jumps of increments between orientations that are equal by cubic symmetry."""
     turns = np.stack([step[3] for step in read], axis=1)
     n, n_steps = turns.shape[:2]
     cell = np.repeat(np.arange(n), n_steps)
@@ -292,12 +283,12 @@ def continued(path, names, phase, read):
     if len(undone):
         warn(
             f"{path}: in {len(np.unique(cell[undone]))} of {n} cells of {phase} the orientation jumps to one that "
-            f"cubic symmetry makes the same, the first time in {names[(undone % n_steps).min() + 1]}; undone."
+            f"is equal by cubic symmetry, the first time in {names[(undone % n_steps).min() + 1]}; undone."
         )
     if len(lost):
         warn(
             f"{path}: in {len(np.unique(cell[lost]))} of {n} cells of {phase} the lattice turns by up to "
-            f"{np.degrees(left.max()):.0f} degrees from one increment to the next, cubic symmetry allowed for; write "
+            f"{np.degrees(left.max()):.0f} degrees from one increment to the next, reduced by cubic symmetry; write "
             "more increments."
         )
     turns = paths.reshape(n, n_steps, 4)
@@ -305,7 +296,7 @@ def continued(path, names, phase, read):
 
 
 def labels_of(path, phase, quaternion, grains, deformed):
-    """Which grain each cell is of, by how its orientation begins; deformed: the first increment if it bears strain."""
+    """The grain of each cell, by its first orientation; deformed: name of the first increment if it is deformed."""
     if grains == "cell":
         return np.arange(len(quaternion))
     if grains == "phase":
@@ -327,7 +318,7 @@ def labels_of(path, phase, quaternion, grains, deformed):
 
 
 def near_labels(path, phase, quaternion, name):
-    """Which grain each cell is of where the first increment bears strain: no two cells turned alike up to there."""
+    """The grain of each cell if the first increment is deformed, when the cells of a grain differ in orientation."""
     tree, label, seeds = cKDTree(quaternion), np.full(len(quaternion), -1), []
     for i, q in enumerate(quaternion):
         if label[i] < 0:
@@ -335,17 +326,17 @@ def near_labels(path, phase, quaternion, name):
             label[near[label[near] < 0]] = len(seeds)
             seeds.append(q)
     n, seeds = len(seeds), np.array(seeds)
-    away = cKDTree(np.concatenate([seeds, -seeds])).query(seeds, k=2)[0][:, 1]
-    doubtful = np.count_nonzero(away < 2 * np.sin(NEAR / 2))
-    found = (
+    distance = cKDTree(np.concatenate([seeds, -seeds])).query(seeds, k=2)[0][:, 1]
+    ambiguous = np.count_nonzero(distance < 2 * np.sin(NEAR / 2))
+    text = (
         f"{path} begins with {name}, which is deformed: cells of {phase} whose orientations are within "
         f"{np.degrees(NEAR):.0f} degrees there are taken as one grain, {n} grains of {len(label)} cells"
     )
-    doubts = f"{doubtful} of these grains are within {2 * np.degrees(NEAR):.0f} degrees of another one"
-    if doubtful > n / 2:
-        raise ValueError(f"{found}. But {doubts}. Give the file with increment_0, or grains='cell'.")
-    also = f", but {doubts}" if doubtful else ""
-    warn(f"{found}{also}. A file with increment_0 tells grains by how they begin; grains='cell' keeps cells apart.")
+    if ambiguous:
+        text += f", but {ambiguous} of these grains are within {2 * np.degrees(NEAR):.0f} degrees of another one"
+    if ambiguous > n / 2:
+        raise ValueError(f"{text}. Give the file with increment_0, or grains='cell'.")
+    warn(f"{text}. In a file with increment_0 first orientations identify grains; grains='cell' keeps cells apart.")
     return label
 
 
@@ -353,7 +344,7 @@ def cells_of(group, density, axis):
     """Strain, stress, density and quaternion of the cells of a phase."""
     read = {key: np.asarray(group[key], dtype=float) for key in (*NEEDED, *density)}
     F, P = read["F"].reshape(-1, 3, 3), read["P"].reshape(-1, 3, 3)
-    with np.errstate(invalid="ignore", divide="ignore"):  # cells that are no numbers are left out later, and named
+    with np.errstate(invalid="ignore", divide="ignore"):  # cells with NaN are left out later, with a warning
         cauchy = P @ F.transpose(0, 2, 1) / np.linalg.det(F)[:, None, None]
         strain = np.log(np.linalg.norm(F @ axis, axis=1))
     sigma = np.einsum("i,nij,j->n", axis, cauchy, axis) / 1e6
@@ -361,7 +352,9 @@ def cells_of(group, density, axis):
     if density[0] in RESISTANCES:
         rho = systems[0].mean(axis=1) ** 2
     else:
-        rho = sum(np.abs(values).sum(axis=1) for values in systems)  # some of blocked dislocations have a sign
+        rho = sum(
+            np.abs(values).sum(axis=1) for values in systems
+        )  # some densities of blocked dislocations have a sign
     O = read["O"][:, [1, 2, 3, 0]]
     O[np.abs(np.linalg.norm(O, axis=1) - 1) > UNIT] = np.nan
     return strain, sigma, rho, O

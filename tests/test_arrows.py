@@ -42,7 +42,7 @@ LEVELS = [
     {"_plasticity.held_out"},
     {"plasticity"},
     {"_design.criterion", "_design.feasible", "_design.models"},
-    {"_design.requests"},
+    {"_design.requests", "_design.search"},
     {"design"},
     {"_plot.base"},
     {"_plot.confidence", "_plot.law", "_plot.missingness", "_plot.parity", "_plot.partition", "_plot.trajectory"},

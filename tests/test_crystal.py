@@ -322,7 +322,7 @@ def test_extreme_laws_converge_or_say_so(loading):
         (dict(loading="shear"), ValueError, "loading=.shear. is not possible"),
         (dict(axis="w"), ValueError, "axis must be 'x', 'y', 'z' or a vector"),
         (dict(axis=[0, 0, 0]), ValueError, "axis must be a vector of three numbers, not all zero"),
-        (dict(strain_rate=-1e-3), ValueError, "strain_rate must be above zero"),
+        (dict(strain_rate=-1e-3), ValueError, "strain_rate must be positive"),
         (dict(rho0=-1e12), ValueError, "rho0 must not be negative"),
         (dict(rho0=[1e12, 1e12]), ValueError, "rho0 must be one number or have shape"),
         (dict(tol=0.0), ValueError, "tol=.* is not possible: give a finite number from 1e-12 to 0.01"),
@@ -369,11 +369,11 @@ def test_wrong_units_are_suspected(arguments, text):
 
 def test_compiled_code_refuses_arrays_that_do_not_fit():
     law = (*COPPER._arrays(1e-3), np.array([0.0, 0.0, 1.0]), True)
-    with pytest.raises(ValueError, match="do not go together"):
+    with pytest.raises(ValueError, match="do not fit together"):
         SlipLaw(*law).stage(np.ones(3), np.ones(12), np.ones(5), 1e-3, 1.0, np.ones(5))
     with pytest.raises(ValueError, match="of the law"):
         SlipLaw(law[0][:, :11].copy(), *law[1:])
-    with pytest.raises(ValueError, match="do not go together"):
+    with pytest.raises(ValueError, match="do not fit together"):
         SlipLaw(*law).integrate(np.ones((2, 4)), np.ones((3, 12)), np.ones((1, 5)), 1e-3, 10, np.zeros(1, np.int32))
 
 

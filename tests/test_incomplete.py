@@ -180,9 +180,9 @@ def test_of_many_rows_a_column_that_is_measured_once_is_kept():
 
 def test_the_weight_of_a_row_compares_its_gaps_with_the_noise():
     error = np.array([[1.0], [-1.0], [5.0], [np.nan]])
-    unsure = np.array([[0.0], [0.0], [3.0], [0.0]])
+    added = np.array([[0.0], [0.0], [3.0], [0.0]])
     before = np.array([[1.0], [1.0], [0.0], [1.0]])
-    np.testing.assert_allclose(row_weights(error, unsure, before)[:, 0], [1.0, 1.0, 0.25, 0.0])
+    np.testing.assert_allclose(row_weights(error, added, before)[:, 0], [1.0, 1.0, 0.25, 0.0])
 
 
 def test_extremes_with_gaps_are_finite():

@@ -45,7 +45,7 @@ def test_the_direction_of_straining_is_an_input_without_orientation(integrator):
 def test_a_reversal_never_seen_without_orientation():
     path, state = decaying()
     model = PlasticityPropagator(random_state=0).fit_trajectories(path, state)
-    with pytest.warns(UserWarning, match="direction of which no training"):
+    with pytest.warns(UserWarning, match="direction that no training trajectory has"):
         out = model.propagate(state[:2, 0], [0.0, 0.2, 0.1])
     assert (model.flags_ & 2).all() and np.isfinite(out).all()
     with pytest.warns(UserWarning, match="longer steps"):

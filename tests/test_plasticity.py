@@ -328,9 +328,9 @@ def test_a_table_and_groups_are_the_same(old, model, tmp_path):
         (dict(strain=np.r_[0.0, STRAIN[:-1]]), "strain repeats 0"),
         (dict(strain=STRAIN[:-1]), "state must have shape"),
         (dict(state=lambda s: s[:, :1], strain=STRAIN[:1]), "one record"),
-        (dict(state=lambda s: np.where(np.arange(5) == 1, -s, s)), "must be above zero, in 1/m"),
+        (dict(state=lambda s: np.where(np.arange(5) == 1, -s, s)), "must be positive, in 1/m"),
         (dict(state=lambda s: np.where(np.arange(5) == 0, np.nan, s)), "contains NaN"),
-        (dict(state=lambda s: s[:3]), "3 trajectories tell too little"),
+        (dict(state=lambda s: s[:3]), "3 trajectories are too few"),
         (dict(state=lambda s: s[:, :, :4]), "must have 5 columns"),
         (dict(state=lambda s: np.where(np.arange(5) == 0, -s, s)), "stress never rises"),
         (dict(orientation="euler"), "orientation='euler' is not possible"),
@@ -374,7 +374,7 @@ def test_bad_starts(model, state, strain, match):
         model.propagate(np.ones((1, 5)), STRAIN, out=np.empty((3, 1, 5)))
 
 
-def test_a_step_longer_than_any_trained_is_parted(model, new):
+def test_a_step_longer_than_any_trained_is_divided(model, new):
     out = quietly(model, new[:, 0], np.array([0.0, 0.05]))
     assert (model.flags_ & 4).all()
     assert_allclose(out[-1, :, 0], quietly(model, new[:, 0], np.linspace(0, 0.05, 26))[-1, :, 0], rtol=1e-6)
@@ -549,5 +549,5 @@ def test_the_knee_is_that_of_the_twin(seed):
     stress, part = knee(before, S, H, n)
     assert_allclose(stress, twin[:, 0], rtol=1e-9, atol=1e-10)
     assert_allclose(part, np.maximum(1 - (stress - before) / H, 0.0))
-    with pytest.raises(ValueError, match="as many"):
+    with pytest.raises(ValueError, match="same length"):
         knee(before, S[1:], H, n)

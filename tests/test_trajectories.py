@@ -154,7 +154,7 @@ def test_density_may_be_named(path, turn):
     alone = read_damask(path, grains="cell", density="rho_mob")[1][:, 0, 1]
     np.testing.assert_allclose(alone, 12e12 * np.arange(1, 4))
     np.testing.assert_array_equal(alone, read_damask(path, grains="cell", density=("rho_mob",))[1][:, 0, 1])
-    with pytest.raises(ValueError, match=r"density=\(\) names none; give \'auto\'"):
+    with pytest.raises(ValueError, match=r"density=\(\) is empty; give \'auto\'"):
         read_damask(path, density=())
     with pytest.raises(ValueError, match="A lacks rho_sgl"):
         read_damask(path, density="rho_sgl")
@@ -293,11 +293,11 @@ def test_grains_that_a_deformed_first_increment_does_not_tell_apart_are_refused(
     [
         ({"phases": "none"}, r"phases=\('none',\): none of .* has no cells; leave it out. Phases with cells: A"),
         ({"phases": ["A", "none"]}, "none of .* has no cells"),
-        ({"phases": ()}, r"phases=\(\) names none; give names of phases, or None"),
-        ({"phases": ["A", 3]}, "phases=.* holds 3, which is no name"),
-        ({"density": None}, "density=None holds None, which is no name; give 'auto'"),
-        ({"density": ["xi_sl", 3]}, "density=.* holds 3, which is no name"),
-        ({"density": ("xi_sl", "rho_mob")}, "slip resistances stand alone"),
+        ({"phases": ()}, r"phases=\(\) is empty; give names of phases, or None"),
+        ({"phases": ["A", 3]}, "phases=.* contains 3, which is no name"),
+        ({"density": None}, "density=None contains None, which is no name; give 'auto'"),
+        ({"density": ["xi_sl", 3]}, "density=.* contains 3, which is no name"),
+        ({"density": ("xi_sl", "rho_mob")}, "only densities are summed"),
         ({"axis": None}, "axis=None is not possible: .* Give it, or 'auto'"),
         ({"grains": ["cell"]}, r"grains=\['cell'\] is not possible"),
     ],

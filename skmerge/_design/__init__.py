@@ -1,1 +1,1 @@
-"""What Designer is made of: requests, feasible inputs, models, criterion."""
+"""The parts of Designer: requests, models, feasible inputs, criterion, search."""

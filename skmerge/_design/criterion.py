@@ -1,4 +1,4 @@
-"""What an input is worth: the probability of all targets, and how far goals are reached."""
+"""The value of an input: the probability of all targets, and how far goals are reached."""
 
 from dataclasses import dataclass, replace
 
@@ -6,45 +6,33 @@ import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 from scipy.stats import qmc
 
-FINE = 4096  # points for a probability that is reported
-WORSE = 1e6  # added to the loss for a target of an exact property that is missed
-SPAN = 30.0  # spreads to either side within which the level of a goal is sought
-CHUNK = 2**20  # numbers held at a time
-RARE = 1e-8  # probability of the least likely property below which their product stands for the joint one
+FINE = 4096  # points for a reported probability
+WORSE = 1e6  # added to the loss for a missed target of an exact property
+SPAN = 30.0  # largest distance of the level of a goal from the mean, in spreads
+CHUNK_NUMBERS = 2**20  # numbers in memory at a time
+RARE = 1e-8  # probability of the least likely property below which the product replaces the joint probability
+NEVER = 1e-10  # probability below which digits mean nothing
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """Targets on properties whose errors are jointly normal.
+    """Targets on properties whose errors are jointly normal."""
 
-    Parameters
-    ----------
-    low, high : ndarray of shape (m,)
-        Targets, infinite where open.
-    goal : ndarray of shape (m,)
-        1 to maximise, -1 to minimise, otherwise 0.
-    factor : ndarray or None
-        Cholesky factor of the correlations of the properties with a target or goal.
-    confidence : float
-    middle, spread : ndarray of shape (m,)
-        Of the properties over the feasible inputs.
-    """
-
-    low: np.ndarray
-    high: np.ndarray
-    goal: np.ndarray
-    factor: np.ndarray | None
+    low: np.ndarray  # (m,), -inf where open
+    high: np.ndarray  # (m,), inf where open
+    goal: np.ndarray  # (m,), 1 to maximise, -1 to minimise, otherwise 0
+    factor: np.ndarray | None  # Cholesky factor of the correlations of the properties with a target or goal
     confidence: float
-    middle: np.ndarray | float = 0.0
-    spread: np.ndarray | float = 1.0
+    middle: np.ndarray | float = 0.0  # (m,), mean over the feasible inputs
+    spread: np.ndarray | float = 1.0  # (m,), standard deviation over the feasible inputs
 
     @property
     def bounded(self):
-        """Properties that take part."""
+        """Properties with a target or goal."""
         return np.flatnonzero(np.isfinite(self.low) | np.isfinite(self.high) | (self.goal != 0))
 
     def limits(self, mean, std, low, high, optimism=0.0):
-        """Limits in standard deviations, and by how much exact properties miss theirs, in spreads."""
+        """Limits in standard deviations, and by how much exact properties miss them, in spreads."""
         exact = std <= 0
         with np.errstate(divide="ignore", invalid="ignore"):
             lower = np.where(exact, -np.inf, (low - mean) / np.where(exact, 1.0, std) - optimism)
@@ -53,16 +41,16 @@ class Criterion:
         return lower, upper, missed / self.spread
 
     def log_probability(self, mean, std, low, high, n_points=128, optimism=0.0):
-        """(log of the probability, by how much exact properties miss their targets), row by row."""
+        """For each row the log of the probability, and by how much exact properties miss their targets."""
         at = self.bounded
         lower, upper, missed = self.limits(mean, std, low, high, optimism)
         return log_box(lower[:, at], upper[:, at], self.factor, n_points), missed.sum(axis=1)
 
     def loss(self, mean, std, rough=False, without=(), only=None, optimism=0.0, n_points=128):
-        """What a search lowers: minus log of the probability; beyond ``confidence`` minus the level of the goals.
+        """The loss of a search: minus log of the probability; above ``confidence`` minus the level of the goals.
 
         ``rough``: as if errors were independent; ``without``, ``only``: some of the targets; ``optimism``: standard
-        deviations by which all predictions err to the good side.
+        deviations by which all predictions err in the favourable direction.
         """
         if rough and self.factor is not None:
             return replace(self, factor=None).loss(mean, std, False, without, only, optimism)
@@ -79,7 +67,7 @@ class Criterion:
         return loss + np.where(missed > 0, WORSE * (1 + missed), 0.0)
 
     def _level(self, mean, std, low, high, goals, optimism):
-        """Spreads above the average of all goals that are reached, with all targets, with the asked confidence."""
+        """The level of all goals, in spreads above the average, that is reached with the targets and confidence."""
         sign = self.goal[goals]
         value = sign * (mean[:, goals] - self.middle[goals]) / self.spread[goals]
         reach = (8.0 + optimism) * std[:, goals] / self.spread[goals]
@@ -96,7 +84,7 @@ class Criterion:
         return np.clip(below, -SPAN, SPAN)
 
     def probabilities(self, mean, std):
-        """Of all targets together and of each; goals are no targets."""
+        """Of all targets together and of each, without goals."""
         log_p, missed = self.log_probability(mean, std, self.low, self.high, FINE)
         lower, upper, wrong = self.limits(mean, std, self.low, self.high)
         each = np.where(wrong > 0, 0.0, np.exp(log_interval(lower, upper)))
@@ -105,7 +93,7 @@ class Criterion:
 
 
 def log_interval(lower, upper):
-    """Logarithm of the probability that a standard normal variable lies between, exact in both tails."""
+    """Logarithm of the probability that a standard normal variable lies between limits, exact in both tails."""
     right = lower > 0
     a, b = np.where(right, -upper, lower), np.where(right, -lower, upper)
     low, high = log_ndtr(a), log_ndtr(b)
@@ -114,10 +102,10 @@ def log_interval(lower, upper):
 
 
 def log_box(lower, upper, factor=None, n_points=128):
-    """Logarithm of the probability that normal variables of unit variance lie in a box, row by row.
+    """Logarithm of the probability (n,) that normal variables of unit variance lie in boxes, one a row.
 
-    Separation of variables (Genz, J. Comput. Graph. Stat. 1, 141, 1992) on the points of a Sobol sequence: the same
-    points for every row, so that it is a smooth function of the limits.
+    Separation of variables (Genz, J. Comput. Graph. Stat. 1, 141, 1992) on the points of a Sobol sequence, the same
+    for every row, so that the result is a smooth function of the limits.
 
     Parameters
     ----------
@@ -127,10 +115,6 @@ def log_box(lower, upper, factor=None, n_points=128):
         Lower Cholesky factor of the correlations; None: independent, and exact.
     n_points : int
         A power of two. The error of 128 points is some 1e-3 of the probability with five variables.
-
-    Returns
-    -------
-    log_probability : ndarray of shape (n,)
     """
     product = log_interval(lower, upper)
     worst, out = product.min(axis=1, initial=0.0), product.sum(axis=1)
@@ -140,8 +124,9 @@ def log_box(lower, upper, factor=None, n_points=128):
     rows = np.flatnonzero(worst > np.log(RARE))
     out = np.minimum(out, np.where(worst > np.log(RARE), 0.0, np.log(RARE)))
     points = np.clip(qmc.Sobol(m - 1, scramble=False).random(n_points) + 0.5 / n_points, 0.0, 1 - 1e-9)
-    for start in range(0, len(rows), max(1, CHUNK // (n_points * m))):
-        some = rows[start : start + max(1, CHUNK // (n_points * m))]
+    size = max(1, CHUNK_NUMBERS // (n_points * m))
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
         values = np.empty((m - 1, len(some), n_points))
         total = np.ones((len(some), n_points))
         for i in range(m):
@@ -151,6 +136,10 @@ def log_box(lower, upper, factor=None, n_points=128):
             total *= width
             if i < m - 1:
                 values[i] = ndtri(np.clip(a + points[:, i] * width, 1e-300, 1 - 1e-16))
-        # Beyond the accuracy of the sum a box is not likelier than its likeliest side.
+        # Rounding does not make a box likelier than its least likely side.
         out[some] = np.log(np.clip(total.mean(axis=1), RARE**2, np.exp(worst[some])))
     return out
+
+
+def in_print(probability, digits=2):
+    return f"< {NEVER:.0e}" if 0 < probability < NEVER else f"{probability:.{digits}g}"

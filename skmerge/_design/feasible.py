@@ -1,40 +1,27 @@
 """Inputs that satisfy bounds, sums, a number of non-zero components, whole numbers and linear constraints."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-EXACT = 1e-9  # of the size of a constraint's terms: what counts as satisfied
-ROUNDS = 100  # of corrections until all rows hold
+EXACT = 1e-9  # tolerance of a constraint, relative to the size of its terms
+ROUNDS = 100  # of corrections until all rows satisfy the constraints
 
 
 @dataclass(frozen=True)
 class Feasible:
-    """A set of inputs.
+    """A set of inputs."""
 
-    Parameters
-    ----------
-    low, high : ndarray of shape (d,)
-    integer : bool ndarray of shape (d,)
-    component : bool ndarray of shape (d,)
-        Inputs of which at most ``max_nonzero`` may differ from zero.
-    max_nonzero : int or None
-    matrix : ndarray of shape (q, d)
-    least, most : ndarray of shape (q,)
-        ``least <= matrix @ x <= most``.
-    words : tuple of str, one for each row of the matrix
-    """
-
-    low: np.ndarray
-    high: np.ndarray
-    integer: np.ndarray
-    component: np.ndarray
+    low: np.ndarray  # (d,)
+    high: np.ndarray  # (d,)
+    integer: np.ndarray  # bool (d,)
+    component: np.ndarray  # bool (d,), inputs of which at most ``max_nonzero`` may differ from zero
     max_nonzero: int | None
-    matrix: np.ndarray
-    least: np.ndarray
-    most: np.ndarray
-    words: tuple = field(default=())
+    matrix: np.ndarray  # (q, d), least <= matrix @ x <= most
+    least: np.ndarray  # (q,)
+    most: np.ndarray  # (q,)
+    words: tuple = ()  # names of the rows of the matrix in messages
 
     @property
     def width(self):
@@ -49,10 +36,10 @@ class Feasible:
         size = np.maximum(np.abs(self.low), np.abs(self.high))
         return np.maximum(np.abs(self.matrix) @ size, np.finfo(float).tiny)
 
-    # --- is there any?
+    # --- existence
 
     def solve(self, direction=None, relaxed=False):
-        """The input that is least along a direction, or None if there is none; relaxed: fractions count as whole."""
+        """The smallest input along a direction, or None without any; relaxed: integers may be fractions."""
         d = len(self.low)
         cost = np.zeros(d) if direction is None else direction
         bounds, constraints, whole = [self.low, self.high], [], self.integer.astype(int)
@@ -68,7 +55,7 @@ class Feasible:
             constraints.append([np.hstack([on, -np.diag(self.low[at])]), np.zeros(c), np.full(c, np.inf)])
             constraints.append([np.r_[np.zeros(d), np.ones(c)][None], [0.0], [float(self.max_nonzero)]])
             bounds = [np.r_[self.low, ~self.optional[at]], np.r_[self.high, np.ones(c)]]
-            # A switch of a component that may be zero opens its range; of one that may not it stays on.
+            # z opens the range of a component that may be zero; for other components it stays 1.
             cost, whole = np.r_[cost, np.zeros(c)], np.r_[whole, np.ones(c, int)]
         found = milp(
             cost,
@@ -79,7 +66,7 @@ class Feasible:
         return None if found.x is None else found.x[:d]
 
     def contradiction(self):
-        """What to give up so that there are inputs: the words of each constraint without which there are some."""
+        """Words of each constraint without which there are feasible inputs."""
         fewer = [(replace(self, max_nonzero=None), f"max_nonzero={self.max_nonzero}")] if self.max_nonzero else []
         if self.integer.any():
             fewer.append((replace(self, integer=np.zeros_like(self.integer)), "integer"))
@@ -105,17 +92,17 @@ class Feasible:
         return replace(self, low=low, high=high)
 
     def around(self, x, share):
-        """The inputs near x, zeros and whole numbers as there."""
+        """The inputs near x with the same zeros and whole numbers."""
         low = np.clip(x - share * self.width, self.low, self.high)
         high = np.clip(x + share * self.width, self.low, self.high)
         still = self.integer | (self.component & (x == 0) if self.max_nonzero is not None else False)
         low, high = np.where(still, x, low), np.where(still, x, high)
         return replace(self, low=low, high=high, integer=np.zeros_like(self.integer), max_nonzero=None)
 
-    # --- nearest ones
+    # --- repair
 
     def violation(self, X):
-        """By how much the rows of X break the linear constraints, in units of their terms; 0 where they hold."""
+        """By how much the rows of X violate the linear constraints, in units of their terms; otherwise 0."""
         if not len(self.matrix):
             return np.zeros(len(X))
         value = X @ self.matrix.T
@@ -123,7 +110,7 @@ class Feasible:
         return np.where(gap > EXACT, gap, 0.0).sum(axis=1)
 
     def repair(self, X):
-        """Inputs near the rows of X, in units of the bounds' width, and by how much they still break a constraint.
+        """Inputs nearest to the rows of X in units of the width of bounds, and by how much they violate constraints.
 
         Bounds, zeros and whole numbers always hold.
         """
@@ -144,7 +131,7 @@ class Feasible:
         return X, self.violation(X)
 
     def _meet(self, X, low, high):
-        """Correct the rows by least squares on the constraints that they break, until none is broken or none helps."""
+        """Correct violated constraints by least squares, until all hold or corrections have no effect."""
         if not len(self.matrix):
             return X
         unit = self.scale()
@@ -161,7 +148,7 @@ class Feasible:
             broken |= least == most
             A = np.where(broken[:, :, None], matrix, 0.0)
             free = weight * (high[rows] > low[rows])
-            for _ in range(2):  # the second time without the inputs that their bounds hold back
+            for _ in range(2):  # the second time without the inputs that are at their bounds
                 gram = np.einsum("nqd,nd,npd->nqp", A, free, A)
                 step = free * np.einsum(
                     "nqd,nq->nd", A, np.einsum("nqp,np->nq", np.linalg.pinv(gram, 1e-10, hermitian=True), gap)
@@ -169,7 +156,7 @@ class Feasible:
                 held = ((X[rows] <= low[rows]) & (step < 0)) | ((X[rows] >= high[rows]) & (step > 0))
                 free = np.where(held, 0.0, free)
             moved = np.clip(X[rows] + step, low[rows], high[rows])
-            # Inputs that equalities leave a width of rounding cannot be moved; asked again, they cost all rounds.
+            # Inputs whose width is a rounding error cannot be moved; without this check they would cost all rounds.
             helped = (np.abs(moved - X[rows]) > 1e-3 * EXACT * self.width).any(axis=1)
             X[rows] = moved
             rows = rows[helped]
@@ -178,13 +165,13 @@ class Feasible:
         return X
 
     def _rounded(self, X, low, high):
-        """Whole numbers whose sums keep to the constraints: rounded, then one by one moved where a sum is missed."""
+        """Rounded whole numbers, moved one by one until sums satisfy the constraints."""
         whole = self.integer
         low, high = np.where(whole, np.ceil(low), low), np.where(whole, np.floor(high), high)
         exact, X = X, np.where(whole, np.clip(np.round(X), low, high), X)
         if not len(self.matrix):
             return X
-        # What continuous inputs can make up for is theirs; the rest is the whole numbers' to move.
+        # Continuous inputs correct what they can; whole numbers correct the rest.
         for _ in range(2 * np.count_nonzero(whole)):
             filled = self._meet(np.where(whole, X, exact), np.where(whole, X, low), np.where(whole, X, high))
             value = filled @ self.matrix.T
@@ -195,17 +182,17 @@ class Feasible:
             worst = np.abs(gap[rows]).argmax(axis=1)
             sign = np.sign(gap[rows, worst])[:, None] * np.sign(self.matrix[worst])
             moved = X[rows] + sign
-            may = whole & (sign != 0) & (moved >= low[rows]) & (moved <= high[rows])
-            price = np.where(may, np.abs(moved - exact[rows]) - np.abs(X[rows] - exact[rows]), np.inf)
-            best = price.argmin(axis=1)
-            fine = np.isfinite(price[np.arange(len(rows)), best])
-            X[rows[fine], best[fine]] = moved[fine, best[fine]]
-            if not fine.any():
+            allowed = whole & (sign != 0) & (moved >= low[rows]) & (moved <= high[rows])
+            cost = np.where(allowed, np.abs(moved - exact[rows]) - np.abs(X[rows] - exact[rows]), np.inf)
+            best = cost.argmin(axis=1)
+            found = np.isfinite(cost[np.arange(len(rows)), best])
+            X[rows[found], best[found]] = moved[found, best[found]]
+            if not found.any():
                 break
         return X
 
     def sample(self, n, rng):
-        """Up to n feasible inputs, some with many zeros; at least one if there are any."""
+        """Up to n feasible inputs, some with many zeros; at least one if the set is not empty."""
         found = []
         for _ in range(10):
             X = self.low + rng.random((n, len(self.low))) * self.width
@@ -214,7 +201,7 @@ class Feasible:
             found.append(X[broken == 0])
             if sum(map(len, found)) >= n:
                 break
-        else:  # narrow sets: corners, and what lies between two of them
+        else:  # narrow sets: corners, and inputs between two of them
             unit = np.where(self.width > 0, self.width, 1.0)
             corners = [self.solve(rng.normal(size=len(self.low)) / unit) for _ in range(20)]
             corners = np.array([x for x in corners if x is not None])

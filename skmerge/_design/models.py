@@ -1,4 +1,4 @@
-"""What a Designer optimises: fitted models, imputers and plain functions as one function of the inputs."""
+"""The function that a Designer optimises: fitted models, imputers and plain functions of the same inputs."""
 
 import importlib
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from skmerge._parameters import ColumnNames
 from skmerge._validation import naming
 
-AVERAGES = RandomForestRegressor, ExtraTreesRegressor  # no std of their own: that of their trees
+AVERAGES = RandomForestRegressor, ExtraTreesRegressor  # predict no std; the std of their trees replaces it
 
 
 @dataclass(frozen=True)
 class Part:
-    """One model and the properties it predicts; ``columns``: which inputs it takes, and their names if it knows any."""
+    """A model and its properties; ``columns``: numbers of its inputs; ``features``: their names, if it has names."""
 
     model: object
     names: tuple
@@ -29,10 +29,10 @@ class Part:
 
     @property
     def title(self):
-        return " and ".join(map(repr, self.names)) or type(self.model).__name__
+        return _title(self.names, self.model)
 
     def predict(self, X):
-        """(mean, std), each (n, n_properties) or (n,), as the model gives them; std 0 for an exact function."""
+        """Mean and std of the model, each (n, n_properties) or (n,); std 0 for an exact function."""
         rows = X[:, self.columns]
         if is_function(self.model):
             value = self.model(X.copy())
@@ -63,24 +63,24 @@ def columns_of(imputer):
 
 
 def properties_of(imputer):
-    """Names of the columns that it learned as properties, if it says so."""
+    """Names of the columns that it learned as properties, if it stores them."""
     known = columns_of(imputer)
     return [known[j] for j in np.sort(getattr(imputer, "properties_", []))]
 
 
 def words_of(imputer):
-    """{column: its words, in the order of their codes}"""
+    """{column: words in the order of their codes}"""
     return {str(name): list(words) for name, words in (getattr(imputer, "words_", None) or {}).items()}
 
 
 def levels_of(imputer):
-    """{column: its codes} of the columns that are categories."""
+    """{column: codes} of the columns that are categories."""
     levels = getattr(imputer, "columns_", {}).get("levels", [])
     return {name: codes for name, codes in zip(columns_of(imputer), levels, strict=False) if codes is not None}
 
 
 def source_of(imputer):
-    """Name of the column that says where a row comes from, or None."""
+    """Name of the column of sources, or None."""
     source = getattr(imputer, "source", None)
     return columns_of(imputer)[ColumnNames.of(imputer).number(source, "source")] if source is not None else None
 
@@ -108,7 +108,7 @@ def _with_std(model, rows):
 
 
 def framed(rows, names=None):
-    """A data frame of columns, or of rows if the model was fitted with names: it need not warn of their absence."""
+    """A data frame of columns, or of rows if the model was fitted with names, without which it would warn."""
     if isinstance(rows, dict):
         names, columns = list(rows), list(rows.values())
     elif names is None:
@@ -127,39 +127,30 @@ def framed(rows, names=None):
 class Models:
     """Models as one function.
 
-    Parameters
-    ----------
-    model : see Designer
-    inputs : list of str or None
-    wanted : list
-        Properties that targets name.
-    n_jobs : int or None
+    ``model``, ``inputs`` and ``n_jobs`` are those of Designer; ``wanted``: the properties with targets.
     """
 
     def __init__(self, model, inputs, wanted, n_jobs):
         self.n_jobs = n_jobs
         pairs = _pairs(model)
+        if not pairs:
+            raise ValueError("model is empty; give at least one fitted model.")
+        models, known, width = [], [], None
         for names, part in pairs:
             _check_model(names, part)
-        pairs = [
-            (tuple(properties_of(part)) if names is None and is_imputer(part) else names, part) for names, part in pairs
-        ]
-        features = [_features(names, part) for names, part in pairs]
+            properties = properties_of(part) if is_imputer(part) else []
+            names = tuple(properties) if names is None and is_imputer(part) else names
+            own = _features(names, part)
+            models.append((names, part, own))
+            known += [name for name in own if name not in properties] if isinstance(own, list) else []
+            width = max(own, width or 0) if isinstance(own, int) else width
         if inputs is None:
-            known = [
-                name
-                for (_, part), names in zip(pairs, features, strict=True)
-                if isinstance(names, list)
-                for name in names
-                if not (is_imputer(part) and name in properties_of(part))
-            ]
-            width = max((f for f in features if isinstance(f, int)), default=None)
             if not known and width is None:
-                raise ValueError("inputs=None, but no model knows its inputs; give their names, inputs=[...].")
+                raise ValueError("inputs=None, but no model stores its inputs; give their names, inputs=[...].")
             inputs = list(dict.fromkeys(known)) or [f"x{j}" for j in range(width)]
         self.inputs = inputs
         self.parts, self.names = [], []
-        for (names, part), own in zip(pairs, features, strict=True):
+        for names, part, own in models:
             columns = np.arange(len(inputs))
             if isinstance(own, list):
                 own = [name for name in own if name in inputs or not is_imputer(part)]
@@ -170,7 +161,7 @@ class Models:
             elif own is not None and own != len(inputs):
                 raise ValueError(
                     f"the model of {_title(names, part)} was fitted to {own} features, but there are {len(inputs)} "
-                    f"inputs {inputs}; fit it to a data frame, whose names tell which of them, or to all."
+                    f"inputs {inputs}; fit it to a data frame with names of inputs, or to all inputs."
                 )
             part = Part(part, (), columns, own if isinstance(own, list) else None)
             if names is None:
@@ -191,26 +182,24 @@ class Models:
             codes, words = levels_of(part.model), words_of(part.model)
             wrong = [name for name in part.names if name in codes]
             if wrong:
-                raise ValueError(f"model: {wrong} are categories; only numbers can be properties with targets. Name "
-                                 "the others, {(name, name): imputer}.")  # fmt: skip
+                raise ValueError(
+                    f"model: {wrong} are categories, but properties are numbers; name the others, {{(name,): imputer}}."
+                )
             for name in part.features:
                 j = self.inputs.index(name)
                 if name in codes:
                     own = words.get(name), list(codes[name])
                     if j in self.levels and own != (self.words.get(j), list(self.levels[j])):
-                        raise ValueError(f"the models know input {name!r} with different categories; fit them to the "
-                                         "same ones.")  # fmt: skip
+                        raise ValueError(f"models have different categories of input {name!r}; fit them to the same.")
                     self.levels[j] = np.asarray(codes[name], float)
                     if name in words:
                         self.words[j] = words[name]
                 if name == source_of(part.model):
                     self.sources.append(j)
 
-    def said(self, j, value):
-        """A value of an input in print: categories by name."""
-        if j in self.words:
-            return str(self.words[j][int(value)])
-        return f"{value:.4g}"
+    def in_print(self, j, value):
+        """A value of an input, of a category its word."""
+        return str(self.words[j][int(value)]) if j in self.words else f"{value:.4g}"
 
     def place_of(self, j, given, argument):
         """Number of a level of a category, given as its word or code."""
@@ -221,7 +210,7 @@ class Models:
         return known.index(given)
 
     def coded(self, X, argument="X"):
-        """Rows of the inputs as numbers, words as their codes: an array, or a data frame with the inputs as columns."""
+        """Rows of the inputs, an array or a data frame with the inputs as columns, as numbers, words as codes."""
         with naming(argument):
             if not hasattr(X, "columns"):
                 X = np.asarray(X, object if self.words else float)
@@ -239,10 +228,10 @@ class Models:
         """Codes of categories as numbers of their levels, as searches see them."""
         X = X.copy()
         for j, codes in self.levels.items():
-            strange = np.setdiff1d(X[:, j], codes)
-            if len(strange):
-                known = f"its codes are {codes.tolist()}"
-                raise ValueError(f"X: {strange[0]:g} is no level of {self.inputs[j]!r}; {known}.")
+            unknown = np.setdiff1d(X[:, j], codes)
+            if len(unknown):
+                name, levels = self.inputs[j], codes.tolist()
+                raise ValueError(f"X: {unknown[0]:g} is no level of {name!r}; its codes are {levels}.")
             X[:, j] = np.searchsorted(codes, X[:, j])
         return X
 
@@ -254,13 +243,13 @@ class Models:
         return X
 
     def _default_names(self, part, wanted, n_models):
-        """Names of what a model without a name predicts: those of its y, the only target's, or numbers."""
+        """Names of the properties of a model without a name: those of its y, that of the only target, or numbers."""
         count = 1
-        if hasattr(part.model, "predict"):  # its first prediction tells
+        if hasattr(part.model, "predict"):  # a prediction shows how many
             low, high = self.range_of(part)
             X = np.zeros((1, len(self.inputs)))
             X[0, part.columns] = np.where(np.isfinite(low + high), low / 2 + high / 2, 0.0)
-            count = np.asarray(_call(part, X, part.title)[0]).size
+            count = np.asarray(_call(part, X)[0]).size
         known = getattr(part.model, "target_names_in_", None)
         if known is not None and len(known) == count:
             return tuple(map(str, known))
@@ -269,7 +258,7 @@ class Models:
         return tuple(range(len(self.names), len(self.names) + count))
 
     def range_of(self, part):
-        """Where the model was trained, if it says so."""
+        """Least and greatest trained inputs of a model, NaN if it does not store them."""
         model = part.model
         if is_imputer(model) and hasattr(model, "table_"):
             known, rows = columns_of(model), model.table_
@@ -284,25 +273,25 @@ class Models:
         return unknown, unknown
 
     def bounds(self):
-        """(low, high) of the inputs over which every model that says so was trained; NaN where none does."""
+        """(low, high) of the inputs: the intersection of the trained ranges, NaN where no model stores one."""
         low, high = np.full((2, len(self.inputs)), np.nan)
         for part in self.parts:
             least, most = self.range_of(part)
             if len(least) == len(part.columns):
                 low[part.columns] = np.fmax(low[part.columns], least)
                 high[part.columns] = np.fmin(high[part.columns], most)
-        for j, codes in self.levels.items():  # searches see the numbers of levels
+        for j, codes in self.levels.items():  # searches use the numbers of levels
             low[j], high[j] = 0, len(codes) - 1
         return low, high
 
     def predict(self, X):
-        """Mean and standard deviation, each (n, n_properties), of all models, whatever thread each runs in."""
+        """Mean and standard deviation of all models, each (n, n_properties)."""
         X = self.codes(X) if self.levels else X
         if effective_n_jobs(self.n_jobs) == 1 or len(self.parts) == 1:
-            results = [_call(part, X, part.title) for part in self.parts]
+            results = [_call(part, X) for part in self.parts]
         else:
             pool = Parallel(n_jobs=self.n_jobs, require="sharedmem")
-            results = pool(delayed(_call)(part, X, part.title) for part in self.parts)
+            results = pool(delayed(_call)(part, X) for part in self.parts)
         columns = []
         for part, result in zip(self.parts, results, strict=True):
             mean, std = (np.asarray(array, float) for array in result)
@@ -317,7 +306,7 @@ class Models:
                 row = dict(zip(self.inputs, X[bad].tolist(), strict=True))
                 raise ValueError(
                     f"the model of {part.title} returned {mean[bad].tolist()} with std {std[bad].tolist()} for {row}; "
-                    "both must be finite and std not negative: keep bounds to where it is defined."
+                    "both must be finite and std not negative: narrow the bounds to where the model is defined."
                 )
             columns.append((mean, std))
         return np.hstack([mean for mean, _ in columns]), np.hstack([std for _, std in columns])
@@ -328,7 +317,8 @@ def _title(names, part):
     return " and ".join(map(repr, names)) or type(part).__name__
 
 
-def _call(part, X, title):
+def _call(part, X):
+    title = part.title
     try:
         result = part.predict(X)
         if not isinstance(result, tuple) or len(result) != 2:
@@ -337,26 +327,21 @@ def _call(part, X, title):
     except (TypeError, AttributeError) as error:
         if not is_function(part.model):
             raise TypeError(
-                f"the model of {title} failed in predict(X, return_std=True): {error}. Give a regressor that knows "
-                "its standard deviation, or a function of X that returns (value, std)."
+                f"the model of {title} failed in predict(X, return_std=True): {error}. Give a regressor with standard "
+                "deviations, or a function of X that returns (value, std)."
             ) from error
         raise TypeError(f"the function of {title} failed for X of shape {X.shape}: {error}") from error
 
 
 def _pairs(model):
     """[(names or None, model)]."""
-    if isinstance(model, dict):
-        pairs = list(model.items())
-        for names, _ in pairs:
-            if not isinstance(names, str) and not (
-                isinstance(names, tuple) and names and all(isinstance(name, str) for name in names)
-            ):
-                raise TypeError(f"model has the key {names!r}; give the name of a property or a tuple of names.")
-    else:
-        pairs = [(None, part) for part in (model if isinstance(model, (list, tuple)) else [model])]
-    if not pairs:
-        raise ValueError("model is empty; give at least one fitted model.")
-    return pairs
+    if not isinstance(model, dict):
+        return [(None, part) for part in (model if isinstance(model, (list, tuple)) else [model])]
+    for key in model:
+        names = key if isinstance(key, tuple) else (key,)
+        if not names or not all(isinstance(name, str) for name in names):
+            raise TypeError(f"model has the key {key!r}; give the name of a property or a tuple of names.")
+    return list(model.items())
 
 
 def _check_model(names, model):
@@ -369,31 +354,30 @@ def _check_model(names, model):
             fitted = get_tags(model).requires_fit or any(name.endswith("_") for name in vars(model))
         except NotFittedError:
             fitted = False
-        if not fitted:  # kriging, too, which would predict its prior
+        if not fitted:  # also a Gaussian process, which would predict its prior
             raise NotFittedError(f"the model of {title} is not fitted: call its fit(X, y) first.")
 
 
 def _features(names, model):
-    """Names of a model's features, their number, or None if it does not say; of an imputer all but its properties."""
+    """Names of a model's features, their number, or None if it stores neither; of an imputer all but properties."""
     if is_imputer(model):
         known = columns_of(model)
         own = names if isinstance(names, tuple) else (names,)
         missing = [name for name in own if name not in known]
         if missing:
-            raise ValueError(f"model: the imputer knows no column {missing}; its columns are {known}.")
+            raise ValueError(f"model: the imputer has no column {missing}; its columns are {known}.")
         return [name for name in known if name not in own]
     known = getattr(model, "feature_names_in_", None)
     return list(map(str, known)) if known is not None else getattr(model, "n_features_in_", None)
 
 
-def knows_inputs(model):
-    """Whether one of the models says how many inputs it takes."""
-    parts = model.values() if isinstance(model, dict) else model if isinstance(model, (list, tuple)) else [model]
-    return any(hasattr(part, "n_features_in_") for part in parts)
+def stores_inputs(model):
+    """Whether one of the models stores the number of its inputs."""
+    return any(hasattr(part, "n_features_in_") for _, part in _pairs(model))
 
 
 class Seen:
-    """Inputs and what was predicted for them."""
+    """Inputs and their predictions."""
 
     def __init__(self, models):
         self.models, self._kept = models, []

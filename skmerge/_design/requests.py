@@ -1,4 +1,4 @@
-"""What a user wants, read into arrays: targets, the set of possible inputs, correlations."""
+"""The request of a user as arrays: targets, the set of possible inputs, correlations."""
 
 from numbers import Integral, Real
 
@@ -10,20 +10,22 @@ from sklearn.model_selection import KFold, cross_val_predict
 
 from skmerge._design.feasible import Feasible
 from skmerge._design.models import framed, is_imputer, last_step, properties_of
+from skmerge._parameters import check_number
 from skmerge._validation import naming
 
-MIN_COMMON = 10  # rows in which two errors must be known to be called correlated
-LARGEST = 1e15  # of a bound: the solver of linear constraints takes 1e20 for infinity
+MIN_COMMON = 10  # rows in which two errors must be known to estimate their correlation
+LARGEST = 1e15  # bound: the solver of linear constraints takes 1e20 for infinity
+FINITE = np.finfo(float).max
 N_FOLDS = 5  # in which models without out-of-bag predictions are fitted again
 LEAST = 1e-3  # eigenvalue of an estimated correlation
-NARROW = 1e-3  # of their size, by which the ends of a target hardly differ
+NARROW = 1e-3  # width of a narrow target, relative to its size
 LIKELIEST = 1e-3  # probability below which a narrow target is refused
-MET = 1e-6  # of its spread over the inputs: what counts as one number; searches come within 1e-8 to 1e-6
+MET = 1e-6  # width of a target of one number, relative to the spread over inputs; searches come within 1e-8 to 1e-6
 WORDS = {"maximise": 1.0, "maximize": 1.0, "minimise": -1.0, "minimize": -1.0}
 
 
 def _range(value, argument, otherwise="", finite=False):
-    """(low, high), None leaving a side open."""
+    """(low, high), infinite for None."""
     if isinstance(value, (str, bytes)) or not np.iterable(value) or len(value := tuple(value)) != 2:
         raise ValueError(f"{argument}={value!r} is not possible: give (low, high){otherwise}.")
     ends = [default if end is None else end for end, default in zip(value, (-np.inf, np.inf), strict=True)]
@@ -34,7 +36,7 @@ def _range(value, argument, otherwise="", finite=False):
     if finite and np.abs(ends).max() > LARGEST:
         raise ValueError(f"{argument}={value!r} is not possible: give numbers up to {LARGEST:g}, in other units.")
     if ends == [-np.inf, np.inf] or ends[0] == np.inf or ends[1] == -np.inf:
-        raise ValueError(f"{argument}={value!r} limits nothing or everything: give at least one finite number.")
+        raise ValueError(f"{argument}={value!r} excludes nothing or everything: give at least one finite number.")
     return float(ends[0]), float(ends[1])
 
 
@@ -59,7 +61,7 @@ def read_targets(targets, properties):
     for name, target in targets.items():
         if name not in properties:
             known = all(isinstance(name, str) for name in properties)
-            how = "" if known else ", numbered because no names are known: name them, model={(name, name): model}"
+            how = "" if known else ", numbered because the model has no names: give them, model={(name, name): model}"
             raise ValueError(f"targets names {name!r}, which no model predicts; there are {properties}{how}.")
         j = properties.index(name)
         if isinstance(target, str) and target in WORDS:
@@ -70,21 +72,17 @@ def read_targets(targets, properties):
 
 
 def narrow(low, high):
-    """Whether targets are one number, or two that hardly differ, (n_properties,)."""
+    """Whether the limits of targets are equal or nearly equal, (n_properties,)."""
     at = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(at, low, -1.0), np.where(at, high, 1.0)
     return high - low <= NARROW * np.maximum(np.abs(low), np.abs(high))
 
 
 def with_width(low, high, mean, std, properties):
-    """Targets, those that are one number of an exact function as wide as a search meets them.
+    """Targets (m,); narrow ones of exact functions get the width that a search can meet.
 
-    Raise for those of a property that is not known exactly: nothing meets them.
-
-    Parameters
-    ----------
-    low, high : ndarray of shape (m,)
-    mean, std : ndarray of shape (n, m), predictions of some inputs
+    Raise for narrow ones of other properties, whose probability is about 0. ``mean``, ``std`` (n, m): predictions of
+    some inputs.
     """
     low, high = low.copy(), high.copy()
     for j in np.flatnonzero(narrow(low, high)):
@@ -94,14 +92,13 @@ def with_width(low, high, mean, std, properties):
             if most >= LIKELIEST:
                 continue
             target = f"targets[{properties[j]!r}]=({low[j]:.12g}, {high[j]:.12g})"
-            if low[j] == high[j]:
-                what = "has no width, so its probability is 0 everywhere"
-            else:
-                what = f"has hardly a width beside standard deviations of {least:.2g}: its probability is {most:.1g}"
+            what = "has no width, so its probability is 0 everywhere"
+            if low[j] < high[j]:
+                what = f"is narrow compared with standard deviations of {least:.2g}: its probability is {most:.1g}"
             wide = max(least, 0.05 * abs(value))
             raise ValueError(
-                f"{target} {what}; give one, for instance ({value - wide:.6g}, {value + wide:.6g}), or a constraint if "
-                "it is a sum of inputs."
+                f"{target} {what}; give a width, for instance ({value - wide:.6g}, {value + wide:.6g}), or a "
+                "constraint if it is a sum of inputs."
             )
         slack = MET * (mean[:, j].std() or np.abs([low[j], high[j]]).max())
         low[j], high[j] = low[j] - slack, high[j] + slack
@@ -109,15 +106,15 @@ def with_width(low, high, mean, std, properties):
 
 
 def read_space(models, bounds, components, total, max_nonzero, fixed, integer, constraints):
-    """The set of possible inputs, categories as numbers of their levels; raise if there are none."""
+    """The set of possible inputs, categories as numbers of their levels; raise if it is empty."""
     inputs, ranges, levels = models.inputs, models.bounds(), models.levels
     d = len(inputs)
     for j in models.sources:
         if not isinstance(fixed, dict) or (j not in fixed and inputs[j] not in fixed):
             known = models.words.get(j, levels[j].tolist())
             raise ValueError(
-                f"input {inputs[j]!r} is the imputer's source, which says where a row comes from and is nothing to "
-                f"choose; say for which one to design, fixed={{{inputs[j]!r}: {known[-1]!r}}}; there are {known}."
+                f"input {inputs[j]!r} is the imputer's source, where a row comes from, and no design can choose it; "
+                f"give the one to design for, fixed={{{inputs[j]!r}: {known[-1]!r}}}; there are {known}."
             )
     low, high = (end.copy() for end in ranges)
     if bounds is not None:
@@ -134,8 +131,8 @@ def read_space(models, bounds, components, total, max_nonzero, fixed, integer, c
             j = numbers[name]
             if j in levels:
                 raise ValueError(
-                    f"bounds[{name!r}]={pair!r}: input {inputs[j]!r} is a category and has no range; give None in its "
-                    "place, or one level of it in fixed."
+                    f"bounds[{name!r}]={pair!r}: input {inputs[j]!r} is a category and has no range; give None "
+                    "instead, or one level of it in fixed."
                 )
             low[j], high[j] = _range(pair, f"bounds[{name!r}]", finite=True)
     if not (fixed is None or isinstance(fixed, dict)):
@@ -145,14 +142,13 @@ def read_space(models, bounds, components, total, max_nonzero, fixed, integer, c
         if j in levels:
             low[j] = high[j] = models.place_of(j, value, f"fixed[{name!r}]")
             continue
-        if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(value):
-            raise ValueError(f"fixed[{name!r}]={value!r} is not possible: give a finite number.")
+        check_number(f"fixed[{name!r}]", value, Real, -FINITE, give="give a finite number")
         if bounds is not None and (name in bounds or j in bounds) and not low[j] <= value <= high[j]:
             raise ValueError(f"fixed[{name!r}]={value:g} contradicts bounds, {low[j]:g} to {high[j]:g}.")
         low[j] = high[j] = value
     unknown = [name for name, a, b in zip(inputs, low, high, strict=True) if not np.isfinite(a + b)]
     if unknown:
-        raise ValueError(f"bounds of {unknown} are missing, and no model knows its training range; give them.")
+        raise ValueError(f"bounds of {unknown} are missing, and no model stores its training range; give them.")
     crossed = [name for name, a, b in zip(inputs, low, high, strict=True) if a > b]
     if crossed:
         raise ValueError(f"bounds of {crossed}: the models were trained on ranges that do not overlap; give them.")
@@ -162,27 +158,25 @@ def read_space(models, bounds, components, total, max_nonzero, fixed, integer, c
     for argument, given in (("components", components or ()), ("integer", integer)):
         wrong = [inputs[j] for j in _input_numbers(inputs, given, argument) if j in levels]
         if wrong:
-            raise ValueError(f"{argument}: {wrong} are categories, whose levels are no amounts; leave them out.")
+            raise ValueError(f"{argument}: {wrong} are categories, which have no amounts; leave them out.")
     whole[list(levels)], component[list(levels)] = True, False
     if not component.any():
         raise ValueError("components is empty; name at least one input, or leave it out for all.")
     for j in np.flatnonzero(whole):
         if np.ceil(low[j]) > np.floor(high[j]):
-            raise ValueError(f"integer: no whole number lies in the bounds of {inputs[j]!r}, {low[j]:g} to "
-                             f"{high[j]:g}.")  # fmt: skip
+            ends = f"{low[j]:g} to {high[j]:g}"
+            raise ValueError(f"integer: the bounds of {inputs[j]!r}, {ends}, contain no whole number; widen them.")
     rows = []
     if total is not None:
-        if not isinstance(total, Real) or isinstance(total, bool) or not np.isfinite(total):
-            raise ValueError(f"total={total!r} is not possible: give a finite number, for instance 1 or 100.")
+        check_number("total", total, Real, -FINITE, give="give a finite number, for instance 1 or 100")
         rows.append((component.astype(float), float(total), float(total), f"total={total:g}"))
     if max_nonzero is not None:
-        if not isinstance(max_nonzero, Integral) or isinstance(max_nonzero, bool) or max_nonzero < 1:
-            raise ValueError(f"max_nonzero={max_nonzero!r} is not possible: give an integer of at least 1.")
+        check_number("max_nonzero", max_nonzero, Integral, 1)
         needed = [inputs[j] for j in np.flatnonzero(component & ((low > 0) | (high < 0)))]
         if len(needed) > max_nonzero:
             raise ValueError(
-                f"max_nonzero={max_nonzero} contradicts bounds (or the training range) and fixed, by "
-                f"which {needed} differ from zero; raise max_nonzero or give bounds that include 0."
+                f"max_nonzero={max_nonzero} contradicts bounds (or the training range) and fixed, which make {needed} "
+                "differ from zero; raise max_nonzero or give bounds that include 0."
             )
         max_nonzero = None if max_nonzero >= component.sum() else int(max_nonzero)
     if isinstance(constraints, LinearConstraint) or (
@@ -203,11 +197,11 @@ def read_space(models, bounds, components, total, max_nonzero, fixed, integer, c
         blamed = space.contradiction()
         given = ["bounds", *dict.fromkeys(space.words)]
         extra = {f"max_nonzero={max_nonzero}": max_nonzero, "integer": whole.any(), "fixed": fixed}
-        given += [words for words, there in extra.items() if there]
+        given += [words for words, is_given in extra.items() if is_given]
         raise ValueError(
             f"no input satisfies {', '.join(given[:-1])} and {given[-1]} together"
             + _reachable_total(space, total)
-            + (f"; without {' or without '.join(blamed)} there are some." if blamed else "; loosen the bounds.")
+            + (f"; without {' or without '.join(blamed)} some inputs do." if blamed else "; loosen the bounds.")
         )
     return space.tightened()
 
@@ -217,7 +211,7 @@ def _reachable_total(space, total):
         return ""
     low, high = (np.sort(bound[space.component])[::-1] for bound in (space.low, space.high))
     k = len(high) if space.max_nonzero is None else space.max_nonzero
-    return f": the components add up to between {low.sum():g} and {high[:k].sum():g}"
+    return f": the sum of components is between {low.sum():g} and {high[:k].sum():g}"
 
 
 def _read_constraint(inputs, constraint, argument):
@@ -265,7 +259,7 @@ def read_correlation(models, correlation, X, y):
 
 
 def _estimated_correlation(models, X, y):
-    """From rows left out, where y is given; from an imputer's own joint distribution."""
+    """From errors of rows left out, if y is given, and from the joint distribution of an imputer."""
     m = len(models.names)
     R = np.eye(m) if y is None else error_correlation(_residuals(models, X, _columns_of_y(models, y)))
     at = 0
@@ -302,7 +296,7 @@ def _columns_of_y(models, y):
 
 
 def _residuals(models, X, table):
-    """Errors of rows that the models had not seen, (n_samples, n_properties), NaN where unknown."""
+    """Errors of predictions for rows left out, (n_samples, n_properties), NaN where unknown."""
     residual = np.full(table.shape, np.nan)
     if X is not None:
         X = models.coded(X)
@@ -338,18 +332,10 @@ def _residuals(models, X, table):
 
 
 def error_correlation(residual):
-    """Correlation of errors, from residuals of rows that the models had not seen.
+    """Correlation (m, m) of errors from residuals (n_samples, m) of rows left out, NaN where unknown.
 
-    Rank correlations, turned into those of normal variables by 2 sin(pi r / 6), so that a few gross errors do not
-    decide; 0 for pairs that fewer than ten rows have in common; made positive definite.
-
-    Parameters
-    ----------
-    residual : ndarray of shape (n_samples, m), NaN where unknown
-
-    Returns
-    -------
-    correlation : ndarray of shape (m, m)
+    Rank correlations r, converted to those of normal variables by 2 sin(pi r / 6), so that a few gross errors do not
+    dominate; 0 for pairs with fewer than ten common rows; made positive definite.
     """
     m = residual.shape[1]
     correlation = np.eye(m)
@@ -363,7 +349,7 @@ def error_correlation(residual):
 
 
 def _nearest_correlation(R):
-    """Positive definite: pairs from different rows may contradict each other."""
+    """A positive definite matrix: correlations of pairs from different rows may contradict each other."""
     value, vector = np.linalg.eigh(R)
     if value[0] >= LEAST:
         return R

@@ -1,12 +1,12 @@
-"""Crystal plasticity of FCC single crystals along a strain path: implicit, adaptive, a crystal at a time.
+"""Crystal plasticity of FCC single crystals along a strain path: implicit, adaptive, one crystal at a time.
 
-The stress is held in energy coordinates u, in which both loadings are the same equation (doc/crystal.md):
+The stress is represented by energy coordinates u, in which both loadings have the same equation (doc/crystal.md):
 
     du/de = d - P' rate(P u, g),    tau = P u
 
-with one coordinate in uniaxial stress and five, the deviator in the lattice's own basis, under a full constraint; e is
-the length of the strain path. Stress is implicit; forest stress f = a G b sqrt(rho) of every system and orientation,
-which are not stiff, are explicit stages of the same Runge-Kutta method.
+with one coordinate in uniaxial stress, and five under a full constraint, the deviator in the basis of the lattice; e is
+the length of the strain path. Stress is implicit. Orientation and the forest stress f = a G b sqrt(rho) of every system
+are not stiff; they are explicit stages of the same Runge-Kutta method.
 """
 
 import numpy as np
@@ -21,18 +21,18 @@ cdef enum:
     SYSTEMS = 12
     STAGES = 4
     MOST_ITERATIONS = 30
-    WATCH = 2000  # sub-steps, some 10 ms, between two looks for Ctrl-C
+    SIGNALS = 2000  # sub-steps between checks for Ctrl-C, some 10 ms
 
 cdef struct Law:
     double schmid[5][SYSTEMS]  # deviatoric basis x systems
-    double spin[3][SYSTEMS]  # rotation of the lattice by one unit of slip
+    double spin[3][SYSTEMS]  # rotation of the lattice per slip
     double interaction[SYSTEMS][SYSTEMS]
     double root_c[5]  # square roots of the elastic constants in that basis
     double hydrostatic  # 3 (C11 + 2 C12)
     double n
     double slip_rate  # gdot0 per unit of strain rate
     double tau0
-    double storage, recovery  # df = (storage - recovery f) of slip
+    double storage, recovery  # df = (storage - recovery f) per slip
     double axis[3]
     int k  # coordinates of stress: 1 uniaxial, 5 Taylor
 
@@ -42,9 +42,9 @@ cdef struct Grain:
     double q[4]  # crystal to sample: x, y, z, w
 
 cdef struct Frame:
-    # What follows from the orientation.
-    double n[3]  # the axis, in the lattice
-    double N[5]  # deviator of axis x axis, in the lattice
+    # Quantities that depend on the orientation.
+    double n[3]  # loading axis in the lattice
+    double N[5]  # deviator of axis x axis in the lattice
     double P[5][SYSTEMS]
     double d[5]
     double root_E
@@ -79,7 +79,7 @@ cdef double[4] EMBEDDED = [
 
 cdef clones slip(const double *tau, const double *f, double tau0, double n, double slip_rate,
                  double *rate, double *slope) noexcept nogil:
-    # Slip per unit of strain path and its derivative by tau.
+    # Slip per unit of strain path and its derivative with respect to tau.
     cdef int a
     cdef double g, ratio, power
     for a in range(SYSTEMS):
@@ -134,7 +134,7 @@ cdef clones storage(const Law *law, const double *f, const double *rate, double 
         df[a] *= law.storage - law.recovery * f[a]
 
 
-cdef inline void take_away(int k, const double *P, const double *rate, double *out) noexcept nogil:
+cdef inline void subtract_slip(int k, const double *P, const double *rate, double *out) noexcept nogil:
     # out -= P' rate
     cdef int a, i
     cdef double[4] part
@@ -176,7 +176,7 @@ cdef inline void substitute(int k, const double *J, double *x) noexcept nogil:
 
 cdef void set_frame(const Law *law, const double *q, double sign, Frame *frame) noexcept nogil:
     cdef double x = q[0], y = q[1], z = q[2], w = q[3]
-    cdef double s = 2.0 / (x * x + y * y + z * z + w * w)  # stages leave length one
+    cdef double s = 2.0 / (x * x + y * y + z * z + w * w)  # stages change the length
     cdef const double *a = law.axis
     cdef double n0, n1, n2, compliance
     cdef int i, b
@@ -206,7 +206,7 @@ cdef void set_frame(const Law *law, const double *q, double sign, Frame *frame) 
 
 
 cdef void constant_frame(const Law *law, Frame *frame) noexcept nogil:
-    # What of a frame does not follow from the orientation.
+    # The part of a frame that does not depend on the orientation.
     cdef int i, b
     memset(frame, 0, sizeof(Frame))
     if law.k == 5:
@@ -216,7 +216,7 @@ cdef void constant_frame(const Law *law, Frame *frame) noexcept nogil:
 
 
 cdef void matrix_of(const double *v, double *M) noexcept nogil:
-    # Deviatoric basis to a symmetric matrix.
+    # The symmetric matrix of a vector in the deviatoric basis.
     M[0] = v[0] * sqrt(0.5) - v[1] / sqrt(6.0)
     M[4] = -v[0] * sqrt(0.5) - v[1] / sqrt(6.0)
     M[8] = 2.0 * v[1] / sqrt(6.0)
@@ -227,8 +227,8 @@ cdef void matrix_of(const double *v, double *M) noexcept nogil:
 
 cdef void fibre_spin(const Law *law, const Frame *frame, double u, double du, const double *slip_spin,
                      const double *flow, double *w) noexcept nogil:
-    # Spin of the lattice w where material lines along the axis stay along it: D n x n more than by slip alone, D being
-    # the whole rate of strain. Its elastic part takes the spin itself, which matters to 1e-3 of it: two rounds.
+    # Spin w of the lattice if material lines along the axis keep their direction: D n x n is added to the spin of slip,
+    # D being the total rate of strain. Its elastic part depends on the spin, to 1e-3 of it: two rounds suffice.
     cdef const double *n = frame.n
     cdef const double *N = frame.N
     cdef double[3] m
@@ -264,7 +264,7 @@ cdef void fibre_spin(const Law *law, const Frame *frame, double u, double du, co
 
 cdef void slow_rates(const Law *law, const Frame *frame, const double *u, const double *f, const double *q,
                      Rates *rates) noexcept nogil:
-    # Of forest stress and orientation, from the slip and the rate of u.
+    # Rates of forest stress and orientation, from the slip and the rate of u.
     cdef double[3] v
     cdef double[3] w
     cdef double[5] strain
@@ -275,15 +275,15 @@ cdef void slow_rates(const Law *law, const Frame *frame, const double *u, const 
     storage(law, f, rates.slip, rates.f)
     memset(v, 0, sizeof(v))
     memset(flow, 0, sizeof(flow))
-    take_away(3, &law.spin[0][0], rates.slip, v)
-    take_away(5, &law.schmid[0][0], rates.slip, flow)
+    subtract_slip(3, &law.spin[0][0], rates.slip, v)
+    subtract_slip(5, &law.schmid[0][0], rates.slip, flow)
     for i in range(5):
         flow[i] = -flow[i]
         if law.k == 5:
             strain[i] = u[i] / law.root_c[i]
         else:
             strain[i] = u[0] * frame.root_E * frame.N[i] / (law.root_c[i] * law.root_c[i])
-    # Plastic spin of the strained lattice: strain x flow - flow x strain, 1e-3 of the slip.
+    # Plastic spin of the strained lattice, strain x flow - flow x strain: 1e-3 of the slip.
     matrix_of(strain, E)
     matrix_of(flow, D)
     v[0] = -v[0] - (E[6] * D[1] + E[7] * D[4] + E[8] * D[7]) + (D[6] * E[1] + D[7] * E[4] + D[8] * E[7])
@@ -300,24 +300,23 @@ cdef void slow_rates(const Law *law, const Frame *frame, const double *u, const 
 
 
 cdef void linearise(const Law *law, const Frame *frame, const double *f, const double *r, double h, const double *u,
-                    const double *tau, double *rate, double *rest, double *J) noexcept nogil:
-    # rest = r + h (d - P' rate) - u and J = -d rest / du, for tau = P u.
+                    const double *tau, double *rate, double *residual, double *J) noexcept nogil:
+    # residual = r + h (d - P' rate) - u and J = -d residual / du, for tau = P u.
     cdef double[SYSTEMS] slope
     cdef int i
     slip(tau, f, law.tau0, law.n, law.slip_rate, rate, slope)
     normal_matrix(law.k, &frame.P[0][0], slope, h, J)
-    memcpy(rest, frame.d, sizeof(frame.d))
-    take_away(law.k, &frame.P[0][0], rate, rest)
+    memcpy(residual, frame.d, sizeof(frame.d))
+    subtract_slip(law.k, &frame.P[0][0], rate, residual)
     for i in range(law.k):
-        rest[i] = h * rest[i] + r[i] - u[i]
+        residual[i] = h * residual[i] + r[i] - u[i]
 
 
 cdef int solve(const Law *law, const Frame *frame, const double *f, const double *r, double h, double *u, double *rate,
                double *J) noexcept nogil:
-    # u = r + h (d - P' rate(P u)) by Newton's method from u on; the number of iterations, 0 if it does not converge.
-    # The root is the minimum of a strictly convex function, where h sum tau rate <= |b|^2 / 4 with b = r + h d: no
-    # tau / g is beyond a bound there, and steps that would lead beyond it, from where power laws come back by 1 / n at
-    # a time only, are cut short.
+    # u = r + h (d - P' rate(P u)) by Newton's method from u; the number of iterations, 0 if it does not converge. The
+    # root is the minimum of a strictly convex function, where h sum tau rate <= |b|^2 / 4 with b = r + h d. Hence all
+    # tau / g are below a bound there. Steps beyond it are shortened: from there a power law returns by 1 / n a step.
     cdef double[SYSTEMS] tau
     cdef double[SYSTEMS] change
     cdef double[SYSTEMS] slope
@@ -346,7 +345,7 @@ cdef int solve(const Law *law, const Frame *frame, const double *f, const double
         for a in range(SYSTEMS):
             g = law.tau0 + f[a]
             size = fmax(size, fabs(change[a]) / g)
-            most = fmax(limit * g, 1.05 * fabs(tau[a]))  # one that is at the bound still moves
+            most = fmax(limit * g, 1.05 * fabs(tau[a]))  # a stress at the bound still changes
             if fabs(tau[a] + change[a]) > most:
                 cut = fmin(cut, ((most if change[a] > 0.0 else -most) - tau[a]) / change[a])
         for i in range(k):
@@ -356,7 +355,7 @@ cdef int solve(const Law *law, const Frame *frame, const double *f, const double
         for i in range(k):
             if not isfinite(u[i]):
                 return 0
-        # The error squares: after a change of 1e-6 / n the slip is exact to 1e-12.
+        # Convergence is quadratic: after a change of 1e-6 / n the slip is exact to 1e-12.
         if cut == 1.0 and law.n * size < 1e-6:
             slip(tau, f, law.tau0, law.n, law.slip_rate, rate, slope)
             return iteration
@@ -364,8 +363,8 @@ cdef int solve(const Law *law, const Frame *frame, const double *f, const double
 
 
 cdef double attempt(const Law *law, Grain *grain, double sign, double h, Frame *frame) noexcept nogil:
-    # One step of length h; the error relative to slip resistance and one radian, infinite if Newton fails. The grain is
-    # what it becomes.
+    # One step of length h, which changes the grain; the error relative to slip resistance and one radian, infinite if
+    # Newton's method fails.
     cdef Rates[STAGES] rates
     cdef Grain start = grain[0], at
     cdef double[5] r
@@ -379,7 +378,7 @@ cdef double attempt(const Law *law, Grain *grain, double sign, double h, Frame *
     resolve(k, &frame.P[0][0], start.u, tau)
     slip(tau, start.f, law.tau0, law.n, law.slip_rate, rates[0].slip, slope)
     memcpy(rates[0].u, frame.d, sizeof(frame.d))
-    take_away(k, &frame.P[0][0], rates[0].slip, rates[0].u)
+    subtract_slip(k, &frame.P[0][0], rates[0].slip, rates[0].u)
     slow_rates(law, frame, start.u, start.f, start.q, &rates[0])
     at = start
     for s in range(1, STAGES):
@@ -414,7 +413,7 @@ cdef double attempt(const Law *law, Grain *grain, double sign, double h, Frame *
             grain.f[a] += weight * rates[s].f[a]
         for i in range(4):
             grain.q[i] += weight * rates[s].q[i]
-    substitute(k, J, e)  # what is stiff in the error decays at once
+    substitute(k, J, e)  # the stiff part of the error decays at once
     resolve(k, &frame.P[0][0], e, tau)
     for a in range(SYSTEMS):
         part = 0.0
@@ -432,13 +431,13 @@ cdef double attempt(const Law *law, Grain *grain, double sign, double h, Frame *
         weight += grain.q[i] * grain.q[i]
     for i in range(4):
         grain.q[i] /= sqrt(weight)
-    for a in range(SYSTEMS):  # fmax passes over NaN
+    for a in range(SYSTEMS):  # fmax ignores NaN
         weight += grain.f[a] + fabs(tau[a])
     return error if isfinite(error) and isfinite(weight) else 1e300
 
 
 cdef double stress_of(const Law *law, const Grain *grain, Frame *frame) noexcept nogil:
-    # Along the axis; of a constrained grain less the mean across it.
+    # Along the axis; of a constrained grain minus the mean across it.
     cdef double s = 0.0
     cdef int i
     set_frame(law, grain.q, 1.0, frame)
@@ -450,16 +449,17 @@ cdef double stress_of(const Law *law, const Grain *grain, Frame *frame) noexcept
 
 
 cdef class SlipLaw:
-    """Constants of a crystal and its loading, checked, ready to carry crystals along strain; never stored.
+    """Checked constants of a crystal and its loading, which integrate crystals along strain; never stored.
 
     Parameters
     ----------
-    schmid, spin, interaction : (5, 12), (3, 12), (12, 12)
-        Deviatoric basis x systems; half of direction x normal; how slip b stores on system a.
+    schmid : (5, 12), deviatoric basis x systems
+    spin : (3, 12), half of direction x normal
+    interaction : (12, 12), storage on system a by slip b
     stiffness : (3,), C11 - C12, 2 C44, 3 (C11 + 2 C12)
     flow : (5,), n, gdot0 / strain rate, tau0, storage and recovery of forest stress per slip
     axis : (3,), of length one, in the sample.
-    taylor : whether the grain strains as the aggregate does, or along the axis alone.
+    taylor : whether the whole strain is given, or the strain along the axis alone.
     """
 
     cdef Law law
@@ -468,18 +468,15 @@ cdef class SlipLaw:
                  const double[::1] stiffness, const double[::1] flow, const double[::1] axis, bint taylor):
         cdef Law law
         cdef int a, b, i
-        if not (schmid.shape[0] == 5 and schmid.shape[1] == SYSTEMS and spin.shape[0] == 3
-                and spin.shape[1] == SYSTEMS and interaction.shape[0] == SYSTEMS and interaction.shape[1] == SYSTEMS
-                and stiffness.shape[0] == 3 and flow.shape[0] == 5 and axis.shape[0] == 3):
+        if (np.shape(schmid) != (5, SYSTEMS) or np.shape(spin) != (3, SYSTEMS)
+                or np.shape(interaction) != (SYSTEMS, SYSTEMS)
+                or stiffness.shape[0] != 3 or flow.shape[0] != 5 or axis.shape[0] != 3):
             raise ValueError("the arrays of the law must be (5, 12), (3, 12), (12, 12), (3,), (5,) and (3,).")
+        memcpy(law.schmid, &schmid[0, 0], sizeof(law.schmid))
+        memcpy(law.spin, &spin[0, 0], sizeof(law.spin))
+        memcpy(law.axis, &axis[0], sizeof(law.axis))
         for i in range(5):
-            for a in range(SYSTEMS):
-                law.schmid[i][a] = schmid[i, a]
             law.root_c[i] = sqrt(stiffness[0] if i < 2 else stiffness[1])
-        for i in range(3):
-            for a in range(SYSTEMS):
-                law.spin[i][a] = spin[i, a]
-            law.axis[i] = axis[i]
         for a in range(SYSTEMS):
             for b in range(SYSTEMS):
                 law.interaction[b][a] = interaction[a, b]
@@ -490,49 +487,42 @@ cdef class SlipLaw:
 
     def stage(self, const double[::1] quaternion, const double[::1] forest, const double[::1] r, double h, double sign,
               const double[::1] u):
-        """What is left of the implicit equation u = r + h du/de at u, and its derivative, (k, k), lower triangle."""
+        """Residual of the implicit equation u = r + h du/de at u, and its derivative, (k, k), lower triangle."""
         cdef Law law = self.law
         cdef Frame frame
         cdef double[SYSTEMS] tau
         cdef double[SYSTEMS] rate
-        cdef double[5] rest
+        cdef double[5] residual
         cdef double[25] J
         if not (quaternion.shape[0] == 4 and forest.shape[0] == SYSTEMS and r.shape[0] == law.k
                 and u.shape[0] == law.k):
-            raise ValueError("quaternion, forest, r and u do not go together.")
+            raise ValueError("quaternion, forest, r and u do not fit together.")
         constant_frame(&law, &frame)
         set_frame(&law, &quaternion[0], sign, &frame)
         resolve(law.k, &frame.P[0][0], &u[0], tau)
         memset(J, 0, sizeof(J))
-        linearise(&law, &frame, &forest[0], &r[0], h, &u[0], tau, rate, rest, J)
-        return ([rest[i] for i in range(law.k)], [[-J[5 * i + j] for j in range(law.k)] for i in range(law.k)])
+        linearise(&law, &frame, &forest[0], &r[0], h, &u[0], tau, rate, residual, J)
+        return ([residual[i] for i in range(law.k)], [[-J[5 * i + j] for j in range(law.k)] for i in range(law.k)])
 
     def integrate(self, const double[:, ::1] quaternion, const double[:, ::1] forest, const double[:, ::1] strain,
                   double tol, int max_substeps, const int[::1] cancelled):
-        """Carry crystals along their strain paths, without load at the start of each.
+        """Integrate crystals along their strain paths, without load at the start.
 
-        Parameters
-        ----------
-        quaternion, forest, strain : (n, 4) crystal to sample, scalar last; (n, 12); (n, n_steps) or (1, n_steps)
-        tol, max_substeps : error of a sub-step; sub-steps to one recorded step.
-        cancelled : (1,), not 0 to stop.
-
-        Returns
-        -------
-        stress, forest_squares, orientation : (n, n_steps), (n, n_steps), (n, n_steps, 4)
-            forest_squares is the mean square of forest stress over the systems.
-        failed, substeps : (n,)
-            Strain at which a crystal did not converge, NaN if it did everywhere; sub-steps taken, failed ones included.
+        From quaternions (n, 4), crystal to sample, scalar last, forest stress (n, 12) and strain (n or 1, n_steps); tol
+        is the error of a sub-step, max_substeps counts those in one recorded step, cancelled (1,) is not 0 to stop.
+        Return stress (n, n_steps), the mean square of forest stress over the systems (n, n_steps), orientation (n,
+        n_steps, 4), the strain (n,) at which a crystal did not converge, NaN if it did, and sub-steps (n,), with failed
+        ones.
         """
         cdef Law law = self.law
         cdef Py_ssize_t n = quaternion.shape[0], n_steps = strain.shape[1], r, path, t, i
         cdef Grain grain, trial
         cdef Frame frame
         cdef double length, done, sign, h, next_h, error, squares
-        cdef int taken, watched = 0, failing
+        cdef int taken, since_check = 0, failing
         if not (quaternion.shape[1] == 4 and forest.shape[0] == n and forest.shape[1] == SYSTEMS
                 and strain.shape[0] in (1, n) and n_steps and cancelled.shape[0] == 1):
-            raise ValueError("quaternion, forest, strain and cancelled do not go together.")
+            raise ValueError("quaternion, forest, strain and cancelled do not fit together.")
         cdef double[:, ::1] stress = np.empty((n, n_steps)), forest_squares = np.empty((n, n_steps))
         cdef double[:, :, ::1] orientation = np.empty((n, n_steps, 4))
         cdef double[::1] failed = np.empty(n)
@@ -555,13 +545,13 @@ cdef class SlipLaw:
                         while done < length:
                             if cancelled[0]:
                                 break
-                            watched += 1
-                            if watched >= WATCH:
-                                watched = 0
+                            since_check += 1
+                            if since_check >= SIGNALS:
+                                since_check = 0
                                 with gil:
                                     PyErr_CheckSignals()
                             taken += 1
-                            # Steps of equal length to the end, that none is left over.
+                            # Steps of equal length to the end, so that no short one remains.
                             h = (length - done) / ceil((length - done) / next_h)
                             if taken > max_substeps or not h > fmin(1e-14, 1e-6 * length):
                                 failing = 1

@@ -6,6 +6,11 @@ from typing_extensions import disjoint_base
 
 _F8: TypeAlias = NDArray[np.float64]
 MOST_STRESS: float
+OUTSIDE: int
+REVERSED: int
+LONG: int
+ELSEWHERE: int
+LOST: int
 
 def knee(before: _F8, S: _F8, H: _F8, n: float) -> tuple[_F8, _F8]: ...
 

@@ -1,8 +1,8 @@
-"""Steps of crystals along strain by the rates that a table holds.
+"""Steps of crystals along strain with rates from a table.
 
 The table holds coefficients of cubic B-splines on a regular grid of two coordinates of the loading axis, b_1 / b_3 and
 b_2 / b_3 with |a| sorted as b_1 <= b_2 <= b_3 in crystal coordinates, and of u = sqrt(rho): flow stress S, storage
-K = du / d eps_p, rotation W per plastic strain (a vector in the crystal's frame), elastic modulus E. In a strain step
+K = du / d eps_p, rotation W per plastic strain (a vector in the frame of the crystal), elastic modulus E. In a step
 h = |d eps| of sign d the stress follows from
 
     d sigma' - d sigma = E h (1 - sgn(x) |x|^n),   d sigma' = S x,
@@ -15,30 +15,34 @@ import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport atan2, ceil, cos, fabs, fmax, fmin, hypot, isfinite, NAN, pow, round, sin, sqrt
+from libc.string cimport memcpy
 
 from skmerge._ext.types cimport clones
 
 cdef enum:
     OUT = 6         # S, K, W (3), E
-    STATE = 9       # sigma, rho, quaternion x, y, z, w, axis of loading in the crystal where the path began
-    FIRST = 6
-    BLOCK = 64      # grains stepped side by side: what a step writes is contiguous
-    OUTSIDE = 1     # flags: left the states of the training
-    REVERSED = 2    # strained in a direction of which no training trajectory tells
+    STATE = 9       # sigma, rho, quaternion x, y, z, w, axis of loading in the crystal at the start of the path
+    FIRST = 6       # of the axis at the start
+    BLOCK = 64      # grains stepped side by side: the output of a step is contiguous
+    SIGNALS = 100000  # substeps between checks for Ctrl-C, 0.1 s
+
+cpdef enum:  # flags of a grain, which add up
+    OUTSIDE = 1     # left the states of the training
+    REVERSED = 2    # strained in an untrained direction
     LONG = 4        # a step longer than any trained one
-    LOST = 16       # the state after the step is no number; 8 is the caller's
-    SIGNALS = 100000  # parts of steps between looks for Ctrl-C, 0.1 s
+    ELSEWHERE = 8   # started at an untrained density, for the caller to find
+    LOST = 16       # the state after the step is not finite
 
 cdef double PI = 3.141592653589793
-cdef double OVERLOADED = 1.5  # times the flow stress; crystals of three records bear up to 1.06 of what was learned
-MOST_STRESS = OVERLOADED
+cdef double OVERLOAD = 1.5  # times the flow stress; crystals of three records bear up to 1.06 of the learned one
+MOST_STRESS = OVERLOAD
 
 cdef struct Table:
     const double *table             # (parts, n_axis, n_axis, n_density, OUT)
     const unsigned char *reached    # (parts, n_axis - 3, n_axis - 3, n_density - 3)
     Py_ssize_t n_axis, n_density
-    int part[2]                     # of a falling and of a rising strain
-    int seen[2]
+    int part[2]                     # of falling and of rising strain
+    int trained[2]
     double low, step, u_low, u_step, u_least, u_most
     double exponent, longest
     double axis[3]
@@ -64,7 +68,7 @@ cdef inline double weights(double t, Py_ssize_t n, double *w, Py_ssize_t *first)
 
 cdef clones rates(const Table *m, const double *q, const double *first, double u, int rising, double *y,
                   int *flags) noexcept nogil:
-    # y: S, K, W in the crystal's frame, E. Flags a state where no training trajectory came.
+    # y: S, K, W in the frame of the crystal, E. Flags states outside the training.
     cdef double a[3]
     cdef double t[3]
     cdef double wp[4]
@@ -122,8 +126,8 @@ cdef clones rates(const Table *m, const double *q, const double *first, double u
 
 
 cdef inline double relative_stress(double before, double S, double H, double n) noexcept nogil:
-    # x of S x + H sgn(x) |x|^n = before + H: both sides are odd, the left is convex where x > 0, so that Newton's
-    # method converges from above.
+    # x of S x + H sgn(x) |x|^n = before + H. Both sides are odd, and the left one is convex for x > 0: Newton's method
+    # converges from above.
     cdef double b = fabs(before + H), x, power, change
     cdef int _i
     x = b / S
@@ -133,14 +137,15 @@ cdef inline double relative_stress(double before, double S, double H, double n) 
         power = H * pow(x, n - 1.0)
         change = (S * x + power * x - b) / (S + n * power)
         x -= change
-        if fabs(change) <= 1e-9 * x:  # the next one would be 1e-17
+        if fabs(change) <= 1e-9 * x:  # the next change would be 1e-17
             break
     return x if before + H >= 0 else -x
 
 
 cdef inline void turn(const double *q, double wx, double wy, double wz, double *out) noexcept nogil:
-    # q times the rotation by the vector w, in the crystal's frame.
+    # q times the rotation by the vector w, in the frame of the crystal.
     cdef double angle = sqrt(wx * wx + wy * wy + wz * wz), s, c, norm
+    cdef int i
     if angle < 1e-4:
         s, c = 0.5 - angle * angle / 48.0, 1.0 - angle * angle / 8.0
     else:
@@ -153,10 +158,8 @@ cdef inline void turn(const double *q, double wx, double wy, double wz, double *
         q[3] * c - q[0] * wx - q[1] * wy - q[2] * wz,
     )
     norm = 1.0 / sqrt(out[0] * out[0] + out[1] * out[1] + out[2] * out[2] + out[3] * out[3])
-    out[0] *= norm
-    out[1] *= norm
-    out[2] *= norm
-    out[3] *= norm
+    for i in range(4):
+        out[i] *= norm
 
 
 cdef inline double plastic_part(double before, double S, double H, double n, double *stress) noexcept nogil:
@@ -169,65 +172,58 @@ def knee(const double[::1] before, const double[::1] S, const double[::1] H, dou
     cdef double[::1] stress = np.empty(before.shape[0]), part = np.empty(before.shape[0])
     cdef Py_ssize_t i
     if S.shape[0] != before.shape[0] or H.shape[0] != before.shape[0]:
-        raise ValueError("before, S and H must be as many.")
+        raise ValueError("before, S and H must have the same length.")
     for i in range(before.shape[0]):
         part[i] = plastic_part(before[i], S[i], H[i], n, &stress[i])
     return np.asarray(stress), np.asarray(part)
 
 
 cdef inline double bounded(const Table *m, double u) noexcept nogil:
-    # sqrt(rho) within the trained range widened by a tenth, and at least half the least trained one: densities have
-    # logarithms.
+    # sqrt(rho) within the trained range widened by a tenth, and at least half the least trained one, so that its
+    # logarithm exists.
     cdef double margin = 0.1 * (m.u_most - m.u_least)
     return fmin(fmax(u, fmax(m.u_least - margin, 0.5 * m.u_least)), m.u_most + margin)
 
 
-cdef int one_step(const Table *m, const double *state, double d_eps, int heun, double *out) noexcept nogil:
-    # One step; returns flags.
+cdef int one_step(const Table *m, const double *state, double d_eps, double *out) noexcept nogil:
+    # Returns flags.
     cdef double y[OUT]
     cdef double z[OUT]
     cdef double q[4]
     cdef double h = fabs(d_eps), d = 1.0 if d_eps >= 0 else -1.0, u = sqrt(state[1]), p, stress, f
     cdef int i, flags, rising = d_eps >= 0
+    memcpy(out + FIRST, state + FIRST, (STATE - FIRST) * sizeof(double))
     if h == 0.0:
-        for i in range(STATE):
-            out[i] = state[i]
+        memcpy(out, state, FIRST * sizeof(double))
         return 0
-    flags = 0 if m.seen[rising] else REVERSED
+    flags = 0 if m.trained[rising] else REVERSED
     rates(m, state + 2, state + FIRST, u, rising, y, &flags)
-    if fabs(state[0]) > OVERLOADED * y[0]:
+    if fabs(state[0]) > OVERLOAD * y[0]:
         flags |= OUTSIDE
     p = plastic_part(d * state[0], y[0], y[5] * h, m.exponent, &stress)
-    if heun:
+    if m.heun:
         f = d * h * p
         turn(state + 2, f * y[2], f * y[3], f * y[4], q)
         rates(m, q, state + FIRST, bounded(m, u + h * p * y[1]), rising, z, &flags)
         for i in range(1, OUT):
-            z[i] = 0.5 * (y[i] + z[i])
-        p = plastic_part(d * state[0], z[0], z[5] * h, m.exponent, &stress)
-        for i in range(OUT):
-            y[i] = z[i]
+            y[i] = 0.5 * (y[i] + z[i])
+        y[0] = z[0]
+        p = plastic_part(d * state[0], y[0], y[5] * h, m.exponent, &stress)
     f = d * h * p
     turn(state + 2, f * y[2], f * y[3], f * y[4], out + 2)
     u = bounded(m, u + h * p * y[1])
     out[0], out[1] = d * stress, u * u
-    for i in range(FIRST, STATE):
-        out[i] = state[i]
     return flags
 
 
-cdef int step(const Table *m, const double *state, double d_eps, double pieces, double *out) noexcept nogil:
-    # A step in so many parts.
+cdef int step(const Table *m, const double *state, double d_eps, double substeps, double *out) noexcept nogil:
     cdef double now[STATE]
-    cdef double part = d_eps / pieces
     cdef Py_ssize_t _k
     cdef int i, flags = 0
-    for i in range(STATE):
-        now[i] = state[i]
-    for _k in range(<Py_ssize_t>pieces):
-        flags |= one_step(m, now, part, m.heun, out)
-        for i in range(STATE):
-            now[i] = out[i]
+    memcpy(now, state, sizeof(now))
+    for _k in range(<Py_ssize_t>substeps):
+        flags |= one_step(m, now, d_eps / substeps, out)
+        memcpy(now, out, sizeof(now))
     for i in range(FIRST):
         if not isfinite(out[i]):
             flags |= LOST
@@ -237,37 +233,36 @@ cdef int step(const Table *m, const double *state, double d_eps, double pieces, 
     return flags
 
 
-cdef inline double pieces_of(const Table *m, double d_eps) noexcept nogil:
-    # fmax takes the number where the other is none.
+cdef inline double n_substeps(const Table *m, double d_eps) noexcept nogil:
+    # fmax ignores NaN.
     return fmax(fmin(ceil(fabs(d_eps) / m.longest - 1e-6), 1e4), 1.0)
 
 
 cdef int step_with_tangent(const void *model, const double *state, double d_eps, double *out,
                            double *tangent) noexcept nogil:
-    # What a finite-element program calls: new state, d sigma / d eps by a central difference; returns flags.
+    # The C function for finite-element programs: new state, d sigma / d eps by a central difference; returns flags.
     cdef const Table *m = <const Table *>model
     cdef double more[STATE]
     cdef double less[STATE]
     cdef double start[STATE]
-    cdef double delta = 1e-4 * fmax(fabs(d_eps), 1e-6), pieces = pieces_of(m, d_eps)
-    cdef int i, flags
-    for i in range(STATE):  # which out may be
-        start[i] = state[i]
-    flags = step(m, start, d_eps, pieces, out) | (LONG if pieces > 1.0 else 0)
+    cdef double delta = 1e-4 * fmax(fabs(d_eps), 1e-6), substeps = n_substeps(m, d_eps)
+    cdef int flags
+    memcpy(start, state, sizeof(start))  # out may be the same memory
+    flags = step(m, start, d_eps, substeps, out) | (LONG if substeps > 1.0 else 0)
     if tangent != NULL:
-        if d_eps == 0.0:  # one-sided, the strain rising
+        if d_eps == 0.0:  # one-sided, for rising strain
             step(m, start, delta, 1.0, more)
             tangent[0] = (more[0] - start[0]) / delta
         else:
-            step(m, start, d_eps + delta, pieces, more)
-            step(m, start, d_eps - delta, pieces, less)
+            step(m, start, d_eps + delta, substeps, more)
+            step(m, start, d_eps - delta, substeps, less)
             tangent[0] = (more[0] - less[0]) / (2.0 * delta)
     return flags
 
 
 cdef inline void write_angles(const double *q, double *angles) noexcept nogil:
-    # Bunge angles of q, continuous with those that ``angles`` holds. Half the sum and half the difference of phi1 and
-    # phi2 are the phases of (w, z) and (x, y); where Phi is 0 or pi one of them is not determined and stays.
+    # Bunge angles of q, continuous with those in ``angles``. Half the sum and half the difference of phi1 and phi2 are
+    # the phases of (w, z) and (x, y); if Phi is 0 or pi, one of them is undetermined and keeps its value.
     cdef double s = hypot(q[0], q[1]), c = hypot(q[2], q[3])
     cdef double half_sum = 0.5 * (angles[0] + angles[2]), half_difference = 0.5 * (angles[0] - angles[2]), new
     if not isfinite(s + c):  # a lost grain
@@ -283,17 +278,17 @@ cdef inline void write_angles(const double *q, double *angles) noexcept nogil:
 
 
 cdef class Flow:
-    """A table, checked, ready to step crystals; keeps its arrays alive.
+    """A checked table, which steps crystals; keeps its arrays alive.
 
     Parameters
     ----------
     table : (parts, n_axis, n_axis, n_density, 6)
-    reached : uint8 (parts, n_axis - 3, n_axis - 3, n_density - 3), whether training trajectories came there
+    reached : uint8 (parts, n_axis - 3, n_axis - 3, n_density - 3), cells with trained states
     grid : (6,), low and step of the axis, low and step of sqrt(rho), its least and greatest trained value
     part : int32 (2,), the part for falling and rising strain, -1 - part if it was trained on the other direction only
     exponent, axis, longest : of the knee, of the loading in the sample, of the trained strain steps
     heun : two stages, or one
-    memory : whether the table is of the axis where a path began, not of the present one
+    memory : whether rates depend on the axis at the start of a path, not on the current one
     """
 
     cdef Table model
@@ -303,13 +298,13 @@ cdef class Flow:
                  const double[::1] grid, const int[::1] part, double exponent, const double[::1] axis, double longest,
                  bint heun, bint memory=False):
         cdef Py_ssize_t n = table.shape[1], k = table.shape[3], i
-        if (table.shape[2] != n or table.shape[4] != OUT or n < 4 or k < 4 or table.shape[0] < 1
-                or reached.shape[0] != table.shape[0] or reached.shape[1] != n - 3 or reached.shape[2] != n - 3
-                or reached.shape[3] != k - 3 or grid.shape[0] != 6 or part.shape[0] != 2 or axis.shape[0] != 3):
+        if (n < 4 or k < 4 or table.shape[0] < 1 or np.shape(table) != (table.shape[0], n, n, k, OUT)
+                or np.shape(reached) != (table.shape[0], n - 3, n - 3, k - 3)
+                or grid.shape[0] != 6 or part.shape[0] != 2 or axis.shape[0] != 3):
             raise ValueError("table_, reached_, grid_ and part_ do not fit together; the propagator is damaged, fit it "
                              "again.")
         for i in range(2):
-            self.model.seen[i] = part[i] >= 0
+            self.model.trained[i] = part[i] >= 0
             self.model.part[i] = part[i] if part[i] >= 0 else -1 - part[i]
             if self.model.part[i] >= table.shape[0]:
                 raise ValueError("part_ names a part that table_ does not have; the propagator is damaged, fit it "
@@ -358,9 +353,9 @@ cdef class Flow:
                   unsigned char[::1] flags, const int[::1] cancelled):
         """Step grains (n, 9) in place along strain (1 or n, n_steps); out (n_steps, n, 5) but for its first row."""
         cdef Py_ssize_t n = state.shape[0], n_steps = strain.shape[1], block, start, t, g
-        cdef int per_grain = strain.shape[0] > 1, i
+        cdef int per_grain = strain.shape[0] > 1
         cdef double next_state[STATE]
-        cdef double d_eps, pieces, work = 0.0
+        cdef double d_eps, substeps, work = 0.0
         if (state.shape[1] != STATE or angles.shape[0] != n or angles.shape[1] != 3 or out.shape[0] != n_steps
                 or out.shape[1] != n or out.shape[2] != 5 or flags.shape[0] != n
                 or (per_grain and strain.shape[0] != n)):
@@ -376,18 +371,17 @@ cdef class Flow:
                     for g in range(start, min(start + <Py_ssize_t>BLOCK, n)):
                         if t > 0:
                             d_eps = strain[g * per_grain, t] - strain[g * per_grain, t - 1]
-                            pieces = pieces_of(&self.model, d_eps)
-                            work += pieces
+                            substeps = n_substeps(&self.model, d_eps)
+                            work += substeps
                             if work >= SIGNALS:
                                 work = 0.0
                                 with gil:
                                     PyErr_CheckSignals()
                                 if cancelled[0]:
                                     break
-                            flags[g] |= step(&self.model, &state[g, 0], d_eps, pieces, next_state)
-                            flags[g] |= LONG if pieces > 1.0 else 0
-                            for i in range(STATE):
-                                state[g, i] = next_state[i]
+                            flags[g] |= step(&self.model, &state[g, 0], d_eps, substeps, next_state)
+                            flags[g] |= LONG if substeps > 1.0 else 0
+                            memcpy(&state[g, 0], next_state, sizeof(next_state))
                             write_angles(&state[g, 2], &angles[g, 0])
                         out[t, g, 0], out[t, g, 1] = state[g, 0], state[g, 1]
                         out[t, g, 2], out[t, g, 3], out[t, g, 4] = angles[g, 0], angles[g, 1], angles[g, 2]

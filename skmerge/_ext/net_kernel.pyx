@@ -146,21 +146,17 @@ cdef void load_block(const Data *data, const Net *net, Py_ssize_t start, bint pr
     cdef Py_ssize_t d = data.d, rows = data.n - start, i, j, r
     cdef const double *row
     cdef double scale, inverse, size
-    cdef bint used
+    cdef bint used, inverse_is_usual
     if rows > BLOCK:
         rows = BLOCK
     for j in range(d):
         row = data.X + start * d + j
         scale = data.x_scale[j]
         inverse = 1.0 / scale
-        if 1e-290 < inverse < 1e290:
-            for r in range(rows):
-                size = row[r * d] * inverse
-                x[j * BLOCK + r] = size if fabs(size) < 1.7e308 else (1.7e308 if size > 0 else -1.7e308)
-        else:
-            for r in range(rows):
-                size = row[r * d] / scale
-                x[j * BLOCK + r] = size if fabs(size) < 1.7e308 else (1.7e308 if size > 0 else -1.7e308)
+        inverse_is_usual = 1e-290 < inverse < 1e290
+        for r in range(rows):
+            size = row[r * d] * inverse if inverse_is_usual else row[r * d] / scale
+            x[j * BLOCK + r] = clamp(size, 1.7e308)
         for r in range(rows, BLOCK):
             x[j * BLOCK + r] = 1.0
         if products and data.product[j]:
@@ -291,12 +287,9 @@ cdef double residual_block(const Data *data, const Net *net, const int *slot, Py
                 else:
                     scaled_column(dA, x + j * BLOCK, J + slot[first + j] * BLOCK)
                     multiply(w, J + slot[first + j] * BLOCK)
-        if slot[first + d] >= 0:
-            scaled_column(dB, w, J + slot[first + d] * BLOCK)
-        if slot[first + d + 1] >= 0:
-            scaled_column(dk, w, J + slot[first + d + 1] * BLOCK)
-        if slot[first + d + 2] >= 0:
-            scaled_column(da, w, J + slot[first + d + 2] * BLOCK)
+        for j in range(3):  # dB, dk and da, one after the other in memory
+            if slot[first + d + j] >= 0:
+                scaled_column(dB + j * BLOCK, w, J + slot[first + d + j] * BLOCK)
     if slot != NULL and slot[net.h * (d + 3)] >= 0:
         for r in range(BLOCK):
             J[slot[net.h * (d + 3)] * BLOCK + r] = w[r]

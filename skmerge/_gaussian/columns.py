@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skmerge._parameters import refuse
+from skmerge._parameters import raise_invalid
 from skmerge._validation import naming
 
 CLIP = 6.0  # standard deviations; a cell beyond counts as this far where it predicts others
@@ -87,7 +87,7 @@ class Columns:
                 self.high[j] = LEAST * most
         if isinstance(log, str):
             if log != "auto":
-                refuse("log", log, 'give "auto" or a list of columns')
+                raise_invalid("log", log, 'give "auto" or a list of columns')
             plain = np.zeros(d, bool) if law is None else (law != 0).any(axis=0)
             self.log = np.array(
                 [not plain[j] and j not in codes and is_better_as_logarithm(observed(X, j)) for j in range(d)], bool
@@ -163,7 +163,7 @@ def _clipped(z):
     """Each column within REACH robust standard deviations of its median: a wrong entry must not set its unit."""
     low, middle, high = np.nanquantile(z, [0.1, 0.5, 0.9], axis=0)
     reach = REACH * (high - low) / 2.563  # of a normal distribution
-    reach = np.where(reach > 0, reach, np.inf)  # nine tenths zero, as of an element that few alloys hold
+    reach = np.where(reach > 0, reach, np.inf)  # nine tenths are zero, as of an element in few alloys
     return np.clip(z, middle - reach, middle + reach)
 
 

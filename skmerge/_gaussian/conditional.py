@@ -31,15 +31,12 @@ def conditional(S, seen, wanted, noise=0.0, precision=None):
 
     Parameters
     ----------
-    S : ndarray of shape (m, m)
-        Covariance of all columns.
-    seen, wanted : ndarray of int, of shape (s,) and (w,)
-        Numbers of columns; without noise none of the wanted ones is seen.
-    noise : 0.0 or ndarray of shape (s,)
-        Variances of the measurements.
-    precision : ndarray of shape (m, m), default=None
-        The inverse of S. With it, the unseen columns are inverted where they are fewer than the seen ones: of 300
-        columns with 60 unseen a tenth of the work.
+    S : ndarray of shape (m, m), the covariance of all columns
+    seen, wanted : numbers of columns, (s,) and (w,); without noise none of the wanted ones is seen
+    noise : 0.0 or variances (s,) of the measurements
+    precision : the inverse of S, or None
+        With it, the unseen columns are inverted where they are fewer than the seen ones: of 300 columns with 60 unseen
+        a tenth of the work.
     """
     if _few_hidden(S, seen, noise, precision):
         hidden = np.setdiff1d(np.arange(len(S)), seen)
@@ -107,13 +104,11 @@ def variance_of(S, z, predict, progress=None):
 
     Parameters
     ----------
-    S : ndarray of shape (d, d)
-        Covariance of the columns; an empty one stands for independent columns.
-    z : ndarray of shape (n, d)
-        NaN where missing.
+    S : covariance of the columns (d, d); an empty one stands for independent columns
+    z : ndarray of shape (n, d), NaN where missing
     predict : callable(rows, moves) -> ndarray of shape (len(rows), m)
         Predictions for rows of z, by number, filled and then moved by ``moves`` (len(rows), d).
-    progress : skmerge._progress.Stages, default=None
+    progress : Stages of _progress or None
     """
     incomplete = np.flatnonzero(np.isnan(z).any(axis=1))
     if not len(incomplete):

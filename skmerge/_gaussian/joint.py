@@ -39,14 +39,8 @@ class Joint:
     def left_out(self, z, smooth, error=None, allowed=None, progress=None):
         """Expectation and variance (n, m) of each cell from the other observed cells of its row.
 
-        Parameters
-        ----------
-        z : ndarray of shape (n, m), NaN where missing.
-        smooth : ndarray of shape (n, m)
-        error : ndarray of shape (n, m), default=None
-            Standard deviations of the measurements.
-        allowed : bool ndarray of shape (m, m), default=None
-            Whether column i may be predicted from column j.
+        ``z``, ``smooth``, ``error`` (n, m): cells, NaN where missing, their smooth means and measurement errors;
+        ``allowed`` (m, m): whether column i may be predicted from column j.
         """
         expected, variance = np.empty(z.shape), np.empty(z.shape)
         groups = [] if allowed is None else _restricted(allowed)
@@ -131,27 +125,22 @@ def fit_joint(
 
     Parameters
     ----------
-    z : ndarray of shape (n, m)
-        Standardised columns, NaN where missing.
+    z, error : ndarray of shape (n, m)
+        Standardised columns, NaN where missing, and standard deviations of the measurements or None.
     features : ndarray of shape (n, d)
         Descriptors of all rows, complete; d may be 0.
     groups : ndarray of shape (n,)
         Rows of one group are left out together where unseen rows are predicted.
-    prior : float, default=None
-        Rows that a prior unit covariance counts for; ``_prior_rows`` if None.
-    error : ndarray of shape (n, m), default=None
-    damping : float
-        Share of each step that is taken.
-    progress : skmerge._progress.Stages, default=None
-    limit : int
-        Number of rows used, those with the most cells.
-    share : ndarray of shape (n,), default=None
-        Weights of the errors of rows in the choice of length and ridge.
+    prior : rows that a prior unit covariance counts for; ``_prior_rows`` if None
+    damping : share of each step that is taken
+    progress : Stages of _progress or None
+    limit : number of rows used, those with the most cells
+    share : weights (n,) of the errors of rows in the choice of length and ridge, or None
 
     Returns
     -------
     joints : list of Joint
-        One of constant means and, where unseen rows are predicted better by it, one whose means follow the descriptors.
+        One of constant means and, if it predicts unseen rows better, one whose means follow the descriptors.
     """
     m = z.shape[1]
     prior = _prior_rows(m) if prior is None else prior

@@ -62,7 +62,7 @@ def cross_validate(search, nets, folds):
 def leave_one_out(objective, net):
     """Squared error of every row if the net were fitted without it, by the linear model: (residual / (1 - leverage))^2.
 
-    Without a row that alone determines a parameter nothing is known there: its error is that of the mean.
+    A row that alone determines a parameter has the error of the mean: the other rows do not predict it.
     """
     _, J = objective.jacobian(net)
     J = np.clip(J[:, net.lower < net.upper], -1e150, 1e150)

@@ -153,20 +153,19 @@ class _Writer(Numbers):
         return self._format(key, self.shown[key], self.digits[key]) + self._note(key)
 
     def _term_text(self, t, term):
-        plateau = self._printed((t, "plateau")) if term.saturates else ""
-        if not term.product:
+        if term.product:
+            lead, factors = "", [self._printed((t, "factor"))]
+            for j in term.used:
+                exponent = self.values[t, j]
+                power = f"^{self._printed((t, j))}" if exponent != 1 or self.errors else ""
+                factors.append(self._base(j, exponent, term.signs) + power)
+            factors += [f"sign({self.names[j]})" for j in term.signs if j not in term.used]
+            inner = " ".join(factors)
+        else:
+            lead = "" if self.values[t, "factor"] == 1 else f"{self._printed((t, 'factor'))} "
             inner = [f"{self._printed((t, j))} {self._shown(j)}" for j in term.used]
             inner = joined([*inner, self._printed((t, "shift"))])
-            lead = "" if self.values[t, "factor"] == 1 else f"{self._printed((t, 'factor'))} "
-            return f"{lead}g({inner}; {plateau})"
-        factors = [self._printed((t, "factor"))]
-        for j in term.used:
-            exponent = self.values[t, j]
-            power = f"^{self._printed((t, j))}" if exponent != 1 or self.errors else ""
-            factors.append(self._base(j, exponent, term.signs) + power)
-        factors += [f"sign({self.names[j]})" for j in term.signs if j not in term.used]
-        product = " ".join(factors)
-        return f"g({product}; {plateau})" if term.saturates else product
+        return f"{lead}g({inner}; {self._printed((t, 'plateau'))})" if term.saturates else inner
 
     def _base(self, j, exponent, signs):
         name = self._shown(j)
@@ -214,27 +213,26 @@ class _Writer(Numbers):
         return self._shown(j, latex_name, latex_number)
 
     def _term_latex(self, t, term):
-        plateau = self._latex((t, "plateau")) if term.saturates else ""
-        if not term.product:
+        if term.product:
+            lead, factors = "", [self._latex((t, "factor"))]
+            signs = {j: rf"\operatorname{{sign}}({latex_name(self.names[j])})" for j in term.signs}
+            for j in term.used:
+                exponent, feature, shown = self.values[t, j], self._latex_feature(j), self._latex((t, j))
+                nearest = Fraction(float(exponent)).limit_denominator(3)
+                if abs(exponent - nearest) < 1e-9:
+                    shown = f"{nearest}{latex_note(self._note((t, j)))}"
+                plain = self.nets.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
+                if not plain and j in signs:
+                    factors.append(signs[j])
+                base = feature if plain else rf"\left|{feature}\right|"
+                factors.append(base if exponent == 1 and not self.errors else f"{{{base}}}^{{{shown}}}")
+            factors += [sign for j, sign in signs.items() if j not in term.used]
+            inner = r"\,".join(factors)
+        else:
+            lead = "" if self.values[t, "factor"] == 1 else self._latex((t, "factor")) + r"\,"
             inner = [f"{self._latex((t, j))}\\,{self._latex_feature(j)}" for j in term.used]
             inner = joined([*inner, self._latex((t, "shift"))])
-            lead = "" if self.values[t, "factor"] == 1 else self._latex((t, "factor")) + r"\,"
-            return rf"{lead}g\!\left({inner};\,{plateau}\right)"
-        factors = [self._latex((t, "factor"))]
-        for j in term.used:
-            exponent, feature = self.values[t, j], self._latex_feature(j)
-            nearest = Fraction(float(exponent)).limit_denominator(3)
-            shown = self._latex((t, j))
-            if abs(exponent - nearest) < 1e-9:
-                shown = f"{nearest}{latex_note(self._note((t, j)))}"
-            plain = self.nets.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
-            if not plain and j in term.signs:
-                factors.append(rf"\operatorname{{sign}}({latex_name(self.names[j])})")
-            base = feature if plain else rf"\left|{feature}\right|"
-            factors.append(base if exponent == 1 and not self.errors else f"{{{base}}}^{{{shown}}}")
-        factors += [rf"\operatorname{{sign}}({latex_name(self.names[j])})" for j in term.signs if j not in term.used]
-        product = r"\,".join(factors)
-        return rf"g\!\left({product};\,{plateau}\right)" if term.saturates else product
+        return rf"{lead}g\!\left({inner};\,{self._latex((t, 'plateau'))}\right)" if term.saturates else inner
 
     # --- Python
 

@@ -12,7 +12,7 @@ MIN_WEIGHT = 0.02  # of 1, below which an incomplete row is left out
 
 
 class Inputs:
-    """What fills the missing inputs of a regressor, and how unsure that leaves them.
+    """What fills the missing inputs of a regressor, and what they add to the variance of a prediction.
 
     Attributes
     ----------
@@ -72,10 +72,10 @@ def initial_weights(X, target):
     return np.where(complete[:, None] | ~enough, 1.0, 0.0)
 
 
-def row_weights(error, unsure, before):
-    """Weights (n, m) of rows by the variance that their gaps add to the noise: 1 / (1 + unsure / noise)."""
+def row_weights(error, added, before):
+    """Weights (n, m) of rows by the variance that their gaps add to the noise: 1 / (1 + added / noise)."""
     weight = np.where(np.isnan(error), 0.0, before)
     with np.errstate(over="ignore", invalid="ignore"):
         noise = np.maximum((weight * np.nan_to_num(error) ** 2).sum(axis=0) / weight.sum(axis=0), 1e-300)
-        share = np.where(np.isnan(error), 0.0, 1.0 / (1.0 + unsure / noise))
+        share = np.where(np.isnan(error), 0.0, 1.0 / (1.0 + added / noise))
     return share / np.maximum(share.max(axis=0), 1e-300)

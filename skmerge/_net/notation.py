@@ -15,7 +15,7 @@ class Term(NamedTuple):
     """A term of a law: its kind ("product", "linear" or "sum", which saturates), text and exponents.
 
     ``exponent`` (n_features,) is NaN where the feature takes no part, of a sum everywhere; ``std`` (n_features,) holds
-    the standard errors, 0 where an exponent is fixed and NaN where the data cannot decide or none were asked for.
+    the standard errors, 0 where an exponent is fixed and NaN where it is undetermined or was not requested.
     """
 
     kind: str

@@ -180,26 +180,13 @@ class Cancelled(Exception):
 
 
 class Objective(Shared):
-    """Weighted squares of one output, the rows where it was observed.
+    """Weighted squares of one output on the rows where it was observed.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), raw units, float64, C order.
-    y : ndarray of shape (n,), no NaN.
-    weight : ndarray of shape (n,)
-    scaling : Scaling
-    exponent_bounds : tuple of two ndarrays of shape (d,), prior bounds of the exponents.
-    blend : "learn" or float
-    cancelled : Flag or None
-    intercept : bool, whether there is a constant
-    size : ndarray of shape (n,) or None
-        What the errors of the rows are relative to; None if they do not depend on it.
+    X (n, d) is float64 in C order, in raw units; y (n,) has no NaN; exponent_bounds are two arrays (d,); blend is
+    "learn" or a float; cancelled is a Flag or None; size (n,) is what errors are relative to, or None.
 
-    Attributes
-    ----------
-    share, weight : ndarray of shape (n,), what is given, and divided by size^2; either sums to one
-    error_unit : float
-        The root of a weighted square, times this, is an error in units of y, or of ``size``.
+    ``share`` (n,) are the given weights, ``weight`` these over size^2; either sums to one. ``error_unit``: the root of a
+    weighted square times this is an error in units of y, or as a share of ``size``.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ BIG = 20_000  # rows above which a law is searched on SEARCH_ROWS of them and th
 # New rows may come as near as they like to a pole at zero. A law with one must be so many times as good as one without
 # that has no more parameters. Feynman II.11.28 in 200 rows: 7e-6 std(y), 0.012 without.
 POLE_GAIN = 2.0
-# Squares, in units of var(y), below which a law has no noise to speak of and is fitted on to the last digit (of twelve
+# Squares, in units of var(y), below which a law counts as free of noise and is fitted on to the last digit (of twelve
 # such nets three gain, one a factor of six), and below which the rounding of the data may show in it.
 NO_NOISE = 1e-6
 EXACT = 1e-12
@@ -88,7 +89,7 @@ class Training:
     fold_of: np.ndarray  # (n_rows,), one permutation of all rows, so that outputs share their folds
     task: Task  # the parent of the stages
 
-    @property
+    @cached_property
     def n_jobs(self):
         return effective_n_jobs(self.settings.n_jobs)
 

@@ -137,8 +137,8 @@ def _standing(objective, net, noise):
 
     weak, shared = [], []
     for i in range(net.n_nodes):
-        # Would other features do as well? The standard errors with every slope or exponent of the node free say so,
-        # beside those with each of them alone.
+        # Would other features do as well? Compare the standard errors with every slope or exponent of the node free to
+        # those with each of them alone.
         sum_ = net.kind(i) == "sum"
         may = scaling.slope_variance >= 1e-24 if sum_ else power & (low < high)
         own = index[i, :d][may & live[index[i, :d]] & (of_node[i, :d] != BOUND)]

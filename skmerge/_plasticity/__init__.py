@@ -1,1 +1,1 @@
-"""What PlasticityPropagator is made of: flow learned from trajectories, steps, checks of records."""
+"""The parts of PlasticityPropagator: flow learned from trajectories, steps, checks of records."""

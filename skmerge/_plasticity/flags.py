@@ -1,20 +1,20 @@
-"""What `propagate` says of a grain: flags, which add up, and their words. The compiled step gives the same numbers."""
+"""The words for the flags of a grain, which add up; the compiled steps define the flags."""
 
+from skmerge._ext.crystal_stepping import ELSEWHERE, LONG, LOST, OUTSIDE, REVERSED
 from skmerge._text import warn
 
-OUTSIDE, REVERSED, LONG, ELSEWHERE, LOST = 1, 2, 4, 8, 16
 WORDS = {
     OUTSIDE: "left the states of the training trajectories",
-    REVERSED: "were strained in a direction of which no training trajectory tells; the other one was taken",
-    ELSEWHERE: "began at a density at which no training trajectory begins; a model with memory_ knows none of them",
-    LONG: "were strained by longer steps than any trained one; these were made in several parts",
-    LOST: "reached states that are no numbers and are NaN from there on, far beyond what was trained",
+    REVERSED: "were strained in a direction that no training trajectory has; rates of the other direction were used",
+    ELSEWHERE: "began at a density at which no training trajectory begins; memory_ needs one that begins there",
+    LONG: "were strained by longer steps than any trained one; these were divided",
+    LOST: "reached states that are not finite, far beyond the training; they are NaN from there on",
 }
 
 
-def tell(flags):
+def warn_of(flags):
     """Warn of each flag that some of the grains have."""
     for flag, words in WORDS.items():
         count = int(((flags & flag) > 0).sum())
         if count:
-            warn(f"{count} of {len(flags)} grains {words}; flags_ tells which.")
+            warn(f"{count} of {len(flags)} grains {words}; see flags_.")

@@ -1,12 +1,12 @@
-"""What trajectories of cubic crystals say of plastic flow, and the table of splines that holds it.
+"""Plastic flow in trajectories of cubic crystals, and the table of splines that represents it.
 
-Where a crystal flows, its stress hardly depends on how it got there: stress relaxes within 0.1 % of strain to the flow
-stress S(axis, rho), and density and lattice rotation follow the plastic strain. These three, and not the rates of the
-record, are smooth: the slope of stress falls by a factor of 100 within one step, S does not. S and
-d sqrt(rho) / d eps_p are nearly linear in sqrt(rho) (Taylor, Kocks and Mecking), hence six splines suffice along it.
+The stress of a flowing crystal hardly depends on its history: it relaxes within 0.1 % of strain to the flow stress
+S(axis, rho), and density and lattice rotation follow the plastic strain. These three functions are smooth; the recorded
+rates are not: the slope of stress falls by a factor of 100 within one step. S and d sqrt(rho) / d eps_p are nearly
+linear in sqrt(rho) (Taylor, Kocks and Mecking), hence six splines suffice along it.
 
-Where several sets of slip systems would do, a crystal keeps the one it began with, and neither axis nor density tell
-which. With memory the functions are of the axis where the path began.
+Where several sets of slip systems are possible, a crystal keeps the first one, and neither axis nor density show which
+it is. With memory, the functions depend on the axis at the start of the path.
 """
 
 from dataclasses import dataclass
@@ -26,60 +26,54 @@ from skmerge._orientation import (
     quaternion_from,
     quaternion_of,
     reduced_axis,
+    rotated,
     rotation_vector,
     turn_pseudovector,
-    turned,
 )
 
 SMOOTH = 32, 32, 6  # splines; 20 along each coordinate of the axis double the error of rotation, 48 gain nothing
-MEMORY = 48, 48, 40  # with memory; 32 and 24 miss a tenth more
-MARGIN = 0.15  # the table goes that far beyond the triangle, where mirror images of its rows lie
-PENALTY = 1e-7  # of second differences, beside mean squares; 1e-6 and 1e-8 are within a third of the error
-STRAIGHT = 30.0  # times that along sqrt(rho); of 0.3 errors are a tenth greater, with 100 crystals a third
-FEWER = 300  # trajectories, of less of which differences are penalised more; 50 are off by half as much
-FLOWING = 0.9  # least plastic part of a step that tells of flow
-THIN = 0.03  # of standard deviations of the features, between steps of a trajectory that are used
-PRIOR = 1e-2  # rows that the forest's guess of an unvisited cell counts as
+MEMORY = 48, 48, 40  # with memory; 32 and 24 increase the error by a tenth
+MARGIN = 0.15  # of the table around the triangle, where the images of its rows by symmetry lie
+PENALTY = 1e-7  # on second differences, relative to mean squares; with 1e-6 and 1e-8 errors change by a third at most
+ROOT_PENALTY = 30.0  # times PENALTY along sqrt(rho); 0.3 increases errors by a tenth, with 100 crystals by a third
+MANY = 300  # trajectories; fewer are penalised more, which decreases the error of 50 by half
+PLASTIC = 0.9  # least plastic share of a step from which flow is learned
+SPACING = 0.03  # of steps of a trajectory that are used, in standard deviations of the features
+GUESS_WEIGHT = 1e-2  # of the forest's guess in a cell without rows; a row has 1
 KNEE = 20.0  # exponent of the knee where no step lies in it; flow stress depends on it by 0.05 % at most
-# Like states differ by .01-.05 where 10 to 400 crystals follow one law, by .12-.34 where two rates, two materials or
+# Similar states differ by .01-.05 where 10 to 400 crystals follow one law, by .12-.34 where two rates, two materials or
 # inverse orientations are mixed, by .15 among grains of a polycrystal.
-UNLIKE, ALIKE, LOOKED_AT = 0.1, 0.15, 3000
-STIFFER = 10.0  # elastic over the first slope, where a record does not resolve the knee
+MOST_DIFFERENT, NEAR, N_COMPARED = 0.1, 0.15, 3000
+STIFFER = 10.0  # elastic slope over the first slope, where a record does not resolve the knee
 
 
 @dataclass(frozen=True)
 class Steps:
     """Steps of trajectories, or states with their rates, the axis reduced to one triangle.
 
-    Where there is no axis, features are rotation vectors of the whole orientation, not reduced, and sqrt(rho).
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, 3): b1 / b3, b2 / b3 and sqrt(rho) at the middle of the step
-    operation : ndarray of shape (n, 3, 3), that reduced the axis
-    group : ndarray of shape (n,), which trajectory
-    sign : ndarray of shape (n,), 1 where strain rises, -1 where it falls
-    length : ndarray of shape (n,), |d eps|
-    stress, last_stress : ndarray of shape (n,), at the middle and at the end
-    slope : ndarray of shape (n,), d sigma / d eps
-    storage : ndarray of shape (n,), d sqrt(rho) / |d eps|
-    spin : ndarray of shape (n, 3), rotation per d eps, a vector in the reduced frame
+    Without an axis, the features are the rotation vector of the orientation, not reduced, and sqrt(rho).
     """
 
-    features: np.ndarray
-    operation: np.ndarray
-    group: np.ndarray
-    sign: np.ndarray
-    length: np.ndarray
-    stress: np.ndarray
-    last_stress: np.ndarray
-    slope: np.ndarray
-    storage: np.ndarray
-    spin: np.ndarray
+    features: np.ndarray  # (n, 3), b1 / b3, b2 / b3 and sqrt(rho) at the middle of the step
+    operation: np.ndarray  # (n, 3, 3), which reduces the axis
+    group: np.ndarray  # (n,), the number of the trajectory
+    sign: np.ndarray  # (n,), 1 where strain rises, -1 where it falls
+    length: np.ndarray  # (n,), |d eps|; 1e-3 of a state
+    stress: np.ndarray  # (n,), at the middle
+    last_stress: np.ndarray  # (n,), at the end
+    slope: np.ndarray  # (n,), d sigma / d eps
+    storage: np.ndarray  # (n,), d sqrt(rho) / |d eps|
+    spin: np.ndarray  # (n, 3), rotation per d eps, a vector in the reduced frame
+    of_states: bool = False  # whether each is a state with its rates, a trajectory of its own
+
+    @property
+    def longest(self):
+        """Length of the longest step; states do not limit it."""
+        return np.inf if self.of_states else float(self.length.max())
 
 
 def steps_of(strain, state, group, axis, memory=False):
-    """Steps of trajectories, whose records (n,), (n, 5) stand one after the other.
+    """Steps of trajectories, whose records (n,), (n, 5) follow one another.
 
     With ``memory`` the axis among the features, and the operation that reduces it, are those of the first record.
     """
@@ -97,7 +91,7 @@ def steps_of(strain, state, group, axis, memory=False):
 
 
 def states_with_rates(state, rate, axis):
-    """Steps of no length: states (n, 5), or (n, 6) with quaternions, and their rates for rising strain."""
+    """Steps of states (n, 5), or (n, 6) with quaternions, and their rates under rising strain."""
     if state.shape[1] == 6:
         quaternion = state[:, 2:]
         spin = 2 * product(inverse(quaternion), rate[:, 2:])[:, :3]
@@ -108,28 +102,28 @@ def states_with_rates(state, rate, axis):
     root = np.sqrt(state[:, 1])
     rates = rate[:, 0], rate[:, 1] / (2 * root), spin
     n = len(state)
-    return assemble(quaternion, root, state[:, 0], state[:, 0], rates, np.full(n, 1e-3), np.arange(n), axis)
+    return assemble(quaternion, root, state[:, 0], state[:, 0], rates, np.full(n, 1e-3), np.arange(n), axis, True)
 
 
-def assemble(quaternion, root, stress, last_stress, rates, h, group, axis):
+def assemble(quaternion, root, stress, last_stress, rates, h, group, axis, of_states=False):
     if axis is None:
         place, operation = rotation_vector(quaternion), np.broadcast_to(np.eye(3), (len(h), 3, 3))
     else:
-        reduced, operation = reduced_axis(turned(inverse(quaternion), np.broadcast_to(axis, (len(h), 3))))
+        reduced, operation = reduced_axis(rotated(inverse(quaternion), np.broadcast_to(axis, (len(h), 3))))
         place = reduced[:, :2] / reduced[:, 2:]
     features = np.column_stack([place, root])
     slope, storage, spin = rates
     return Steps(
         features, operation, group, np.where(h > 0, 1, -1), np.abs(h), stress, last_stress, slope, storage,
-        turn_pseudovector(operation, spin),
+        turn_pseudovector(operation, spin), of_states,
     )  # fmt: skip
 
 
-def elastic_slopes(steps):
-    """The steepest step of every trajectory: its row, its slope; and whether the record resolves the knee.
+def moduli(steps):
+    """Elastic slopes of trajectories, their rows, whether the record resolves the knee; and the slope for each row.
 
-    Steps that begin under stress against the direction of straining are left out: right after a reversal the crystal
-    still flows backwards, and the slope is up to twice the modulus.
+    The elastic slope is that of the steepest step. A step that begins under stress against its direction of straining
+    does not count: after a reversal the crystal still flows backwards, and the slope is up to twice the modulus.
     """
     loaded = steps.sign * (2 * steps.stress - steps.last_stress) >= -1e-6 * np.abs(steps.last_stress)
     loaded |= np.bincount(steps.group, loaded)[steps.group] == 0
@@ -138,68 +132,65 @@ def elastic_slopes(steps):
     best = order[first]
     second = np.flatnonzero(first) + 1
     second = second[(second < len(order)) & ~np.r_[first, True][second]]
-    if not len(second):
-        return best, steps.slope[best], False
-    # Two steps of nearly the same slope are elastic ones; where the second is much less, the first holds the knee.
-    resolved = np.median(steps.slope[order[second]] / steps.slope[order[second - 1]]) > 0.5
-    return best, steps.slope[best] * (1.0 if resolved else STIFFER), bool(resolved)
-
-
-def moduli(steps, longest=None):
-    """Elastic slopes of trajectories, the rows where they are, whether the record resolves the knee; slopes of rows."""
-    best, stiff, resolved = elastic_slopes(steps)
+    # The two steepest steps are elastic if their slopes are nearly equal; otherwise the steepest contains the knee.
+    share = steps.slope[order[second]] / steps.slope[order[second - 1]]
+    resolved = len(second) > 0 and bool(np.median(share) > 0.5)
+    stiff = steps.slope[best] * (STIFFER if len(second) and not resolved else 1.0)
     if not (stiff > 0).all():
         raise ValueError("state has a trajectory whose stress never rises with strain; check columns and signs.")
-    if longest is not None:  # states with rates: each is its own trajectory
+    if steps.of_states:
         stiff = np.full(len(stiff), steps.slope.max())
     return stiff, best, resolved, stiff[np.searchsorted(steps.group[best], steps.group)]
 
 
+def part_numbers(signs):
+    """The part for falling and for rising strain, -1 - part where only the other of the sorted signs was trained."""
+    return np.array([0 if -1 in signs else -1, len(signs) - 1 if 1 in signs else -1], np.int32)
+
+
+def root_mean_square(values):
+    """Of each column, 1 where it is zero."""
+    unit = np.sqrt(np.mean(values**2, axis=0))
+    unit[unit == 0] = 1.0
+    return unit
+
+
 def flowing(steps, sign, modulus):
-    """Steps of plastic flow in that direction."""
+    """Rows of steps that flow plastically in one direction, thinned."""
     plastic = 1.0 - steps.slope / modulus
-    rows = np.flatnonzero((steps.sign == sign) & (plastic > FLOWING) & (sign * steps.stress > 0))
+    rows = np.flatnonzero((steps.sign == sign) & (plastic > PLASTIC) & (sign * steps.stress > 0))
     if len(rows) < 50:
         raise ValueError(
             f"only {len(rows)} steps of {'rising' if sign > 0 else 'falling'} strain are plastic; at least 50 are "
-            "needed. Give longer or more trajectories that begin without load (the elastic slope is taken there), "
-            "their records in the order of the path."
+            "needed. Give longer or more trajectories that begin without load (the elastic slope is taken there), with "
+            "records in the order of the path."
         )
     return thinned(steps, rows)
 
 
 def images(features, *pseudovectors):
-    """Rows, and their images under the cubic group that lie within MARGIN of the triangle.
-
-    Returns
-    -------
-    index : which row each is an image of
-    features, *pseudovectors : of the images
-    """
+    """Images of rows under the cubic group that lie within MARGIN of the triangle: row, features and pseudovectors."""
     axis = np.column_stack([features[:, :2], np.ones(len(features))])
-    index, found, turned_vectors = [], [], [[] for _ in pseudovectors]
+    parts = []
     for operation in OPERATIONS:
         b = axis @ operation.T
         with np.errstate(divide="ignore", invalid="ignore"):
             p, q = b[:, 0] / b[:, 2], b[:, 1] / b[:, 2]
         inside = (b[:, 2] > 0) & (p >= -MARGIN) & (q <= 1 + MARGIN) & (p <= q + MARGIN)
-        if (operation == np.eye(3)).all():
-            inside[:] = True
-        index.append(np.flatnonzero(inside))
-        found.append(np.column_stack([p, q, features[:, 2]])[inside])
-        for vectors, out in zip(pseudovectors, turned_vectors, strict=True):
-            out.append((vectors @ operation.T * np.linalg.det(operation))[inside])
-    return np.concatenate(index), np.concatenate(found), *(np.concatenate(out) for out in turned_vectors)
+        at = np.flatnonzero(inside | (operation == np.eye(3)).all())
+        vectors = (each[at] @ operation.T * np.linalg.det(operation) for each in pseudovectors)
+        parts.append((at, np.column_stack([p[at], q[at], features[at, 2]]), *vectors))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 def thinned(steps, rows):
-    """Of some steps, those at least THIN apart along their trajectory."""
+    """Rows of steps that are at least SPACING apart along their trajectory."""
     features = steps.features[rows] / np.maximum(steps.features[rows].std(axis=0), 1e-12)
     apart = np.sqrt((np.diff(features, axis=0) ** 2).sum(axis=1))
     same = steps.group[rows][1:] == steps.group[rows][:-1]
     along = np.cumsum(np.r_[0.0, np.where(same, apart, 0.0)])
     start = np.maximum.accumulate(np.where(np.r_[True, ~same], np.arange(len(rows)), 0))
-    along = (along - along[start]) // THIN  # each by itself: the order of the trajectories changes nothing
+    along = (along - along[start]) // SPACING  # from the start of each trajectory: their order changes nothing
     return rows[np.r_[True, ~same | (np.diff(along) > 0)]]
 
 
@@ -211,8 +202,10 @@ def targets(steps, rows, modulus):
 
 
 def path_slopes(steps, rows, values):
-    """Directions of the features from each row to the next of its trajectory, and what the values change: NaN at
-    ends, and where the reduction of the axis changes, which a spin jumps with."""
+    """Changes of the features and of the values from each row to the next of its trajectory.
+
+    NaN at ends and where the reduction of the axis changes, because the spin jumps there.
+    """
     direction = np.zeros((len(rows), 3))
     change = np.full(values.shape, np.nan)
     follows = (steps.group[rows][1:] == steps.group[rows][:-1]) & (
@@ -224,34 +217,34 @@ def path_slopes(steps, rows, values):
     return direction, change
 
 
-def doubts(steps, modulus, resolved):
-    """What speaks against learning from these steps, in words."""
-    said = []
-    if not resolved:
-        said.append(
-            "the first strain step of the trajectories already holds the knee from elastic to plastic: the elastic "
+def problems(steps, modulus, resolved):
+    """Reasons not to learn from these steps, in words."""
+    found = []
+    if not (resolved or steps.of_states):
+        found.append(
+            "the first strain step of the trajectories already contains the knee from elastic to plastic: the elastic "
             "slope is unknown and taken as ten times the first; record some steps of 1e-4 strain at the start."
         )
-    apart = max(unlikeness(steps, sign, modulus) for sign in np.unique(steps.sign))
-    if apart > UNLIKE:
-        said.append(
-            f"in a quarter of the cases like states of different trajectories differ by {100 * apart:.0f} % or more in "
-            "flow stress: something decides that is not in the state. Usual causes: several strain rates, temperatures "
-            "or materials in one training set; angles that take sample to crystal where crystal to sample is meant; "
-            "another axis of loading; grains that their neighbours constrain."
+    difference = max(difference_of_neighbours(steps, sign, modulus) for sign in np.unique(steps.sign))
+    if difference > MOST_DIFFERENT:
+        found.append(
+            f"a quarter of similar states of different trajectories differ by {100 * difference:.0f} % or more in flow "
+            "stress, which thus depends on something that is not in the state. Usual causes: several strain rates, "
+            "temperatures or materials in one training set; angles from sample to crystal instead of crystal to "
+            "sample; another axis of loading; grains that their neighbours constrain."
         )
-    return said
+    return found
 
 
-def unlikeness(steps, sign, modulus):
-    """How far flow stresses of nearest states of different trajectories differ, relative; the upper quartile."""
+def difference_of_neighbours(steps, sign, modulus):
+    """Relative difference in flow stress of nearest states of different trajectories, the upper quartile."""
     rows = flowing(steps, sign, modulus)
-    rows = rows[:: max(len(rows) // LOOKED_AT, 1)]
+    rows = rows[:: max(len(rows) // N_COMPARED, 1)]
     stress, group = targets(steps, rows, modulus)[:, 0], steps.group[rows]
     place = steps.features[rows].copy()
     place[:, -1] /= max(np.ptp(steps.features[:, -1]), 1e-300)
-    away, near = cKDTree(place).query(place, k=min(100, len(rows)))
-    near = np.where((group[near] != group[:, None]) & (away < ALIKE), near, -1)
+    distance, near = cKDTree(place).query(place, k=min(100, len(rows)))
+    near = np.where((group[near] != group[:, None]) & (distance < NEAR), near, -1)
     first = near[np.arange(len(rows)), (near >= 0).argmax(axis=1)]
     pair = first >= 0
     if np.count_nonzero(pair) < 20:
@@ -267,19 +260,19 @@ def root_range(steps):
     """Least and greatest sqrt(rho)."""
     half = steps.storage * steps.length / 2
     ends = np.r_[steps.features[:, -1] - half, steps.features[:, -1] + half]
-    ends = ends[ends > 0]  # a given rate may point below zero
-    return ends.min() * (1 - 1e-6), ends.max() * (1 + 1e-6)  # what is recorded may be rounded
+    ends = ends[ends > 0]  # a given rate may lead below zero
+    return ends.min() * (1 - 1e-6), ends.max() * (1 + 1e-6)  # records may be rounded
 
 
 def grid_of(steps, shape):
-    """Low and step of the axis, low and step of sqrt(rho), its least and greatest value, for so many splines."""
+    """Low and step of the axis, low and step of sqrt(rho), its least and greatest value; shape: numbers of splines."""
     low, high = root_range(steps)
     spread = max(high - low, 1e-3 * high)
     axis_step = (1 + 2 * MARGIN) / (shape[0] - 3)
     return np.array([-MARGIN, axis_step, low, spread / (shape[2] - 3), low, high])
 
 
-def design(points, low, step, shape):
+def design_matrix(points, low, step, shape):
     """Values of tensor products of cubic B-splines at points (n, k), clipped to the grid, as a sparse matrix."""
     knots = tuple(a + h * np.arange(-3, n + 1) for a, h, n in zip(low, step, shape, strict=True))
     inside = [np.clip(x, t[3], np.nextafter(t[n], -np.inf)) for x, t, n in zip(points.T, knots, shape, strict=True)]
@@ -289,9 +282,9 @@ def design(points, low, step, shape):
 
 
 def basis(features, grid, shape):
-    """Splines at rows of features: of the two of the axis, or of these and sqrt(rho)."""
+    """Splines at rows of features, over the axis alone, or over the axis and sqrt(rho)."""
     at = np.array([0, 0, 2][: len(shape)])
-    return design(features[:, : len(shape)], grid[at], grid[at + 1], shape)
+    return design_matrix(features[:, : len(shape)], grid[at], grid[at + 1], shape)
 
 
 def smooth(matrix, values, weight, shape, penalty_weight=PENALTY):
@@ -300,7 +293,9 @@ def smooth(matrix, values, weight, shape, penalty_weight=PENALTY):
     for i, n in enumerate(shape):
         second = sparse.diags([1.0, -2.0, 1.0], [0, 1, 2], shape=(n - 2, n))
         before, after = (sparse.eye(int(np.prod(part))) for part in (shape[:i], shape[i + 1 :]))
-        penalty = penalty + (STRAIGHT if i == 2 else 1.0) * sparse.kron(before, sparse.kron(second.T @ second, after))
+        penalty = penalty + (ROOT_PENALTY if i == 2 else 1.0) * sparse.kron(
+            before, sparse.kron(second.T @ second, after)
+        )
     weight = weight / weight.sum()
     weighted = matrix.multiply(weight[:, None]).tocsr()
     scale = np.sqrt(weight @ values**2)
@@ -309,32 +304,31 @@ def smooth(matrix, values, weight, shape, penalty_weight=PENALTY):
     gram = sparse.tril(gram, format="coo")
     band = np.zeros(((gram.row - gram.col).max() + 1, matrix.shape[1]))  # ten times as fast as a sparse solver
     band[gram.row - gram.col, gram.col] = gram.data
-    with threadpool_limits(1, user_api="blas"):  # whose threads would wait for each other more than they work
+    with threadpool_limits(1, user_api="blas"):  # its threads would mostly wait for each other
         found = solveh_banded(band, weighted.T @ (values / scale), lower=True, overwrite_ab=True, check_finite=False)
     return (found * scale).reshape(*shape, -1)
 
 
-def lifted(coefficients, least):
-    """Coefficients of a flow stress that is nowhere below the least one, which is positive.
+def with_lower_bound(coefficients, least):
+    """Coefficients of a flow stress that is nowhere below a positive one: below zero a grain would have no next state.
 
-    A flow stress below zero would leave a grain without a next state. Splines of the axis are positive weights of
-    curves along sqrt(rho): where a curve falls below, the coefficients that hold it there are raised. Others may well
-    be negative, where six of them hold a steep line.
+    The splines of the axis are positive weights of curves along sqrt(rho). Where a curve is too low, the coefficients
+    that determine it there are raised. Other coefficients may be negative, for six of them represent a steep line.
     """
     n = coefficients.shape[-1]
-    splines = design(np.linspace(0, n - 3, 8 * (n - 3) + 1)[:, None], [0.0], [1.0], [n]).toarray()
-    held = (coefficients @ splines.T < least) @ (splines > 0)
-    return np.where(held > 0, np.maximum(coefficients, least), coefficients)
+    splines = design_matrix(np.linspace(0, n - 3, 8 * (n - 3) + 1)[:, None], [0.0], [1.0], [n]).toarray()
+    low = (coefficients @ splines.T < least) @ (splines > 0)
+    return np.where(low > 0, np.maximum(coefficients, least), coefficients)
 
 
 def cells_of(features, grid, shape):
-    """Number of the grid cell of every row along each coordinate."""
+    """Indices (n, 3) of the grid cells of rows."""
     low, step = grid[[0, 0, 2]], grid[[1, 1, 3]]
     return np.clip(((features - low) / step).astype(int), 0, np.array(shape) - 4)
 
 
-def through(n):
-    """Coefficients of n cubic B-splines, (n, n - 2), through values at the corners of their cells; straight at ends."""
+def interpolation_matrix(n):
+    """Coefficients of n cubic B-splines, (n, n - 2), for given values at the corners of cells; straight at ends."""
     matrix = np.zeros((n, n))
     matrix[0, :3] = matrix[-1, -3:] = 1.0, -2.0, 1.0
     for i in range(n - 2):
@@ -342,11 +336,12 @@ def through(n):
     return np.linalg.inv(matrix)[:, 1:-1]
 
 
-def between(steps, rows, values, grid, shape):
-    """Coefficients through thin-plate splines between trajectories of equal density, by the axis at the start.
+def interpolated(steps, rows, values, grid, shape):
+    """Coefficients by interpolation between trajectories, over the axis at their start, at equal density.
 
-    A trajectory that ends at a lower density goes on straight for S and K, constant for W. No corner of a cell leaves
-    the range of its ten nearest trajectories: where two sets of slip systems meet there is a step, not a slope.
+    The interpolant is a thin-plate spline. A trajectory that ends at a lower density is extrapolated, linearly for S
+    and K, as a constant for W. At each corner of a cell, values are clipped to the range of the ten nearest
+    trajectories: where two sets of slip systems meet there is a step, not a slope.
     """
     start = np.flatnonzero(np.r_[True, np.diff(steps.group[rows]) != 0])
     axes, label = np.unique(steps.features[rows[start], :2].round(9), axis=0, return_inverse=True)
@@ -361,43 +356,33 @@ def between(steps, rows, values, grid, shape):
             slope = np.polyfit(root[last], value[last, :2], 1)[0]
             curve[:, :2] += np.maximum(u - root[-1], 0.0)[:, None] * slope
         curves[k] += curve / np.count_nonzero(label == k)
-    unit = np.sqrt(np.mean(values**2, axis=0))
-    unit[unit == 0] = 1.0
+    unit = root_mean_square(values)
     nodes = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
     beyond = 2.5 * grid[1]
     near = (nodes[:, 0] > -beyond) & (nodes[:, 1] < 1 + beyond) & (nodes[:, 0] < nodes[:, 1] + beyond)
     plane = np.linalg.svd(axes - axes.mean(axis=0))[1][-1] > 1e-3 if len(axes) > 3 else False
     kind = {"kernel": "thin_plate_spline"} if plane else {"kernel": "linear", "degree": 0}
-    neighbors = None if len(axes) <= 1500 else 200  # of all, 1500 take half a second
+    neighbors = None if len(axes) <= 1500 else 200  # all 1500 take half a second
     field = RBFInterpolator(axes, (curves / unit).reshape(len(axes), -1), neighbors, **kind)
     found = field(nodes[near]).reshape(-1, len(u), 5) * unit
     few = curves[cKDTree(axes).query(nodes[near], k=np.arange(1, min(10, len(axes)) + 1))[1]]
     found = np.clip(found, few.min(axis=1), few.max(axis=1))
     found = found[cKDTree(nodes[near]).query(nodes)[1]].reshape(len(x), len(y), len(u), 5)
-    return np.einsum("ai,bj,ck,ijkm->abcm", *(through(n) for n in shape), found, optimize=True)
+    return np.einsum("ai,bj,ck,ijkm->abcm", *(interpolation_matrix(n) for n in shape), found, optimize=True)
 
 
-def nearest(steps, rows, values, grid):
-    """A guess that is cheap: the values of the nearest row."""
+def nearest_value(steps, rows, values, grid):
+    """A cheap guess: a function of features that returns the values of the nearest row."""
     scale = np.array([1.0, 1.0, max(grid[5] - grid[4], 1e-300)])
     tree = cKDTree(steps.features[rows] / scale)
     return lambda features: values[tree.query(features / scale)[1]]
 
 
 def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, memory):
-    """The table of one direction of straining.
+    """The table of one direction of straining, as in table_, and its reached cells, as in reached_.
 
-    Parameters
-    ----------
-    rows, values, weight : flowing steps, their targets (n, 5) and weights (n,)
-    modulus_rows, modulus : elastic steps and their slopes
-    guess : callable of features (n, 3) in the triangle, the forest's targets where no row comes
-    memory : whether the axis among the features is that of the start
-
-    Returns
-    -------
-    table : ndarray of shape (n_axis, n_axis, n_density, 6)
-    reached : uint8 ndarray of shape (n_axis - 3, n_axis - 3, n_density - 3)
+    From flowing steps ``rows``, their targets (n, 5) and weights; elastic steps and their slopes; and ``guess``, a
+    function of features (n, 3) in the triangle that predicts the targets of cells without rows.
     """
     shape = MEMORY if memory else SMOOTH
     index, features, spin = images(steps.features[rows], values[:, 2:])
@@ -406,7 +391,7 @@ def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, me
     reached = binary_dilation(visited, np.ones((3, 3, 3 if memory else 1), bool), iterations=2 if memory else 1)
     table = np.empty((*shape, 6))
     if memory:
-        table[..., :5] = between(steps, rows, values, grid, shape)
+        table[..., :5] = interpolated(steps, rows, values, grid, shape)
     else:
         values, weight = np.column_stack([values[index, :2], spin]), weight[index]
         empty = np.argwhere(~reached)
@@ -416,9 +401,9 @@ def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, me
             guessed = guess(np.column_stack([reduced[:, :2] / reduced[:, 2:], centres[:, 2]]))
             guessed[:, 2:] = turn_pseudovector(operation.transpose(0, 2, 1), guessed[:, 2:])
             features, values = np.concatenate([features, centres]), np.concatenate([values, guessed])
-            weight = np.r_[weight, np.full(len(centres), PRIOR)]
+            weight = np.r_[weight, np.full(len(centres), GUESS_WEIGHT)]
         n = len(np.unique(steps.group[rows]))
-        penalty = PENALTY * max(1.0, FEWER / n) ** 1.5
+        penalty = PENALTY * max(1.0, MANY / n) ** 1.5
         table[..., :5] = smooth(basis(features, grid, shape), values, weight, shape, penalty)
     index, features = images(steps.features[modulus_rows])
     matrix = basis(features, grid, shape[:2])
@@ -428,7 +413,7 @@ def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, me
 
 
 def knee_exponent(steps, modulus, tables, grid):
-    """n of p = x^n, x the stress at the end of a step over the flow stress; KNEE where no step is in it."""
+    """n of p = x^n, x the stress at the end of a step over the flow stress; KNEE where no step lies in the knee."""
     plastic = 1.0 - steps.slope / modulus
     rows = np.flatnonzero((plastic > 0.05) & (plastic < 0.95) & (steps.sign * steps.stress > 0))
     if len(rows) < 5:

@@ -1,16 +1,16 @@
-"""Crystals under loading that no rotation leaves as it is: orientation reduced by cubic symmetry alone.
+"""Crystals under loading without a symmetry axis: orientation is reduced by cubic symmetry alone.
 
-S, K, W and E (see flow) are then functions of the whole orientation, of which regressors are asked at every step.
+S, K, W and E (see flow) are then functions of the whole orientation, which regressors predict at every step.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from skmerge._ext.crystal_stepping import MOST_STRESS, knee
+from skmerge._ext.crystal_stepping import LONG, MOST_STRESS, OUTSIDE, REVERSED, knee
 from skmerge._orientation import (
     PROPER,
-    TURNS,
+    PROPER_QUATERNIONS,
     product,
     quaternion_from,
     quaternion_of,
@@ -18,32 +18,23 @@ from skmerge._orientation import (
     unwrapped_angles,
 )
 from skmerge._plasticity import flow
-from skmerge._plasticity.flags import LONG, OUTSIDE, REVERSED
-from skmerge._plasticity.records import parts_of
+from skmerge._plasticity.records import n_substeps
 
-BLOCK = 20_000  # grains between two words about progress, some seconds
-NEAR = 0.03  # orientations whose scalar part is that much smaller than the greatest are images to learn from
+BLOCK = 20_000  # grains between two reports of progress, some seconds
+NEAR = 0.03  # equivalent orientations whose scalar part is at most that much below the greatest are trained as well
 
 
 @dataclass(frozen=True)
 class Free:
-    """What was learned.
+    """A fitted propagator of crystals without a loading axis."""
 
-    Parameters
-    ----------
-    fitted : dict of the attributes of PlasticityPropagator that are NAMES
-    heun : bool, two stages or one
-    """
+    NAMES = "estimators_", "unit_", "modulus_", "least_", "grid_", "exponent_", "part_", "longest_step_"
 
-    NAMES = (
-        *("estimators_", "unit_", "modulus_", "least_", "grid_", "exponent_", "memory_", "part_", "longest_step_"),
-    )
-
-    fitted: dict
-    heun: bool = True
+    fitted: dict  # of the attributes NAMES of PlasticityPropagator
+    heun: bool = True  # two stages, or one
 
     def rates(self, X):
-        """S, K, W in the crystal's frame and E of states (n, 5), the strain rising: (n, 6)."""
+        """S, K, W in the frame of the crystal and E of states (n, 5) under rising strain: (n, 6)."""
         return self._rates(quaternion_of(X[:, 2:5]), np.sqrt(X[:, 1]), True)
 
     def _rates(self, quaternion, root, rising):
@@ -80,21 +71,21 @@ class Free:
         return d * after, *moved(y, p)
 
     def propagate(self, X, strain, write, flags, n_jobs, reporter):
-        """As ``Axial.propagate``; the regressors have threads of their own."""
+        """As ``Axial.propagate``; the regressors use threads of their own."""
         n, n_steps = len(X), strain.shape[1] - 1
         stress, root, angles = X[:, 0].copy(), np.sqrt(X[:, 1]), X[:, 2:].copy()
         quaternion, out = quaternion_of(angles), np.empty((n_steps + 1, n, 5))
         out[0] = X
         flags |= (OUTSIDE * self._overloaded(stress, quaternion, root)).astype(np.uint8)
         longest = self.fitted["longest_step_"]
-        parts = parts_of(strain, n, longest)
+        substeps = n_substeps(strain, n, longest)
         for t in range(1, n_steps + 1):
             h = np.broadcast_to(strain[:, t] - strain[:, t - 1], n)
-            pieces = parts[:, t - 1] * np.sign(h)
+            counts = substeps[:, t - 1] * np.sign(h)  # negative where strain falls
             flags |= (LONG * (np.abs(h) > longest * (1 + 1e-6))).astype(np.uint8)
             first = quaternion.copy()
-            for count in np.unique(pieces[pieces != 0]):
-                some = np.flatnonzero(pieces == count)
+            for count in np.unique(counts[counts != 0]):
+                some = np.flatnonzero(counts == count)
                 if self.fitted["part_"][int(count > 0)] < 0:
                     flags[some] |= REVERSED
                 for part in range(int(abs(count))):
@@ -104,8 +95,9 @@ class Free:
                             stress[block], root[block], quaternion[block], h[block] / abs(count)
                         )
                         done = begin + len(block)
-                        of = f", {done} of {n} grains" if done < len(some) else ""
-                        reporter.part(t, n_steps, part + 1, abs(count), of)
+                        grains = f", {done} of {n} grains" if done < len(some) else ""
+                        substep = f"part {part + 1} of {abs(count):.0f}{grains}"
+                        reporter.say(f"strain step {t} of {n_steps}: {substep}", np.inf)
             quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
             angles = unwrapped_angles(np.stack([first, quaternion], axis=1), angles)[:, 1]
             flags |= (OUTSIDE * ~self._trained(root)).astype(np.uint8)
@@ -116,7 +108,7 @@ class Free:
         write(slice(0, n), out, strain)
 
     def inside(self, X):
-        """Whether states (n, 5) lie where training came."""
+        """Whether states (n, 5) lie within the trained states."""
         root = np.sqrt(X[:, 1])
         return self._trained(root) & ~self._overloaded(X[:, 0], quaternion_of(X[:, 2:5]), root)
 
@@ -125,41 +117,30 @@ class Free:
         return (root >= least) & (root <= most)
 
     def _overloaded(self, stress, quaternion, root):
-        """Where a start bears more stress than a crystal does."""
+        """Whether the stress of a start is more than a crystal can bear."""
         return np.abs(stress) > MOST_STRESS * self._rates(quaternion, root, True)[:, 0]
-
-
-def equivalents(quaternion):
-    """The 24 equivalents of orientations (n, 4): (n, 24, 4)."""
-    return product(quaternion[:, None], TURNS[None])
 
 
 def reduced(quaternion):
     """Rotation vectors (n, 3) of the equivalents of the least angle; and operations (n, 3, 3) on crystal vectors."""
-    every = equivalents(quaternion)
-    # Of equal angles the first: by rounding, that no last digit decides.
+    every = product(quaternion[:, None], PROPER_QUATERNIONS)
+    # Of equal angles the first; rounding keeps the last digit from deciding.
     best = np.argmax(np.abs(every[..., 3]).round(12), axis=1)
     return rotation_vector(every[np.arange(len(every)), best]), PROPER[best].transpose(0, 2, 1)
 
 
 def images(quaternion, *vectors):
-    """Which orientation each is an image of, the images' rotation vectors, and vectors of the crystal turned alike."""
-    every = equivalents(quaternion)
+    """Equivalents that are nearly reduced: their rows, rotation vectors, and crystal vectors in their frames."""
+    every = product(quaternion[:, None], PROPER_QUATERNIONS)
     scalar = np.abs(every[..., 3])
     index, which = np.nonzero(scalar >= scalar.max(axis=1, keepdims=True) - NEAR)
     turned = (np.einsum("nji,nj->ni", PROPER[which], vector[index]) for vector in vectors)
     return index, rotation_vector(every[index, which]), *turned
 
 
-def learn(steps, learner, longest=None):
-    """Regressors of S, K, W for each direction of straining, and of E.
-
-    Returns
-    -------
-    fitted : dict of attributes of a PlasticityPropagator
-    doubts : list of str
-    """
-    stiff, best, resolved, modulus = flow.moduli(steps, longest)
+def learn(steps, learner):
+    """As `axial.learn`: regressors of S, K, W for each direction of straining, and of E."""
+    stiff, best, resolved, modulus = flow.moduli(steps)
     least, most = flow.root_range(steps)
     signs = np.unique(steps.sign)
     estimators, units, least_flow = [], [], []
@@ -168,14 +149,12 @@ def learn(steps, learner, longest=None):
         values = flow.targets(steps, rows, modulus)
         index, vector, spin = images(quaternion_from(steps.features[rows, :3]), values[:, 2:])
         values = np.column_stack([values[index, :2], spin])
-        unit = np.sqrt(np.mean(values**2, axis=0))
-        unit[unit == 0] = 1.0
+        unit = flow.root_mean_square(values)
         least_flow.append(values[:, 0].min() / 2)
         estimators.append(learner(np.column_stack([vector, steps.features[rows, 3][index] / most]), values / unit))
         units.append(unit)
     index, vector = images(quaternion_from(steps.features[best, :3]))
     estimators.append(learner(vector, stiff[index] / stiff.mean()))
-    both, falling = len(signs) == 2, 0 if -1 in signs else -1
     return {
         "estimator_": estimators[-2],
         "estimators_": estimators,
@@ -185,6 +164,6 @@ def learn(steps, learner, longest=None):
         "grid_": np.array([least, most]),
         "exponent_": flow.KNEE,
         "memory_": False,
-        "part_": np.array([falling, 1 if both else (0 if 1 in signs else -1)], np.int32),
-        "longest_step_": float(steps.length.max()) if longest is None else longest,
-    }, flow.doubts(steps, modulus, resolved or longest is not None)
+        "part_": flow.part_numbers(signs),
+        "longest_step_": steps.longest,
+    }, flow.problems(steps, modulus, resolved)

@@ -1,4 +1,4 @@
-"""What held-out trajectories say of a propagator: whether memory helps, how wrong steps are, whether to trust it."""
+"""Validation by held-out trajectories: whether memory decreases errors, how large errors are, and warnings."""
 
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
@@ -6,23 +6,18 @@ from scipy.interpolate import RegularGridInterpolator
 from skmerge._orientation import inverse, product, quaternion_of, reduced_axis, rotation_vector
 from skmerge._plasticity import axial, flow
 
-WRONG_STRESS, WRONG_TURN = 0.1, 1 / 3  # errors above these shares of stress and rotation are warned of
-FEW = 15  # trajectories from which on a fifth is held out
-NODES, BINS = 12, 24  # of the table of errors, along each coordinate of the axis and along the strain passed
-NEAR = 0.06  # width in b1 / b3 and b2 / b3 of what counts as near among held-out trajectories
-WORTH = 0.8  # memory must lower errors by a fifth: it knows nothing of paths that begin elsewhere
-EVERYWHERE = 1.0  # held-out trajectories that count as one near by
+WRONG_STRESS, WRONG_TURN = 0.1, 1 / 3  # shares of stress and rotation; larger errors cause a warning
+FEW = 15  # trajectories; from so many on, a fifth is held out
+NODES, BINS = 12, 24  # of the table of errors, along each coordinate of the axis and along the strain path
+NEAR = 0.06  # width in b1 / b3 and b2 / b3 of the neighbourhood of a node
+WORTH = 0.8  # memory must decrease errors by a fifth: it does not cover paths that begin elsewhere
+EVERYWHERE = 1.0  # held-out trajectories anywhere that weigh as much as one near a node
 
 
-def judge(strain, state, group, axis, memories, learner, task):
-    """Whether memory helps, and how wrong steps are, by every fifth trajectory learned from the others.
+def validate(strain, state, group, axis, memories, learner, task):
+    """Learn from four fifths of the trajectories, with each choice of memory, and step the held-out ones.
 
-    Returns
-    -------
-    memory : bool
-    fitted : dict of attributes of a PlasticityPropagator
-    doubts : list of str
-        What the errors say against the model.
+    Return the better choice, attributes of a PlasticityPropagator, and a list with a warning if errors are too large.
     """
     held = held_out(state, group)
     rest = ~held[group]
@@ -31,41 +26,40 @@ def judge(strain, state, group, axis, memories, learner, task):
     for memory in memories:
         stage = task.begin("held-out trajectories")
         steps = flow.steps_of(strain[rest], state[rest], renumbered, axis, memory)
-        fitted, _ = axial.learn(steps, learner, memory)
-        tried = errors(fitted, strain, state, group, held, axis)
-        each = scores(tried, state)
+        trial = errors(axial.learn(steps, learner, memory)[0], strain, state, group, held, axis)
+        each = scores(trial, state)
         words = "with" if memory else "without"
         stop = stage.end(f"{words} memory: error {each.mean():.3g} of {held.sum()} held out")
-        if best is None or much_better(each, best):
-            best, chosen, found = each, memory, tried
+        if best is None or much_smaller(each, best):
+            best, chosen, found = each, memory, trial
         if stop:
             break
     passed, squares = table_of_errors(found, axis)
-    return chosen, {"std_strain_": passed, "std_squares_": squares}, wrong(found, state, group, held)
+    return chosen, {"std_strain_": passed, "std_squares_": squares}, problems(found, state, group, held)
 
 
-def wrong(found, state, group, held):
-    """What errors of held-out trajectories say against a model, in words."""
+def problems(found, state, group, held):
+    """A warning if errors are too large."""
     rows, first = held[group], np.searchsorted(group, group)
-    off = np.sqrt(np.mean(np.concatenate([error[:, 0] for *_, error in found]) ** 2))
+    error = np.sqrt(np.mean(np.concatenate([error[:, 0] for *_, error in found]) ** 2))
     stress = np.sqrt(np.mean(state[rows, 0] ** 2))
-    apart = product(inverse(quaternion_of(state[first, 2:5])), quaternion_of(state[:, 2:5]))[rows]
-    turned_by = np.linalg.norm(rotation_vector(apart), axis=1).mean()
+    rotation = product(inverse(quaternion_of(state[first, 2:5])), quaternion_of(state[:, 2:5]))[rows]
+    rotation = np.linalg.norm(rotation_vector(rotation), axis=1).mean()
     lattice = np.concatenate([error[:, 2] for *_, error in found]).mean()
-    # A lattice that hardly turns, as that of symmetric axes, has no third to be wrong by.
-    if not off > WRONG_STRESS * stress and not lattice > max(WRONG_TURN * turned_by, np.radians(0.2)):
+    # The relative error means nothing for a lattice that hardly turns, as that of symmetric axes.
+    if not error > WRONG_STRESS * stress and not lattice > max(WRONG_TURN * rotation, np.radians(0.2)):
         return []
     return [
-        f"{held.sum()} held-out trajectories are off by {100 * off / stress:.0f} % of the stress (root mean squares) "
-        f"and by {np.degrees(lattice):.2g} degrees where the lattice turns by {np.degrees(turned_by):.2g} (means): do "
-        "not trust what was learned. Usual causes: the loading is not along axis, or not along one axis; angles that "
-        "take sample to crystal; a lattice that is not cubic; too few trajectories; something that decides is not in "
-        "the state."
+        f"{held.sum()} held-out trajectories have errors of {100 * error / stress:.0f} % of the stress (root mean "
+        f"squares) and of {np.degrees(lattice):.2g} degrees where the lattice turns by {np.degrees(rotation):.2g} "
+        "(means): do not rely on this model. Usual causes: the loading is not along axis, or not along one axis; "
+        "angles from sample to crystal; a lattice that is not cubic; too few trajectories; flow depends on something "
+        "that is not in the state."
     ]
 
 
 def held_out(state, group):
-    """Which trajectories are held out, every fifth in an order that does not depend on that of the records."""
+    """Which trajectories are held out: every fifth, in an order that does not depend on that of the records."""
     first = state[np.flatnonzero(np.r_[True, group[1:] != group[:-1]])]
     held = np.zeros(len(first), bool)
     held[np.lexsort(first.T)[4::5]] = True
@@ -73,12 +67,9 @@ def held_out(state, group):
 
 
 def errors(fitted, strain, state, group, held, axis):
-    """How wrong held-out trajectories are stepped.
+    """Start (5,), strain passed (n_steps,) and errors (n_steps, 3) of stepping each held-out trajectory.
 
-    Returns
-    -------
-    list of (start (5,), strain passed (n_steps,), errors (n_steps, 3)) of each
-        Of stress in MPa, of the logarithm of the density, and of the lattice in rad.
+    Errors are those of stress in MPa, of the logarithm of the density, and of the lattice in rad.
     """
     stepper, out = axial.Axial(fitted, axis).flow(), []
     begin = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
@@ -91,22 +82,22 @@ def errors(fitted, strain, state, group, held, axis):
             np.zeros(1, np.int32),
         )  # fmt: skip
         found = found[:, 0]
-        apart = product(inverse(quaternion_of(truth[:, 2:5])), quaternion_of(found[:, 2:5]))
-        lattice = np.linalg.norm(rotation_vector(apart), axis=1)
+        rotation = product(inverse(quaternion_of(truth[:, 2:5])), quaternion_of(found[:, 2:5]))
+        lattice = np.linalg.norm(rotation_vector(rotation), axis=1)
         passed = np.r_[0.0, np.abs(np.diff(path)).cumsum()]
-        both = np.column_stack([found[:, 0] - truth[:, 0], np.log(found[:, 1] / truth[:, 1]), lattice])
-        out.append((truth[0], passed, both))
+        error = np.column_stack([found[:, 0] - truth[:, 0], np.log(found[:, 1] / truth[:, 1]), lattice])
+        out.append((truth[0], passed, error))
     return out
 
 
 def scores(found, state):
-    """One number for the errors of each trajectory: means of absolute values, which a few lost grains do not decide."""
+    """Mean absolute error of each trajectory, all columns in units of their size; a few lost grains do not dominate."""
     size = np.array([state[:, 0].std(), np.log(state[:, 1]).std(), 0.1])
     return np.array([np.abs(error / np.where(size > 0, size, 1.0)).mean() for _, _, error in found])
 
 
-def much_better(scores, others):
-    """Whether scores of the same trajectories are lower by a fifth, and by more than twice the scatter of that."""
+def much_smaller(scores, others):
+    """Whether scores of the same trajectories are lower by a fifth, and by more than two standard errors."""
     gain = others - scores
     return scores.mean() < WORTH * others.mean() and gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
 
@@ -118,13 +109,7 @@ def plane_of(state, axis):
 
 
 def table_of_errors(found, axis):
-    """Mean squares of errors near each node of the axis at the start, by strain passed.
-
-    Returns
-    -------
-    passed : ndarray of shape (BINS,)
-    squares : ndarray of shape (NODES, NODES, BINS, 3)
-    """
+    """Strain passed (BINS,) and, by it, mean squares of errors (NODES, NODES, BINS, 3) near nodes of the first axis."""
     passed = np.unique(np.quantile(np.concatenate([p for _, p, _ in found]), np.linspace(0, 1, BINS)))
     place = plane_of(np.stack([start for start, _, _ in found]), axis)
     squares = np.full((len(found), len(passed), 3), np.nan)
@@ -133,24 +118,26 @@ def table_of_errors(found, axis):
             squares[i, :, k] = np.interp(passed, p, error[:, k] ** 2, right=np.nan)
     node = np.linspace(0, 1, NODES)
     nodes = np.stack(np.meshgrid(node, node, indexing="ij"), axis=-1)
-    away = ((nodes[:, :, None] - place) ** 2).sum(axis=-1)
-    weight = np.exp(-away / (2 * NEAR**2)) + EVERYWHERE / len(found)
+    distance2 = ((nodes[:, :, None] - place) ** 2).sum(axis=-1)
+    weight = np.exp(-distance2 / (2 * NEAR**2)) + EVERYWHERE / len(found)
     known = ~np.isnan(squares)
     sums = np.einsum("ijn,nbk->ijbk", weight, np.where(known, squares, 0.0))
     return passed, sums / np.einsum("ijn,nbk->ijbk", weight, known.astype(float))
 
 
 def standard_deviations(passed, squares, start, strain, density, axis):
-    """Of stress, density and lattice (in rad): (n_steps, n, 3), for starts (n, 5), strain (1 or n, n_steps) and the
-    density (n_steps, n) that they came to."""
+    """Of stress, density and lattice in rad, (n_steps, n, 3).
+
+    For starts (n, 5), strain (1 or n, n_steps) and propagated density (n_steps, n).
+    """
     node = np.linspace(0, 1, len(squares))
     near = RegularGridInterpolator((node, node), squares)(np.clip(plane_of(start, axis), 0, 1))
-    way = np.abs(np.diff(strain, axis=1, prepend=strain[:, :1])).cumsum(axis=1)
-    at = np.clip(np.searchsorted(passed, way, side="right") - 1, 0, len(passed) - 2)
-    share = np.clip((way - passed[at]) / (passed[at + 1] - passed[at]), 0.0, 1.0)[..., None]
+    path = np.abs(np.diff(strain, axis=1, prepend=strain[:, :1])).cumsum(axis=1)
+    at = np.clip(np.searchsorted(passed, path, side="right") - 1, 0, len(passed) - 2)
+    share = np.clip((path - passed[at]) / (passed[at + 1] - passed[at]), 0.0, 1.0)[..., None]
     row = np.arange(len(start))[:, None]
     variance = (1 - share) * near[row, at] + share * near[row, at + 1]
-    variance = variance * np.maximum(way / passed[-1], 1.0)[..., None] ** 2  # beyond what was recorded errors grow on
+    variance = variance * np.maximum(path / passed[-1], 1.0)[..., None] ** 2  # errors grow on beyond the records
     std = np.sqrt(variance).transpose(1, 0, 2)
     std[..., 1] *= density
     return std

@@ -1,40 +1,34 @@
-"""States without orientation: explicit steps by the rates that a regressor predicts."""
+"""States without orientation: explicit steps with the rates that a regressor predicts."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from skmerge._plasticity.flags import LONG, OUTSIDE, REVERSED
-from skmerge._plasticity.records import MOST, parts_of
+from skmerge._ext.crystal_stepping import LONG, OUTSIDE, REVERSED
+from skmerge._plasticity.records import MOST, n_substeps
 
-TOLERANCE = 1e-4  # of an adaptive step: difference of Heun and Euler over the trained range
+TOLERANCE = 1e-4  # of an adaptive step: difference between Heun and Euler over the trained range
 
 
 @dataclass(frozen=True)
 class Plain:
-    """What was learned.
-
-    Parameters
-    ----------
-    fitted : dict of the attributes of PlasticityPropagator that are NAMES
-    integrator : {"heun", "euler", "adaptive"}
-    """
+    """A fitted propagator of states without orientation."""
 
     NAMES = "estimator_", "part_", "longest_step_", "_box", "_n_outputs"
 
-    fitted: dict
+    fitted: dict  # of the attributes NAMES of PlasticityPropagator
     integrator: str = "heun"
 
     def rates(self, X, sign=1.0):
-        """Rates of states (n, m); of both directions of straining, sign tells which."""
+        """Rates of states (n, m), the strain rising (sign 1) or falling (-1) where both were trained."""
         if (self.fitted["part_"] == 0).all():
             X = np.column_stack([X, np.broadcast_to(sign, len(X))])
         return self.fitted["estimator_"].predict(X)
 
     def propagate(self, X, strain, write, flags, n_jobs, reporter):
-        """As ``Axial.propagate``, within the trained range widened by half."""
+        """As ``Axial.propagate``, within the trained range widened by half of its width at each end."""
         if self.fitted["_n_outputs"] != X.shape[1]:
-            raise ValueError("y was not the rates of the columns of X; only then states can be propagated.")
+            raise ValueError("propagate needs a model of rates; y of fit was not the rates of the columns of X.")
         low, high = self.fitted["_box"]
         width = high - low
         low, high = low - width / 2, high + width / 2
@@ -51,7 +45,7 @@ class Plain:
         n_steps, longest = strain.shape[1] - 1, self.fitted["longest_step_"]
         out = np.empty((n_steps + 1, *X.shape))
         out[0] = X
-        parts = parts_of(strain, len(X), longest)
+        substeps = n_substeps(strain, len(X), longest)
         for t in range(1, n_steps + 1):
             h = np.broadcast_to(strain[:, t] - strain[:, t - 1], len(X))[:, None]
             moved = np.flatnonzero(h[:, 0])
@@ -60,16 +54,16 @@ class Plain:
             if not len(moved):
                 continue
             state, h = out[t][moved], h[moved]
-            pieces = parts[moved, t - 1]
-            after, error = advance(state, h / pieces[:, None])
+            counts = substeps[moved, t - 1]
+            after, error = advance(state, h / counts[:, None])
             if self.integrator == "adaptive":
-                pieces = np.minimum(pieces * np.maximum(np.ceil(np.sqrt(error / TOLERANCE)), 1), MOST)
-            for count in np.unique(pieces[pieces > 1]):  # each state by itself: a batch changes no result
-                some = pieces == count
+                counts = np.minimum(counts * np.maximum(np.ceil(np.sqrt(error / TOLERANCE)), 1), MOST)
+            for count in np.unique(counts[counts > 1]):  # each state has its own: other states change no result
+                some = counts == count
                 after[some] = state[some]
                 for part in range(int(count)):
                     after[some] = advance(after[some], h[some] / count)[0]
-                    reporter.part(t, n_steps, part + 1, count)
+                    reporter.say(f"strain step {t} of {n_steps}: part {part + 1} of {count:.0f}", np.inf)
             out[t, moved] = after
             beyond = ((after <= low) | (after >= high)).any(axis=1)
             long = np.abs(h[:, 0]) > longest * (1 + 1e-6)

@@ -1,36 +1,35 @@
-"""Checks of trajectories and states: shapes, order, repeated strains, units by their magnitude; tables and files."""
+"""Checks of trajectories and states: shapes, order, repeated strains, probable units; tables and files."""
 
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from skmerge import _orientation
 from skmerge._orientation import JUMP, quaternion_of, unwrapped_angles, without_symmetry_jumps
 from skmerge._text import warn
-from skmerge._validation import naming, readable
+from skmerge._validation import check_container, naming
 
-REPEATED = 1e-5  # of the median strain step of a trajectory; smaller ones come of restarts and rounding
-SHORT, AROUND = 0.02, 3  # a strain step under a fiftieth of the three before and after it divides what was rounded
-STEEPER = 0.2  # of the range of the other steps' slopes; a short step so far beyond it is rounding, no elastic one
-KNEE = 50.0  # times the slope of a step that holds the whole knee: as steep may be an elastic step before it. In the
-# elastic range lattices and variables of other kinds move otherwise than later, by up to as much.
-ALIKE = 1e-4  # of the greatest value of a column: what a state changes by between such records
-MOST = 10_000  # parts of a step
-MANY = 1_000  # calls of a regressor that are some seconds
-MANY_STATES = 100_000  # states asked of it that are some seconds
-HARDENED = 1.03  # of the stress; what turning lattices alone bring is less in the median
+REPEATED = 1e-5  # of the median strain step of a trajectory; smaller steps come from restarts and rounding
+SHORT, AROUND = 0.02, 3  # a strain step under a fiftieth of the three before and after it divides rounding errors
+STEEPER = 0.2  # of the range of the other steps' slopes; a short step so far beyond it is rounding, not elastic
+KNEE = 50.0  # times the slope of a step that contains the whole knee: an elastic step before it may be so steep. Rates
+# of the lattice and of other variables differ by as much between the elastic range and later.
+ALIKE = 1e-4  # of the greatest value of a column: the change of a state between repeated records
+MOST = 10_000  # substeps of a step
+MANY = 1_000  # calls of a regressor that take some seconds
+MANY_STATES = 100_000  # predicted states that take some seconds
+HARDENED = 1.03  # of the stress; rotation of lattices alone hardens less, in the median
 COLUMNS = ("trajectory", "strain", "sigma", "rho", "phi1", "Phi", "phi2")
 
 
 def numbers(name, value, **options):
-    """A finite float64 array of any shape."""
-    value = readable(name, value)
-    with naming(name):
-        return check_array(value, dtype=float, input_name=name, **{"ensure_2d": False, "allow_nd": True} | options)
+    """As `_orientation.numbers`, but text is read as numbers."""
+    return _orientation.numbers(name, check_container(name, value), **options)
 
 
 def complete(name, value):
-    """Numbers; where one is missing the message says which."""
+    """As `numbers`; the message says where the first missing number is."""
     try:
         return numbers(name, value)
     except ValueError as error:
@@ -41,7 +40,7 @@ def complete(name, value):
 
 
 def check_records(strain, state, groups, rates=None):
-    """Strain (n,), state (n, m), group (n,), ascending, and rates (n, m) of records below each other."""
+    """Strain (n,), state (n, m), ascending group (n,) and rates (n, m) of records, one row each."""
     strain, state = complete("strain", strain), complete("state", state)
     if rates is not None:
         rates = numbers("rates", rates)
@@ -62,7 +61,7 @@ def check_records(strain, state, groups, rates=None):
             groups = check_array(groups, dtype=None, ensure_2d=False, input_name="groups")
         if state.ndim != 2 or strain.shape != (len(state),) or groups.shape != (len(state),):
             raise ValueError(
-                "with groups, strain, groups and the rows of state must be as many; got "
+                "with groups, strain, groups and state must have the same number of rows; got "
                 f"{strain.shape}, {groups.shape} and {state.shape}."
             )
         group = np.r_[0, np.cumsum(groups[1:] != groups[:-1])]
@@ -78,12 +77,12 @@ def check_records(strain, state, groups, rates=None):
     counts = np.bincount(group)
     if counts.min() < 2:
         alone = groups[group == counts.argmin()][0]
-        raise ValueError(f"trajectory {alone} has one record, which says nothing of rates; leave it out.")
+        raise ValueError(f"trajectory {alone} has one record, but rates need two; leave it out.")
     return strain, state, group, rates
 
 
 def not_repeated(strain, state, group, groups):
-    """Which records to keep: not those that repeat the one before, as records of a restart do."""
+    """Which records to keep: not those that repeat the one before, which restarts write."""
     same = group[1:] == group[:-1]
     size = np.abs(np.diff(strain))
     usual = np.array([np.median(part) if len(part) else 0.0 for part in np.split(size, np.flatnonzero(~same) + 1)])
@@ -109,7 +108,7 @@ def not_repeated(strain, state, group, groups):
 
 
 def not_too_close(strain, state, group, groups):
-    """Which records to keep: not those so close to the one before that their rates are what rounding makes of them."""
+    """Which records to keep: not those so close to the one before that their rates are rounding errors."""
     rows = np.arange(len(strain))
     while (bad := too_close(strain[rows], state[rows], group[rows])).any():
         rows = rows[~bad]
@@ -119,18 +118,18 @@ def not_too_close(strain, state, group, groups):
     if len(left_out):
         i = left_out[0]
         warn(
-            f"{len(left_out)} records follow the one before by a strain so small that rounding makes their rates, and "
-            f"are left out, the first of trajectory {groups[i]} at strain {strain[i]:g}, "
+            f"{len(left_out)} records are so close to the one before that their rates are rounding errors; they are "
+            f"left out, the first of trajectory {groups[i]} at strain {strain[i]:g}, "
             f"{abs(strain[i] - strain[i - 1]):.2g} from the one before."
         )
     return kept
 
 
 def too_close(strain, state, group):
-    """Which records end a step that is far shorter than those about it, with rates far beyond all of these.
+    """Which records end a step that is far shorter than the steps around it, with rates far beyond theirs.
 
-    A stress rounded to 0.1 MPa gives a slope of 10^6 MPa over a strain of 1e-7. Along a trajectory no such slope is
-    steeper than its elastic ones; where one step holds the whole knee, its first step may be.
+    A stress rounded to 0.1 MPa gives a slope of 10^6 MPa over a strain of 1e-7. Real slopes are at most elastic; only
+    the first step of a trajectory may be steeper than all others, if one of these contains the whole knee.
     """
     bad, at = np.zeros(len(strain), bool), np.flatnonzero(group[1:] == group[:-1])
     if not len(at):
@@ -159,7 +158,7 @@ def too_close(strain, state, group):
 
 
 def without_jumps(strain, state, group):
-    """States (n, 5) whose lattices go on where a record jumps to an orientation that cubic symmetry makes the same."""
+    """States (n, 5) without jumps of records between orientations that are equal by cubic symmetry."""
     quaternion, jumps, left = without_symmetry_jumps(quaternion_of(state[:, 2:5]), group)
     if not len(jumps):
         return state
@@ -167,7 +166,7 @@ def without_jumps(strain, state, group):
         i = jumps[np.argmax(left > JUMP)]
         raise ValueError(
             f"the lattice of trajectory {group[i]} turns by {np.degrees(left[left > JUMP][0]):.0f} degrees from strain "
-            f"{strain[i]:g} to {strain[i + 1]:g}, cubic symmetry allowed for. Check the columns and units of the "
+            f"{strain[i]:g} to {strain[i + 1]:g}, reduced by cubic symmetry. Check the columns and units of the "
             "orientation, or record more steps."
         )
     state, undone = state.copy(), np.unique(group[jumps])
@@ -178,14 +177,14 @@ def without_jumps(strain, state, group):
         path *= -1.0 if path[0] @ quaternion_of(state[part][:1, 2:5])[0] < 0 else 1.0
         state[part, 2:5] = unwrapped_angles(path[None], state[part][:1, 2:5])[0]
     warn(
-        f"in {len(undone)} of {group[-1] + 1} trajectories the orientation jumps to one that cubic symmetry makes the "
-        f"same, the first time at strain {strain[jumps[0] + 1]:g}; the jumps were undone."
+        f"in {len(undone)} of {group[-1] + 1} trajectories the orientation jumps to one that is equal by cubic "
+        f"symmetry, the first time at strain {strain[jumps[0] + 1]:g}; the jumps were undone."
     )
     return state
 
 
 def check_density_moves(state, group):
-    """Warn where the density stands still while the stress rises as if it did not."""
+    """Warn where the density is constant although the stress rises."""
     start = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
     density = state[:, 1]
     if (np.maximum.reduceat(density, start) > (1 + 1e-6) * np.minimum.reduceat(density, start)).any():
@@ -195,9 +194,9 @@ def check_density_moves(state, group):
     rise = np.median(last / np.where(middle > 0, middle, np.inf))
     if rise > HARDENED:
         warn(
-            f"the density stands still at {density[0]:.4g} while the stress rises by {100 * (rise - 1):.0f} % over the "
-            "second half of a trajectory. If it only fills the column, give what hardens the crystal in its place, for "
-            "instance the square of the slip resistance."
+            f"the density is constant at {density[0]:.4g} while the stress rises by {100 * (rise - 1):.0f} % over the "
+            "second half of a trajectory. If it only fills the column, give a quantity that hardens the crystal "
+            "instead, for example the square of the slip resistance."
         )
 
 
@@ -209,22 +208,21 @@ def check_path(strain, n):
     return np.ascontiguousarray(np.atleast_2d(strain))
 
 
-def parts_of(strain, n, longest):
-    """In how many parts steps of n grains, (n, n_steps - 1), along strain (1 or n, n_steps) are made that are longer
-    than any trained.
+def n_substeps(strain, n, longest):
+    """Numbers (n, n_steps - 1) into which steps longer than any trained are divided, strain being (1 or n, n_steps).
 
-    Warns before it takes long: each part asks a regressor for every grain.
+    Warn if this takes long: each substep calls a regressor for every grain.
     """
     size = np.abs(np.diff(strain, axis=1))
-    parts = np.broadcast_to(np.clip(np.ceil(size / longest - 1e-6), 1, MOST), (n, size.shape[1]))
-    calls, states = (int(parts.max(axis=0).sum()), int(parts.sum())) if parts.size else (0, 0)
+    counts = np.broadcast_to(np.clip(np.ceil(size / longest - 1e-6), 1, MOST), (n, size.shape[1]))
+    calls, states = (int(counts.max(axis=0).sum()), int(counts.sum())) if counts.size else (0, 0)
     if calls > 10 * size.shape[1] and (calls > MANY or states > MANY_STATES):
         warn(
-            f"strain steps are up to {size.max() / longest:.3g} times the longest trained one ({longest:.3g}); parted, "
-            f"they are {calls} steps of a regressor instead of {size.shape[1]}, for {n} grains {states} predictions of "
-            "rates, which takes long. Is strain in the unit of the trajectories (0.1 for 10 %)?"
+            f"strain steps are up to {size.max() / longest:.3g} times the longest trained one ({longest:.3g}); "
+            f"divided, they are {calls} steps of a regressor instead of {size.shape[1]}, for {n} grains {states} "
+            "predictions of rates, which takes long. Is strain in the unit of the trajectories (0.1 for 10 %)?"
         )
-    return parts
+    return counts
 
 
 def check_strain_unit(strain):
@@ -233,43 +231,35 @@ def check_strain_unit(strain):
 
 
 def check_states(state, name):
-    """Raise where states (n, 5) are none; warn where their magnitude is that of other units."""
-    density = state[:, 1]
+    """Raise for densities that are not positive; warn if states (n, 5) seem to have other units."""
+    density, most = state[:, 1], np.abs(state).max(axis=0)
     if (density <= 0).any():
-        raise ValueError(
-            f"{name} holds a density of {density.min():g}; the second column must be above zero, in 1/m^2."
-        )
+        raise ValueError(f"{name} holds a density of {density.min():g}; the second column must be positive, in 1/m^2.")
     if density.max() < 1e7:
         warn(f"{name} holds densities of {density.max():g} at most, which looks like 1/um^2; give 1/m^2, 1e12 times.")
     elif density.min() < 1e7:
         warn(
-            f"{name} mixes densities of {density.min():g} and {density.max():g}, the former of which look like 1/um^2; "
-            "give 1/m^2 everywhere."
+            f"{name} mixes densities of {density.min():g} and {density.max():g}; the small ones look like 1/um^2. Give "
+            "1/m^2 everywhere."
         )
-    largest = np.abs(state[:, 2:5]).max()
-    if largest > 8 * np.pi:
-        warn(f"{name} holds angles up to {largest:.4g}, which looks like degrees; give rad.")
-    stress = np.abs(state[:, 0]).max()
-    if stress > 1e5:
-        warn(f"{name} holds stresses up to {stress:.4g}, which looks like Pa; give MPa, 1e-6 times that.")
+    if most[2:].max() > 8 * np.pi:
+        warn(f"{name} holds angles up to {most[2:].max():.4g}, which looks like degrees; give rad.")
+    if most[0] > 1e5:
+        warn(f"{name} holds stresses up to {most[0]:.4g}, which looks like Pa; give MPa, 1e-6 times that.")
 
 
 def read_table(table, columns):
-    """Strain (n,), state (n, m) and labels (n,) of a long table, the rows of a trajectory below each other."""
+    """Strain (n,), state (n, m) and labels (n,) of a long table, sorted by trajectory."""
     if isinstance(table, (str, Path)):
         import pandas as pd
 
         path = str(table)
-        if path.endswith((".parquet", ".pq")):
-            try:
-                table = pd.read_parquet(path)
-            except ImportError as error:
-                raise ImportError(
-                    f"{path}: pandas reads Parquet by pyarrow, which is missing: pip install pyarrow, or give a CSV "
-                    "file or a DataFrame."
-                ) from error
-        else:
-            table = pd.read_csv(path)
+        try:
+            table = (pd.read_parquet if path.endswith((".parquet", ".pq")) else pd.read_csv)(path)
+        except ImportError as error:
+            raise ImportError(
+                f"{path}: pandas needs pyarrow to read Parquet: pip install pyarrow, or give a CSV file or a DataFrame."
+            ) from error
     if not hasattr(table, "columns"):
         raise TypeError(f"table is a {type(table).__name__}; give a DataFrame, or the path of a CSV or Parquet file.")
     columns = list(columns or COLUMNS)
@@ -283,7 +273,7 @@ def read_table(table, columns):
         values = np.column_stack([np.asarray(table[name], dtype=float) for name in columns[1:]])
     unnamed = np.flatnonzero(table[columns[0]].isna()) if hasattr(table[columns[0]], "isna") else []
     if len(unnamed):
-        raise ValueError(f"table: {len(unnamed)} rows name no {columns[0]}, the first is row {unnamed[0]}; name it.")
+        raise ValueError(f"table: {len(unnamed)} rows have no {columns[0]}, the first is row {unnamed[0]}; give it.")
     labels = np.unique(np.asarray(table[columns[0]]), return_inverse=True)[1]
     order = np.argsort(labels, kind="stable")
     return values[order, 0], values[order, 1:], labels[order]

@@ -1,1 +1,1 @@
-"""The displays, one module each, and what they share."""
+"""The displays, one module each, and their common parts."""

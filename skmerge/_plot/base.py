@@ -1,32 +1,47 @@
-"""What the displays share: axes, styles, one output of several, predictions with standard deviations."""
+"""Common parts of the displays: axes, styles, one output of several, predictions with standard deviations."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import signature
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import norm
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from skmerge._parameters import check_number
-from skmerge._validation import naming, readable
+from skmerge._validation import check_container, naming
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BLUE, ORANGE, VERMILLION, GREEN, GREY, BLACK = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#888888", "#000000"
 
 
-def check_matplotlib(caller):
-    """Raise ImportError, with what to do, before anything is computed that could not be drawn."""
+class Display:
+    """Attributes of a display after it is drawn."""
+
+    ax_: Axes
+    figure_: Figure
+
+
+def check_matplotlib(display, method):
+    """Raise ImportError if nothing can be drawn, before anything is computed."""
     try:
         import matplotlib.pyplot  # noqa: F401
     except ImportError as error:
+        caller = f"{display.__name__}.{method}"
         message = f"{caller} requires matplotlib. You can install matplotlib with `pip install matplotlib`."
         raise ImportError(message) from error
 
 
 def axes_of(display, ax):
-    """The axes to draw on, those of a new figure if None; they and their figure become attributes of the display."""
-    check_matplotlib(f"{type(display).__name__}.plot")
+    """The axes to draw on, None for those of a new figure; the display stores them and their figure."""
+    check_matplotlib(type(display), "plot")
     import matplotlib.pyplot as plt
     from matplotlib.axes import Axes
 
@@ -39,7 +54,7 @@ def axes_of(display, ax):
 
 
 def styled(name, given, artist, **defaults):
-    """Keywords of an artist: the defaults, and over them what is given under whichever alias."""
+    """Keywords of an artist: the defaults, replaced by those given, which may use matplotlib's aliases."""
     from matplotlib.cbook import normalize_kwargs
 
     if given is not None and not isinstance(given, Mapping):
@@ -48,24 +63,34 @@ def styled(name, given, artist, **defaults):
         given = normalize_kwargs(given, artist)
     except TypeError as error:
         raise TypeError(f"{name}: {error}.") from error
-    if "c" in given:  # of a scatter plot, which takes no color beside it
+    if "c" in given:  # a scatter plot takes either c or color
         defaults.pop("color", None)
     return normalize_kwargs(defaults, artist) | given
 
 
 def label_axes(ax, **labels):
-    """Set labels where the axes have none: what the caller wrote on them stays."""
+    """Set labels where the axes have none; the caller's own labels stay."""
     ax.set(**{name: text for name, text in labels.items() if text and not getattr(ax, f"get_{name}")()})
 
 
 def half_width(level):
-    """Standard deviations to either side that hold a share of a normal distribution."""
+    """Half the width, in standard deviations, of the central interval that holds a share of a normal distribution."""
     check_number("level", level, Real, 1e-9, 1 - 1e-9, give="give a share between 0 and 1, such as 0.9")
     return norm.ppf(0.5 + level / 2)
 
 
+def check_kind(estimator, kind):
+    """Raise unless the estimator is a fitted one of the kind that a display shows."""
+    if not isinstance(estimator, kind):
+        raise TypeError(
+            f"estimator is a {type(estimator).__name__}; give a fitted {kind.__name__}: of a pipeline its last step, "
+            "of a search best_estimator_."
+        )
+    check_is_fitted(estimator)
+
+
 def names_in(table):
-    """Names of the columns, of a Series its own, or None."""
+    """Names of the columns of a data frame, the name of a Series, or None."""
     columns = getattr(table, "columns", None)
     if columns is None and isinstance(getattr(table, "name", None), str):
         columns = [table.name] if table.name else None
@@ -73,8 +98,8 @@ def names_in(table):
 
 
 def columns_of(name, value):
-    """Numbers of shape (n, m), NaN where unmeasured."""
-    value = readable(name, value)
+    """An argument as numbers (n, m), NaN where unmeasured."""
+    value = check_container(name, value)
     with naming(name):
         array = check_array(value, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name=name)
     if array.ndim > 2:
@@ -83,7 +108,7 @@ def columns_of(name, value):
 
 
 def column_of(argument, given, n, names=None):
-    """Number of one of n columns, given by number or name; None if there is but one."""
+    """Number of one of n columns, given by number or name; None is possible where there is one column."""
     known = f"{n} of them" + (f": {', '.join(names)}" if names is not None and n <= 20 else "")
     if given is None:
         if n == 1:
@@ -99,11 +124,10 @@ def column_of(argument, given, n, names=None):
 
 
 def one_output(y_true, y_pred, std, output):
-    """One column of each, 1-D, and its name or None. std may be None."""
+    """One output: measured and predicted values and std, each (n,) or None, and its name or None."""
     names = names_in(y_true) or names_in(y_pred)
-    arrays = {"y_true": columns_of("y_true", y_true), "y_pred": columns_of("y_pred", y_pred)}
-    if std is not None:
-        arrays["std"] = columns_of("std", std)
+    given = {"y_true": y_true, "y_pred": y_pred, "std": std}
+    arrays = {name: columns_of(name, value) for name, value in given.items() if value is not None or name != "std"}
     shape = arrays["y_true"].shape
     for name, array in arrays.items():
         if array.shape != shape:
@@ -114,37 +138,36 @@ def one_output(y_true, y_pred, std, output):
 
 
 def predictions(estimator, X, y, output, return_std):
-    """y_true, y_pred and std, 1-D, of one output of a fitted estimator; its name or None. std may be None.
+    """As `one_output`, with the predictions of a fitted estimator.
 
-    Without y, of a model that predicts the entries of X itself (:class:`~skmerge.MergedNetImputer`).
+    Without y, the estimator predicts the entries of X itself (:class:`~skmerge.MergedNetImputer`).
     """
     if isinstance(estimator, type):
-        raise TypeError(f"estimator is the class {estimator.__name__}; give one made of it and fitted.")
+        raise TypeError(f"estimator is the class {estimator.__name__}; give a fitted object of this class.")
     if y is None:
-        return _entries(estimator, X, output)
+        return _predicted_entries(estimator, X, output)
     if not hasattr(estimator, "predict"):
         raise TypeError(f"estimator is a {type(estimator).__name__}, which has no predict; give a fitted regressor.")
-    asked = _resolved(estimator, return_std)
-    found = estimator.predict(X, return_std=asked) if asked else estimator.predict(X)
-    y_pred, std = found if asked else (found, None)
+    return_std = _resolved(estimator, return_std)
+    y_pred, std = estimator.predict(X, return_std=return_std) if return_std else (estimator.predict(X), None)
     names = names_in(y)
     if names is None and getattr(estimator, "target_names_in_", None) is not None:
         names = list(estimator.target_names_in_)
     y_pred = np.asarray(y_pred, dtype=float).reshape(len(y_pred), -1)
     y_true = columns_of("y", y)
     if y_true.shape != y_pred.shape:
-        raise ValueError(f"y has shape {y_true.shape}, what is predicted of X {y_pred.shape}; they must be equal.")
+        raise ValueError(f"y has shape {y_true.shape}, the predictions for X {y_pred.shape}; they must be equal.")
     k = column_of("output", output, y_true.shape[1], names)
     std = None if std is None else np.asarray(std, dtype=float).reshape(y_pred.shape)[:, k]
     return y_true[:, k], y_pred[:, k], std, None if names is None else str(names[k])
 
 
 def _resolved(estimator, return_std):
-    """What predict is given as return_std; "auto" is the standard deviation of a measurement where there is one."""
+    """The return_std that predict takes; "auto": the standard deviation of a measurement, if the model has one."""
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     takes = "return_std" in signature(last.predict).parameters
     if isinstance(return_std, str) and return_std == "auto":
-        if hasattr(last, "A_") and hasattr(last, "covariance_"):  # the net; one of very many parameters keeps none
+        if hasattr(last, "A_") and hasattr(last, "covariance_"):  # the net; with very many parameters it has none
             return "measurement" if len(last.A_) > 1 or last.covariance_ else False
         return takes
     if return_std and not takes:
@@ -153,9 +176,9 @@ def _resolved(estimator, return_std):
     return return_std
 
 
-def _entries(estimator, X, output):
+def _predicted_entries(estimator, X, output):
     if not hasattr(estimator, "predict_entries"):
-        remedy = "give its last step and what reaches it" if isinstance(estimator, Pipeline) else "give y"
+        remedy = "give its last step and the X that reaches it" if isinstance(estimator, Pipeline) else "give y"
         name = type(estimator).__name__
         raise ValueError(f"y=None is not possible: {name} does not predict entries of X; {remedy}.")
     expected, std = estimator.predict_entries(X, return_std=True)

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skmerge._parameters import check_word
-from skmerge._plot.base import (
-    BLUE,
-    GREY,
-    axes_of,
-    check_matplotlib,
-    columns_of,
-    label_axes,
-    one_output,
-    predictions,
-    styled,
-)
+from skmerge._plot import base
 from skmerge.metrics import confidence_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 _F8: TypeAlias = NDArray[np.float64]
@@ -33,11 +23,13 @@ _Keywords: TypeAlias = Mapping[str, Any]
 LABELS = {"rmse": "RMSE", "r2": "R²"}
 
 
-class ConfidenceCurveDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class ConfidenceCurveDisplay(base.Display):
     """Error, or R2, of the most certain share of the predictions.
 
-    Where standard deviations are worth something, the error falls to the left: the model knows what it knows. A flat
-    curve says that they tell nothing. Use :meth:`from_estimator` or :meth:`from_predictions` to make one.
+    Where standard deviations carry information, the error falls to the left: predictions that are said to be certain
+    have smaller errors. Where they carry none, the curve is flat. Use :meth:`from_estimator` or
+    :meth:`from_predictions` to make one.
 
     Parameters
     ----------
@@ -52,7 +44,7 @@ class ConfidenceCurveDisplay:
     ----------
     line_ : matplotlib Line2D
     baseline_ : matplotlib Line2D
-        Score of all entries: what certainties that tell nothing would give.
+        Score of all entries: the curve of standard deviations without information.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
 
@@ -71,17 +63,9 @@ class ConfidenceCurveDisplay:
     share: _F8
     r2: _F8
     rmse: _F8
-    name: str | None
-    line_: Line2D
-    baseline_: Line2D
-    ax_: Axes
-    figure_: Figure
-
-    def __init__(self, *, share: ArrayLike, r2: ArrayLike, rmse: ArrayLike, name: str | None = None) -> None:
-        self.share = share
-        self.r2 = r2
-        self.rmse = rmse
-        self.name = name
+    name: str | None = None
+    line_: Line2D = field(init=False)
+    baseline_: Line2D = field(init=False)
 
     def plot(
         self,
@@ -100,7 +84,7 @@ class ConfidenceCurveDisplay:
             None makes a new figure.
         metric : {"rmse", "r2"}, default="rmse"
         name : str, default=None
-            For the legend; None is that of the display.
+            For the legend; None is the name of the display.
         line_kwargs, baseline_kwargs : dict, default=None
             Keywords of matplotlib's ``plot``.
 
@@ -109,17 +93,17 @@ class ConfidenceCurveDisplay:
         self
         """
         check_word("metric", metric, *LABELS)
-        ax = axes_of(self, ax)
+        ax = base.axes_of(self, ax)
         from matplotlib.lines import Line2D
 
         score, name = getattr(self, metric), self.name if name is None else name
-        line = styled("line_kwargs", line_kwargs, Line2D, color=BLUE, marker="o", markersize=4, label=name)
+        line = base.styled("line_kwargs", line_kwargs, Line2D, color=base.BLUE, marker="o", markersize=4, label=name)
         self.line_ = ax.plot(100 * self.share, score, **line)[0]
-        baseline = styled("baseline_kwargs", baseline_kwargs, Line2D, color=GREY, linewidth=0.8, zorder=1)
+        baseline = base.styled("baseline_kwargs", baseline_kwargs, Line2D, color=base.GREY, linewidth=0.8, zorder=1)
         self.baseline_ = ax.plot([0, 100], [score[-1]] * 2, **baseline)[0]
         if metric == "rmse":
             ax.set_ylim(bottom=0)
-        label_axes(ax, xlabel="most certain share of the predictions, %", ylabel=LABELS[metric])
+        base.label_axes(ax, xlabel="most certain share of the predictions, %", ylabel=LABELS[metric])
         if line["label"]:
             ax.legend(frameon=False, fontsize="small")
         return self
@@ -149,12 +133,12 @@ class ConfidenceCurveDisplay:
         X : array-like of shape (n_samples, n_features)
             Rows that were not trained.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            NaN where unmeasured. None with an imputer: its entries of X, each predicted without itself.
+            NaN where unmeasured. None with an imputer: it predicts each entry of X from the others.
         output : int or str, default=None
             Which column of y (of X with an imputer), where there are several: its number, or its name in a data frame.
         return_std : {"auto", True, "value", "measurement"}, default="auto"
-            What the estimator's ``predict`` is given; "auto" is the standard deviation of a measurement where the
-            estimator has it. Not used with an imputer.
+            Passed to ``predict``; "auto" is the standard deviation of a measurement where the estimator has it. Not
+            used with an imputer.
         n_points, metric, name, ax, line_kwargs, baseline_kwargs :
             As in :meth:`from_predictions` and :meth:`plot`.
 
@@ -167,12 +151,12 @@ class ConfidenceCurveDisplay:
         ValueError, TypeError
             If the estimator predicts no standard deviations, or an argument does not fit; the message names it.
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
-        y_true, y_pred, std, target = predictions(estimator, X, y, output, return_std)
+        base.check_matplotlib(cls, "from_estimator")
+        y_true, y_pred, std, target = base.predictions(estimator, X, y, output, return_std)
         if std is None:
             raise ValueError(
-                f"estimator: {type(estimator).__name__} gives no standard deviations (return_std={return_std!r}), "
-                "without which no prediction is more certain than another. Of a search give best_estimator_."
+                f"estimator: {type(estimator).__name__} gives no standard deviations (return_std={return_std!r}); they "
+                "order the predictions by certainty. Of a search give best_estimator_."
             )
         return cls.from_predictions(
             y_true, y_pred, std, n_points=n_points, metric=metric, name=target if name is None else name, ax=ax,
@@ -201,29 +185,24 @@ class ConfidenceCurveDisplay:
         y_true, y_pred, std : array-like of shape (n_samples,) or (n_samples, n_outputs)
             NaN in y_true where unmeasured.
         output : int or str, default=None
-            Which column; None takes all entries together: give columns of different units in units of their spread.
+            Which column; None takes all entries together: divide columns of different units by their spread.
         n_points : int, default=20
-            Of the curve.
+            Points of the curve.
         metric, name, ax, line_kwargs, baseline_kwargs :
             As in :meth:`plot`.
 
         Returns
         -------
         display : ConfidenceCurveDisplay
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit; the message names it.
         """
-        check_matplotlib(f"{cls.__name__}.from_predictions")
+        base.check_matplotlib(cls, "from_predictions")
         check_word("metric", metric, *LABELS)
         if std is None:
-            raise ValueError("std=None is not possible: without it no prediction is more certain than another.")
+            raise ValueError("std=None is not possible: std orders the predictions by certainty; give it.")
         if output is None:
-            arrays = [columns_of(*pair) for pair in (("y_true", y_true), ("y_pred", y_pred), ("std", std))]
+            arrays = [base.columns_of(*pair) for pair in (("y_true", y_true), ("y_pred", y_pred), ("std", std))]
         else:
-            *arrays, target = one_output(y_true, y_pred, std, output)
+            *arrays, target = base.one_output(y_true, y_pred, std, output)
             name = target if name is None else name
         share, r2, rmse = confidence_curve(*arrays, n_points=n_points)
         return cls(share=share, r2=r2, rmse=rmse, name=name).plot(

@@ -4,69 +4,57 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
+from numpy.typing import NDArray
 
 from skmerge._parameters import check_word
-from skmerge._plot.base import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    VERMILLION,
-    axes_of,
-    check_matplotlib,
-    column_of,
-    half_width,
-    label_axes,
-    styled,
-)
+from skmerge._plot import base
 from skmerge.net import MergedNetRegressor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.container import ErrorbarContainer
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 _F8: TypeAlias = NDArray[np.float64]
 _Keywords: TypeAlias = Mapping[str, Any]
 
-COLORS = BLUE, VERMILLION, GREEN, ORANGE, "#CC79A7", "#56B4E9"
+COLORS = base.BLUE, base.VERMILLION, base.GREEN, base.ORANGE, "#CC79A7", "#56B4E9"
 MARKERS = "osD^v<>P"
 SHORT = 96  # characters of a law that fits above a plot
 
 
-class LawDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class LawDisplay(base.Display):
     """Exponents of the terms of a law that :class:`~skmerge.MergedNetRegressor` learned, with standard errors.
 
-    Full marks are estimated, with bars where their standard error is known. Open ones are fixed: at a simple value that
-    the data do not object to, as given by ``exponents``, or at its bound; a linear term is one of exponent 1. Crosses
-    are exponents that the data cannot decide. Use :meth:`from_estimator` to make one.
+    Full marks are estimated exponents, with bars where their standard errors are known. Open marks are fixed exponents:
+    at a simple value that agrees with the data, as given by ``exponents``, or at a bound; a linear term has the
+    exponent 1. Crosses are exponents that the data do not determine. Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------
     exponent, std : ndarray of shape (n_terms, n_features)
-        NaN where a feature takes no part in a term. Standard errors are 0 where an exponent is fixed and NaN where the
-        data cannot decide or they are not known.
+        NaN where a term does not contain a feature. Standard errors are 0 where an exponent is fixed, and NaN where the
+        data do not determine it or the standard error is not known.
     feature_names : list of str
     term_names : list of str
         For the legend.
     known : bool, default=True
-        Whether standard errors are known; without, every exponent is drawn as an estimated one.
+        Whether standard errors are known; otherwise every exponent is drawn as an estimated one.
     law : str, default=None
         The title.
 
     Attributes
     ----------
     points_ : list of matplotlib ErrorbarContainer
-        One for each term, of its estimated exponents; a term that has none has an empty one.
+        The estimated exponents of each term; empty for a term without any.
     fixed_, undecided_ : list of matplotlib Line2D
-        Exponents that are fixed, and that the data cannot decide, one for each term.
+        The fixed exponents of each term, and those that the data do not determine.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
 
@@ -89,30 +77,11 @@ class LawDisplay:
     std: _F8
     feature_names: list[str]
     term_names: list[str]
-    known: bool
-    law: str | None
-    points_: list[ErrorbarContainer]
-    fixed_: list[Line2D]
-    undecided_: list[Line2D]
-    ax_: Axes
-    figure_: Figure
-
-    def __init__(
-        self,
-        *,
-        exponent: ArrayLike,
-        std: ArrayLike,
-        feature_names: Sequence[str],
-        term_names: Sequence[str],
-        known: bool = True,
-        law: str | None = None,
-    ) -> None:
-        self.exponent = exponent
-        self.std = std
-        self.feature_names = feature_names
-        self.term_names = term_names
-        self.known = known
-        self.law = law
+    known: bool = True
+    law: str | None = None
+    points_: list[ErrorbarContainer] = field(init=False)
+    fixed_: list[Line2D] = field(init=False)
+    undecided_: list[Line2D] = field(init=False)
 
     def plot(self, ax: Axes | None = None, *, level: float = 0.9, errorbar_kwargs: _Keywords | None = None) -> Self:
         """Draw.
@@ -130,18 +99,18 @@ class LawDisplay:
         -------
         self
         """
-        ax, width = axes_of(self, ax), half_width(level)
+        ax, width = base.axes_of(self, ax), base.half_width(level)
         from matplotlib.lines import Line2D
 
         n_terms, n_features = self.exponent.shape
         self.points_, self.fixed_, self.undecided_ = [], [], []
-        ax.axhline(0, color=GREY, linewidth=0.8, zorder=0)
+        ax.axhline(0, color=base.GREY, linewidth=0.8, zorder=0)
         free = ~np.isnan(self.exponent) & (self.std != 0)
         unknown = free & np.isnan(self.std) & self.known
         shift = 0.8 / max(n_terms, 3)  # terms stand side by side
         for t in range(n_terms):
             at = np.arange(n_features) + (t - (n_terms - 1) / 2) * shift
-            style = styled(
+            style = base.styled(
                 "errorbar_kwargs", errorbar_kwargs, Line2D, color=COLORS[t % len(COLORS)],
                 marker=MARKERS[t % len(MARKERS)], linestyle="none", markersize=7, capsize=3,
             )  # fmt: skip
@@ -165,13 +134,15 @@ class LawDisplay:
             (unknown, "undetermined", {"marker": "x"}),
         ):
             if rows.any():
-                ax.plot([], [], color=GREY, linestyle="none", markersize=7, markeredgewidth=1.6, label=label, **mark)
+                ax.plot(
+                    [], [], color=base.GREY, linestyle="none", markersize=7, markeredgewidth=1.6, label=label, **mark
+                )
         ax.set_xticks(range(n_features), self.feature_names)
         ax.set_xlim(-0.6, n_features - 0.4)
         ax.margins(y=0.15)
         bars = f", bars hold {100 * level:g} %" if (free & ~np.isnan(self.std)).any() else ""
-        label_axes(ax, ylabel=f"exponent{bars}")
-        # Two names with one dollar sign each would enclose mathematics where a term holds both.
+        base.label_axes(ax, ylabel=f"exponent{bars}")
+        # A term with two names of one dollar sign each would be read as mathematics between the two signs.
         math = not any(str(name).count("$") % 2 for name in self.feature_names)
         if self.law and not ax.get_title():
             law = fill(re.sub(r" (?![+-] )", "\u00a0", self.law), 48)  # broken before a sign
@@ -197,13 +168,13 @@ class LawDisplay:
         Parameters
         ----------
         estimator : MergedNetRegressor
-            Fitted, to a law: a single net that is short enough to be written.
+            Fitted; its model must be a law, a single net that is short enough to be written.
         output : int or str, default=None
             Which output, where there are several: its number, or its name in the data frame y.
         feature_names : list of str, default=None
             Names of the columns of X; None are those of the fit, or x0, x1, ...
         features : {"used", "all"}, default="used"
-            Whether to leave out features that take part in no term.
+            "used" leaves out features that no term contains.
         level, ax, errorbar_kwargs :
             As in :meth:`plot`.
 
@@ -214,40 +185,34 @@ class LawDisplay:
         Raises
         ------
         ValueError, TypeError
-            If the estimator is not a net, has learned no law or one without powers, or an argument does not fit.
+            If the estimator is not a net, or has learned no law or a law without powers.
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
-        if not isinstance(estimator, MergedNetRegressor):
-            raise TypeError(
-                f"estimator is a {type(estimator).__name__}; give a fitted MergedNetRegressor: of a pipeline its last "
-                "step, of a search best_estimator_."
-            )
+        base.check_matplotlib(cls, "from_estimator")
         check_word("features", features, "used", "all")
-        check_is_fitted(estimator)
+        base.check_kind(estimator, MergedNetRegressor)
         formula = estimator.formula(feature_names)
         several = len(estimator.y_scale_) > 1
         targets = estimator.target_names_in_
-        k = column_of("output", output, len(estimator.y_scale_), None if targets is None else list(targets))
+        k = base.column_of("output", output, len(estimator.y_scale_), None if targets is None else list(targets))
         known = bool(estimator.covariance_)
         terms = formula.terms[k] if several else formula.terms
         law = str(formula).splitlines()[k]
         if not terms and len(estimator.A_) > 1:
             raise ValueError(
-                f"estimator: {law}. Their exponents are no law; PartialDependenceDisplay of sklearn.inspection shows "
-                "what such a model has learned."
+                f"estimator: {law}. Their exponents are no law; use PartialDependenceDisplay of sklearn.inspection to "
+                "show such a model."
             )
         powers = [t for t, term in enumerate(terms) if term.kind != "sum"]
-        if not powers:
+        exponent = np.array([terms[t].exponent for t in powers]).reshape(-1, estimator.n_features_in_)
+        shown = ~np.isnan(exponent).all(axis=0)
+        if not powers or not (features == "all" or shown.any()):  # a sum, or only signs
             raise ValueError(f"estimator has learned a law without powers, {law}; there is nothing to show.")
+        shown |= features == "all"
         if known:
-            told = estimator.formula(feature_names, standard_errors=True).terms
-            std = np.array([(told[k] if several else told)[t].std for t in powers])
+            with_errors = estimator.formula(feature_names, standard_errors=True).terms
+            std = np.array([(with_errors[k] if several else with_errors)[t].std for t in powers])
         else:
-            std = np.full((len(powers), estimator.n_features_in_), np.nan)
-        exponent = np.array([terms[t].exponent for t in powers])
-        shown = np.ones(exponent.shape[1], bool) if features == "all" else ~np.isnan(exponent).all(axis=0)
-        if not shown.any():  # only signs
-            raise ValueError(f"estimator has learned a law without powers, {law}; there is nothing to show.")
+            std = np.full(exponent.shape, np.nan)
         names = np.array(list(formula.python_names), dtype=object)
         return cls(
             exponent=exponent[:, shown], std=std[:, shown], feature_names=list(names[shown]),

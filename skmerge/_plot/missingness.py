@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
@@ -12,29 +13,29 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
 from skmerge._parameters import check_number, check_word
-from skmerge._plot.base import BLUE, axes_of, check_matplotlib, label_axes, names_in, styled
+from skmerge._plot.base import BLUE, Display, axes_of, check_matplotlib, label_axes, names_in, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 _F8: TypeAlias = NDArray[np.float64]
 _Keywords: TypeAlias = Mapping[str, Any]
 
-LETTER = 9.0  # points of width that an upright name takes
+LETTER = 9.0  # width of a vertical name in points
 
 
-class MissingnessDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class MissingnessDisplay(Display):
     """Which entries of a table are measured.
 
-    Rows of long tables are put together: a cell is then as dark as the share of its rows that are measured. Use
+    Rows of long tables are binned: the darkness of a cell is then the measured share of its rows. Use
     :meth:`from_data` to make one.
 
     Parameters
     ----------
     share : ndarray of shape (n_bins, n_columns)
-        Measured share of the rows of each bin, from above.
+        Measured share of the rows of each bin, from top to bottom.
     n_samples : int
         Rows of the table.
     columns : list of str
@@ -42,7 +43,7 @@ class MissingnessDisplay:
     measured : float
         Measured share of the whole table, per cent.
     sort : str or None, default=None
-        What was sorted.
+        The sorted axes.
 
     Attributes
     ----------
@@ -63,19 +64,8 @@ class MissingnessDisplay:
     n_samples: int
     columns: list[str]
     measured: float
-    sort: str | None
-    im_: AxesImage
-    ax_: Axes
-    figure_: Figure
-
-    def __init__(
-        self, *, share: ArrayLike, n_samples: int, columns: Sequence[str], measured: float, sort: str | None = None
-    ) -> None:
-        self.share = share
-        self.n_samples = n_samples
-        self.columns = columns
-        self.measured = measured
-        self.sort = sort
+    sort: str | None = None
+    im_: AxesImage = field(init=False)
 
     def plot(self, ax: Axes | None = None, *, colorbar: bool | None = None, im_kwargs: _Keywords | None = None) -> Self:
         """Draw.
@@ -85,7 +75,7 @@ class MissingnessDisplay:
         ax : matplotlib Axes, default=None
             None makes a new figure.
         colorbar : bool or None, default=None
-            None draws one where rows were put together.
+            None draws one where rows are binned.
         im_kwargs : dict, default=None
             Keywords of matplotlib's ``imshow``.
 
@@ -128,29 +118,24 @@ class MissingnessDisplay:
         colorbar: bool | None = None,
         im_kwargs: _Keywords | None = None,
     ) -> Self:
-        """Look at a table.
+        """Show a table.
 
         Parameters
         ----------
         X : data frame or array-like of shape (n_samples, n_features)
-            Of numbers, words or both. Missing is what is NaN, None, ``pandas.NA``, ``pandas.NaT`` or masked.
+            Numbers, words or both. Entries that are NaN, None, ``pandas.NA``, ``pandas.NaT`` or masked are missing.
         sort : {None, "rows", "columns", "both"}, default=None
-            What to sort by the number of measured entries, the fullest first.
+            Sort rows, columns or both by the number of measured entries, the fullest first.
         max_rows : int, default=500
-            Rows to draw; of a longer table neighbours are put together.
+            Rows to draw; neighbouring rows of a longer table are binned.
         ax, colorbar, im_kwargs :
             As in :meth:`plot`.
 
         Returns
         -------
         display : MissingnessDisplay
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit; the message names it.
         """
-        check_matplotlib(f"{cls.__name__}.from_data")
+        check_matplotlib(cls, "from_data")
         if sort is not None:
             check_word("sort", sort, "rows", "columns", "both")
         check_number("max_rows", max_rows, Integral, 1)
@@ -180,7 +165,7 @@ def _missing(X):
     elif isinstance(X, np.ma.MaskedArray):
         missing = np.ma.getmaskarray(X) | _missing(X.data)
     else:
-        if not hasattr(X, "dtype") and not hasattr(X, "columns"):  # ragged lists stay lists in an array of objects
+        if not hasattr(X, "dtype") and not hasattr(X, "columns"):  # an array of objects keeps ragged lists
             X = np.array(X, dtype=object)
         X = np.asarray(X)
         if X.dtype.kind in "fc":

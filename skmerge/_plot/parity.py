@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
@@ -11,17 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skmerge._parameters import check_number
-from skmerge._plot.base import (
-    BLACK,
-    BLUE,
-    axes_of,
-    check_matplotlib,
-    half_width,
-    label_axes,
-    one_output,
-    predictions,
-    styled,
-)
+from skmerge._plot import base
 from skmerge._validation import naming
 from skmerge.metrics import measured, observed_r2_score, observed_rmse
 
@@ -29,18 +20,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
     from matplotlib.container import ErrorbarContainer
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 _F8: TypeAlias = NDArray[np.float64]
 _Keywords: TypeAlias = Mapping[str, Any]
 
 
-class ParityDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class ParityDisplay(base.Display):
     """Predicted against measured values, with error bars where standard deviations are known.
 
     Use :meth:`from_estimator` or :meth:`from_predictions` to make one. All parameters are stored as attributes.
-    scikit-learn's ``PredictionErrorDisplay`` draws residuals as well, without error bars.
+    scikit-learn's ``PredictionErrorDisplay`` also draws residuals, without error bars.
 
     Parameters
     ----------
@@ -49,14 +40,14 @@ class ParityDisplay:
     std : ndarray of shape (n_samples,), default=None
         Standard deviations of the predictions.
     r2, rmse : float, default=None
-        Scores for the legend; None leaves one out.
+        Scores for the legend, which leaves out None.
     name : str, default=None
         For the legend.
 
     Attributes
     ----------
     line_ : matplotlib Line2D
-        Where both are equal.
+        Where measured and predicted values are equal.
     scatter_ : matplotlib PathCollection
     errorbar_ : matplotlib ErrorbarContainer or None
     ax_ : matplotlib Axes
@@ -64,7 +55,7 @@ class ParityDisplay:
 
     See Also
     --------
-    ConfidenceCurveDisplay : Whether the standard deviations tell the better predictions from the worse.
+    ConfidenceCurveDisplay : Whether predictions with smaller standard deviations have smaller errors.
 
     Examples
     --------
@@ -76,32 +67,13 @@ class ParityDisplay:
 
     y_true: _F8
     y_pred: _F8
-    std: _F8 | None
-    r2: float | None
-    rmse: float | None
-    name: str | None
-    line_: Line2D
-    scatter_: PathCollection
-    errorbar_: ErrorbarContainer | None
-    ax_: Axes
-    figure_: Figure
-
-    def __init__(
-        self,
-        *,
-        y_true: ArrayLike,
-        y_pred: ArrayLike,
-        std: ArrayLike | None = None,
-        r2: float | None = None,
-        rmse: float | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.y_true = y_true
-        self.y_pred = y_pred
-        self.std = std
-        self.r2 = r2
-        self.rmse = rmse
-        self.name = name
+    std: _F8 | None = None
+    r2: float | None = None
+    rmse: float | None = None
+    name: str | None = None
+    line_: Line2D = field(init=False)
+    scatter_: PathCollection = field(init=False)
+    errorbar_: ErrorbarContainer | None = field(init=False)
 
     def plot(
         self,
@@ -122,7 +94,7 @@ class ParityDisplay:
         level : float, default=0.9
             Share of a normal distribution that error bars hold: 0.9 is 1.645 standard deviations to either side.
         name : str, default=None
-            For the legend; None is that of the display.
+            For the legend; None is the name of the display.
         scatter_kwargs, errorbar_kwargs, line_kwargs : dict, default=None
             Keywords of matplotlib's ``scatter``, ``errorbar`` and ``plot``.
 
@@ -130,26 +102,26 @@ class ParityDisplay:
         -------
         self
         """
-        ax, width = axes_of(self, ax), half_width(level)
+        ax, width = base.axes_of(self, ax), base.half_width(level)
         from matplotlib.collections import PathCollection
         from matplotlib.lines import Line2D
 
         ends = [np.min([self.y_true, self.y_pred]), np.max([self.y_true, self.y_pred])]
-        line = styled("line_kwargs", line_kwargs, Line2D, color=BLACK, linewidth=0.8, zorder=1)
+        line = base.styled("line_kwargs", line_kwargs, Line2D, color=base.BLACK, linewidth=0.8, zorder=1)
         self.line_ = ax.plot(ends, ends, **line)[0]
-        style = styled(
+        style = base.styled(
             "scatter_kwargs", scatter_kwargs, PathCollection,
-            s=14, color=BLUE, alpha=0.8, linewidth=0, zorder=3, label=self._label(name),
+            s=14, color=base.BLUE, alpha=0.8, linewidth=0, zorder=3, label=self._label(name),
         )  # fmt: skip
         self.scatter_, self.errorbar_ = ax.scatter(self.y_true, self.y_pred, **style), None
         if self.std is not None:
-            bars = styled(
+            bars = base.styled(
                 "errorbar_kwargs", errorbar_kwargs, Line2D,
-                ecolor=style.get("color", BLUE), elinewidth=0.8, alpha=0.4, zorder=2,
+                ecolor=style.get("color", base.BLUE), elinewidth=0.8, alpha=0.4, zorder=2,
             )  # fmt: skip
             self.errorbar_ = ax.errorbar(self.y_true, self.y_pred, width * self.std, fmt="none", **bars)
         bars = f", bars hold {100 * level:g} %" if self.std is not None else ""
-        label_axes(ax, xlabel="measured", ylabel=f"predicted{bars}")
+        base.label_axes(ax, xlabel="measured", ylabel=f"predicted{bars}")
         if style["label"]:
             ax.legend(loc="upper left", framealpha=0.8, edgecolor="none", fontsize="small")
         return self
@@ -186,28 +158,22 @@ class ParityDisplay:
         X : array-like of shape (n_samples, n_features)
             Rows that were not trained, preferably.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            NaN where unmeasured. None with an imputer: its entries of X, each predicted without itself. Rows of its own
-            training table have been seen; show ``left_out_`` and ``left_out_std_`` of these by
-            :meth:`from_predictions`.
+            NaN where unmeasured. None with an imputer: it predicts each entry of X from the others. For rows of its
+            training table show ``left_out_`` and ``left_out_std_`` by :meth:`from_predictions` instead.
         output : int or str, default=None
             Which column of y (of X with an imputer), where there are several: its number, or its name in a data frame.
         return_std : {"auto", True, False, "value", "measurement"}, default="auto"
-            What the estimator's ``predict`` is given. "auto" is the standard deviation of a measurement where the
-            estimator has it, otherwise none. Not used with an imputer.
+            Passed to ``predict``; "auto" is the standard deviation of a measurement where the estimator has it,
+            otherwise none. Not used with an imputer.
         subsample, random_state, level, name, ax, scatter_kwargs, errorbar_kwargs, line_kwargs :
             As in :meth:`from_predictions` and :meth:`plot`.
 
         Returns
         -------
         display : ParityDisplay
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit; the message names it.
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
-        y_true, y_pred, std, target = predictions(estimator, X, y, output, return_std)
+        base.check_matplotlib(cls, "from_estimator")
+        y_true, y_pred, std, target = base.predictions(estimator, X, y, output, return_std)
         return cls.from_predictions(
             y_true, y_pred, std, subsample=subsample, random_state=random_state, level=level,
             name=target if name is None else name, ax=ax,
@@ -242,7 +208,7 @@ class ParityDisplay:
         output : int or str, default=None
             Which column, where there are several: its number, or its name in a data frame.
         subsample : int, float or None, default=1_000
-            How many points to draw at most, or what share of them; None draws all. Scores are of all.
+            The largest number of points to draw, or a share of them; None draws all. Scores are of all.
         random_state : int, RandomState instance or None, default=None
             Which points a subsample holds.
         level, name, ax, scatter_kwargs, errorbar_kwargs, line_kwargs :
@@ -251,18 +217,13 @@ class ParityDisplay:
         Returns
         -------
         display : ParityDisplay
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit; the message names it.
         """
-        check_matplotlib(f"{cls.__name__}.from_predictions")
-        y_true, y_pred, std, target = one_output(y_true, y_pred, std, output)
+        base.check_matplotlib(cls, "from_predictions")
+        y_true, y_pred, std, target = base.one_output(y_true, y_pred, std, output)
         known = std is not None
         y_true, y_pred, std = measured(y_true, y_pred, std if known else np.zeros(len(y_true)))
         if not len(y_true):
-            raise ValueError("y_true has nothing measured (all NaN); a plot needs a measured row.")
+            raise ValueError("y_true has no measured row (all are NaN); give at least one.")
         scores = {"rmse": observed_rmse(y_true, y_pred)}
         if len(y_true) > 1:
             scores["r2"] = observed_r2_score(y_true, y_pred)

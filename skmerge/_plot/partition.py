@@ -1,64 +1,53 @@
-"""How a forest parts one or two features."""
+"""Where the trees of a forest split one or two features."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from skmerge._parameters import check_number
-from skmerge._plot.base import (
-    BLACK,
-    BLUE,
-    VERMILLION,
-    axes_of,
-    check_matplotlib,
-    column_of,
-    columns_of,
-    label_axes,
-    names_in,
-    styled,
-)
+from skmerge._plot import base
 from skmerge.forest import GradientForestRegressor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import LineCollection, PathCollection, QuadMesh
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 _F8: TypeAlias = NDArray[np.float64]
 _Keywords: TypeAlias = Mapping[str, Any]
 
 FEW = 30  # splits whose lines need not be faint
-MOST_EXACT = 2000  # split positions about which a prediction of one feature is asked for on both sides
+MOST_EXACT = 2000  # up to so many splits of one feature are predicted at both sides
 
 
-class PartitionDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class PartitionDisplay(base.Display):
     """Prediction of a forest over one or two features, and where its trees split them.
 
-    Other features are held; scikit-learn's ``PartialDependenceDisplay`` averages over them. Of many splits those that
-    explain most are drawn. Use :meth:`from_estimator` to make one.
+    Other features are held constant; scikit-learn's ``PartialDependenceDisplay`` averages over them. Of many splits,
+    those of the largest gain are drawn. Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------
     grid : list of one or two ndarray
-        Values of the features at which the response was asked for.
+        Values of the features at which the forest predicts.
     response : ndarray of shape (len(grid[0]),) or (len(grid[1]), len(grid[0]))
-        What is predicted there.
+        The predictions there.
     splits : ndarray of shape (n_splits,) or (n_splits, 2, 2)
-        Positions, or the ends of the lines, (first feature, second feature); those that explain most come first.
+        Positions, or the ends of the lines, (first feature, second feature), the largest gain first.
     feature_names : list of str
     X : ndarray of shape (n_samples, 1 or 2), default=None
         Rows to draw.
     y : ndarray of shape (n_samples,), default=None
         Their values.
     name : str, default=None
-        Of what is predicted.
+        Name of the output.
 
     Attributes
     ----------
@@ -87,34 +76,13 @@ class PartitionDisplay:
     response: _F8
     splits: _F8
     feature_names: list[str]
-    X: _F8 | None
-    y: _F8 | None
-    name: str | None
-    line_: Line2D | None
-    surface_: QuadMesh | None
-    splits_: LineCollection
-    scatter_: PathCollection | None
-    ax_: Axes
-    figure_: Figure
-
-    def __init__(
-        self,
-        *,
-        grid: Sequence[ArrayLike],
-        response: ArrayLike,
-        splits: ArrayLike,
-        feature_names: Sequence[str],
-        X: ArrayLike | None = None,
-        y: ArrayLike | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.grid = grid
-        self.response = response
-        self.splits = splits
-        self.feature_names = feature_names
-        self.X = X
-        self.y = y
-        self.name = name
+    X: _F8 | None = None
+    y: _F8 | None = None
+    name: str | None = None
+    line_: Line2D | None = field(init=False)
+    surface_: QuadMesh | None = field(init=False)
+    splits_: LineCollection = field(init=False)
+    scatter_: PathCollection | None = field(init=False)
 
     def plot(
         self,
@@ -134,9 +102,9 @@ class PartitionDisplay:
         ax : matplotlib Axes, default=None
             None makes a new figure.
         max_splits : int, default=100
-            How many splits to draw at most.
+            The largest number of splits to draw.
         colorbar : bool, default=True
-            Of two features.
+            Whether to draw a colorbar, for two features.
         line_kwargs, surface_kwargs, splits_kwargs, scatter_kwargs : dict, default=None
             Keywords of matplotlib's ``plot`` (one feature), ``pcolormesh`` (two), ``LineCollection`` and ``scatter``.
 
@@ -144,7 +112,7 @@ class PartitionDisplay:
         -------
         self
         """
-        ax = axes_of(self, ax)
+        ax = base.axes_of(self, ax)
         from matplotlib.collections import LineCollection, PathCollection, QuadMesh
         from matplotlib.lines import Line2D
 
@@ -153,39 +121,39 @@ class PartitionDisplay:
         splits = self.splits[:max_splits]
         faint = 1.0 if len(splits) <= FEW else 0.4
         if len(self.grid) == 1:
-            style = styled("line_kwargs", line_kwargs, Line2D, color=BLUE, linewidth=1.8, label="predicted")
+            style = base.styled("line_kwargs", line_kwargs, Line2D, color=base.BLUE, linewidth=1.8, label="predicted")
             self.line_ = ax.plot(self.grid[0], self.response, **style)[0]
             lines = [[(cut, 0), (cut, 1)] for cut in splits]
-            style = {"color": VERMILLION, "linewidth": 0.8, "alpha": faint, "zorder": 1}
+            style = {"color": base.VERMILLION, "linewidth": 0.8, "alpha": faint, "zorder": 1}
             transform = {"transform": ax.get_xaxis_transform()}
         else:
-            style = styled("surface_kwargs", surface_kwargs, QuadMesh, rasterized=True)
+            style = base.styled("surface_kwargs", surface_kwargs, QuadMesh, rasterized=True)
             self.surface_ = ax.pcolormesh(*self.grid, self.response, **style)
             if colorbar:
                 self.figure_.colorbar(self.surface_, ax=ax, label=self.name or "predicted")
             lines, transform = splits, {}
             style = {"color": "white", "linewidth": 0.8, "alpha": faint}
-        style = styled("splits_kwargs", splits_kwargs, LineCollection, **style)
+        style = base.styled("splits_kwargs", splits_kwargs, LineCollection, **style)
         self.splits_ = ax.add_collection(LineCollection(lines, **transform, **style), autolim=False)
         if self.y is not None and len(self.grid) == 2:
-            style = styled(
+            style = base.styled(
                 "scatter_kwargs", scatter_kwargs, PathCollection,
-                s=14, edgecolor=BLACK, linewidth=0.4, zorder=3,
+                s=14, edgecolor=base.BLACK, linewidth=0.4, zorder=3,
                 c=self.y, norm=self.surface_.norm, cmap=self.surface_.cmap,
             )  # fmt: skip
             self.scatter_ = ax.scatter(*self.X.T, **style)
         elif self.y is not None:
-            style = styled(
-                "scatter_kwargs", scatter_kwargs, PathCollection, s=14, color=BLACK, zorder=3, label="measured"
+            style = base.styled(
+                "scatter_kwargs", scatter_kwargs, PathCollection, s=14, color=base.BLACK, zorder=3, label="measured"
             )
             self.scatter_ = ax.scatter(self.X[:, 0], self.y, **style)
         if len(self.grid) == 1:
             ax.set_xlim(self.grid[0][0], self.grid[0][-1])
-            label_axes(ax, xlabel=self.feature_names[0], ylabel=self.name or "predicted")
-            ax.plot([], [], color=VERMILLION, linewidth=0.8, label="splits")
+            base.label_axes(ax, xlabel=self.feature_names[0], ylabel=self.name or "predicted")
+            ax.plot([], [], color=base.VERMILLION, linewidth=0.8, label="splits")
             ax.legend(frameon=False, fontsize="small")
         else:
-            label_axes(ax, xlabel=self.feature_names[0], ylabel=self.feature_names[1])
+            base.label_axes(ax, xlabel=self.feature_names[0], ylabel=self.feature_names[1])
         return self
 
     @classmethod
@@ -213,9 +181,9 @@ class PartitionDisplay:
         estimator : GradientForestRegressor
             Fitted.
         X : array-like of shape (n_samples, n_features)
-            Its ranges are those of the plot; other features are held at their medians in X.
+            The plot spans its ranges; other features are held at their medians in X.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Measured values of these rows, to be drawn as well.
+            Measured values of these rows, which are also drawn.
         features : one or two of int or str, default=None
             Features to draw, by number or name; None if the forest has at most two.
         output : int or str, default=None
@@ -229,28 +197,19 @@ class PartitionDisplay:
         -------
         display : PartitionDisplay
 
-        Raises
-        ------
-        ValueError, TypeError
-            If the estimator is no fitted forest, or an argument does not fit; the message names it.
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
-        if not isinstance(estimator, GradientForestRegressor):
-            raise TypeError(
-                f"estimator is a {type(estimator).__name__}; give a fitted GradientForestRegressor: of a pipeline its "
-                "last step, of a search best_estimator_."
-            )
-        check_is_fitted(estimator, "nodes_")
+        base.check_matplotlib(cls, "from_estimator")
+        base.check_kind(estimator, GradientForestRegressor)
         check_number("grid_resolution", grid_resolution, Integral, 2, 10_000)
-        known, targets = list(getattr(estimator, "feature_names_in_", [])) or names_in(X), names_in(y)
-        table, d = columns_of("X", X), estimator.n_features_in_
+        known, targets = list(getattr(estimator, "feature_names_in_", [])) or base.names_in(X), base.names_in(y)
+        table, d = base.columns_of("X", X), estimator.n_features_in_
         if table.shape[1] != d:
-            raise ValueError(f"X has {table.shape[1]} columns, the forest was trained on {d}.")
+            raise ValueError(f"X has {table.shape[1]} columns; give the {d} that the forest was trained on.")
         if np.isnan(table).all(axis=0).any():
             raise ValueError("X has a column that is missing in every row; there is no range to draw.")
         chosen = _chosen(features, d, known)
         m = len(estimator.y_shift_)
-        k = column_of("output", output, m, targets)
+        k = base.column_of("output", output, m, targets)
         held = np.nanmedian(table, axis=0)
         low, high = (end(table[:, chosen], axis=0) for end in (np.nanmin, np.nanmax))
         if not (low < high).all():
@@ -258,7 +217,7 @@ class PartitionDisplay:
             raise ValueError(f"X has a single value of feature {still}; there is no range to draw.")
         splits = _splits(estimator, chosen, held, low, high)
         grid = [np.linspace(*ends, grid_resolution) for ends in zip(low, high, strict=True)]
-        if len(chosen) == 1 and len(splits) <= MOST_EXACT:  # a jump is upright
+        if len(chosen) == 1 and len(splits) <= MOST_EXACT:  # so that a jump is drawn upright
             grid = [np.unique(np.concatenate([grid[0], splits, np.nextafter(splits, np.inf)]))]
         points = np.stack(np.meshgrid(*grid), axis=-1).reshape(-1, len(chosen))
         rows = np.tile(held, (len(points), 1))
@@ -268,9 +227,9 @@ class PartitionDisplay:
         response = estimator.predict(rows).reshape(len(points), m)[:, k].reshape([len(axis) for axis in grid[::-1]])
         values = None
         if y is not None:
-            values = columns_of("y", y)
+            values = base.columns_of("y", y)
             if values.shape != (len(table), m):
-                raise ValueError(f"y has shape {values.shape}; {(len(table), m)} is that of the rows of X and outputs.")
+                raise ValueError(f"y has shape {values.shape}; give {(len(table), m)}, the rows of X and the outputs.")
             values = values[:, k]
         names = known or [f"x{j}" for j in range(d)]
         return cls(
@@ -283,7 +242,7 @@ class PartitionDisplay:
 
 
 def _like(X, rows):
-    """Rows as a data frame of the same library, so that a forest that knows names is asked with names."""
+    """Rows as a data frame like X: a forest fitted with names warns of arrays."""
     return type(X)({name: rows[:, j] for j, name in enumerate(X.columns)})
 
 
@@ -293,19 +252,14 @@ def _chosen(features, d, names):
             raise ValueError(f"features=None is not possible: the forest has {d} features; give one or two of them.")
         return list(range(d))
     features = list(features) if np.iterable(features) and not isinstance(features, str) else [features]
-    chosen = [column_of("features", feature, d, names) for feature in features]
+    chosen = [base.column_of("features", feature, d, names) for feature in features]
     if len(chosen) not in (1, 2) or len(set(chosen)) < len(chosen):
         raise ValueError(f"features={features!r} is not possible: give one feature or two different ones.")
     return chosen
 
 
 def _splits(forest, chosen, held, low, high):
-    """Where the trees split the chosen features, within their ranges and where the others are held.
-
-    Returns
-    -------
-    splits : ndarray of shape (n_splits,) for one feature, (n_splits, 2, 2) for two
-    """
+    """Splits of the chosen features within their ranges, (n_splits,) or (n_splits, 2, 2), the others held."""
     place = {j: axis for axis, j in enumerate(chosen)}
     found, gains = [], []
     for nodes, starts in zip(forest.nodes_, forest.tree_start_, strict=True):

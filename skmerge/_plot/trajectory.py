@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_array
 
-from skmerge._orientation import inverse, product, quaternion_of, rotation_vector
+from skmerge._orientation import inverse, numbers, product, quaternion_of, rotation_vector
 from skmerge._parameters import check_number, check_word
-from skmerge._plot.base import BLACK, BLUE, axes_of, check_matplotlib, label_axes, styled
-from skmerge._validation import naming
+from skmerge._plot.base import BLACK, BLUE, Display, axes_of, check_matplotlib, label_axes, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 _F8: TypeAlias = NDArray[np.float64]
@@ -34,7 +32,8 @@ FAINT = {"alpha": 0.2}
 FEW = 10  # trajectories that are drawn one by one
 
 
-class TrajectoryDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class TrajectoryDisplay(Display):
     """Trajectories against strain, propagated and recorded.
 
     Few are drawn one by one, many as the median and a band between two quantiles. Use :meth:`from_estimator` or
@@ -58,7 +57,7 @@ class TrajectoryDisplay:
     predicted_, recorded_ : list of matplotlib Line2D
         Trajectories, or their median; ``recorded_`` is empty without records.
     predicted_band_, recorded_band_ : matplotlib PolyCollection or None
-        A polygon for each part of the path between two turning points.
+        A polygon for each part of the strain path between two reversals.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
 
@@ -75,33 +74,14 @@ class TrajectoryDisplay:
 
     strain: _F8
     y_pred: _F8
-    y_true: _F8 | None
-    ylabel: str | None
-    misorientation: float | None
-    log: bool
-    predicted_: list[Line2D]
-    recorded_: list[Line2D]
-    predicted_band_: PolyCollection | None
-    recorded_band_: PolyCollection | None
-    ax_: Axes
-    figure_: Figure
-
-    def __init__(
-        self,
-        *,
-        strain: ArrayLike,
-        y_pred: ArrayLike,
-        y_true: ArrayLike | None = None,
-        ylabel: str | None = None,
-        misorientation: float | None = None,
-        log: bool = False,
-    ) -> None:
-        self.strain = strain
-        self.y_pred = y_pred
-        self.y_true = y_true
-        self.ylabel = ylabel
-        self.misorientation = misorientation
-        self.log = log
+    y_true: _F8 | None = None
+    ylabel: str | None = None
+    misorientation: float | None = None
+    log: bool = False
+    predicted_: list[Line2D] = field(init=False)
+    recorded_: list[Line2D] = field(init=False)
+    predicted_band_: PolyCollection | None = field(init=False)
+    recorded_band_: PolyCollection | None = field(init=False)
 
     def plot(
         self,
@@ -119,12 +99,12 @@ class TrajectoryDisplay:
         ax : matplotlib Axes, default=None
             None makes a new figure.
         kind : {"auto", "individual", "band"}, default="auto"
-            One by one, or median and band; "auto" is the latter for more than ten trajectories without NaN along one
-            path. A band leaves out those with NaN.
+            One by one, or median and band; "auto" draws a band for more than ten trajectories without NaN along one
+            strain path. A band leaves out trajectories with NaN.
         quantiles : pair of float, default=(0.1, 0.9)
-            Between which the band lies.
+            Limits of the band.
         predicted_kwargs, recorded_kwargs : dict, default=None
-            Keywords of matplotlib's ``plot``; bands take their color.
+            Keywords of matplotlib's ``plot``; bands have the same color.
 
         Returns
         -------
@@ -142,9 +122,10 @@ class TrajectoryDisplay:
         ax = axes_of(self, ax)
         from matplotlib.lines import Line2D
 
+        end = "" if self.misorientation is None else f", {self.misorientation:.2g}° off at the end"
         predicted = styled(
             "predicted_kwargs", predicted_kwargs, Line2D, color=BLUE, linestyle="--", linewidth=1.6, zorder=3,
-            label=self._label(),
+            label=f"propagated{end}",
         )  # fmt: skip
         wide = {"linewidth": 1.6} if kind == "band" else {"linewidth": 3.5, "alpha": 0.3}
         recorded = styled("recorded_kwargs", recorded_kwargs, Line2D, color=BLACK, label="recorded", zorder=2, **wide)
@@ -163,9 +144,6 @@ class TrajectoryDisplay:
         ax.legend(frameon=False, fontsize="small")
         return self
 
-    def _label(self):
-        return "propagated" + ("" if self.misorientation is None else f", {self.misorientation:.2g}° off at the end")
-
     def _whole(self):
         """Trajectories without NaN."""
         known = ~np.isnan(self.y_pred).any(axis=1)
@@ -182,7 +160,7 @@ class TrajectoryDisplay:
 
         rows = self._whole()
         if not len(rows):
-            raise ValueError("y_true and y_pred have no trajectory without NaN, of which a band could be made.")
+            raise ValueError("y_true and y_pred have no trajectory without NaN; a band needs one.")
         low, middle, high = np.quantile(values[rows], [quantiles[0], 0.5, quantiles[1]], axis=0)
         sign = np.sign(np.diff(self.strain))
         turns = np.flatnonzero(sign[1:] * sign[:-1] < 0) + 1
@@ -192,7 +170,7 @@ class TrajectoryDisplay:
             part = slice(start, end + 1)
             there, back = ([self.strain[part], edge[part]] for edge in (low, high))
             polygons.append(np.concatenate([np.transpose(there), np.transpose(back)[::-1]]))
-        color = style.get("color")  # an outline over a filled band: both are seen where they agree
+        color = style.get("color")  # an outline over a filled band: both are visible where they agree
         outline = {"facecolor": "none", "edgecolor": color, "linestyle": ":", "linewidth": 1.2}
         look = outline if outlined else {"color": color, "linewidth": 0, **FAINT}
         band = PolyCollection(polygons, zorder=1 + outlined, **look)
@@ -212,7 +190,7 @@ class TrajectoryDisplay:
         predicted_kwargs: _Keywords | None = None,
         recorded_kwargs: _Keywords | None = None,
     ) -> Self:
-        """Propagate from the first records and compare with the others.
+        """Propagate from the first records and compare with the recorded trajectories.
 
         Parameters
         ----------
@@ -220,26 +198,21 @@ class TrajectoryDisplay:
             Fitted.
         strain : array-like of shape (n_steps,) or (n_trajectories, n_steps)
         state : array-like of shape (n_trajectories, n_steps, n_variables), or (n_trajectories, n_variables)
-            Recorded, preferably not trained; or the first states only, with which to start.
+            Recorded trajectories, preferably not trained; or initial states only.
         output : {"stress", "density", "orientation"} or int, default="stress"
-            What to show: of a state of five columns (stress, density, phi1, Phi, phi2) by a word, orientation being by
-            how much the lattice has turned since the start; or a column by its number.
+            What to show: a column by its number, or by a word if states have the columns stress, density, phi1, Phi,
+            phi2; "orientation" is the rotation of the lattice since the start.
         kind, quantiles, ax, predicted_kwargs, recorded_kwargs :
             As in :meth:`plot`.
 
         Returns
         -------
         display : TrajectoryDisplay
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit; the message names it.
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
+        check_matplotlib(cls, "from_estimator")
         if not hasattr(estimator, "propagate"):
             raise TypeError(f"estimator is a {type(estimator).__name__}; give a fitted PlasticityPropagator.")
-        state = _numbers("state", state)
+        state = numbers("state", state, ensure_all_finite="allow-nan")
         if state.ndim not in (2, 3):
             raise ValueError(
                 "state must have shape (n_trajectories, n_steps, n_variables), or (n_trajectories, n_variables) for "
@@ -277,8 +250,8 @@ class TrajectoryDisplay:
         y_true : array-like of shape (n_trajectories, n_steps, n_variables), or (n_trajectories, n_steps), or None
             Recorded, as from :func:`skmerge.crystal.simulate`.
         y_pred : array-like of the same shape
-            Propagated; ``propagate`` returns its transpose (n_steps, n_trajectories, n_variables), give
-            ``.transpose(1, 0, 2)``.
+            Propagated; ``propagate`` returns (n_steps, n_trajectories, n_variables), so give
+            ``.transpose(1, 0, 2)`` of it.
         output : {"stress", "density", "orientation"} or int, default="stress"
             As in :meth:`from_estimator`.
         kind, quantiles, ax, predicted_kwargs, recorded_kwargs :
@@ -287,17 +260,11 @@ class TrajectoryDisplay:
         Returns
         -------
         display : TrajectoryDisplay
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit; the message names it.
         """
-        check_matplotlib(f"{cls.__name__}.from_predictions")
-        states = {"y_pred": _numbers("y_pred", y_pred)}
-        if y_true is not None:
-            states["y_true"] = _numbers("y_true", y_true)
-        for name, array in states.items():
+        check_matplotlib(cls, "from_predictions")
+        states = {"y_pred": y_pred} | ({} if y_true is None else {"y_true": y_true})
+        for name, value in states.items():
+            array = numbers(name, value, ensure_all_finite="allow-nan")
             if array.ndim not in (2, 3):
                 raise ValueError(
                     f"{name} must have shape (n_trajectories, n_steps, n_variables) or (n_trajectories, n_steps), got "
@@ -307,39 +274,30 @@ class TrajectoryDisplay:
         shape = states["y_pred"].shape
         if y_true is not None and states["y_true"].shape != shape:
             raise ValueError(
-                f"y_true has shape {states['y_true'].shape} and y_pred {shape}; they must be equal. What propagate "
-                "returns is transposed: give .transpose(1, 0, 2) of it."
+                f"y_true has shape {states['y_true'].shape} and y_pred {shape}; they must be equal. Give "
+                ".transpose(1, 0, 2) of what propagate returns."
             )
         _check_output(output, shape[2])
         strain = _check_strain(strain, shape)
         shown = {name: _shown(array, output) for name, array in states.items()}
-        apart = None
+        misorientation = None
         if output == "orientation" and y_true is not None:
-            lattices = [quaternion_of(states[name][:, -1, 2:]) for name in ("y_true", "y_pred")]
-            off = _degrees(*lattices)
-            apart = float(np.nanmean(off)) if not np.isnan(off).all() else None
+            angle = _degrees(*(quaternion_of(array[:, -1, 2:]) for array in states.values()))
+            misorientation = float(np.nanmean(angle)) if not np.isnan(angle).all() else None
         positive = all((array[~np.isnan(array)] > 0).all() for array in shown.values())
         return cls(
             strain=strain, y_pred=shown["y_pred"], y_true=shown.get("y_true"), ylabel=LABELS.get(output),
-            misorientation=apart, log=output == "density" and positive,
+            misorientation=misorientation, log=output == "density" and positive,
         ).plot(
             ax, kind=kind, quantiles=quantiles, predicted_kwargs=predicted_kwargs, recorded_kwargs=recorded_kwargs
         )  # fmt: skip
 
 
-def _numbers(name, value):
-    with naming(name):
-        return check_array(
-            value, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name=name
-        )
-
-
 def _check_strain(strain, shape):
-    with naming("strain"):
-        strain = check_array(strain, dtype=np.float64, ensure_2d=False, input_name="strain")
+    strain = numbers("strain", strain, allow_nd=False)
     if strain.shape not in (shape[1:2], shape[:2]):
         raise ValueError(
-            f"strain has shape {strain.shape}; {shape[1:2]} or {shape[:2]} goes with {shape[0]} trajectories of "
+            f"strain has shape {strain.shape}; give {shape[1:2]} or {shape[:2]} for {shape[0]} trajectories of "
             f"{shape[1]} records."
         )
     return strain
@@ -350,7 +308,7 @@ def _check_output(output, n):
         check_word("output", output, *LABELS)
         if n != 5:
             raise ValueError(
-                f"output={output!r} is of states of five columns (stress, density, phi1, Phi, phi2); these have {n}. "
+                f"output={output!r} needs states of five columns (stress, density, phi1, Phi, phi2); these have {n}. "
                 "Give the number of a column."
             )
     else:
@@ -359,7 +317,7 @@ def _check_output(output, n):
 
 
 def _shown(state, output):
-    """What an output is of states (n_trajectories, n_steps, n_variables)."""
+    """The output (n_trajectories, n_steps) of states (n_trajectories, n_steps, n_variables)."""
     if output != "orientation":
         return state[:, :, {"stress": 0, "density": 1}.get(output, output)]
     lattice = quaternion_of(state[:, :, 2:].reshape(-1, 3)).reshape(*state.shape[:2], 4)
@@ -367,5 +325,5 @@ def _shown(state, output):
 
 
 def _degrees(one, other):
-    """Angles between lattices given by quaternions; cubic symmetry is not used, for paths are continuous."""
+    """Angles between lattices given as quaternions, without cubic symmetry, because paths are continuous."""
     return np.degrees(np.linalg.norm(rotation_vector(product(inverse(one), other)), axis=-1))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skmerge._parameters import refuse
+from skmerge._parameters import raise_invalid
 from skmerge._validation import naming
 
 
@@ -35,7 +35,7 @@ def relations_of(names, relations):
     """``{column number: function}``; ``names``: ColumnNames."""
     for feature, law in (relations or {}).items():
         if not callable(law):
-            refuse(f"relations[{feature!r}]", law, "give a function of the table")
+            raise_invalid(f"relations[{feature!r}]", law, "give a function of the table")
     return {names.number(feature, "relations"): law for feature, law in (relations or {}).items()}
 
 

@@ -64,6 +64,9 @@ class TableModel:
     source_distance: float = 0.0
     source_noise: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
+    # Stored as attributes of the imputer, with an underscore behind.
+    STORED = "allowed", "linear", "feature_linear", "forests", "weight", "variance", "source_distance", "source_noise"
+
     # --- fitting
 
     @classmethod
@@ -116,18 +119,14 @@ class TableModel:
 
     def arrays(self):
         """The stored attributes of the imputer."""
-        return {
-            "linear_": self.linear, "feature_linear_": self.feature_linear, "allowed_": self.allowed,
-            "_restricted": self.restricted, "descriptor_": self.layout.descriptor,
-            "joints_": [asdict(joint) for joint in self.joints], "forests_": self.forests, "weight_": self.weight,
-            "variance_": self.variance, "source_distance_": self.source_distance, "source_noise_": self.source_noise,
-        }  # fmt: skip
+        joints = [asdict(joint) for joint in self.joints]
+        special = {"_restricted": self.restricted, "descriptor_": self.layout.descriptor, "joints_": joints}
+        return {f"{name}_": getattr(self, name) for name in self.STORED} | special
 
     @classmethod
     def restored(cls, layout, arrays):
         """From the attributes of an imputer."""
-        names = "allowed", "linear", "feature_linear", "forests", "weight", "variance"
-        own = {name: arrays[f"{name}_"] for name in (*names, "source_distance", "source_noise")}
+        own = {name: arrays[f"{name}_"] for name in cls.STORED}
         joints = [Joint(**joint) for joint in arrays["joints_"]]
         return cls(layout, restricted=arrays["_restricted"], joints=joints, **own)
 
@@ -165,11 +164,11 @@ class TableModel:
         if layout.own_units is not None:
             center, unit = layout.own_units
             bits = features * unit + center
-            sure = np.isclose(bits, 0) | np.isclose(bits, 1)
+            is_bit = np.isclose(bits, 0) | np.isclose(bits, 1)
             # After the fit the kernel decides, and a missing bit is the probability of 1.
-            is_bits = len(self.joints[-1].weight) and not self.joints[-1].length if self.joints else sure.all()
-            if is_bits:
-                return np.where(sure, np.round(bits), np.clip(bits, 0.0, 1.0))
+            joint = self.joints[-1] if self.joints else None
+            if is_bit.all() if joint is None else len(joint.weight) and not joint.length:
+                return np.where(is_bit, np.round(bits), np.clip(bits, 0.0, 1.0))
         features = np.clip(features, -CLIP_DESCRIPTOR, CLIP_DESCRIPTOR)
         of_source = np.isin(layout.descriptor, layout.source)
         features[:, of_source] *= self.source_distance if distance is None else distance

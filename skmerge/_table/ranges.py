@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skmerge._validation import excess
+from skmerge._validation import distance_beyond
 
 MAX_BEYOND = 10.0  # ranges; a row farther beyond the table counts as this far
 STEP = 0.1  # ranges over which a slope at the edge of the table is measured
-RARE = 0.25  # as MAX_BEYOND, for a column of nearly one value: a new element makes a property as unsure as the column
+RARE = 0.25  # as MAX_BEYOND, for a column of nearly one value; widens a prediction to about the spread of its property
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Ranges:
                     graded[p, j] = high > low
         return cls(ranges, graded, is_number)
 
-    def excess(self, X, p=0, graded=None):
+    def distance(self, X, p=0, graded=None):
         """Greatest distance of each row to the ranges p, in units of them; over graded columns, others or all."""
         known = self.is_number & (True if graded is None else self.graded[p] == graded)
         low, high = self.ranges[p]
-        return excess(X[:, known], low[known], high[known]) if known.any() else np.zeros(len(X))
+        return distance_beyond(X[:, known], low[known], high[known]) if known.any() else np.zeros(len(X))
 
     def edge(self, X):
         """The points where rows leave the table, points a STEP inside, and the numbers of these rows.
@@ -63,7 +63,7 @@ class Ranges:
     def beyond(self, X):
         """Distances to the ranges of all rows and of those of each property, limited, (n, 1 + n_properties)."""
         limited = [
-            np.maximum(np.minimum(self.excess(X, p, True), MAX_BEYOND), np.minimum(self.excess(X, p, False), RARE))
+            np.maximum(np.minimum(self.distance(X, p, True), MAX_BEYOND), np.minimum(self.distance(X, p, False), RARE))
             for p in range(len(self.ranges))
         ]
         return np.column_stack(limited)

@@ -6,7 +6,7 @@ import numpy as np
 
 from skmerge._gaussian.columns import observed
 from skmerge._gaussian.joint import MAX_COLUMNS
-from skmerge._parameters import refuse
+from skmerge._parameters import raise_invalid
 from skmerge._table.cells import MAX_LEVELS, MIN_CELLS
 from skmerge._text import listed, shown
 
@@ -18,7 +18,7 @@ def check_ignored(names, ignored, asked):
     for argument, columns in asked.items():
         for column in () if isinstance(columns, str) else columns or ():
             if names.number(column, argument) in ignored:
-                refuse(argument, column, "nearly all of its cells are different words: names of rows are left out")
+                raise_invalid(argument, column, "nearly all its cells are different words: names of rows are left out")
 
 
 def check_derived(names, derived):
@@ -64,7 +64,7 @@ def properties_of(names, properties, X, columns):
     """Numbers of the columns that are learned as properties."""
     if isinstance(properties, str):
         if properties != "auto":
-            refuse("properties", properties, 'give "auto" or a list of columns')
+            raise_invalid("properties", properties, 'give "auto" or a list of columns')
         sparse = np.isnan(X).mean(axis=0) > SPARSE
         return np.flatnonzero([s and c is None for s, c in zip(sparse, columns.levels, strict=True)])
     chosen = np.unique([names.number(name, "properties") for name in properties]).astype(int)

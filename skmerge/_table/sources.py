@@ -20,14 +20,8 @@ def fit(z, features_of, groups, code, error, **options):
     A source of few rows counts as much as one of many: the error of rows left out with their group is a mean over
     sources. The distance in the kernel allows a source an offset, which may change with the descriptors.
 
-    Parameters
-    ----------
-    z : ndarray of shape (n, m)
-    features_of : callable(distance) -> ndarray of shape (n, d)
-    code : ndarray of shape (n,)
-        Number of each row's source, -1 where unknown.
-    error : ndarray of shape (n, m) or None
-    options : of ``fit_joint``
+    ``features_of(distance)``: the descriptors (n, d); ``code`` (n,): number of each row's source, -1 where unknown; the
+    others as in ``fit_joint``.
     """
     cells = (~np.isnan(z)).sum(axis=1)
     total = np.bincount(code + 1, weights=cells)

@@ -43,21 +43,14 @@ def folds(groups, seed):
 def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, progress):
     """Grow the forests of each property and weigh them.
 
-    Parameters
-    ----------
-    z : ndarray of shape (n, width)
-    at : ndarray of the columns of the properties
-    inputs : list of ndarray, the columns that may predict each of them
-    base : list of (expected, variance), each ndarray of shape (n, n_properties)
-        Of the joint distributions, of each cell left out.
-    fold_of : ndarray of shape (n,)
+    ``z`` (n, width): the table; ``at``: columns of the properties; ``inputs``: for each, the columns that may predict
+    it; ``base``: for each joint distribution, expectation and variance (n, n_properties) of each cell left out.
 
     Returns
     -------
     forests : list, for each property the pairs of forests of the folds, or an empty list
-    weight : ndarray of shape (n_properties, 4)
-    coefficient : ndarray of shape (n_properties, 3)
-    unseen : expected and variance with the forests, of rows left out
+    weight, coefficient : ndarray of shape (n_properties, 4) and (n_properties, 3)
+    unseen : expectation and variance with the forests, of rows left out
     """
     forests = _grow_all(z, at, inputs, fold_of, error, n_estimators, seed, n_jobs, progress)
     weight = np.zeros((len(at), 4))
