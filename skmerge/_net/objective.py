@@ -185,8 +185,8 @@ class Objective(Shared):
     X (n, d) is float64 in C order, in raw units; y (n,) has no NaN; exponent_bounds are two arrays (d,); blend is
     "learn" or a float; cancelled is a Flag or None; size (n,) is what errors are relative to, or None.
 
-    ``share`` (n,) are the given weights, ``weight`` these over size^2; either sums to one. The root of a weighted square,
-    times ``error_unit``, is an error in units of y, or as a share of ``size``.
+    ``share`` (n,) are the given weights, ``weight`` these over size^2; either sums to one. The root of a weighted
+    square, times ``error_unit``, is an error in units of y, or as a share of ``size``.
     """
 
     def __init__(
