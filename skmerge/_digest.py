@@ -1,5 +1,6 @@
 """A digest that travels with a stored model and is checked where it is loaded."""
 
+import inspect
 import zlib
 
 import numpy as np
@@ -76,7 +77,10 @@ class Digested:
         digest = state.pop(NAME, None)
         if digest is not None:
             self._compare(digest, state)
-        super().__setstate__(state)
+        # Parameters that came after the release that stored it.
+        later = inspect.signature(type(self).__init__).parameters.values()
+        defaults = {p.name: p.default for p in later if p.default is not p.empty}
+        super().__setstate__(defaults | state)
 
     def __copy__(self):
         # Without the state and its digest: fits and predictions make copies and store nothing.

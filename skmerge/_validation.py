@@ -162,6 +162,8 @@ def check_features(estimator, X, allow_nan=True, **options):
 
 def _infinite(value):
     """Where the first infinite cell is, for a message; empty if there is none."""
+    if issparse(value):
+        return ""
     columns = range(value.shape[1]) if len(getattr(value, "shape", ())) == 2 else [None]
     for j in columns:
         try:

@@ -298,7 +298,15 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             seed=seed_of(self.random_state),
             attributes=attributes,
         )
-        fits = [rounds.run(is_relative, task) for is_relative in RELATIVE[self.noise]]
+        zero = (table.y == 0).any(axis=0)
+        if self.noise == "relative" and zero.any():
+            raise ValueError(
+                f'noise="relative": y is 0 in {(table.y == 0).any(axis=1).sum()} row(s), where an error cannot be a '
+                "share of y; leave those rows out (NaN in one output of several), or put the least value that can be "
+                "measured."
+            )
+        modes = (False,) if zero.any() else RELATIVE[self.noise]
+        fits = [rounds.run(is_relative, task) for is_relative in modes]
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
         store(self, *zip(*best, strict=True))
         self.target_names_in_ = names_of(y)
@@ -416,7 +424,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         done = Parallel(n_jobs=threads, require="sharedmem")(moments(chunk) for chunk in chunks)
         mean, std = (np.concatenate(part) for part in zip(*done, strict=True))
         with np.errstate(over="ignore"):
-            unit = np.where(self._nets().relative_, np.abs(mean), 1.0)
+            unit = np.where(self._nets().relative_, np.abs(mean + self._offset(X, len(self.y_scale_))), 1.0)
             parts = [unit * self.form_error_]
             if given is not X:
                 parts.append(np.sqrt(Inputs(self.inputs_).variance(given, X, self._predict_complete)))
@@ -445,7 +453,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         return Nets(
             **{name: getattr(self, name) for name in Nets.ARRAYS},
             target_range_=limit,
-            relative_=getattr(self, "relative_", np.zeros(len(self.y_scale_), bool)),
+            relative_=getattr(self, "relative_", np.zeros(np.shape(self.A_)[1:2], bool)),
             x_least_=least, null=self._null, standing=self._standing, offset=offset,
             exponent_bounds=self._exponent_bounds(self.n_features_in_),
         )  # fmt: skip

@@ -83,9 +83,9 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.5]})
         ("text", FRAME, TypeError, "X is the text 'text'; give"),
         (FRAME.assign(b=pd.date_range("2026-01-01", periods=3)), FRAME, TypeError, "X holds times in column 'b'"),
         (FRAME.set_axis(["a", "a"], axis=1), FRAME, ValueError, "X has repeated column names"),
-        (FRAME.replace(1.0, np.nan), FRAME, ValueError, "X: .*NaN.*Remove"),
+        (FRAME.replace(1.0, np.nan), FRAME, ValueError, "X contains NaN.*remove"),
         (FRAME, FRAME.replace(1.0, np.nan), ValueError, "y contains NaN; leave"),
-        (FRAME, FRAME.replace(1.0, np.inf), ValueError, "y: .*infinity.*Remove"),
+        (FRAME, FRAME.replace(1.0, np.inf), ValueError, "y: .*infinity.*Give one value per row"),
     ],
 )
 def test_bad_states_and_rates(X, y, kind, match):

@@ -326,7 +326,7 @@ def test_masked_states_and_times_are_not_read_as_numbers(model, old):
     masked = np.ma.masked_array(start, mask=np.arange(start.size).reshape(start.shape) == 0)
     calls = (model.predict, model.applicability, lambda X: model.propagate(X, [0.0, 0.01]))
     for call in calls:
-        with pytest.raises(ValueError, match=r"^(X|state0): Input .* contains NaN"):
+        with pytest.raises(ValueError, match=r"^(X|state0).* contains NaN"):
             call(masked)
         with pytest.raises(TypeError, match=r"^(X|state0) holds times"):
             call(start.astype("datetime64[s]"))

@@ -21,7 +21,7 @@ def decades(seed, noise, n=60):
 
 def test_sizes_are_positive_and_near_y():
     x, y, f = decades(0, 0.1)
-    y[3] = 0.0
+    y[3] = 0.0  # such as one that is missing
     for size in (first_sizes(x, y[:, None]), sizes(y[:, None], f[:, None])):
         assert (size > 0).all()
         assert_allclose(np.delete(size[:, 0], 3), np.delete(f, 3), rtol=0.5)
@@ -84,3 +84,31 @@ def test_gaps_and_relative_errors_together():
     gaps[rng.random(X.shape) < 0.1] = np.nan
     (term,) = fit(gaps, y).formula().terms
     assert_allclose(term.exponent, [1.5, -1], atol=0.1)
+
+
+def test_zeros_are_no_relative_errors():
+    x, y, _ = decades(0, 0.1)
+    y[3] = 0.0
+    with pytest.raises(ValueError, match=r'noise="relative": y is 0 in 1 row\(s\)'):
+        fit(x, y)
+    with pytest.raises(ValueError, match="y is 0 in 60 row"):
+        fit(x, 0 * y)
+    assert not fit(x, y, noise="auto").relative_[0]
+
+
+def test_errors_are_shares_of_y_with_an_offset_too():
+    rng = np.random.default_rng(3)
+    X = rng.uniform(1, 10, (40, 1))
+    f = 100 * X[:, 0] + 3 * X[:, 0] ** 2
+    net = fit(X, f * (1 + 0.01 * rng.normal(size=40)), offset=lambda X: 100 * X[:, 0])
+    assert_allclose(net.noise_std_, 0.01, rtol=0.4)
+    mean, std = net.predict(X, return_std="measurement")
+    assert_allclose(std / mean, 0.01, rtol=0.6)
+
+
+def test_three_rows_do_not_make_a_law_exact():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 10, 8)[:, None]
+    y = 2 * x[:, 0] ** 1.8 * (1 + 0.05 * rng.normal(size=8))
+    net = fit(x[:3], y[:3])
+    assert net.noise_std_[0] > 1e-3

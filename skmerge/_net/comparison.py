@@ -52,10 +52,11 @@ def cross_validate(search, nets, folds):
     errors = np.maximum(without_fold.sum(axis=1), alone.sum(axis=1))
     good = errors <= 10 * errors.min() + ROUNDING
     consensus = np.median(predictions[good], axis=(0, 1))
-    distance = (predictions - consensus) ** 2
+    distance = predictions - consensus
     if objective.size is not None:
-        distance /= (np.maximum(np.abs(consensus), np.abs(objective.y).min() + 1e-300) * objective.error_unit) ** 2
-    distance = distance.mean(axis=(1, 2))
+        size = np.abs(objective.y)
+        distance /= np.maximum(np.abs(consensus), size[size > 0].min(initial=1.0)) * objective.error_unit
+    distance = (distance**2).mean(axis=(1, 2))
     return np.minimum(np.maximum(errors, distance), 1e12), np.maximum(without_fold, alone)
 
 

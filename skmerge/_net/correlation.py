@@ -7,7 +7,7 @@ has little power where two or three rows hold most of the squares, as in tables 
 import numpy as np
 from scipy.special import stdtr
 
-LEVEL = 0.01  # probability, over all features, that noise is called a dependence
+LEVEL = 0.01  # probability, over all features and tests of each, that noise is called a dependence
 RANKED = 8  # rows from which on Student's t holds for ranks: of six, all in order, the probability is 1 in 360
 
 
@@ -17,7 +17,7 @@ def is_correlated(X, y, weight):
     Parameters
     ----------
     X : ndarray of shape (n, d), distinct rows
-    y, weight : ndarray of shape (n,)
+    y, weight : ndarray of shape (n,); the weights sum to one
     """
     n, d = X.shape
     if n < 4:
@@ -30,7 +30,7 @@ def is_correlated(X, y, weight):
         pairs = [(x, y)]
         pairs += [(_ranks(x, weight), r) for r in ranks]
         pairs += [(np.log(x), log) for log in logs if (x > 0).all()]
-        if any(_probability(a, b, weight) < LEVEL / d for a, b in pairs):
+        if any(_probability(a, b, weight) < LEVEL / (d * len(pairs)) for a, b in pairs):
             return True
     return False
 

@@ -37,7 +37,7 @@ def first_sizes(X, target):
 
 
 def log_likelihood(trained, objective):
-    """Of the rows, by their errors when they are left out, but for a constant."""
-    n, size = objective.n, objective.size
+    """Log-likelihood of a row from its cross-validation error, the mean over the rows, up to a constant."""
+    size = objective.size
     log_size = 0.0 if size is None else objective.share @ np.log(size)
-    return -n * (0.5 * np.log(max(trained.error, 1e-30)) + np.log(objective.error_unit) + log_size)
+    return -(0.5 * np.log(max(trained.error, 1e-30)) + np.log(objective.error_unit) + log_size)

@@ -40,7 +40,8 @@ class Rounds:
         fold_of = np.random.default_rng(self.seed).permutation(len(self.X))
         has_gaps = np.isnan(self.given).any()
         share = incomplete.initial_weights(self.given, self.target)
-        size = relative.first_sizes(self.X, self.target) if is_relative else None
+        known = self.offset(self.X)
+        size = relative.first_sizes(self.X, self.target + known) if is_relative else None
         for left in range(ROUNDS if has_gaps or is_relative else 0, -1, -1):
             used = ~np.isnan(self.target) & (share > incomplete.MIN_WEIGHT)
             rows = [slice(None) if column.all() else np.flatnonzero(column) for column in used.T]
@@ -67,7 +68,7 @@ class Rounds:
                     unsure = self.inputs.variance(self.given, self.X, self._with_offset(predict)) / unit**2
                     share = incomplete.row_weights((self.target - predicted) / unit, unsure, share)
                 if is_relative:
-                    size = relative.sizes(self.target, predicted)
+                    size = relative.sizes(self.target + known, predicted + known)
                 if stop:
                     break
         return list(zip(results, objectives, strict=True))

@@ -207,7 +207,8 @@ class Training:
         # the origin of y.
         noisy = net
         if objective.intercept and net.lower[-1] == net.upper[-1]:
-            noisy = objective.fit(objective.with_free_constant(net), penalties(net))
+            freed = objective.with_free_constant(net)
+            noisy = objective.fit(freed, penalties(net)) if freed.n_free < objective.n else net
             error = max(error, float(objective.weight @ comparison.leave_one_out(objective, noisy)))
         n_free = uncertainty.with_free_exponents(objective, noisy).n_free
         noise = noisy.squares / max(1.0 - n_free / objective.n, 0.05)
