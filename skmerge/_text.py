@@ -29,7 +29,7 @@ def shown(value):
 
 
 def printable(text):
-    """Text without what a terminal obeys, such as escape sequences in names: shown as Python writes it."""
+    """Text with control characters, such as escape sequences in names, written as Python does."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 

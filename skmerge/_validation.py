@@ -1,4 +1,4 @@
-"""The only door for training data: checks, then one canonical order in which repetition and weights are the same."""
+"""Checks of training data of net and forest, then one canonical order in which repetition and weights are the same."""
 
 import re
 from collections.abc import Iterator, Mapping, Set
@@ -60,7 +60,7 @@ LONGEST = 1000  # characters of a line of a message: scikit-learn's repeat names
 
 @contextmanager
 def naming(argument, value=None):
-    """Errors of scikit-learn's checks that also name the argument and what to give; its sums may overflow in silence.
+    """Errors of scikit-learn's checks that also name the argument and what to give; overflow in its sums does not warn.
 
     ``value``: what is checked, for the place of an infinite cell.
     """

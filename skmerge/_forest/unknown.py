@@ -26,7 +26,7 @@ def stand_ins(X, weight):
 def squares(X, rows, predict, m):
     """Mean squared change of ``predict`` (n, m) where stand-ins, ``rows``, fill the unknown features of X; 0 for none.
 
-    A stand-in whose own feature is unknown changes nothing: what is often unknown is what a forest has learned of.
+    A stand-in whose own feature is unknown changes nothing: of a feature that is often missing the forest has learned.
     """
     out = np.zeros((len(X), m))
     at = np.flatnonzero(np.isnan(X).any(axis=1))

@@ -9,7 +9,7 @@ from skmerge.metrics import HALF_90
 
 FEW = 10  # rows; of fewer the greatest error says little of the next one
 LEAST = 0.1  # of the pooled error: where all members agree they may all be wrong
-NARROWEST = 0.3  # of what squares say, if nine tenths of the errors are next to nothing
+NARROWEST = 0.3  # of the least-squares estimate, where nine tenths of the errors are almost zero
 
 
 def judge(forest, tree_data, sums, count, weight):

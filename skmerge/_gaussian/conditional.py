@@ -97,10 +97,9 @@ def fill(mean, S, z):
 def variance_of(S, z, predict, progress=None):
     """What missing cells add to the variance of a prediction, (n, m); 0.0 where nothing is missing.
 
-    The sum over the principal axes of the conditional covariance of a row's missing cells: the mean squared change of
-    the
-    prediction, one standard deviation to either side. That is linear error propagation where the prediction is a plane,
-    and not zero where its slope is.
+    The sum, over the principal axes of the conditional covariance of a row's missing cells, of the mean squared change
+    of the prediction one standard deviation to either side. That is linear error propagation where the prediction is a
+    plane, and not zero where its slope is.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from skmerge._net.stored import Nets, arrays_of
 from skmerge._net.training import Settings, Training
 
 ROUNDS = 2  # fits before the last one
-BLAS = ThreadpoolController()  # made once: looking for libraries takes a tenth of a short fit
+THREADPOOLS = ThreadpoolController()  # made once: looking for libraries takes a tenth of a short fit
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Rounds:
             training = Training(self.settings, self.target_name, self.seed, fold_of, stage)
             try:
                 # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
-                with BLAS.limit(limits=1, user_api="blas"):
+                with THREADPOOLS.limit(limits=1, user_api="blas"):
                     results = training.run(objectives, rows)
             except BaseException:
                 self.shared["cancelled"].set()  # worker threads stop at their next call
