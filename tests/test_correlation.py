@@ -49,14 +49,14 @@ def line(rng, r2):
     return x[:, None], 2 + x + e / e.std() * x.std() * np.sqrt((1 - r2) / r2)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_strong_line_of_six_rows_is_no_constant(seed):
     """Before, a constant in 17 of 40 tables with R2 = 0.90: two of six rows made up most of the squares."""
     X, y = line(np.random.default_rng(seed), 0.9)
     assert MergedNetRegressor(random_state=0).fit(X, y).A_.any()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_power_over_decades_is_no_constant(seed):
     """Before, always a constant: the greatest two of 60 rows made up most of the squares."""
     rng = np.random.default_rng(seed)

@@ -29,13 +29,13 @@ def test_sizes_are_positive_and_near_y():
 
 
 def test_a_factor_is_not_biased_by_large_errors():
-    """Weights 1 / y^2 put it at 0.885 of its value at 30 % noise. 24 tables of 60 rows: its standard error is 0.008."""
+    """Weights 1 / y^2 put it at 0.885 of its value at 30 % noise. 10 tables of 60 rows: its standard error is 0.012."""
     factor = []
-    for seed in range(24):
+    for seed in range(10):
         x, y, _ = decades(seed, 0.3)
         net = fit(x, y, n_nodes=1, blend=0.0, exponents={0: 1.5}, intercept=False)
         factor.append(net.predict([[1.0]])[0] / 3)
-    assert abs(np.mean(factor) - 1) < 0.03
+    assert abs(np.mean(factor) - 1) < 0.04
     x, y, _ = decades(0, 0.3)
     assert fit(x, y).noise_std_[0] == pytest.approx(0.3, abs=0.08)
 
