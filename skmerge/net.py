@@ -92,7 +92,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Whether there is a constant D. False finds a sum of products without one, ``blend=0``, and never a committee.
     noise : {"absolute", "relative", "auto"}, default="absolute"
         Whether measurement errors have the same size in all rows, or are the same share of y: then a row has the weight
-        ``1 / prediction^2``. "auto" fits both and keeps, output by output, which makes the rows left out more likely.
+        ``1 / prediction^2``, and y must not be 0. "auto" fits both and keeps, output by output, the one that makes the
+        rows left out more likely; where a y is 0 errors are absolute.
     n_jobs : int or None, default=None
         Threads over outputs, members and, of more than 16,384, rows; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None

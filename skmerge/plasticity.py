@@ -245,7 +245,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             yield task
 
     def _fit(self, X, y, sample_weight, task):
-        X = check_features(self, forms.in_columns("X", X, self.orientation), False)
+        X = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False)
         y, n_outputs = check_targets(self, X, y)
         if np.isnan(y).any():
             raise ValueError("y contains NaN; leave out rows with unknown rates.")
@@ -355,7 +355,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         rates : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         self._check_fitted()
-        given = check_features(self, forms.in_columns("X", X, self.orientation), False, reset=False)
+        given = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False, reset=False)
         X, rates = self._checked("X", given), self._kind().rates
         if self.orientation is None:
             return rates(X)
@@ -539,7 +539,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         ndarray of shape (n_samples,)
         """
         self._check_fitted()
-        X = check_features(self, forms.in_columns("X", X, self.orientation), False, reset=False)
+        X = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False, reset=False)
         return np.where(self._kind().inside(self._checked("X", X)), 0.0, 1.0)
 
     # --- checks

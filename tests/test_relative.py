@@ -50,16 +50,16 @@ def test_standard_deviations_are_shares_of_the_prediction():
 
 def test_auto_asks_each_output():
     rng = np.random.default_rng(0)
-    X = rng.uniform(1, 9, (80, 2))
+    X = rng.uniform(1, 9, (50, 2))
     f = 2 * X[:, 0] ** 2 / X[:, 1]
-    Y = np.column_stack([f * (1 + 0.15 * rng.normal(size=80)), f + 0.05 * f.std() * rng.normal(size=80)])
+    Y = np.column_stack([f * (1 + 0.15 * rng.normal(size=50)), f + 0.05 * f.std() * rng.normal(size=50)])
     net = fit(X, Y, noise="auto")
     assert net.relative_.tolist() == [True, False]
     assert_allclose(net.noise_std_, [0.15, 0.05 * f.std()], rtol=0.35)
 
 
 def test_other_units_and_order_change_nothing():
-    x, y, _ = decades(2, 0.2)
+    x, y, _ = decades(2, 0.2, 25)
     whole = fit(x, y).predict(x)
     assert_allclose(fit(x * 1e-9, y * 1e12).predict(x * 1e-9), whole * 1e12, rtol=1e-8)
     order = np.random.default_rng(0).permutation(len(y))

@@ -58,9 +58,8 @@ def assess(objective, net, JTJ, noise, n_nodes, shift=None):
     found = _standing(objective, net, noise)
     standing[place] = found
     moving = (net.lower < net.upper) & (found != BOUND)
-    moving[-1] = (
-        objective.intercept
-    )  # a constant fixed at zero because the data did not object is as uncertain as a free one
+    # A constant fixed at zero because the data did not object is as uncertain as a free one.
+    moving[-1] = objective.intercept
     strength = np.diag(JTJ)
     live = (strength > 0) & np.isfinite(strength)
     free = np.flatnonzero(moving & live)
