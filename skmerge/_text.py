@@ -219,7 +219,7 @@ def name_of(X, j):
     return f"column {j}"
 
 
-def refuse_mistake(name, column, remedy="", known=True):
+def raise_misread(name, column, remedy="", known=True):
     """Raise for a column of numbers some of which do not parse; ``known``: whether NaN may stand for them."""
     odd = column.has(ALMOST, WORD)
     blank = ", or put NaN where there is no number" if known else ""
@@ -229,7 +229,7 @@ def refuse_mistake(name, column, remedy="", known=True):
     )
 
 
-def refuse_foreign(name, column):
+def raise_foreign(name, column):
     """Raise what Python says of a cell that is neither number nor text, with its place."""
     row = np.flatnonzero(column.has(FOREIGN))[0]
     try:
@@ -273,9 +273,9 @@ def as_numbers(argument, X):
         called = getattr(X, "name", None)
         name = name_of(X, j) if len(X.shape) == 2 else "the array" if called is None else f"column {shown(called)}"
         if column.has(FOREIGN).any():
-            refuse_foreign(name, column)
+            raise_foreign(name, column)
         if column.is_mistake:
-            refuse_mistake(name, column, known=argument != "sample_weight")
+            raise_misread(name, column, known=argument != "sample_weight")
         odd = column.has(ALMOST, WORD)
         if odd.any():
             raise ValueError(

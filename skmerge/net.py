@@ -1,7 +1,6 @@
 """MergedNetRegressor: physical laws from a few dozen rows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Literal, Self, TypeAlias, overload
@@ -17,12 +16,13 @@ from skmerge._digest import Digested
 from skmerge._net import limits, relative
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.incomplete import Inputs
-from skmerge._net.notation import names_of, offset_name
+from skmerge._net.notation import names_of
 from skmerge._net.objective import MAX_EXPONENT, Scaling
+from skmerge._net.offset import Offset
 from skmerge._net.rounds import ROUNDS, Rounds
 from skmerge._net.selection import MAX_NODES
-from skmerge._net.stored import Nets, arrays_of, within_float
-from skmerge._net.training import Settings, Trained
+from skmerge._net.stored import Nets, within_float
+from skmerge._net.training import Settings
 from skmerge._parallel import Flag
 from skmerge._parameters import (
     ColumnNames,
@@ -35,7 +35,7 @@ from skmerge._parameters import (
     seed_of,
 )  # fmt: skip
 from skmerge._progress import fitting, with_callbacks
-from skmerge._validation import check_rows, check_same_rows, check_training_data, distance_beyond, naming
+from skmerge._validation import check_rows, check_same_rows, check_training_data, distance_beyond
 from skmerge.metrics import observed_r2_score
 
 _F8: TypeAlias = NDArray[np.float64]
@@ -262,31 +262,18 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 f'{MAX_GIVEN // (d + 3)}, or "auto".'
             )
         scaling = Scaling.of(table.X, table.weight)
-        offset_column = None
-        if self.offset is not None and not callable(self.offset):
-            offset_column = ColumnNames.of(self).number(self.offset, "offset")
-            scaling = scaling.without(offset_column)
-
-        def store(model, results, objectives):
-            vars(model).update(arrays_of(results, objectives), **ranges, inputs_=inputs.arrays)
-            model.offset_column_, model._n_outputs = offset_column, n_outputs
-
-        def attributes(objective, net):
-            model = copy(self)
-            alone = Trained([net], np.ones(1), net.squares, net.squares, net.n_nodes <= MAX_NODES)
-            store(model, [alone], [objective])
-            return vars(model)
-
-        sign, n_columns = self._sign_mask(d), table.y.shape[1]
+        offset = Offset.of(self.offset, ColumnNames.of(self))
+        if offset.column is not None:
+            scaling = scaling.without(offset.column)
         blend = "learn" if self.blend == "learn" else float(self.blend)
         rounds = Rounds(
             given=given,
             X=table.X,
-            target=table.y - self._offset(table.X, n_columns),
+            target=table.y - offset(table.X, table.y.shape[1]),
             weight=table.weight,
             inputs=inputs,
             ranges=ranges,
-            offset=lambda X: self._offset(X, n_columns),
+            offset=offset,
             shared={
                 "scaling": scaling,
                 "exponent_bounds": self._exponent_bounds(d),
@@ -294,11 +281,14 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 "cancelled": Flag(),
                 "intercept": self.intercept,
             },
-            settings=Settings(sign, self.n_nodes, self.penalty, self.simplify, self.n_estimators, self.n_jobs),
+            settings=Settings(
+                self._sign_mask(d), self.n_nodes, self.penalty, self.simplify, self.n_estimators, self.n_jobs
+            ),
             target_name="y" if self.offset is None else "y less its offset",
             seed=seed_of(self.random_state),
-            attributes=attributes,
         )
+        # Beside what is trained; first, for callbacks that evaluate a net during the fit.
+        self.offset_column_, self._n_outputs, self.target_names_in_ = offset.column, n_outputs, names_of(y)
         zero = (table.y == 0).any(axis=0)
         if self.noise == "relative" and zero.any():
             raise ValueError(
@@ -309,8 +299,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         modes = (False,) if zero.any() else RELATIVE[self.noise]
         fits = [rounds.run(is_relative, task) for is_relative in modes]
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
-        store(self, *zip(*best, strict=True))
-        self.target_names_in_ = names_of(y)
+        vars(self).update(rounds.attributes(*zip(*best, strict=True)))
 
     def _check_parameters(self):
         check_number("n_nodes", self.n_nodes, Integral, 1, besides=("auto",))
@@ -354,26 +343,6 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         if isinstance(self.sign, str):
             return self.sign if self.sign == "auto" else np.full(d, self.sign == "all")
         return np.isin(np.arange(d), [ColumnNames.of(self).number(feature, "sign") for feature in self.sign])
-
-    def _offset(self, X, n_outputs):
-        """The known law's prediction, (n, n_outputs) or a scalar 0."""
-        if self.offset is None:
-            return 0.0
-        if not callable(self.offset):
-            return X[:, [ColumnNames.of(self).number(self.offset, "offset")]]
-        try:
-            value = self.offset(X)
-        except Exception as error:
-            raise ValueError(
-                f"offset raised {error!r}; it is called with X as an array of shape {X.shape}, columns by number."
-            ) from error
-        with naming("offset"):
-            value = np.asarray(value, dtype=float)
-        if value.shape not in ((len(X),), (len(X), n_outputs)):
-            raise ValueError(f"offset returned shape {value.shape} for X of shape {X.shape}; give one value per row.")
-        if not np.isfinite(value).all():
-            raise ValueError("offset returned NaN or infinity; it must be finite wherever the net is used.")
-        return value.reshape(len(X), -1)
 
     # --- using the fitted net
 
@@ -425,7 +394,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         done = Parallel(n_jobs=threads, require="sharedmem")(moments(chunk) for chunk in chunks)
         mean, std = (np.concatenate(part) for part in zip(*done, strict=True))
         with np.errstate(over="ignore"):
-            unit = np.where(self._nets().relative_, np.abs(mean + self._offset(X, len(self.y_scale_))), 1.0)
+            unit = np.where(self._nets().relative_, np.abs(mean + self._known(X)), 1.0)
             parts = [unit * self.form_error_]
             if given is not X:
                 parts.append(np.sqrt(Inputs(self.inputs_).variance(given, X, self._predict_complete)))
@@ -433,7 +402,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 parts.append(unit * self.noise_std_)
             for part in parts:
                 std = within_float(np.hypot(std, part))
-        return self._shaped(mean + self._offset(X, len(self.y_scale_))), self._shaped(std)
+        return self._shaped(mean + self._known(X)), self._shaped(std)
 
     def _check_rows(self, X):
         """X as it is given, and complete: the same array where nothing is missing."""
@@ -450,17 +419,20 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         if least is None:  # known for features of one sign
             ends = np.abs([self.x_min_, self.x_max_])
             least = np.where((self.x_min_ > 0) | (self.x_max_ < 0), ends.min(axis=0), 0.0)
-        offset = None if self.offset is None or self.offset_column_ is not None else offset_name(self.offset)
         return Nets(
             **{name: getattr(self, name) for name in Nets.ARRAYS},
             target_range_=limit,
             relative_=getattr(self, "relative_", np.zeros(np.shape(self.A_)[1:2], bool)),
-            x_least_=least, null=self._null, standing=self._standing, offset=offset,
+            x_least_=least, null=self._null, status=self._standing,
+            offset=Offset(self.offset, self.offset_column_).name,
             exponent_bounds=self._exponent_bounds(self.n_features_in_),
         )  # fmt: skip
 
     def _predict_complete(self, X):
-        return self._nets().predict(X, effective_n_jobs(self.n_jobs)) + self._offset(X, len(self.y_scale_))
+        return self._nets().predict(X, effective_n_jobs(self.n_jobs)) + self._known(X)
+
+    def _known(self, X):
+        return Offset(self.offset, self.offset_column_)(X, len(self.y_scale_))
 
     def predict_gradient(self, X: ArrayLike) -> _F8:
         """Derivative of the prediction with respect to the features.
@@ -477,16 +449,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """
         _, X = self._check_rows(X)
         out = self._nets().gradient(X, effective_n_jobs(self.n_jobs))
-        if self.offset_column_ is not None:
-            out[:, :, self.offset_column_] += 1.0
-        elif self.offset is not None:
-            for j in range(X.shape[1]):
-                step = 6e-6 * np.maximum(np.abs(X[:, j]), self.x_scale_[j])
-                above, below = X.copy(), X.copy()
-                above[:, j] += step
-                below[:, j] -= step
-                rise = self._offset(above, out.shape[1]) - self._offset(below, out.shape[1])
-                out[:, :, j] += rise / (above[:, j] - below[:, j])[:, None]
+        Offset(self.offset, self.offset_column_).add_gradient(out, X, self.x_scale_)
         return self._shaped(out)
 
     def _target_names(self):

@@ -7,20 +7,19 @@ from typing import Any, Literal, Self, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.multioutput import MultiOutputRegressor
-from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from skmerge._digest import Digested
 from skmerge._ext.crystal_stepping import Flow
-from skmerge._orientation import check_axis, product, quaternion_from, quaternion_of, unwrapped_angles
+from skmerge._orientation import check_axis
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, raise_invalid, seed_of
-from skmerge._plasticity import axial, flow, forms, free, held_out, records
+from skmerge._plasticity import axial, flow, forms, held_out, plain, records
 from skmerge._plasticity.axial import Axial
 from skmerge._plasticity.flags import LOST, warn_of
 from skmerge._plasticity.free import Free
+from skmerge._plasticity.kind import Learner
 from skmerge._plasticity.plain import Plain
 from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
@@ -255,7 +254,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             keep = check_weight(sample_weight, len(X)) > 0
             X, y, weight = X[keep], y[keep], np.asarray(sample_weight, dtype=float)[keep]
         if self.orientation is None:
-            return self._fit_plain(X, y, np.ones(len(X)), task, weight)
+            return self._learn(plain.Rates.of_states(X, y), task, weight)
         records.check_states(forms.with_angles("X", X, self.orientation), "X")
         if y.shape != X.shape:
             raise ValueError(f"y must hold the rates of the columns of X; X has shape {X.shape}, y {y.shape}.")
@@ -264,9 +263,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     def _fit_trajectories(self, strain, state, rates, groups, task):
         state = forms.in_columns("state", state, self.orientation)
         strain, state, group, rates = records.check_records(strain, state, groups, rates)
-        at = np.flatnonzero(group[1:] == group[:-1])
-        h = strain[at + 1] - strain[at]
         if rates is not None:
+            h = np.diff(strain)[group[1:] == group[:-1]]
             if (h < 0).any():
                 raise ValueError("rates must be those of rising strain, but strain falls; leave rates out.")
             self._fit(state, rates, None, task)
@@ -275,10 +273,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         self.n_features_in_ = state.shape[1]
         vars(self).pop("feature_names_in_", None)
         if self.orientation is None:
-            self._fit_plain((state[at] + state[at + 1]) / 2, (state[at + 1] - state[at]) / h[:, None], np.sign(h), task)
-            self._box = np.stack([state.min(axis=0), state.max(axis=0)])
-            self.longest_step_ = float(np.abs(h).max())
-            return
+            return self._learn(plain.Rates.of_records(strain, state, group), task)
         state = forms.with_angles("state", state, self.orientation)
         records.check_states(state, "state")
         records.check_strain_unit(strain)
@@ -288,58 +283,33 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
         memory = axis is not None and memories[0]
         if axis is not None and group[-1] + 1 >= held_out.FEW:
-            learner = None if self.estimator is None else self._fitted
+            learner = None if self.estimator is None else self._learner()
             memory, found, problems = held_out.validate(strain, state, group, axis, memories, learner, task)
             vars(self).update(found)
         self._learn(flow.steps_of(strain, state, group, axis, memory), task, memory=memory, problems=problems)
 
-    def _fit_plain(self, X, y, sign, task, weight=None):
-        """Without orientation: rates of the state and, if both are trained, of the direction of straining."""
-        falling, rising = bool((sign < 0).any()), bool((sign > 0).any())
-        self.part_ = np.array([0 if falling else -1, 0 if rising else -1], np.int32)
-        self.longest_step_, self.memory_ = np.inf, False
-        self._box, self._n_outputs = np.stack([X.min(axis=0), X.max(axis=0)]), None if y.ndim == 1 else y.shape[1]
-        stage = task.begin("rates")
-        if falling and rising:
-            X = np.column_stack([X, sign])
-        self.estimator_ = self._fitted(X, y, **({} if weight is None else {"sample_weight": weight}))
-        stage.end(f"{type(self.estimator_).__name__} fitted on {len(X)} rates")
-
-    def _fitted(self, X, y, **more):
-        """The given estimator or the default, fitted."""
+    def _learner(self):
         common = {"n_jobs": self.n_jobs, "random_state": seed_of(self.random_state), "verbose": self.verbose}
-        if self.estimator is not None:
-            estimator = clone(self.estimator)
-            if estimator.get_params().get("random_state", 0) is None:
-                estimator.set_params(random_state=common["random_state"])
-        elif self.orientation is None or self.axis is None:
-            estimator = GradientForestRegressor(20 if self.orientation else 100, **common)
-        else:  # a leaf of fewer than 200 rows would follow a single trajectory and not describe the space between two
-            estimator = GradientForestRegressor(10, order=2, min_samples_leaf=200, **common)
-        if "sample_weight" in more and not has_fit_parameter(estimator, "sample_weight"):
-            raise TypeError(f"sample_weight: {type(estimator).__name__} takes none; leave it out or give another.")
-        try:
-            return estimator.fit(X, y, **more)
-        except ValueError:
-            # Tags do not suffice: those of MLPRegressor and GridSearchCV deny several outputs, but both may take them.
-            if y.ndim == 1 or get_tags(estimator).target_tags.multi_output:
-                raise
-            return MultiOutputRegressor(estimator).fit(X, y, **more)
+        forest = GradientForestRegressor(**self._kind().FOREST, **common)
+        is_default = self.estimator is None
+        return Learner(forest if is_default else self.estimator, is_default, common["random_state"])
 
-    def _learn(self, steps, task, weight=None, memory=False, problems=()):
-        n_trajectories = len(np.unique(steps.group))
-        if n_trajectories < 5:
-            raise ValueError(f"{n_trajectories} trajectories are too few to learn from; give 5 or more.")
-        stage = task.begin("table")
-        if self.axis is None:
-            fitted, more = free.learn(steps, self._fitted)
-        else:
-            fitted, more = axial.learn(steps, self._fitted, memory, weight, default=self.estimator is None)
+    def _learn(self, data, task, weight=None, memory=False, problems=()):
+        """``data``: Rates or Steps, as the kind takes them."""
+        has_table = self.orientation is not None
+        if has_table:
+            n_trajectories = len(np.unique(data.group))
+            if n_trajectories < 5:
+                raise ValueError(f"{n_trajectories} trajectories are too few to learn from; give 5 or more.")
+        stage = task.begin("table" if has_table else "rates")
+        fitted, more = self._kind().learn(data, self._learner(), weight, memory)
         for text in (*more, *problems):
             warn(text)
         vars(self).update(fitted)
-        n_steps = len(steps.slope)
-        stage.end(f"{n_steps} steps of {n_trajectories} trajectories, exponent of the knee {self.exponent_:.1f}")
+        text = f"{type(self.estimator_).__name__} fitted on {len(data.sign)} rates"
+        if has_table:
+            text = f"{len(data.sign)} steps of {n_trajectories} trajectories, exponent of the knee {self.exponent_:.1f}"
+        stage.end(text)
 
     # --- prediction
 
@@ -356,25 +326,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         """
         self._check_fitted()
         given = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False, reset=False)
-        X, rates = self._checked("X", given), self._kind().rates
-        if self.orientation is None:
-            return rates(X)
-        quaternion, root, y = quaternion_of(X[:, 2:5]), np.sqrt(X[:, 1]), rates(X)
-        x = X[:, 0] / y[:, 0]
-        plastic = np.abs(x) ** self.exponent_
-        slope, spin = y[:, 5] * (1.0 - np.sign(x) * plastic), plastic[:, None] * y[:, 2:5]
-        if self.orientation == "quaternion":
-            turning = product(given[:, 2:], np.column_stack([spin / 2, np.zeros(len(X))]))
-        else:
-            delta = 1e-6
-            later = product(quaternion, quaternion_from(delta * spin))
-            angles = unwrapped_angles(np.stack([quaternion, later], axis=1), X[:, 2:5])
-            turning = (angles[:, 1] - angles[:, 0]) / delta
-        rates = np.column_stack([slope, 2 * root * plastic * y[:, 1], turning])
-        lost = np.flatnonzero(~np.isfinite(rates).all(axis=1))
-        if len(lost):
-            raise ValueError(f"X[{lost[0]}] leads to rates that are not finite: it is far beyond the training.")
-        return rates
+        X = self._checked("X", given)
+        y = self._propagator().rates(X)
+        return y if self.orientation is None else forms.rates_of_columns(y, X, given, self.exponent_, self.orientation)
 
     @overload
     def propagate(
@@ -448,13 +402,13 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             records.check_strain_unit(strain)
 
         def write(part, block, path):
-            out[:, part] = block if self.orientation is None else forms.like_start(block, start[part], form)
+            out[:, part] = forms.like_start(block, start[part], form)
             if std is not None:
                 errors = self.std_strain_, self.std_squares_
                 three = held_out.standard_deviations(*errors, X[part], path, block[..., 1], self._axis())
                 std[:, part] = three if pair else forms.std_of_columns(three, out[:, part], form)
 
-        self._kind().propagate(X, strain, write, flags, self.n_jobs, Reporter(type(self).__name__, self.verbose))
+        self._propagator().propagate(X, strain, write, flags, self.n_jobs, Reporter(type(self).__name__, self.verbose))
         flags[~np.isfinite(out[-1]).all(axis=1)] |= LOST
         if (flags & LOST).all() and n:
             raise ValueError(
@@ -479,20 +433,18 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         return out
 
     def _kind(self):
-        """The fitted propagator of this kind: with an axis, without one, or without orientation."""
-        kind = Plain if self.orientation is None else Free if self.axis is None else Axial
-        fitted = {name: getattr(self, name) for name in kind.NAMES}
-        heun = self.integrator != "euler"
-        if kind is Axial:
-            return Axial(fitted, self._axis(), heun)
-        return Plain(fitted, self.integrator) if kind is Plain else Free(fitted, heun)
+        return Plain if self.orientation is None else Free if self.axis is None else Axial
+
+    def _propagator(self):
+        """What was fitted."""
+        kind = self._kind()
+        return kind({name: getattr(self, name) for name in kind.NAMES}, self._axis(), self.integrator)
 
     def _checked(self, name, given, form=None):
         """States as the kinds take them: with orientation (n, 5), checked."""
-        if self.orientation is None:
-            return given
         states = forms.with_angles(name, given, form or self.orientation)
-        records.check_states(states, name)
+        if self.orientation is not None:
+            records.check_states(states, name)
         return states
 
     def compiled_step(self) -> Flow:
@@ -510,7 +462,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         self._check_fitted()
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis: other rates come from a regressor.")
-        return self._kind().flow()
+        return self._propagator().flow()
 
     def compiled_start(self, state0: ArrayLike) -> _F8:
         """States as `compiled_step` takes them, at the start of paths.
@@ -540,7 +492,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         """
         self._check_fitted()
         X = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False, reset=False)
-        return np.where(self._kind().inside(self._checked("X", X)), 0.0, 1.0)
+        return np.where(self._propagator().inside(self._checked("X", X)), 0.0, 1.0)
 
     # --- checks
 

@@ -323,7 +323,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         units = Units.restored(self.columns_, relations, self.relation_mean_, self.derived or {})
         source = None if self.source is None else names.number(self.source, "source")
         layout = Layout.of(units.columns, units.width, self.properties_, source)
-        model = TableModel.restored(layout, vars(self))
+        model = TableModel.restored(layout, {name: getattr(self, name) for name in TableModel.ATTRIBUTES})
         ranges = Ranges(self.range_, self.is_graded_, self._numbers(units.columns.levels))
         scales = self.std_scale_, self.source_scale_
         return Entries(units, model, ranges, self.properties_, self.explained_, *scales)

@@ -368,13 +368,13 @@ def test_wrong_units_are_suspected(arguments, text):
 
 
 def test_compiled_code_refuses_arrays_that_do_not_fit():
-    law = (*COPPER._arrays(1e-3), np.array([0.0, 0.0, 1.0]), True)
+    schmid, *others = (*COPPER._arrays(1e-3), np.array([0.0, 0.0, 1.0]), True)
     with pytest.raises(ValueError, match="do not fit together"):
-        SlipLaw(*law).stage(np.ones(3), np.ones(12), np.ones(5), 1e-3, 1.0, np.ones(5))
+        SlipLaw(schmid, *others).stage(np.ones(3), np.ones(12), np.ones(5), 1e-3, 1.0, np.ones(5))
     with pytest.raises(ValueError, match="of the law"):
-        SlipLaw(law[0][:, :11].copy(), *law[1:])
+        SlipLaw(schmid[:, :11].copy(), *others)
     with pytest.raises(ValueError, match="do not fit together"):
-        SlipLaw(*law).integrate(np.ones((2, 4)), np.ones((3, 12)), np.ones((1, 5)), 1e-3, 10, np.zeros(1, np.int32))
+        SlipLaw(schmid, *others).integrate(np.ones((2, 4)), np.ones((3, 12)), np.ones((1, 5)), 1e-3, 10, np.zeros(1, np.int32))
 
 
 # --- threads, progress, Ctrl-C

@@ -15,7 +15,7 @@ MANY = 200  # numbers, likewise
 # decades 1 to 3 %.
 TOLERANCE = 0.02
 POINTS = 256  # of each sample on which it is measured: their mean square is known within 10 %
-# What follows a number whose parameter has such a standing.
+# What follows a number whose parameter has such a status.
 NOTES = {
     uncertainty.SHARED: "(undetermined)",
     uncertainty.UNDECIDED: "(undetermined)",
@@ -272,13 +272,13 @@ class Numbers:
     def _propagate(self):
         """Standard errors of the printed numbers: gradient' Cov gradient of each, by its complex-step derivative."""
         nets, k, e = self.nets, self.k, self.members[0]
-        covariance, null, standing = nets.covariance_[k], nets.null[k], nets.standing[k]
-        if standing[-1:] == uncertainty.FIXED and len(self.values) > 1:  # a constant of zero, not shown, is exact
+        covariance, null, status = nets.covariance_[k], nets.null[k], nets.status[k]
+        if status[-1:] == uncertainty.FIXED and len(self.values) > 1:  # a constant of zero, not shown, is exact
             covariance = uncertainty.given_zero(covariance)
         theta = nets.theta(e, k)
-        if null.shape[1:] != theta.shape or standing.shape != theta.shape:
+        if null.shape[1:] != theta.shape or status.shape != theta.shape:
             raise ValueError("standard_errors: the model is damaged; fit it again.")
-        moving = np.flatnonzero(covariance.any(axis=0) | null.any(axis=0) | (standing == uncertainty.FREE))
+        moving = np.flatnonzero(covariance.any(axis=0) | null.any(axis=0) | (status == uncertainty.FREE))
         keys = list(self.values)
         gradient = np.zeros((len(keys), len(theta)))
         for q in moving:
@@ -298,7 +298,7 @@ class Numbers:
                     lost = np.linalg.norm(null @ slope) > 1e-3 * np.linalg.norm(reach * slope)
                     error = np.sqrt(max(slope @ covariance @ slope, 0.0)) * size
                     self.error[key] = np.inf if lost or not np.isfinite(error) else float(error)
-        self.standing = standing[:-1].reshape(-1, len(self.names) + 3)[:, : len(self.names)]
+        self.status = status[:-1].reshape(-1, len(self.names) + 3)[:, : len(self.names)]
 
     def _note(self, key):
         """What follows a number: its standard error or a word."""
@@ -307,8 +307,8 @@ class Numbers:
         t, j = key[0], key[-1]
         if isinstance(j, int):
             nodes = self._linear_nodes(j) if t == "linear" else self.terms[t].nodes
-            for standing, note in NOTES.items():
-                if (self.standing[nodes, j] == standing).any():
+            for status, note in NOTES.items():
+                if (self.status[nodes, j] == status).any():
                     return note
         if key in self.fixed:
             return "(fixed)"
@@ -327,7 +327,7 @@ class Numbers:
 
     def _remarks(self):
         """What the data do not determine and the formula does not show."""
-        together = np.flatnonzero((self.standing == uncertainty.SHARED).any(axis=0))
+        together = np.flatnonzero((self.status == uncertainty.SHARED).any(axis=0))
         names = [self.names[j] for j in together]
         constant = [self.names[j] for j in np.flatnonzero(self.nets.x_min_ == self.nets.x_max_)]
         remarks = [f"undetermined between {', '.join(names)}: they vary together"] if len(names) > 1 else []

@@ -1,6 +1,5 @@
 """Fits of all outputs, repeated where an earlier fit gives the weights of rows: missing inputs, relative errors."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,8 +9,10 @@ from threadpoolctl import ThreadpoolController
 from skmerge._net import incomplete, relative
 from skmerge._net.incomplete import Inputs
 from skmerge._net.objective import Objective
+from skmerge._net.offset import Offset
+from skmerge._net.selection import MAX_NODES
 from skmerge._net.stored import Nets, arrays_of
-from skmerge._net.training import Settings, Training
+from skmerge._net.training import Settings, Trained, Training
 
 ROUNDS = 2  # fits before the last one
 THREADPOOLS = ThreadpoolController()  # made once: looking for libraries takes a tenth of a short fit
@@ -27,12 +28,15 @@ class Rounds:
     weight: np.ndarray  # (n,)
     inputs: Inputs  # which filled X
     ranges: dict  # the arrays of the trained range
-    offset: Callable  # of X, the known part of y
+    offset: Offset
     shared: dict  # arguments of every Objective
     settings: Settings
     target_name: str
     seed: int
-    attributes: Callable  # of an objective and a net: what the estimator would be, for callbacks
+
+    def attributes(self, results, objectives):
+        """What a fit stores, by a list of Trained and the Objective of each."""
+        return arrays_of(results, objectives) | self.ranges | {"inputs_": self.inputs.arrays}
 
     def run(self, is_relative, task):
         """A pair of Trained and Objective for each output; ``is_relative``: whether errors are shares of y."""
@@ -40,7 +44,7 @@ class Rounds:
         fold_of = np.random.default_rng(self.seed).permutation(len(self.X))
         has_gaps = np.isnan(self.given).any()
         share = incomplete.initial_weights(self.given, self.target)
-        known = self.offset(self.X)
+        known = self.offset(self.X, self.target.shape[1])
         size = relative.first_sizes(self.X, self.target + known) if is_relative else None
         for left in range(ROUNDS if has_gaps or is_relative else 0, -1, -1):
             used = ~np.isnan(self.target) & (share > incomplete.MIN_WEIGHT)
@@ -48,7 +52,7 @@ class Rounds:
             objectives = [self._objective(r, k, share, size) for k, r in enumerate(rows)]
             stage = task.begin("earlier fit", 2, aside=True) if left else task
             if not left and len(objectives) == 1:
-                stage.attributes = lambda net, objective=objectives[0]: self.attributes(objective, net)
+                stage.attributes = partial(self._attributes_of, objectives[0])
             training = Training(self.settings, self.target_name, self.seed, fold_of, stage)
             try:
                 # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
@@ -73,8 +77,12 @@ class Rounds:
                     break
         return list(zip(results, objectives, strict=True))
 
+    def _attributes_of(self, objective, net):
+        alone = Trained([net], np.ones(1), net.squares, net.squares, net.n_nodes <= MAX_NODES)
+        return self.attributes([alone], [objective])
+
     def _with_offset(self, predict):
-        return lambda X: predict(X) + self.offset(X)
+        return lambda X: predict(X) + self.offset(X, self.target.shape[1])
 
     def _objective(self, r, k, share, size):
         size = None if size is None else size[r, k]

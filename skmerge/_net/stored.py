@@ -1,6 +1,7 @@
 """The fitted nets of all outputs over their arrays: checked, for a damaged file must not predict, and evaluated."""
 
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,10 +11,17 @@ from skmerge._net import limits, uncertainty
 NOT_NEGATIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
 
 
+class Member(NamedTuple):
+    """A net with its weight among those of its output."""
+
+    weight: float
+    net: tuple  # what the compiled functions take after X
+
+
 class Nets(SimpleNamespace):
     """Arrays under the names that MergedNetRegressor describes, and what evaluates them.
 
-    Besides: ``null`` and ``standing`` of ``_net.uncertainty``; ``offset``, how a formula calls a callable offset, or
+    Besides: ``null`` and ``status`` of ``_net.uncertainty``; ``offset``, how a formula calls a callable offset, or
     None; ``exponent_bounds``, a pair of ndarrays of shape (d,).
     """
 
@@ -33,11 +41,11 @@ class Nets(SimpleNamespace):
         return np.append(np.hstack(nodes).ravel(), constant)
 
     def members(self, k):
-        """(weight, net) of every member of output k that counts; ``net``: what the compiled functions take after X."""
+        """Each Member of output k that counts."""
         sign = np.ascontiguousarray(self.sign_[:, k]).view(np.uint8)
         geometry = self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
         for e in np.flatnonzero(self.estimator_weight_[:, k]):
-            yield self.estimator_weight_[e, k], (*geometry, self.theta(e, k), sign[e])
+            yield Member(self.estimator_weight_[e, k], (*geometry, self.theta(e, k), sign[e]))
 
     def predict(self, X, n_threads=1):
         """Values of complete rows without the offset, (n, m)."""
@@ -56,7 +64,7 @@ class Nets(SimpleNamespace):
             members = list(self.members(k))
             rows, low, high = limits.limited(self, X, k)
             if len(self.A_) == 1:
-                f, J = net_kernel.jacobian(rows, np.zeros(len(X)), np.ones(len(X)), *members[0][1])
+                f, J = net_kernel.jacobian(rows, np.zeros(len(X)), np.ones(len(X)), *members[0].net)
                 J = np.clip(J, -1e150, 1e150)
                 size = np.maximum(np.abs(J).max(axis=1), 1e-150)
                 J /= size[:, None]  # so that squares stay within the range of float
@@ -87,7 +95,7 @@ class Nets(SimpleNamespace):
         return out
 
     def check(self, n_features):
-        """Raise ValueError if an array is not what a fit leaves."""
+        """Raise ValueError if an array is not such as a fit stores."""
         n_estimators, m, h, d = self.A_.shape if np.ndim(self.A_) == 4 else (0, 0, 0, 0)
         if not n_estimators * m * h * d or d != n_features:
             raise ValueError(f"A_ has shape {np.shape(self.A_)}; the model is damaged, fit it again.")
@@ -107,7 +115,7 @@ class Nets(SimpleNamespace):
                 low = 0.0 if name in NOT_NEGATIVE else -np.inf
                 bad = np.isnan(array) if name == "C_" else ~np.isfinite(array)
                 if bad.any() or array.min() < low or (name in ("C_", "x_scale_", "y_scale_") and not array.min() > 0):
-                    raise ValueError(f"{name} has entries that no fit leaves; fit the model again.")
+                    raise ValueError(f"{name} has entries that no fit stores; fit the model again.")
 
         def is_covariance(c):
             return isinstance(c, np.ndarray) and c.shape == (p, p) and c.dtype == float and np.isfinite(c).all()
@@ -119,9 +127,10 @@ class Nets(SimpleNamespace):
             "target_range_": limit.shape == (2, m) and limit.dtype == float and not np.isnan(limit).any(),
             "covariance_": len(self.covariance_) in n_covariances and all(is_covariance(c) for c in self.covariance_),
         }
+        right |= {"_null": len(self.null) in n_covariances, "_standing": len(self.status) in n_covariances}
         for name, is_right in right.items():
             if not is_right:
-                raise ValueError(f"{name} is not what a fit leaves; fit the model again.")
+                raise ValueError(f"{name} has another shape or type than a fit stores; fit the model again.")
 
 
 def within_float(value, *factors):
@@ -131,6 +140,12 @@ def within_float(value, *factors):
         for factor in (1.0, *factors):
             value = np.clip(value * factor, -limit, limit)
     return value
+
+
+def parts_of(nodes):
+    """A, B, C and blend from flat parameters (..., d + 3) of nodes, which hold 1 / C."""
+    with np.errstate(divide="ignore", over="ignore"):
+        return nodes[..., :-3], nodes[..., -3], 1.0 / nodes[..., -2], nodes[..., -1]
 
 
 def arrays_of(results, objectives):
@@ -152,14 +167,12 @@ def arrays_of(results, objectives):
         estimator_weight[: len(weight), k] = weight
         for e, net in enumerate(members):
             h = net.n_nodes
-            A[e, k, :h], B[e, k, :h], blend[e, k, :h] = net.nodes[:, :d], net.nodes[:, d], net.nodes[:, d + 2]
-            with np.errstate(divide="ignore", over="ignore"):
-                C[e, k, :h] = 1.0 / net.nodes[:, d + 1]
+            A[e, k, :h], B[e, k, :h], C[e, k, :h], blend[e, k, :h] = parts_of(net.nodes)
             sign[e, k, :h] = net.sign
             D[e, k] = net.theta[-1] - blend[e, k].mean() * y_mean[k]
         found = uncertainty.of_law(objectives[k], members[0], noise, n_nodes) if n_estimators == 1 else None
         assessed += [found] * (found is not None)
-    covariance, null, standing = map(list, zip(*assessed, strict=True)) if len(assessed) == m else ([], [], [])
+    covariance, null, status = map(list, zip(*assessed, strict=True)) if len(assessed) == m else ([], [], [])
     # The error of the form of a law, not of its parameters.
     form = [max(trained.error - trained.noise, 0.0) for trained in results]
     return {
@@ -182,7 +195,7 @@ def arrays_of(results, objectives):
         "target_range_": target_range,
         "covariance_": covariance,
         "_null": null,
-        "_standing": standing,
+        "_standing": status,
         "_tried": [candidates_of(trained, unit) for trained, unit in zip(results, error_unit, strict=True)],
     }
 
@@ -190,7 +203,7 @@ def arrays_of(results, objectives):
 def candidates_of(trained, error_unit):
     """The candidates for a law, of each length the one that errs least, the shortest first: dicts of plain values."""
     kept = {}
-    for net, error, is_chosen in sorted(trained.tried, key=lambda candidate: (not candidate[2], candidate[1])):
+    for net, error, is_chosen in sorted(trained.tried, key=lambda one: (not one.is_chosen, one.error)):
         if not np.isfinite(error) and not is_chosen:  # an exponent at its limit
             continue
         net = trained.members[0] if is_chosen else net
@@ -205,10 +218,8 @@ def with_net(nets, k, theta, sign):
     if not len(sign):  # one node that adds nothing
         nodes, sign = np.zeros((1, 1, 1, sign.shape[1] + 3)), np.zeros((1, sign.shape[1]), bool)
         nodes[..., -1] = 1.0
-    blend, d = nodes[..., -1], sign.shape[1]
-    with np.errstate(divide="ignore", over="ignore"):
-        C = 1.0 / nodes[..., d + 1]
-    arrays = {"A_": nodes[..., :d], "B_": nodes[..., d], "C_": C, "blend_": blend}
+    arrays = dict(zip(("A_", "B_", "C_", "blend_"), parts_of(nodes), strict=True))
+    blend = arrays["blend_"]
     arrays |= {"D_": theta[-1:, None] - blend.mean() * nets.y_mean_[k], "sign_": sign[None, None].astype(bool)}
     arrays |= {"estimator_weight_": np.ones((1, 1)), "target_range_": np.array([[-np.inf], [np.inf]])}
     arrays |= {

@@ -50,25 +50,33 @@ class Settings(NamedTuple):
     n_jobs: int | None
 
 
+class Candidate(NamedTuple):
+    """A candidate for a law; ``error``: cross-validated squared error in units of var(y)."""
+
+    net: Network
+    error: float
+    is_chosen: bool = False
+
+
 class Law(NamedTuple):
     """The law of one output.
 
     ``error``: cross-validated squared error in units of var(y); ``squares`` (n,): shares of the rows in it, None if
-    they were too many to search on all; ``penalties(net)``: those of its fit; ``tried``: pairs of a net and its error,
-    the candidates among which it was chosen.
+    they were too many to search on all; ``penalties(net)``: those of its fit; ``tried``: the candidates among which it
+    was chosen.
     """
 
     net: Network
     error: float
     squares: np.ndarray | None
     penalties: Callable
-    tried: Sequence = ()
+    tried: Sequence[Candidate] = ()
 
 
 class Trained(NamedTuple):
     """What was trained for one output: networks, their weights, squared error of new rows and of that the noise.
 
-    ``tried``: candidates for a law, triples of a net, its error, and whether it was chosen.
+    ``tried``: candidates for a law; of the chosen one, the net before it was fitted to all rows.
     """
 
     members: list
@@ -76,7 +84,7 @@ class Trained(NamedTuple):
     error: float
     noise: float
     is_law: bool
-    tried: Sequence = ()
+    tried: Sequence[Candidate] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,8 @@ class Training:
                 law, committee = self._choose(objective, k, rows[k], law, stage.begin("output", None, index=k))
             trained = committee or self._law_members(objective, exact[k], rows[k], law)
             tried = [] if law is None else law.tried
-            results.append(trained._replace(tried=[(*pair, not committee and pair[0] is law.net) for pair in tried]))
+            tried = [one._replace(is_chosen=not committee and one.net is law.net) for one in tried]
+            results.append(trained._replace(tried=tried))
         stage.end()
         return results
 
@@ -155,7 +164,8 @@ class Training:
         if self.settings.n_nodes == "auto" and not objective.asks_for_product and objective.n > 1:
             net = objective.constant()
             alone = objective.weight * comparison.leave_one_out(objective, net)
-            constant = Law(net, float(alone.sum()), alone, law.penalties, [*law.tried, (net, float(alone.sum()))])
+            constant = Law(net, float(alone.sum()), alone, law.penalties)
+            constant = constant._replace(tried=[*law.tried, Candidate(net, constant.error)])
             error = min(mean_of(objective, squares), law.error if keep_law else np.inf)
             depends = objective.is_correlated and error < constant.error
             if not depends and _is_preferred(objective, constant, squares):
@@ -301,7 +311,7 @@ def _search_law(objective, settings, seeds, folds, task, n_threads=1):
     if sample is objective:
         return law
     net, _ = refine(task, "fit to all rows", objective, law.net, law.penalties(law.net), 50, 1e-8, n_threads)
-    tried = [(net if pair[0] is law.net else pair[0], pair[1]) for pair in law.tried]
+    tried = [one._replace(net=net) if one.net is law.net else one for one in law.tried]
     return law._replace(net=net, squares=None, tried=tried)
 
 
@@ -316,11 +326,11 @@ def _best_law(search, folds):
     best = comparison.simplest_of_the_best(nets, errors, squares)
     net, error, rows = nets[best], errors[best], squares[best]
     plain = search.simplifier.plainer(net)
-    tried = list(zip(nets, errors.tolist(), strict=True))
+    tried = list(map(Candidate, nets, errors.tolist()))
     if plain.n_free < net.n_free:
         net, rows = plain, search.objective.weight * comparison.leave_one_out(search.objective, plain)
         error = max(error, rows.sum())
-        tried.append((net, float(error)))
+        tried.append(Candidate(net, float(error)))
     return Law(net, float(error), rows, search.penalties, tried)
 
 

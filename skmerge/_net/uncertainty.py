@@ -5,11 +5,11 @@ from scipy.special import stdtrit
 
 from skmerge._net.objective import ROUNDING
 
-# The standing of a parameter: estimated; fixed by its form or because the data did not object; fixed by the user; fixed
+# The status of a parameter: estimated; fixed by its form or because the data did not object; fixed by the user; fixed
 # by the user against the data; an exponent at its bound; undetermined; undetermined, for other features do as well.
 FREE, FIXED, GIVEN, REJECTED, BOUND, UNDECIDED, SHARED = range(7)
 REJECTION = 3.0  # standard errors by which the data would move a given exponent
-MAX_ROWS = 2000  # that decide on the standing
+MAX_ROWS = 2000  # that decide on the status
 MAX_PARAMETERS = 200  # above, a net is no law, and its parameters are FREE or FIXED
 MAX_SHIFT = 3.0  # standard errors that a parameter fixed at a simple value counts for
 NULL = 1e-12  # eigenvalue of the correlations below which a direction has no effect
@@ -44,19 +44,19 @@ def of_law(objective, net, noise, n_nodes):
 
 
 def assess(objective, net, JTJ, noise, n_nodes, shift=None):
-    """Of the p flat parameters, padded to n_nodes: covariance, directions without effect, standing.
+    """Of the p flat parameters, padded to n_nodes: covariance, directions without effect, status.
 
     ``shift`` (p,): by how much the parameters would differ if none was fixed at a simple value.
 
     ``covariance`` (p, p) is 0 where a parameter other than the constant is fixed. It leaves out the directions that the
-    data do not determine, ``null`` (q, p). ``standing`` (p,) is FREE to SHARED.
+    data do not determine, ``null`` (q, p). ``status`` (p,) is FREE to SHARED.
     """
     d, p = net.n_features, len(net.theta)
     place = np.r_[np.arange(p - 1), n_nodes * (d + 3)]
     size = n_nodes * (d + 3) + 1
-    covariance, standing = np.zeros((size, size)), np.full(size, FIXED, np.uint8)
-    found = _standing(objective, net, noise)
-    standing[place] = found
+    covariance, status = np.zeros((size, size)), np.full(size, FIXED, np.uint8)
+    found = _status_of(objective, net, noise)
+    status[place] = found
     moving = (net.lower < net.upper) & (found != BOUND)
     # A constant fixed at zero because the data did not object is as uncertain as a free one.
     moving[-1] = objective.intercept
@@ -83,7 +83,7 @@ def assess(objective, net, JTJ, noise, n_nodes, shift=None):
     null = np.zeros((lost.shape[1] + len(dead), size))
     null[: lost.shape[1], place[free]] = np.clip(lost.T, -1e300, 1e300)
     null[lost.shape[1] :, place[dead]] = np.eye(len(dead))
-    return covariance, null, standing
+    return covariance, null, status
 
 
 def given_zero(covariance):
@@ -99,12 +99,12 @@ def _correlations(gram, unit):
     return value, vector, value <= NULL * value.max(initial=0.0)
 
 
-def _standing(objective, net, noise):
+def _status_of(objective, net, noise):
     d, scaling = net.n_features, objective.scaling
-    standing = np.where(net.lower < net.upper, FREE, FIXED).astype(np.uint8)
+    status = np.where(net.lower < net.upper, FREE, FIXED).astype(np.uint8)
     if net.n_free > MAX_PARAMETERS or not net.n_nodes:
-        return standing
-    of_node, index = standing[:-1].reshape(-1, d + 3), np.arange(len(standing) - 1).reshape(-1, d + 3)
+        return status
+    of_node, index = status[:-1].reshape(-1, d + 3), np.arange(len(status) - 1).reshape(-1, d + 3)
     low, high = (bound[:d] for bound in objective.node_bounds("product"))
     power = scaling.product > 0
     for i, A in enumerate(net.nodes[:, :d]):
@@ -118,14 +118,14 @@ def _standing(objective, net, noise):
         unit = np.sqrt((np.clip(J, -1e150, 1e150) ** 2).sum(axis=0))
         J = J / np.where(unit > 0, unit, 1.0)
     live = (unit > 0) & np.isfinite(unit)
-    free = np.flatnonzero((standing == FREE) & live)
+    free = np.flatnonzero((status == FREE) & live)
     basis, _ = np.linalg.qr(J[:, free])
     threshold = REJECTION * np.sqrt(max(noise, ROUNDING) / part.n)
-    for q in np.flatnonzero((standing == GIVEN) & live):
+    for q in np.flatnonzero((status == GIVEN) & live):
         new = J[:, q] - basis @ (basis.T @ J[:, q])
         length = np.linalg.norm(new)
         if length > 1e-6 and abs(new @ residual) > threshold * length:
-            standing[q] = REJECTED
+            status[q] = REJECTED
     scatter = np.sqrt(noise / part.n)
 
     def errors(columns):
@@ -155,5 +155,5 @@ def _standing(objective, net, noise):
                     shared.append(q)
                 elif spread >= max(limit, abs(net.theta[q])):
                     weak.append(q)
-    standing[np.array(weak, int)], standing[np.array(shared, int)] = UNDECIDED, SHARED
-    return standing
+    status[np.array(weak, int)], status[np.array(shared, int)] = UNDECIDED, SHARED
+    return status

@@ -1,6 +1,6 @@
 """Crystals under loading along one axis: flow as a table of splines over the axis and the density, stepped compiled."""
 
-from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -8,19 +8,39 @@ from joblib import Parallel, delayed, effective_n_jobs
 from skmerge._ext.crystal_stepping import ELSEWHERE, OUTSIDE, Flow
 from skmerge._orientation import inverse, quaternion_of, rotated
 from skmerge._plasticity import flow
+from skmerge._plasticity.kind import Kind
 
 CHUNK_STEPS = 200_000  # steps of grains that a thread makes between two reports of progress, some 0.2 s
 
 
-@dataclass(frozen=True)
-class Axial:
+class Axial(Kind):
     """A fitted propagator of crystals that are loaded along one axis."""
 
     NAMES = "table_", "reached_", "grid_", "part_", "exponent_", "longest_step_", "memory_", "start_"
+    # A leaf of fewer than 200 rows would follow a single trajectory and not describe the space between two.
+    FOREST: ClassVar = {"n_estimators": 10, "order": 2, "min_samples_leaf": 200}
 
-    fitted: dict  # of the attributes NAMES of PlasticityPropagator
-    axis: np.ndarray  # (3,), in the sample
-    heun: bool = True  # two stages, or one
+    @classmethod
+    def learn(cls, steps, learner, weight=None, memory=False):
+        """From Steps: a table of splines for each direction of straining; ``learner`` None: a quick one, without it."""
+        weight = np.ones(len(steps.slope)) if weight is None else weight
+        stiff, best, resolved, modulus = flow.moduli(steps)
+        grid = flow.grid_of(steps, flow.MEMORY if memory else flow.SMOOTH)
+        signs = np.unique(steps.sign)
+        parts = {sign: part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight) for sign in signs}
+        tables = {sign: table for sign, (table, _, _) in parts.items()}
+        fitted = {
+            "table_": np.stack(list(tables.values())),
+            "reached_": np.stack([reached for _, reached, _ in parts.values()]),
+            "estimator_": parts[max(parts)][2],
+            "exponent_": flow.knee_exponent(steps, modulus, tables, grid) if resolved else flow.KNEE,
+            "grid_": grid,
+            "memory_": memory,
+            "start_": start_of(steps),
+            "part_": flow.part_numbers(signs),
+            "longest_step_": steps.longest,
+        }
+        return fitted, flow.problems(steps, modulus, resolved)
 
     def flow(self):
         """The compiled steps."""
@@ -70,39 +90,6 @@ class Axial:
         return (flags & OUTSIDE) == 0
 
 
-def learn(steps, learner, memory, weight=None, default=False):
-    """Attributes of a PlasticityPropagator, a dict, and `flow.problems` of its steps.
-
-    Parameters
-    ----------
-    steps : Steps
-    learner : callable(features, targets, **slopes and weights) that returns a fitted regressor; None for a quick table
-        without one
-    memory : bool
-    weight : ndarray of shape (n,) or None
-    default : bool
-        Whether the regressor is our own forest, which takes slopes and serves only where no trajectory comes.
-    """
-    weight = np.ones(len(steps.slope)) if weight is None else weight
-    stiff, best, resolved, modulus = flow.moduli(steps)
-    grid = flow.grid_of(steps, flow.MEMORY if memory else flow.SMOOTH)
-    signs = np.unique(steps.sign)
-    parts = {sign: part_of(steps, sign, best, stiff, modulus, grid, learner, default, memory, weight) for sign in signs}
-    tables = {sign: table for sign, (table, _, _) in parts.items()}
-    fitted = {
-        "table_": np.stack(list(tables.values())),
-        "reached_": np.stack([reached for _, reached, _ in parts.values()]),
-        "estimator_": parts[max(parts)][2],
-        "exponent_": flow.knee_exponent(steps, modulus, tables, grid) if resolved else flow.KNEE,
-        "grid_": grid,
-        "memory_": memory,
-        "start_": start_of(steps),
-        "part_": flow.part_numbers(signs),
-        "longest_step_": steps.longest,
-    }
-    return fitted, flow.problems(steps, modulus, resolved)
-
-
 def start_of(steps):
     """Range of sqrt(rho) where trajectories begin, widened by a twentieth of the range of all steps."""
     first = np.flatnonzero(np.r_[True, steps.group[1:] != steps.group[:-1]])
@@ -110,24 +97,25 @@ def start_of(steps):
     return np.array([root.min() - margin, root.max() + margin])
 
 
-def part_of(steps, sign, best, stiff, modulus, grid, learner, default, memory, weight):
+def part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight):
     """Table, reached cells and estimator of one direction of straining."""
     rows = flow.flowing(steps, sign, modulus)
     values, weight = flow.targets(steps, rows, modulus), weight[rows]
     estimator, guess, least = None, flow.nearest_value(steps, rows, values, grid), values[:, 0].min() / 2
     # The default table with memory is interpolated between trajectories everywhere, without a forest.
-    if learner is not None and not (memory and default):
+    if learner is not None and not (memory and learner.is_default):
         unit, scale = flow.root_mean_square(values), np.array([1.0, 1.0, grid[5]])
-        more = {} if (weight == weight[0]).all() else {"sample_weight": weight}
-        if default:
+        slopes = {}
+        if learner.is_default:
             direction, slope = flow.path_slopes(steps, rows, values)
-            more |= {"direction": direction / scale, "slope": slope / unit}
-        estimator = learner(steps.features[rows] / scale, values / unit, **more)
+            slopes = {"direction": direction / scale, "slope": slope / unit}
+        given = None if (weight == weight[0]).all() else weight
+        estimator = learner(steps.features[rows] / scale, values / unit, given, **slopes)
 
         def guess(features):
             return estimator.predict(features / scale) * unit
 
-        if not default:
+        if not learner.is_default:
             values = guess(steps.features[rows])
     table, reached = flow.condense(steps, rows, values, weight, best, stiff, grid, guess, memory)
     table[..., 0] = flow.with_lower_bound(table[..., 0], least)

@@ -7,7 +7,7 @@ form and results back to the form of the user.
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from skmerge._orientation import angles_of, quaternion_of
+from skmerge._orientation import angles_of, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._plasticity.records import numbers
 
 WIDTH = {"bunge": 5, "quaternion": 6}
@@ -30,7 +30,7 @@ def is_pair(value):
 def in_columns(name, value, orientation):
     """A pair as one array with the orientation in columns; other states unchanged."""
     if not is_pair(value):
-        refuse_other_parts(name, value)
+        check_no_other_parts(name, value)
         return value
     if orientation is None:
         raise TypeError(f'{name} holds a Rotation, but orientation=None; give orientation="bunge" or "quaternion".')
@@ -63,7 +63,7 @@ def quaternions(name, turn):
     return np.array(parts)
 
 
-def refuse_other_parts(name, value):
+def check_no_other_parts(name, value):
     """Raise where a state looks like a pair, but is none."""
     pair = "give the pair (stress_and_density, rotation), or one array with the orientation in its columns"
     if are_rotations(value):
@@ -121,7 +121,7 @@ def with_angles(name, state, orientation):
 
 def like_start(path, start, orientation):
     """Paths (n_steps, n, 5) in the form of their starts (n, m); the quaternions begin with those of the starts."""
-    if orientation == "bunge":
+    if orientation != "quaternion":
         return path
     n_steps, n = path.shape[:2]
     quaternion = quaternion_of(path[..., 2:].reshape(-1, 3)).reshape(n_steps, n, 4)
@@ -129,6 +129,28 @@ def like_start(path, start, orientation):
     quaternion = quaternion * np.where((quaternion[0] * start[:, 2:]).sum(axis=-1) < 0, -1.0, 1.0)[:, None]
     quaternion[0] = start[:, 2:]
     return np.concatenate([path[..., :2], quaternion], axis=-1)
+
+
+def rates_of_columns(flow, X, given, exponent, orientation):
+    """Rates per strain of all columns.
+
+    From S, K, W, E (n, 6) of states (n, 5), which were given as (n, 5) or with quaternions; ``exponent`` of the knee.
+    """
+    x, root = X[:, 0] / flow[:, 0], np.sqrt(X[:, 1])
+    plastic = np.abs(x) ** exponent
+    slope, spin = flow[:, 5] * (1.0 - np.sign(x) * plastic), plastic[:, None] * flow[:, 2:5]
+    if orientation == "quaternion":
+        turning = product(given[:, 2:], np.column_stack([spin / 2, np.zeros(len(X))]))
+    else:
+        delta, quaternion = 1e-6, quaternion_of(X[:, 2:5])
+        later = product(quaternion, quaternion_from(delta * spin))
+        both = unwrapped_angles(np.stack([quaternion, later], axis=1), X[:, 2:5])
+        turning = (both[:, 1] - both[:, 0]) / delta
+    rates = np.column_stack([slope, 2 * root * plastic * flow[:, 1], turning])
+    lost = np.flatnonzero(~np.isfinite(rates).all(axis=1))
+    if len(lost):
+        raise ValueError(f"X[{lost[0]}] leads to rates that are not finite: it is far beyond the training.")
+    return rates
 
 
 def std_of_columns(std, path, orientation):

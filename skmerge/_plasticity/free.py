@@ -3,7 +3,7 @@
 S, K, W and E (see flow) are then functions of the whole orientation, which regressors predict at every step.
 """
 
-from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,20 +18,51 @@ from skmerge._orientation import (
     unwrapped_angles,
 )
 from skmerge._plasticity import flow
+from skmerge._plasticity.kind import Kind
 from skmerge._plasticity.records import n_substeps
 
-BLOCK = 20_000  # grains between two reports of progress, some seconds
+GRAINS = 20_000  # grains between two reports of progress, some seconds
 NEAR = 0.03  # equivalent orientations whose scalar part is at most that much below the greatest are trained as well
 
 
-@dataclass(frozen=True)
-class Free:
+class Free(Kind):
     """A fitted propagator of crystals without a loading axis."""
 
     NAMES = "estimators_", "unit_", "modulus_", "least_", "grid_", "exponent_", "part_", "longest_step_"
+    FOREST: ClassVar = {"n_estimators": 20}
 
-    fitted: dict  # of the attributes NAMES of PlasticityPropagator
-    heun: bool = True  # two stages, or one
+    @classmethod
+    def learn(cls, steps, learner, weight=None, memory=False):
+        """From Steps: regressors of S, K, W for each direction of straining, and of E."""
+        stiff, best, resolved, modulus = flow.moduli(steps)
+        least, most = flow.root_range(steps)
+        signs = np.unique(steps.sign)
+        estimators, units, least_flow = [], [], []
+        for sign in signs:
+            rows = flow.flowing(steps, sign, modulus)
+            values = flow.targets(steps, rows, modulus)
+            index, vector, spin = images(quaternion_from(steps.features[rows, :3]), values[:, 2:])
+            values = np.column_stack([values[index, :2], spin])
+            unit = flow.root_mean_square(values)
+            least_flow.append(values[:, 0].min() / 2)
+            features = np.column_stack([vector, steps.features[rows, 3][index] / most])
+            estimators.append(learner(features, values / unit, None if weight is None else weight[rows][index]))
+            units.append(unit)
+        index, vector = images(quaternion_from(steps.features[best, :3]))
+        given = None if weight is None else weight[best][index]
+        estimators.append(learner(vector, stiff[index] / stiff.mean(), given))
+        return {
+            "estimator_": estimators[-2],
+            "estimators_": estimators,
+            "unit_": np.array(units),
+            "modulus_": float(stiff.mean()),
+            "least_": np.array([*least_flow, stiff.min() / 2]),  # of S in each direction and of E
+            "grid_": np.array([least, most]),
+            "exponent_": flow.KNEE,
+            "memory_": False,
+            "part_": flow.part_numbers(signs),
+            "longest_step_": steps.longest,
+        }, flow.problems(steps, modulus, resolved)
 
     def rates(self, X):
         """S, K, W in the frame of the crystal and E of states (n, 5) under rising strain: (n, 6)."""
@@ -89,8 +120,8 @@ class Free:
                 if self.fitted["part_"][int(count > 0)] < 0:
                     flags[some] |= REVERSED
                 for part in range(int(abs(count))):
-                    for begin in range(0, len(some), BLOCK):
-                        block = some[begin : begin + BLOCK]
+                    for begin in range(0, len(some), GRAINS):
+                        block = some[begin : begin + GRAINS]
                         stress[block], root[block], quaternion[block] = self.step(
                             stress[block], root[block], quaternion[block], h[block] / abs(count)
                         )
@@ -136,34 +167,3 @@ def images(quaternion, *vectors):
     index, which = np.nonzero(scalar >= scalar.max(axis=1, keepdims=True) - NEAR)
     turned = (np.einsum("nji,nj->ni", PROPER[which], vector[index]) for vector in vectors)
     return index, rotation_vector(every[index, which]), *turned
-
-
-def learn(steps, learner):
-    """As `axial.learn`: regressors of S, K, W for each direction of straining, and of E."""
-    stiff, best, resolved, modulus = flow.moduli(steps)
-    least, most = flow.root_range(steps)
-    signs = np.unique(steps.sign)
-    estimators, units, least_flow = [], [], []
-    for sign in signs:
-        rows = flow.flowing(steps, sign, modulus)
-        values = flow.targets(steps, rows, modulus)
-        index, vector, spin = images(quaternion_from(steps.features[rows, :3]), values[:, 2:])
-        values = np.column_stack([values[index, :2], spin])
-        unit = flow.root_mean_square(values)
-        least_flow.append(values[:, 0].min() / 2)
-        estimators.append(learner(np.column_stack([vector, steps.features[rows, 3][index] / most]), values / unit))
-        units.append(unit)
-    index, vector = images(quaternion_from(steps.features[best, :3]))
-    estimators.append(learner(vector, stiff[index] / stiff.mean()))
-    return {
-        "estimator_": estimators[-2],
-        "estimators_": estimators,
-        "unit_": np.array(units),
-        "modulus_": float(stiff.mean()),
-        "least_": np.array([*least_flow, stiff.min() / 2]),  # of S in each direction and of E
-        "grid_": np.array([least, most]),
-        "exponent_": flow.KNEE,
-        "memory_": False,
-        "part_": flow.part_numbers(signs),
-        "longest_step_": steps.longest,
-    }, flow.problems(steps, modulus, resolved)

@@ -26,7 +26,7 @@ def validate(strain, state, group, axis, memories, learner, task):
     for memory in memories:
         stage = task.begin("held-out trajectories")
         steps = flow.steps_of(strain[rest], state[rest], renumbered, axis, memory)
-        trial = errors(axial.learn(steps, learner, memory)[0], strain, state, group, held, axis)
+        trial = errors(axial.Axial.learn(steps, learner, memory=memory)[0], strain, state, group, held, axis)
         each = scores(trial, state)
         words = "with" if memory else "without"
         stop = stage.end(f"{words} memory: error {each.mean():.3g} of {held.sum()} held out")

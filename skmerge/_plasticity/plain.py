@@ -1,23 +1,60 @@
 """States without orientation: explicit steps with the rates that a regressor predicts."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from skmerge._ext.crystal_stepping import LONG, OUTSIDE, REVERSED
+from skmerge._plasticity.kind import Kind
 from skmerge._plasticity.records import MOST, n_substeps
 
 TOLERANCE = 1e-4  # of an adaptive step: difference between Heun and Euler over the trained range
 
 
 @dataclass(frozen=True)
-class Plain:
+class Rates:
+    """States and their rates per strain."""
+
+    state: np.ndarray  # (n, d)
+    rate: np.ndarray  # (n,) or (n, m)
+    sign: np.ndarray  # (n,), 1 where strain rises, -1 where it falls
+    box: np.ndarray  # (2, d), least and greatest recorded state
+    longest: float = np.inf  # longest recorded step
+
+    @classmethod
+    def of_states(cls, X, y):
+        """Given rates, under rising strain."""
+        return cls(X, y, np.ones(len(X)), np.stack([X.min(axis=0), X.max(axis=0)]))
+
+    @classmethod
+    def of_records(cls, strain, state, group):
+        """Rates from each record (n,), (n, d) to the next of its trajectory."""
+        at = np.flatnonzero(group[1:] == group[:-1])
+        h = strain[at + 1] - strain[at]
+        middle, rate = (state[at] + state[at + 1]) / 2, (state[at + 1] - state[at]) / h[:, None]
+        return cls(middle, rate, np.sign(h), np.stack([state.min(axis=0), state.max(axis=0)]), float(np.abs(h).max()))
+
+
+class Plain(Kind):
     """A fitted propagator of states without orientation."""
 
     NAMES = "estimator_", "part_", "longest_step_", "_box", "_n_outputs"
+    FOREST: ClassVar = {"n_estimators": 100}
 
-    fitted: dict  # of the attributes NAMES of PlasticityPropagator
-    integrator: str = "heun"
+    @classmethod
+    def learn(cls, rates, learner, weight=None, memory=False):
+        """From Rates: a regressor of the state and, if both are trained, of the direction of straining."""
+        falling, rising = bool((rates.sign < 0).any()), bool((rates.sign > 0).any())
+        X = np.column_stack([rates.state, rates.sign]) if falling and rising else rates.state
+        return {
+            "estimator_": learner(X, rates.rate, weight),
+            "part_": np.array([0 if falling else -1, 0 if rising else -1], np.int32),
+            "longest_step_": rates.longest,
+            "memory_": False,
+            "_box": rates.box,
+            "_n_outputs": None if rates.rate.ndim == 1 else rates.rate.shape[1],
+        }, []
 
     def rates(self, X, sign=1.0):
         """Rates of states (n, m), the strain rising (sign 1) or falling (-1) where both were trained."""

@@ -38,7 +38,7 @@ def read_words(X, declared):
     for j, one in cells.items():
         column, name = Column(one), _text.name_of(X, j)
         if column.has(_text.FOREIGN).any():
-            _text.refuse_foreign(name, column)
+            _text.raise_foreign(name, column)
         # Numbers of the type of categories are codes, too.
         coded = bool(declared & {names[j], j}) or (column.has(_text.NUMBER).any() and _text.is_category(X, j))
         if column.is_truth:
@@ -48,7 +48,7 @@ def read_words(X, declared):
         elif column.is_mistake:
             drop = are_names_of_rows(column)
             remedy = "drop the column if all are names of rows" if drop else "list it in categorical if all are names"
-            _text.refuse_mistake(name, column, f", or {remedy}")
+            _text.raise_misread(name, column, f", or {remedy}")
         elif column.is_numbers:
             numbers[j] = column
             continue

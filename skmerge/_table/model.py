@@ -66,6 +66,7 @@ class TableModel:
 
     # Stored as attributes of the imputer, with an underscore behind.
     STORED = "allowed", "linear", "feature_linear", "forests", "weight", "variance", "source_distance", "source_noise"
+    ATTRIBUTES = *(f"{name}_" for name in STORED), "_restricted", "joints_"  # from which it is restored
 
     # --- fitting
 
@@ -125,7 +126,7 @@ class TableModel:
 
     @classmethod
     def restored(cls, layout, arrays):
-        """From the attributes of an imputer."""
+        """From ATTRIBUTES, a dict."""
         own = {name: arrays[f"{name}_"] for name in cls.STORED}
         joints = [Joint(**joint) for joint in arrays["joints_"]]
         return cls(layout, restricted=arrays["_restricted"], joints=joints, **own)
