@@ -16,6 +16,7 @@ from skmerge._digest import Digested
 from skmerge._net import limits, relative
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.incomplete import Inputs
+from skmerge._net.links import LINKS
 from skmerge._net.notation import names_of
 from skmerge._net.objective import MAX_EXPONENT, Scaling
 from skmerge._net.offset import Offset
@@ -94,6 +95,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Whether measurement errors have the same size in all rows, or are the same share of y: then a row has the weight
         ``1 / prediction^2``, and y must not be 0. "auto" fits both and keeps, output by output, the one that makes the
         rows left out more likely; where a y is 0 errors are absolute.
+    link : "auto" or one of the names below, default="auto"
+        y as a function of the sum u of the nodes: "identity", y = u; "reciprocal", 1 / u; "sqrt"; "reciprocal_sqrt";
+        "square"; "exp". All but the first need positive y. "auto" tries them where the law without a link has more
+        than two parameters, and takes one whose law is clearly better on rows left out, for its number of parameters,
+        and so good that no committee is needed.
     n_jobs : int or None, default=None
         Threads over outputs, members and, of more than 16,384, rows; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -106,7 +112,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     ----------
     A_ : ndarray of shape (n_estimators, n_outputs, n_nodes, n_features)
         Slopes and exponents, for x in units of ``x_scale_`` and y in units of ``y_scale_`` (so are ``B_``, ``C_``
-        and ``D_``).
+        and ``D_``). With a link "y" is here the sum u.
     B_, C_, blend_ : ndarray of shape (n_estimators, n_outputs, n_nodes)
         ``C_`` is infinite where a node does not saturate.
     D_ : ndarray of shape (n_estimators, n_outputs)
@@ -118,6 +124,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Features that may enter a product: at most a tenth of the weight at zero, more than one size.
     x_min_, x_max_, x_least_ : ndarray of shape (n_features,)
         Least and greatest trained value, and smallest trained size other than 0.
+    link_ : ndarray of str, of shape (n_outputs,)
     relative_ : bool ndarray of shape (n_outputs,)
         Whether errors are relative: then the next three are shares of the prediction, otherwise in units of y.
     noise_std_ : ndarray of shape (n_outputs,)
@@ -160,6 +167,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     D_: _F8
     sign_: _B1
     estimator_weight_: _F8
+    link_: NDArray[np.str_]
     relative_: _B1
     x_scale_: _F8
     x_mean_: _F8
@@ -192,6 +200,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         simplify: bool = True,
         intercept: bool = True,
         noise: Literal["absolute", "relative", "auto"] = "absolute",
+        link: Literal["auto", "identity", "reciprocal", "sqrt", "reciprocal_sqrt", "square", "exp"] = "auto",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -206,6 +215,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         self.simplify = simplify
         self.intercept = intercept
         self.noise = noise
+        self.link = link
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -282,7 +292,13 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 "intercept": self.intercept,
             },
             settings=Settings(
-                self._sign_mask(d), self.n_nodes, self.penalty, self.simplify, self.n_estimators, self.n_jobs
+                self._sign_mask(d),
+                self.n_nodes,
+                self.penalty,
+                self.simplify,
+                self.n_estimators,
+                self.n_jobs,
+                *self._links(),
             ),
             target_name="y" if self.offset is None else "y less its offset",
             seed=seed_of(self.random_state),
@@ -295,6 +311,12 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 f'noise="relative": y is 0 in {(table.y == 0).any(axis=1).sum()} row(s), where an error cannot be a '
                 "share of y; leave those rows out (NaN in one output of several), or put the least value that can be "
                 "measured."
+            )
+        low = (rounds.target <= 0).any(axis=1).sum()
+        if low and self.link not in ("auto", "identity"):
+            raise ValueError(
+                f'link="{self.link}" needs positive {rounds.target_name}; it is zero or negative in {low} of '
+                f"{len(table.y)} rows. Leave them out, fit -y if all are negative, or give another link."
             )
         modes = (False,) if zero.any() else RELATIVE[self.noise]
         fits = [rounds.run(is_relative, task) for is_relative in modes]
@@ -315,6 +337,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         check_flag("simplify", self.simplify)
         check_flag("intercept", self.intercept)
         check_word("noise", self.noise, *RELATIVE)
+        check_word("link", self.link, "auto", *LINKS)
         if not self.intercept and self.blend not in ("learn", 0):
             raise_invalid("blend", self.blend, 'intercept=False leaves products alone: give "learn" or 0')
         if not self.intercept and self.n_nodes != "auto" and self.n_nodes > MAX_NODES:
@@ -338,6 +361,14 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                     f"exponents[{feature!r}]={bound!r}: give low <= high, both within {MAX_EXPONENT:g} in size."
                 )
         return low, high
+
+    def _links(self):
+        """Names of the links that are tried, and whether one is wanted."""
+        if self.link != "auto":
+            return (self.link,) * (self.link != "identity"), self.link != "identity"
+        # What is given holds for y, not for what a link makes of it.
+        given = self.n_nodes != "auto" or self.blend != "learn" or self.exponents
+        return () if given else tuple(LINKS), False
 
     def _sign_mask(self, d):
         if isinstance(self.sign, str):
@@ -423,6 +454,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             **{name: getattr(self, name) for name in Nets.ARRAYS},
             target_range_=limit,
             relative_=getattr(self, "relative_", np.zeros(np.shape(self.A_)[1:2], bool)),
+            link_=getattr(self, "link_", np.full(np.shape(self.A_)[1:2], "identity")),
             x_least_=least, null=self._null, status=self._standing,
             offset=Offset(self.offset, self.offset_column_).name,
             exponent_bounds=self._exponent_bounds(self.n_features_in_),

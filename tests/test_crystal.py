@@ -374,7 +374,9 @@ def test_compiled_code_refuses_arrays_that_do_not_fit():
     with pytest.raises(ValueError, match="of the law"):
         SlipLaw(schmid[:, :11].copy(), *others)
     with pytest.raises(ValueError, match="do not fit together"):
-        SlipLaw(schmid, *others).integrate(np.ones((2, 4)), np.ones((3, 12)), np.ones((1, 5)), 1e-3, 10, np.zeros(1, np.int32))
+        SlipLaw(schmid, *others).integrate(
+            np.ones((2, 4)), np.ones((3, 12)), np.ones((1, 5)), 1e-3, 10, np.zeros(1, np.int32)
+        )
 
 
 # --- threads, progress, Ctrl-C

@@ -50,11 +50,16 @@ def cross_validate(search, nets, folds):
     task.end()
     alone = np.array([objective.weight * leave_one_out(objective, net) for net in nets])
     errors = np.maximum(without_fold.sum(axis=1), alone.sum(axis=1))
-    good = errors <= 10 * errors.min() + ROUNDING
+    good, y = errors <= 10 * errors.min() + ROUNDING, objective.y
+    if objective.link is not None:  # what counts is the distance of y
+        predictions, y = (
+            np.clip(objective.link.value(u * objective.y_scale), -1e150, 1e150) / objective.error_unit
+            for u in (predictions, y)
+        )
     consensus = np.median(predictions[good], axis=(0, 1))
     distance = predictions - consensus
     if objective.size is not None:
-        size = np.abs(objective.y)
+        size = np.abs(y)
         distance /= np.maximum(np.abs(consensus), size[size > 0].min(initial=1.0)) * objective.error_unit
     distance = (distance**2).mean(axis=(1, 2))
     return np.minimum(np.maximum(errors, distance), 1e12), np.maximum(without_fold, alone)

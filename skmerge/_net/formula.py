@@ -100,7 +100,7 @@ def laws_of(nets, k, tried, feature_names, target_names):
     found = []
     target = (default_targets(nets.n_outputs, feature_names) if target_names is None else target_names)[k]
     for law in tried:
-        one = stored.with_net(nets, k, law["theta"], law["sign"])
+        one = stored.with_net(nets, k, law)
         formula = Formula.of(one, feature_names, [target], False)
         text = {"formula": str(formula), "latex": formula.latex, "python": formula.python}
         found.append(text | {name: law[name] for name in ("n_parameters", "validation_error", "is_chosen")})
@@ -117,7 +117,8 @@ class _Writer(Numbers):
         self.offset = self.offset if column is None else names[column]
 
     def unit(self, number):
-        return "" if self.y == 1.0 else f"/{number(self.y)}"
+        """What y is divided by on the left; with a link the unit stands within it."""
+        return "" if self.y == 1.0 or self.nets.link_[self.k] != "identity" else f"/{number(self.y)}"
 
     def _shown(self, j, name=str, number=written):
         """Feature j, over its unit where the formula has units."""
@@ -126,14 +127,18 @@ class _Writer(Numbers):
             return f"({plain})" if name is str and not plain.isidentifier() else plain
         return f"({plain}/{number(self.x[j])})"
 
-    def _sum(self, term, printed, feature, space, offset):
-        """Offset, terms, linear part and constant, by functions that write one of each."""
-        parts = [offset] if self.offset else []
+    def _sum(self, term, printed, feature, space, offset, form, number):
+        """Offset, terms, linear part and constant, by functions that write one of each; ``form`` of the link."""
+        parts = [] if not self.offset or self.nets.link_[self.k] != "identity" else [offset]
         parts += [term(t, one) for t, one in enumerate(self.terms)]
         parts += [f"{printed(key)}{space}{feature(key[1])}" for key in self._slopes()]
         if self.shown["constant",] or not parts:
             parts.append(printed(("constant",)))
-        return joined(parts)
+        total = joined(parts)
+        if self.nets.link_[self.k] == "identity":
+            return total
+        total = form.format(total if self.y == 1.0 else f"{number(self.y)}{space}({total})")
+        return joined([offset, total] if self.offset else [total])
 
     # --- text
 
@@ -143,7 +148,15 @@ class _Writer(Numbers):
             nets = "one net" if len(self.laws) == 1 else f"weighted mean of {len(self.laws)} nets"
             size = f"up to {nodes} nodes" if nodes > 1 else "1 node"
             return f"{nets} of {size} (too long to read; the expression is in .python)"
-        total = self._sum(self._term_text, self._printed, self._shown, " ", f"{self.offset}{self.unit(written)}")
+        total = self._sum(
+            self._term_text,
+            self._printed,
+            self._shown,
+            " ",
+            f"{self.offset}{self.unit(written)}",
+            self.link.text,
+            written,
+        )
         return total + (self._remarks() if self.errors else "")
 
     def _slopes(self):
@@ -204,7 +217,8 @@ class _Writer(Numbers):
         if self.long:
             return rf"\text{{one net of {self.nets.A_.shape[2]} nodes}}"
         offset = f"{latex_name(self.offset)}{self.unit(latex_number)}"
-        return self._sum(self._term_latex, self._latex, self._latex_feature, r"\,", offset)
+        how = offset, self.link.latex, latex_number
+        return self._sum(self._term_latex, self._latex, self._latex_feature, r"\,", *how)
 
     def _latex(self, key):
         return latex_power(self._format(key, self.shown[key], self.digits[key])) + latex_note(self._note(key))
@@ -268,6 +282,7 @@ class _Writer(Numbers):
         total = " + ".join(members)
         if not self.raw:
             total = f"{self.y!r} * ({total})"
+        total = self.link.python.format(total)
         if committee:
             low, high = self.nets.target_range_[:, self.k].tolist()
             total = f"np.clip({total}, {low!r}, {high!r})"

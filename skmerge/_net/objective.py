@@ -20,6 +20,7 @@ MAX_NORMAL_EQUATIONS = 2e9
 # Binary digits of the numbers that a search sees. Other units change the last of 53 digits and with it, once in 10^5
 # numbers, one of 32. The rounding error, 1e-10, matters only for a law without noise.
 DIGITS = 32
+PARAMETERS = "theta", "lower", "upper"  # of a Network
 CORRELATED = 5000  # rows, evenly spaced, among which correlations are looked for
 
 
@@ -185,19 +186,33 @@ class Objective(Shared):
     X (n, d) is float64 in C order, in raw units; y (n,) has no NaN; exponent_bounds are two arrays (d,); blend is
     "learn" or a float; cancelled is a Flag or None; size (n,) is what errors are relative to, or None.
 
+    With ``unit`` (n,) errors are also in these units, see ``with_target``.
+
     ``share`` (n,) are the given weights, ``weight`` these over size^2; either sums to one. The root of a weighted
     square, times ``error_unit``, is an error in units of y, or as a share of ``size``.
     """
 
     def __init__(
-        self, X, y, weight, scaling, exponent_bounds, blend="learn", cancelled=None, intercept=True, size=None
+        self,
+        X,
+        y,
+        weight,
+        scaling,
+        exponent_bounds,
+        blend="learn",
+        cancelled=None,
+        intercept=True,
+        size=None,
+        unit=None,
     ):
         self.X, self.share, self.scaling, self.size = X, weight / weight.sum(), scaling, size
+        if unit is not None:
+            size = unit if size is None else size * unit
         smallest = 1.0 if size is None else size.min()
         weight = self.share if size is None else self.share * (smallest / size) ** 2
         self.weight = weight / weight.sum()
         self.exponent_bounds, self.blend, self.cancelled = exponent_bounds, blend, cancelled
-        self.intercept = intercept
+        self.intercept, self.link = intercept, None
         biggest = np.abs(y).max() or 1.0  # so that squares of 1e-200 or 1e200 do not leave the range of float
         relative = y / biggest
         spread = np.sqrt(self.weight @ (relative - self.weight @ relative) ** 2)
@@ -232,6 +247,24 @@ class Objective(Shared):
         other = object.__new__(Objective)
         vars(other).update(vars(self) | changes)
         return other
+
+    def with_target(self, target, unit, link):
+        """The same rows with the target of a link, whose errors times 1 / ``unit`` (n,) are those of y."""
+        other = Objective(
+            self.X, target, self.share, self.scaling, self.exponent_bounds, self.blend, self.cancelled, self.intercept,
+            self.size, unit,
+        )  # fmt: skip
+        return other._with(link=link)
+
+    def in_units(self, scale, net):
+        """The objective of a link and a net of it, whose y was in units of ``scale``, with y itself."""
+        if self.link.power is not None:
+            with np.errstate(over="ignore"):
+                y_scale = self.y_scale * scale**self.link.power
+            return self._with(y_scale=float(y_scale), error_unit=self.error_unit * scale), net
+        shift = np.log(scale) / self.y_scale
+        moved = {name: np.append(old[:-1], old[-1] + shift) for name, old in vars(net).items() if name in PARAMETERS}
+        return self._with(y=self.y + shift, error_unit=self.error_unit * scale), replace(net, **moved)
 
     def subset(self, rows):
         """The same objective, scaling included, on some of the rows."""

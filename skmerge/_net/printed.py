@@ -49,6 +49,7 @@ class Numbers:
         x, y = nets.x_scale_, nets.y_scale_[k]
         exponent = np.abs(nets.A_[:, k]).max(axis=(0, 1), initial=1.0)
         size = np.abs(np.log10(x)) * exponent
+        self.link = nets.link(k)
         self.raw = bool(size.sum() + abs(np.log10(y)) < RANGE)
         self.x, self.y = (np.ones(len(x)), 1.0) if self.raw else (power_of_ten(x), float(power_of_ten(y)))
         self.laws = [
@@ -106,8 +107,14 @@ class Numbers:
         values["constant",] = constant * y
         return terms, values
 
-    def _evaluate(self, values, X):
+    def _value(self, values, X):
         """The printed formula without its offset, at X in printed units."""
+        if self.nets.link_[self.k] == "identity":
+            return self._evaluate(values, X)
+        return self.link.value(self._evaluate(values, X) * self.y)
+
+    def _evaluate(self, values, X):
+        """The sum in the printed formula, at X in printed units."""
         f = np.full(len(X), values["constant",])
         for key, value in values.items():
             if key[0] == "linear":
@@ -133,13 +140,15 @@ class Numbers:
         y, mean = self.nets.y_scale_[self.k] / self.y, self.nets.y_mean_[self.k]
         terms, values = self.laws[0][1:]
         with np.errstate(all="ignore"):
-            exact = self._evaluate(values, X)
+            exact = self._value(values, X)
+            if self.nets.link_[self.k] != "identity":
+                y, mean = exact.std(), exact.mean() / exact.std()
             size = np.hypot(y, exact - mean * y)
 
         def error(values):
             """Of the printed numbers, the root mean square distance from the prediction; see TOLERANCE."""
             with np.errstate(all="ignore"):
-                square = ((self._evaluate(values, X) - exact) / size) ** 2
+                square = ((self._value(values, X) - exact) / size) ** 2
                 worst = np.sqrt(max(part.mean() for part in np.split(square, ends[:-1])))
             return worst if np.isfinite(worst) else np.inf
 

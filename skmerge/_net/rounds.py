@@ -53,19 +53,21 @@ class Rounds:
             stage = task.begin("earlier fit", 2, aside=True) if left else task
             if not left and len(objectives) == 1:
                 stage.attributes = partial(self._attributes_of, objectives[0])
-            training = Training(self.settings, self.target_name, self.seed, fold_of, stage)
+            settings = self.settings  # an earlier fit only predicts: a link costs more than it gains there
+            if left and not settings.asks_for_link:
+                settings = settings._replace(links=())
+            training = Training(settings, self.target_name, self.seed, fold_of, stage)
             try:
                 # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
                 with THREADPOOLS.limit(limits=1, user_api="blas"):
-                    results = training.run(objectives, rows)
+                    found = training.run(objectives, rows)
             except BaseException:
                 self.shared["cancelled"].set()  # worker threads stop at their next call
                 raise
             if left:
                 stop = stage.end()
-                predict = partial(
-                    Nets(**arrays_of(results, objectives), **self.ranges).predict, n_threads=training.n_jobs
-                )
+                nets = Nets(**arrays_of(*zip(*found, strict=True)), **self.ranges)
+                predict = partial(nets.predict, n_threads=training.n_jobs)
                 predicted = predict(self.X)
                 if has_gaps:
                     unit = size if is_relative else 1.0
@@ -75,7 +77,7 @@ class Rounds:
                     size = relative.sizes(self.target + known, predicted + known)
                 if stop:
                     break
-        return list(zip(results, objectives, strict=True))
+        return found
 
     def _attributes_of(self, objective, net):
         alone = Trained([net], np.ones(1), net.squares, net.squares, net.n_nodes <= MAX_NODES)

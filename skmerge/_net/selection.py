@@ -41,10 +41,13 @@ class Ridge:
 
 
 class LawSearch:
-    """The search of one output; ``settings``: Settings of ``training``; ``task``: the parent of its tasks."""
+    """The search of one output.
 
-    def __init__(self, objective, settings, rng, task):
-        self.objective, self.task = objective, task
+    ``settings``: Settings of ``training``; ``task``: the parent of its tasks; ``max_nodes``: if "auto" chooses.
+    """
+
+    def __init__(self, objective, settings, rng, task, max_nodes=MAX_NODES):
+        self.objective, self.task, self.max_nodes = objective, task, max_nodes
         self.n_nodes = None if settings.n_nodes == "auto" else settings.n_nodes  # None: the search chooses
         penalty = 0.0 if settings.penalty == "auto" else float(settings.penalty)
         self.candidates = Candidates(objective, settings.sign, rng)
@@ -74,7 +77,7 @@ class LawSearch:
         objective, fit = self.objective, self.simplifier.fit
         beam = [objective.constant()]
         path = [beam[0]]
-        limit = self.n_nodes or MAX_NODES
+        limit = self.n_nodes or self.max_nodes
         while len(path) <= limit:
             starts = [net.with_node(*start) for net in beam for start in self.candidates.after(net)]
             if not starts:

@@ -7,6 +7,7 @@ import numpy as np
 
 from skmerge._ext import net_kernel
 from skmerge._net import limits, uncertainty
+from skmerge._net.links import LINKS
 
 NOT_NEGATIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
 
@@ -34,6 +35,9 @@ class Nets(SimpleNamespace):
     def n_outputs(self):
         return len(self.y_scale_)
 
+    def link(self, k):
+        return LINKS[str(self.link_[k])]
+
     def theta(self, e, k):
         """Flat parameters of member e of output k."""
         nodes = [self.A_[e, k], self.B_[e, k, :, None], 1.0 / self.C_[e, k, :, None], self.blend_[e, k, :, None]]
@@ -54,7 +58,7 @@ class Nets(SimpleNamespace):
             rows, low, high = limits.limited(self, X, k)
             for weight, net in self.members(k):
                 out[:, k] += weight * net_kernel.predict(rows, *net, n_threads)
-            out[:, k] = np.clip(within_float(out[:, k], scale), low, high)
+            out[:, k] = np.clip(self.link(k).value(within_float(out[:, k], scale)), low, high)
         return out
 
     def moments(self, X):
@@ -75,8 +79,9 @@ class Nets(SimpleNamespace):
                 f = (weight * values).sum(axis=0)  # not BLAS, whose sums depend on the number of rows
                 size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
                 variance = (weight * ((values - f) / size) ** 2).sum(axis=0)
-            mean[:, k] = np.clip(within_float(f, scale), low, high)
-            std[:, k] = within_float(np.sqrt(np.maximum(variance, 0.0)), size, scale)
+            u = within_float(f, scale)
+            mean[:, k] = np.clip(self.link(k).value(u), low, high)
+            std[:, k] = within_float(np.sqrt(np.maximum(variance, 0.0)), size, scale, np.abs(self.link(k).slope(u)))
         return mean, std
 
     def gradient(self, X, n_threads=1):
@@ -84,10 +89,15 @@ class Nets(SimpleNamespace):
         out = np.zeros((len(X), self.n_outputs, X.shape[1]))
         for k, scale in enumerate(self.y_scale_):
             rows, low, high = limits.limited(self, X, k)
+            u = np.zeros(len(X))
             for weight, net in self.members(k):
+                if self.link_[k] != "identity":
+                    u += weight * net_kernel.predict(rows, *net, n_threads)
                 gradient = net_kernel.input_gradient(rows, *net, n_threads)
                 with np.errstate(over="ignore"):
                     out[:, k] = within_float(out[:, k] + within_float(gradient, weight, scale))
+            if self.link_[k] != "identity":
+                out[:, k] = within_float(out[:, k], self.link(k).slope(within_float(u, scale))[:, None])
             if np.isfinite(low):  # a value at its limit does not change
                 out[:, k][rows != X] = 0.0
                 y = self.predict(X, n_threads)[:, k]
@@ -127,6 +137,7 @@ class Nets(SimpleNamespace):
             "target_range_": limit.shape == (2, m) and limit.dtype == float and not np.isnan(limit).any(),
             "covariance_": len(self.covariance_) in n_covariances and all(is_covariance(c) for c in self.covariance_),
         }
+        right["link_"] = np.shape(self.link_) == (m,) and all(str(name) in LINKS for name in self.link_)
         right |= {"_null": len(self.null) in n_covariances, "_standing": len(self.status) in n_covariances}
         for name, is_right in right.items():
             if not is_right:
@@ -160,17 +171,18 @@ def arrays_of(results, objectives):
     y_mean = np.array([objective.weight @ objective.y for objective in objectives])
     error_unit = np.array([objective.error_unit for objective in objectives])
     target_range, assessed = np.tile([[-np.inf], [np.inf]], m), []
-    for k, (members, weight, _, noise, is_law, _) in enumerate(results):
-        if not is_law:
+    for k, trained in enumerate(results):
+        members = trained.members
+        if not trained.is_law:
             target_range[:, k] = within_float(limits.widened(objectives[k].y), y_scale[k])
         blend[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
-        estimator_weight[: len(weight), k] = weight
+        estimator_weight[: len(members), k] = trained.weight
         for e, net in enumerate(members):
             h = net.n_nodes
             A[e, k, :h], B[e, k, :h], C[e, k, :h], blend[e, k, :h] = parts_of(net.nodes)
             sign[e, k, :h] = net.sign
             D[e, k] = net.theta[-1] - blend[e, k].mean() * y_mean[k]
-        found = uncertainty.of_law(objectives[k], members[0], noise, n_nodes) if n_estimators == 1 else None
+        found = uncertainty.of_law(objectives[k], members[0], trained.noise, n_nodes) if n_estimators == 1 else None
         assessed += [found] * (found is not None)
     covariance, null, status = map(list, zip(*assessed, strict=True)) if len(assessed) == m else ([], [], [])
     # The error of the form of a law, not of its parameters.
@@ -186,6 +198,7 @@ def arrays_of(results, objectives):
         "x_scale_": scaling.x_scale,
         "x_mean_": scaling.x_mean,
         "product_": scaling.product > 0,
+        "link_": np.array([trained.link for trained in results]),
         "y_scale_": y_scale,
         "y_mean_": y_mean,
         "relative_": np.array([objective.size is not None for objective in objectives]),
@@ -196,34 +209,37 @@ def arrays_of(results, objectives):
         "covariance_": covariance,
         "_null": null,
         "_standing": status,
-        "_tried": [candidates_of(trained, unit) for trained, unit in zip(results, error_unit, strict=True)],
+        "_tried": [candidates_of(trained) for trained in results],
     }
 
 
-def candidates_of(trained, error_unit):
+def candidates_of(trained):
     """The candidates for a law, of each length the one that errs least, the shortest first: dicts of plain values."""
     kept = {}
-    for net, error, is_chosen in sorted(trained.tried, key=lambda one: (not one.is_chosen, one.error)):
-        if not np.isfinite(error) and not is_chosen:  # an exponent at its limit
+    errors = {id(one): float(within_float(np.sqrt(one.error), one.objective.error_unit)) for one in trained.tried}
+    for one in sorted(trained.tried, key=lambda one: (not one.is_chosen, errors[id(one)])):
+        if not np.isfinite(one.error) and not one.is_chosen:  # an exponent at its limit
             continue
-        net = trained.members[0] if is_chosen else net
-        found = {"theta": net.theta, "sign": net.sign, "n_parameters": net.n_free, "is_chosen": is_chosen}
-        kept.setdefault(net.n_free, found | {"validation_error": float(within_float(np.sqrt(error), error_unit))})
+        net, error = trained.members[0] if one.is_chosen else one.net, errors[id(one)]
+        found = {"theta": net.theta, "sign": net.sign, "link": one.link}
+        objective = one.objective
+        found |= {"y_scale": float(objective.y_scale), "y_mean": float(objective.weight @ objective.y)}
+        found |= {"n_parameters": net.n_free, "validation_error": error, "is_chosen": one.is_chosen}
+        kept.setdefault(net.n_free, found)
     return [kept[n_free] for n_free in sorted(kept)]
 
 
-def with_net(nets, k, theta, sign):
-    """Nets with one output, k of ``nets``, and one net of these flat parameters."""
+def with_net(nets, k, candidate):
+    """Nets with one output, k of ``nets``, and one net: a dict of ``candidates_of``."""
+    theta, sign = candidate["theta"], candidate["sign"]
     nodes = theta[:-1].reshape(1, 1, len(sign), sign.shape[1] + 3)
     if not len(sign):  # one node that adds nothing
         nodes, sign = np.zeros((1, 1, 1, sign.shape[1] + 3)), np.zeros((1, sign.shape[1]), bool)
         nodes[..., -1] = 1.0
     arrays = dict(zip(("A_", "B_", "C_", "blend_"), parts_of(nodes), strict=True))
     blend = arrays["blend_"]
-    arrays |= {"D_": theta[-1:, None] - blend.mean() * nets.y_mean_[k], "sign_": sign[None, None].astype(bool)}
+    arrays |= {"D_": theta[-1:, None] - blend.mean() * candidate["y_mean"], "sign_": sign[None, None].astype(bool)}
     arrays |= {"estimator_weight_": np.ones((1, 1)), "target_range_": np.array([[-np.inf], [np.inf]])}
-    arrays |= {
-        name: getattr(nets, name)[k : k + 1]
-        for name in ("y_scale_", "y_mean_", "noise_std_", "form_error_", "relative_")
-    }
+    arrays |= {name: getattr(nets, name)[k : k + 1] for name in ("noise_std_", "form_error_", "relative_")}
+    arrays |= {f"{name}_": np.array([candidate[name]]) for name in ("link", "y_scale", "y_mean")}
     return Nets(**vars(nets) | arrays | {"covariance_": []})

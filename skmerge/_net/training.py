@@ -1,6 +1,6 @@
 """Law or committee: trains every output of the net and keeps the better of the two."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from joblib import delayed, effective_n_jobs
 
-from skmerge._net import candidates, comparison, uncertainty
+from skmerge._net import comparison, uncertainty
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
-from skmerge._net.objective import MAX_EXPONENT, Network
-from skmerge._net.selection import MAX_NODES, LawSearch
+from skmerge._net.law import BIG, FOLDS, Candidate, Law, search_law, search_without_fold
+from skmerge._net.linked import best_linked, may_have_link
+from skmerge._net.selection import MAX_NODES
 from skmerge._parallel import Flag, each
 from skmerge._progress import SILENCE, Task, refine, rms
 from skmerge._text import warn
@@ -27,12 +28,7 @@ SHORT = 10  # free parameters
 # longer laws some that pass so have poles.
 SHORTEST = 4
 FEW_ROWS = 20  # below, a committee has nothing to learn from
-FOLDS = 5
 GROSS = 0.75  # share of the squared error that one of FEW_ROWS or more rows never has of normal noise: of 20 it has 0.2
-BIG = 20_000  # rows above which a law is searched on SEARCH_ROWS of them and then fitted to all
-# New rows may come as near as they like to a pole at zero. A law with one must be so many times as good as one without
-# that has no more parameters. Feynman II.11.28 in 200 rows: 7e-6 std(y), 0.012 without.
-POLE_GAIN = 2.0
 # Squares, in units of var(y), below which a law counts as free of noise and is fitted on to the last digit (of twelve
 # such nets three gain, one a factor of six), and below which the rounding of the data may show in it.
 NO_NOISE = 1e-6
@@ -40,7 +36,10 @@ EXACT = 1e-12
 
 
 class Settings(NamedTuple):
-    """Parameters of MergedNetRegressor, as it describes them; ``sign`` is "auto" or a bool ndarray (n_features,)."""
+    """Parameters of MergedNetRegressor, as it describes them; ``sign`` is "auto" or a bool ndarray (n_features,).
+
+    ``links``: names of the links that are tried; ``asks_for_link``: whether one of them is wanted whatever it errs.
+    """
 
     sign: object
     n_nodes: object
@@ -48,35 +47,15 @@ class Settings(NamedTuple):
     simplify: bool
     n_estimators: object
     n_jobs: int | None
-
-
-class Candidate(NamedTuple):
-    """A candidate for a law; ``error``: cross-validated squared error in units of var(y)."""
-
-    net: Network
-    error: float
-    is_chosen: bool = False
-
-
-class Law(NamedTuple):
-    """The law of one output.
-
-    ``error``: cross-validated squared error in units of var(y); ``squares`` (n,): shares of the rows in it, None if
-    they were too many to search on all; ``penalties(net)``: those of its fit; ``tried``: the candidates among which it
-    was chosen.
-    """
-
-    net: Network
-    error: float
-    squares: np.ndarray | None
-    penalties: Callable
-    tried: Sequence[Candidate] = ()
+    links: tuple = ()
+    asks_for_link: bool = False
 
 
 class Trained(NamedTuple):
     """What was trained for one output: networks, their weights, squared error of new rows and of that the noise.
 
-    ``tried``: candidates for a law; of the chosen one, the net before it was fitted to all rows.
+    ``tried``: candidates for a law; of the chosen one, the net before it was fitted to all rows. ``link``: what makes y
+    of the nets' output.
     """
 
     members: list
@@ -85,6 +64,7 @@ class Trained(NamedTuple):
     noise: float
     is_law: bool
     tried: Sequence[Candidate] = ()
+    link: str = "identity"
 
 
 @dataclass(frozen=True)
@@ -114,17 +94,19 @@ class Training:
         return [np.flatnonzero(rank % n_folds == f) for f in range(min(n_folds, len(rank)))]
 
     def run(self, objectives, rows):
-        """Train every output, one Trained each; ``rows[k]``: which rows of the table objective k holds."""
-        exact, laws, stop = objectives, [None] * len(objectives), False
+        """Train every output; ``rows[k]``: which rows of the table objective k holds.
+
+        Returns a pair of Trained and Objective for each: another than that given where there is a link.
+        """
+        exact, laws, stop = list(objectives), [None] * len(objectives), False
         objectives = [objective.rounded() if objective.n <= BIG else objective for objective in exact]
         if self.settings.n_nodes == "auto" or self.settings.n_nodes <= MAX_NODES:
             stage, n_threads = self.task.begin("laws", len(objectives), ordered=False), self._threads(len(objectives))
             jobs = []
             for k, objective in enumerate(objectives):
                 folds = self.folds(rows[k], FOLDS if objective.n > 2 * FOLDS else objective.n)
-                jobs.append(
-                    delayed(_law_of_output)(objective, k, folds, self._seeds(k), self.settings, stage, n_threads)
-                )
+                both = exact[k], objective
+                jobs.append(delayed(_law_of_output)(*both, k, folds, self._seeds(k), self.settings, stage, n_threads))
             laws = list(each(jobs, self.n_jobs))
             stop = stage.end()
         poor = [False if stop else self._is_poor(*case) for case in zip(objectives, laws, strict=True)]
@@ -134,10 +116,14 @@ class Training:
             committee = None
             if poor[k]:
                 law, committee = self._choose(objective, k, rows[k], law, stage.begin("output", None, index=k))
-            trained = committee or self._law_members(objective, exact[k], rows[k], law)
             tried = [] if law is None else law.tried
             tried = [one._replace(is_chosen=not committee and one.net is law.net) for one in tried]
-            results.append(trained._replace(tried=tried))
+            if committee is None and law.objective is not None:  # errors are in units of its target from here on
+                unit = (exact[k].error_unit / law.objective.error_unit) ** 2
+                law, exact[k] = law._replace(error=law.error * unit), law.objective
+                objective = exact[k].rounded()
+            trained = committee or self._law_members(objective, exact[k], rows[k], law)
+            results.append((trained._replace(tried=tried), exact[k]))
         stage.end()
         return results
 
@@ -145,6 +131,8 @@ class Training:
         """Whether the law is compared with a committee and with a constant."""
         if law is None:
             return True
+        if law.link != "identity":  # which is taken only if it is good enough
+            return False
         varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
         if self.settings.n_nodes != "auto" or objective.n == 1 or not varied or not objective.intercept:
             return False
@@ -165,7 +153,7 @@ class Training:
             net = objective.constant()
             alone = objective.weight * comparison.leave_one_out(objective, net)
             constant = Law(net, float(alone.sum()), alone, law.penalties)
-            constant = constant._replace(tried=[*law.tried, Candidate(net, constant.error)])
+            constant = constant._replace(tried=[*law.tried, Candidate(net, constant.error, objective)])
             error = min(mean_of(objective, squares), law.error if keep_law else np.inf)
             depends = objective.is_correlated and error < constant.error
             if not depends and _is_preferred(objective, constant, squares):
@@ -187,7 +175,7 @@ class Training:
         parts = self.folds(rows, FOLDS)
         stage = output.begin("search repeated", len(parts), ordered=False, aside=True)
         jobs = (
-            delayed(_search_without_fold)(objective, fold, self._seeds(k, f), self.settings, stage, f)
+            delayed(search_without_fold)(objective, fold, self._seeds(k, f), self.settings, stage, f)
             for f, fold in enumerate(parts)
         )
         for fold, (errors, stop) in zip(parts, each(jobs, self.n_jobs), strict=False):
@@ -222,7 +210,7 @@ class Training:
             error = max(error, float(objective.weight @ comparison.leave_one_out(objective, noisy)))
         n_free = uncertainty.with_free_exponents(objective, noisy).n_free
         noise = noisy.squares / max(1.0 - n_free / objective.n, 0.05)
-        return Trained(members, np.full(len(members), 1.0 / len(members)), error, noise, True)
+        return Trained(members, np.full(len(members), 1.0 / len(members)), error, noise, True, link=law.link)
 
     def _train_committee(self, objective, k, rows, output):
         """A committee, and the share of every row in its squared error on rows left out."""
@@ -292,68 +280,16 @@ def _is_preferred(objective, law, best):
     return comparison.no_worse(law.squares[known], best[known])
 
 
-def _search_law(objective, settings, seeds, folds, task, n_threads=1):
-    """The law of one output."""
-    rng = np.random.default_rng(seeds)
-    sample = objective
-    if objective.n > BIG:
-        sample = objective.subset(np.sort(rng.choice(objective.n, candidates.SEARCH_ROWS, replace=False))).rounded()
-    if sample is not objective or folds is None:
-        folds = np.array_split(rng.permutation(sample.n), FOLDS)
-    law = _best_law(LawSearch(sample, settings, rng, task), folds)
-    near = comparison.near_zero(sample.X)
-    if sample.n > 1 and comparison.has_pole(law.net, near):
-        regular = _best_law(LawSearch(sample.regular(near), settings, rng, task), folds)
-        tried = [*law.tried, *regular.tried]
-        if regular.error <= POLE_GAIN * law.error and regular.net.n_free <= law.net.n_free:
-            law = regular
-        law = law._replace(tried=tried)
-    if sample is objective:
-        return law
-    net, _ = refine(task, "fit to all rows", objective, law.net, law.penalties(law.net), 50, 1e-8, n_threads)
-    tried = [one._replace(net=net) if one.net is law.net else one for one in law.tried]
-    return law._replace(net=net, squares=None, tried=tried)
-
-
-def _best_law(search, folds):
-    nets = search.run()
-    if search.objective.n == 1:  # its error is unknown
-        return Law(nets[0], np.inf, None, search.penalties)
-    errors, squares = comparison.cross_validate(search, nets, folds)
-    extreme = np.array([_has_extreme_exponent(net) for net in nets])
-    if not extreme.all():  # all: the user asks for nothing else
-        errors[extreme] = np.inf
-    best = comparison.simplest_of_the_best(nets, errors, squares)
-    net, error, rows = nets[best], errors[best], squares[best]
-    plain = search.simplifier.plainer(net)
-    tried = list(map(Candidate, nets, errors.tolist()))
-    if plain.n_free < net.n_free:
-        net, rows = plain, search.objective.weight * comparison.leave_one_out(search.objective, plain)
-        error = max(error, rows.sum())
-        tried.append(Candidate(net, float(error)))
-    return Law(net, float(error), rows, search.penalties, tried)
-
-
-def _has_extreme_exponent(net):
-    """Whether an exponent is at the limit: such a term fits the outermost rows only, and explodes beyond them."""
-    products = [i for i in range(net.n_nodes) if net.kind(i) != "sum"]
-    return bool((np.abs(net.nodes[products, : net.n_features]) >= MAX_EXPONENT).any())
-
-
-def _law_of_output(objective, k, folds, seeds, settings, stage, n_threads):
+def _law_of_output(exact, objective, k, folds, seeds, settings, stage, n_threads):
     output = stage.begin("output", None, index=k)
-    law = _search_law(objective, settings, seeds, folds, output, n_threads)
-    output.end(f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)", net=law.net)
+    law = search_law(objective, settings, seeds, folds, output, n_threads)
+    if settings.links and objective.n <= BIG and (settings.asks_for_link or may_have_link(objective, law)):
+        linked = best_linked(settings.links, exact, objective, law, settings, seeds, folds, output)
+        keep = settings.asks_for_link or linked.error <= good_enough(linked.net.n_free, objective.n)
+        law = linked if keep else law._replace(tried=linked.tried)
+    text = f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)"
+    output.end(text, net=law.net if law.link == "identity" else None)
     return law
-
-
-def _search_without_fold(objective, fold, seeds, settings, stage, f):
-    """Squared errors on the fold of the law that the other rows choose, and whether a callback asks to stop."""
-    task = stage.begin("without fold", None, index=f)
-    rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
-    net = _search_law(rest, settings, seeds, None, task).net
-    squares = np.minimum(objective.subset(fold).squares(net), 1e6)
-    return squares, task.end(f"law of {net.n_nodes} nodes, error on the fold {np.sqrt(squares.mean()):.3g} std(y)")
 
 
 class _Member(NamedTuple):

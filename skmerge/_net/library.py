@@ -1,0 +1,185 @@
+"""Sums of products whose exponents are simple: the best of a library, by least squares.
+
+The search of `selection` draws exponents and frees them, so that two terms with fitted exponents may hide three simple
+ones. Here all products of a few features with simple exponents are compared at once, and only factors are fitted.
+"""
+
+from itertools import combinations
+
+import numpy as np
+
+EXPONENTS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
+MOST = 8_000  # products in the library
+PAIRED = 1200  # of which all pairs are compared
+MAX_ROWS = 500  # on which they are compared
+MAX_TERMS = 6
+FLOOR = 1e-14  # share of the squares of y that is rounding
+PRICES = {0.0: 0.0, 1.0: 1.0, 2.0: 2.0, 0.5: 2.0, 3.0: 3.0, 1.5: 3.0, 4.0: 3.0}  # of an exponent; 4 of any other
+SWEEPS = 3  # in which each term is replaced by a better one
+NEW = 1e-4  # least squared share of a column that the other terms do not explain
+
+
+def simple_nets(objective, candidates):
+    """The best sum of one product, of two, ... that ``objective`` allows, fitted; ``candidates``: Candidates of it."""
+    A, sign = _library(objective, candidates)
+    if not len(A):
+        return []
+    rows = np.arange(0, len(candidates.X), -(-len(candidates.X) // MAX_ROWS))
+    root = candidates.root[rows]
+    with np.errstate(all="ignore"):
+        columns = np.exp(np.clip(candidates.log[rows] @ A.T, -300, 300))
+        for j in np.flatnonzero(sign.any(axis=0)):
+            columns *= np.where(sign[:, j], candidates.positive[rows][:, [j]], 1.0)
+        columns *= root[:, None]
+        columns /= np.linalg.norm(columns, axis=0)
+    fine = np.isfinite(columns).all(axis=0)
+    A, sign, columns = A[fine], sign[fine], np.asfortranarray(columns[:, fine])
+    y = candidates.y[rows] * root
+    found = []
+    for constant in (False, True) if objective.intercept else (False,):
+        chosen, fixed = [], root if constant else None
+        for _ in range(min(MAX_TERMS, len(A), len(rows) // 4)):
+            chosen = _best_pair(columns, y, fixed, A) if len(chosen) == 1 else _extended(columns, y, fixed, A, chosen)
+            if chosen is None:
+                break
+            net = objective.constant()
+            for t in chosen:
+                net = net.with_node(*_node(objective, A[t], sign[t]))
+            if not constant:
+                net = net.pinned(len(net.theta) - 1, 0.0)
+            found.append(objective.fit(net, max_iter=30, tol=1e-10))
+    return found
+
+
+def _library(objective, candidates):
+    """Exponents (n, d) and signs of the products."""
+    d, scaling = objective.d, objective.scaling
+    low, high = objective.exponent_bounds
+    low = np.where(scaling.zeros, np.maximum(low, 0.0), low)
+    which, base = candidates.admitted, candidates.prior
+    rows, most = [base], 1
+    for size in range(1, min(len(which), 4) + 1):
+        sets = list(combinations(which, size))
+        if most + len(sets) * len(EXPONENTS) ** size > MOST:
+            break
+        most += len(sets) * len(EXPONENTS) ** size
+        powers = np.stack(np.meshgrid(*[EXPONENTS] * size, indexing="ij"), axis=-1).reshape(-1, size)
+        for features in sets:
+            part = np.tile(base, (len(powers), 1))
+            part[:, features] = powers
+            rows.append(part)
+    rows += _near(candidates)
+    A = np.unique(np.vstack(rows[1:]), axis=0) if len(rows) > 1 else np.zeros((0, d))
+    A = A[((low <= A) & (high >= A)).all(axis=1)]
+    whole = np.where(scaling.signed, np.round(A) == A, True).all(axis=1)  # a root of a feature of both signs is no law
+    A = A[whole]
+    if isinstance(candidates.sign, str):
+        sign = (scaling.signed & (A % 2 == 1)).astype(np.uint8)
+    else:
+        sign = np.tile(candidates.sign & (scaling.product > 0), (len(A), 1)).astype(np.uint8)
+    return A, sign
+
+
+def _near(candidates):
+    """Exponents that differ in one or two features from those of the best product, rounded; a list of arrays.
+
+    Terms of a law share factors, so that the library need not hold all products of many features.
+    """
+    which, y = candidates.admitted, candidates.y
+    logs = candidates.log[:, which]
+    with np.errstate(divide="ignore"):
+        target = np.log(np.abs(y))
+    if not np.isfinite(target).all() or not np.isfinite(logs).all():
+        return []
+    weight = (candidates.root * np.abs(y))[:, None]
+    columns = np.column_stack([np.ones(len(y)), logs])
+    power = np.linalg.lstsq(columns * weight, target * weight[:, 0], rcond=1e-10)[0][1:]
+    base = candidates.prior.copy()
+    base[which] = np.clip(np.round(2 * power) / 2, -3.0, 3.0)
+    found = [base[None]]
+    for size in (1, 2):
+        powers = np.stack(np.meshgrid(*[np.append(EXPONENTS, 0.0)] * size, indexing="ij"), axis=-1).reshape(-1, size)
+        for features in combinations(which, size):
+            part = np.tile(base, (len(powers), 1))
+            part[:, features] = powers
+            found.append(part)
+    return found
+
+
+def _extended(columns, y, constant, A, chosen):
+    """The chosen columns and one more, each then replaced by a better one while there is any; None without one.
+
+    Better is what shortens the description: of two sums that fit equally, the one whose terms share exponents.
+    """
+    chosen, least = [*chosen, None], np.inf
+    own = prices(A)
+    for _ in range(SWEEPS):
+        before = least
+        for place in reversed(range(len(chosen))):
+            others = [t for k, t in enumerate(chosen) if k != place and t is not None]
+            basis = columns[:, others] if constant is None else np.column_stack([constant, columns[:, others]])
+            Q = np.linalg.qr(basis)[0]
+            residual = y - Q @ (Q.T @ y)
+            left = 1.0 - ((Q.T @ columns) ** 2).sum(axis=0)
+            gain = np.where(left > NEW, (residual @ columns) ** 2 / np.maximum(left, NEW), 0.0)
+            shared = (A[:, None] == A[others]).any(axis=1)
+            squares = np.maximum(residual @ residual - gain, FLOOR * (y @ y))
+            score = len(y) * np.log(squares) + np.where(shared, 0.0, own).sum(axis=1)
+            score = score + price_of(A[others])
+            score[left <= NEW] = np.inf
+            best = int(np.argmin(score))
+            if not np.isfinite(score[best]):
+                return None
+            if score[best] < least - 1e-9:
+                chosen[place], least = best, score[best]
+        if not least < before - 1e-9:
+            break
+    return chosen
+
+
+def _best_pair(columns, y, constant, A):
+    """The two columns that together shorten the description most, of the PAIRED that explain most alone.
+
+    Term by term it is not found: of q / (4 pi epsilon r (1 - v / c)) through a reciprocal the best single product is
+    one of (v / c)^-0.5, with which neither of the two right ones is good.
+    """
+    if constant is not None:
+        unit = constant / np.linalg.norm(constant)
+        y, columns = y - unit * (unit @ y), columns - np.outer(unit, unit @ columns)
+    norm = np.linalg.norm(columns, axis=0)
+    alone = np.where(norm > np.sqrt(NEW), (y @ columns) / np.maximum(norm, 1e-300), 0.0)
+    order = np.argsort(-np.abs(alone), kind="stable")[:PAIRED]
+    order = order[norm[order] > np.sqrt(NEW)]
+    if len(order) < 2:
+        return None
+    some, g, a = columns[:, order] / norm[order], A[order], alone[order]
+    cosine, own = some.T @ some, prices(g)
+    left = 1.0 - cosine**2
+    gain = (a[:, None] ** 2 + a**2 - 2 * a[:, None] * a * cosine) / np.where(left > NEW, left, np.inf)
+    price = own.sum(axis=1)[:, None] + own.sum(axis=1)
+    for j in range(A.shape[1]):
+        price -= np.where(g[:, None, j] == g[:, j], own[:, j], 0.0)
+    squares = np.maximum(y @ y - gain, FLOOR * (y @ y))
+    score = np.where(left > NEW, len(y) * np.log(squares) + price, np.inf)
+    pair = np.unravel_index(np.argmin(score), score.shape)
+    return [int(t) for t in order[list(pair)]] if np.isfinite(score[pair]) else None
+
+
+def price_of(A):
+    """Of the exponents of a sum, A (n_terms, n_features): one that stands in several terms counts once, 0 is free."""
+    return sum(prices(np.unique(column)).sum() for column in np.transpose(A))
+
+
+def prices(exponents):
+    size = np.abs(exponents)
+    price = np.full(size.shape, 4.0)
+    for value, one in PRICES.items():
+        price[size == value] = one
+    return price
+
+
+def _node(objective, A, sign):
+    """A product with these exponents, its factor free."""
+    lower, upper = objective.node_bounds("product")
+    lower[: len(A)] = upper[: len(A)] = A
+    return np.concatenate([A, [-1.0, 0.0, 0.0]]), lower, upper, sign

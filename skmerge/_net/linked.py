@@ -1,0 +1,147 @@
+"""A law through a link: y = h(u), u a sum of nodes that the usual search finds.
+
+Near a prediction f, y is linear in u: y = f + h'(u0) (u - u0) with u0 = T(f), T the inverse of h. So the search learns
+the target u0 + (y - f) / h'(u0), a row weighing h'(u0)^2, and its fit is repeated with its own predictions as f until
+nothing changes: that is the least squares of y itself. T(y) alone would be biased by the noise: 1 / y is greater in the
+mean than 1 / f.
+"""
+
+import numpy as np
+
+from skmerge._net import comparison
+from skmerge._net.law import Candidate, Law, best_law
+from skmerge._net.library import price_of, simple_nets
+from skmerge._net.links import LINKS
+from skmerge._net.selection import LawSearch
+
+SHORT = 2  # parameters of a law that needs no link
+CLOSE = 0.01  # squared error, in units of var(y), of a law whose predictions are near enough; else y itself is f
+FEW = 0.1  # most share of predictions of the wrong sign
+SMALL = 0.2  # of the smallest twentieth of |y|, the least f
+MAX_FREE = 6  # parameters of a law through a link; with more it is no law but an approximation
+MAX_NODES = 4  # a longer sum explains no more through a link than without
+FULL = True
+PASSES, CONVERGED = 20, 1e-10
+LEAST = 1e-100  # unit of u, which is y^2, 1/y, ... and must be within the range of float with room for its powers
+EXACT = 1e-12  # squared error below which no other link is tried
+FLOOR = 1e-14  # squared error, in units of var(y), that is rounding
+
+
+def may_have_link(objective, law):
+    """Whether a search for a link may find a better law."""
+    return (law.net.n_free > SHORT or law.net.n_nodes > 1) and objective.n > 2 * law.net.n_free
+
+
+def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
+    """The law of a link, its errors in units of var(y); None if there is none.
+
+    ``law`` of ``objective``, which is ``exact`` rounded, is where it starts from. Through "identity" it is a sum of
+    products with simple exponents, which that search may have missed.
+    """
+    link = LINKS[name]
+    if name == "identity":
+        search = LawSearch(objective, settings, np.random.default_rng(seeds), task)
+        net, error, squares = _best_simple(search, folds)
+        if net is None:
+            return None
+        return Law(net, error, squares, search.penalties, [Candidate(net, error, objective)])
+    f = objective.predict(law.net) if law.error < CLOSE else exact.y  # in units of std(y)
+    linked = _linearised(link, exact, f)
+    if linked is None:
+        return None
+    search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task, MAX_NODES)
+    tried = [(one.net, one.error) for one in best_law(search, folds).tried] if FULL else []
+    simple = _best_simple(search, folds)
+    if simple[0] is not None:
+        tried.append(simple[:2])
+    if not tried:
+        return None
+    net = min(tried, key=lambda one: _score(*one, exact.n))[0]
+    for _ in range(PASSES):
+        before, f = f, link.value(search.objective.predict(net) * linked.y_scale)
+        if np.abs(f - before).max() <= CONVERGED * np.abs(f).max():
+            break
+        linked = _linearised(link, exact, f)
+        if linked is None:
+            return None
+        search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task)
+        net = search.objective.fit(net, search.penalties(net), 60, 1e-10)
+    errors, squares = comparison.cross_validate(search, [net], folds)
+    if not net.n_nodes or not np.isfinite(errors[0]) or _has_pole(link, search, net):
+        return None
+    linked, net = linked.in_units(exact.y_scale, net)
+    if not LEAST < linked.y_scale < 1.0 / LEAST:
+        return None
+    unit = (linked.error_unit / exact.error_unit) ** 2
+    candidate = Candidate(net, float(errors[0]), linked, name)
+    return Law(net, float(errors[0] * unit), squares[0] * unit, search.penalties, [candidate], name, linked)
+
+
+def _best_simple(search, folds):
+    """The best sum of products with simple exponents: net, error, squares; None for each without one."""
+    nets = simple_nets(search.objective, search.candidates)
+    if not nets:
+        return None, np.inf, None
+    errors, squares = comparison.cross_validate(search, nets, folds)
+    best = min(range(len(nets)), key=lambda k: _score(nets[k], errors[k], search.objective.n))
+    return nets[best], float(errors[best]), squares[best]
+
+
+def _linearised(link, exact, f):
+    """The objective of the link near predictions f, in units of std(y); None where they are outside its range."""
+    least = SMALL * np.quantile(np.abs(exact.y), 0.05)
+    if not least > 0 or not np.isfinite(f).all() or (f <= 0).mean() > FEW:
+        return None
+    f = np.maximum(f, least)
+    u = link.inverse(f)
+    with np.errstate(all="ignore"):
+        slope = link.slope(u)
+        target, unit = u + (exact.y - f) / slope, 1.0 / np.abs(slope)
+        possible = np.isfinite(target).all() and np.isfinite(unit**2).all() and (unit**2 > 0).all()
+    return exact.with_target(target, unit, link) if possible else None
+
+
+def _score(net, error, n, more=0.0):
+    """Twice the description length of y and of the net: the error on rows left out, free parameters, exponents.
+
+    An exponent that stands in several terms counts once: terms of a law share factors. ``more``: for the link.
+    """
+    return n * np.log(max(error, FLOOR)) + _length(net, n) + more
+
+
+def _length(net, n):
+    d = net.n_features
+    nodes, fixed = net.nodes[:, :d], net.bound("lower")[:, :d] == net.bound("upper")[:, :d]
+    return np.log(n) * net.n_free + price_of(np.where(fixed, nodes, 0.0))
+
+
+def _has_pole(link, search, net):
+    """Whether h has a pole where features take the values of other rows."""
+    rng, X = np.random.default_rng(0), search.candidates.X
+    recombined = rng.permuted(np.repeat(X, max(1, comparison.RECOMBINED // len(X)), axis=0), axis=0)
+    u = search.objective.predict(net, np.ascontiguousarray(recombined)) * search.objective.y_scale
+    return link.power is not None and link.power < 0.0 and bool((u <= 0).any())
+
+
+def best_linked(names, exact, objective, law, settings, seeds, folds, task):
+    """The law itself, or that of the link which explains so much better that one more choice is worth it.
+
+    Where the user asks for a link, its law if there is one.
+    """
+    best, tried = law, list(law.tried)
+    least = np.inf if settings.asks_for_link else _score(law.net, law.error, exact.n)
+    for name in names:
+        one = task.begin("link", None, aside=True)
+        found = law_of_link(name, exact, objective, law, settings, seeds, folds, one)
+        text = f"link {name}: none"
+        if found is not None:
+            tried += found.tried
+            text = f"link {name}: {found.net.n_free} parameters, validation error {np.sqrt(found.error):.3g} std(y)"
+            more = 0.0 if name == "identity" else 2 * np.log(len(LINKS))
+            score = _score(found.net, found.error, exact.n, more)
+            limit = min(MAX_FREE, law.net.n_free if 2 * found.error > law.error else MAX_FREE)
+            if score < least and (name == "identity" or settings.asks_for_link or found.net.n_free <= limit):
+                best, least = found, score
+        if one.end(text, level=2) or best.error < EXACT:
+            break
+    return best._replace(tried=tried)

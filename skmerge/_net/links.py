@@ -1,0 +1,81 @@
+"""Links: y = h(u), where u is the sum that the net computes.
+
+The root, the reciprocal or the exponential of a sum of products is itself none: m / sqrt(1 - v^2 / c^2), a b / (a + b).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+TINY, HUGE = np.finfo(float).tiny, 1e150
+NEAR = 1e-100  # of a pole; a slope is not steeper than there
+
+
+@dataclass(frozen=True)
+class Link:
+    """h, finite for every finite u, its derivative, and its inverse for y > 0; how it is written.
+
+    ``power``: y in units of s is u in units of s^power; None: u less log(s).
+    """
+
+    value: Callable
+    slope: Callable
+    inverse: Callable
+    power: float | None
+    text: str
+    latex: str
+    python: str
+
+
+def _positive(u, least=TINY):
+    return np.clip(u, least, HUGE)
+
+
+def _nonzero(u, least=TINY):
+    return np.where(u < 0, -1.0, 1.0) * _positive(np.abs(u), least)
+
+
+def _root(u):
+    return np.sqrt(np.maximum(u, 0.0))
+
+
+def _slope_of_root(u):
+    return np.where(u > 0, 0.5 / np.sqrt(_positive(u)), 0.0)
+
+
+def _reciprocal_root(u):
+    return 1.0 / np.sqrt(_positive(u))
+
+
+def _reciprocal(u):
+    return 1.0 / _nonzero(u)
+
+
+def _exp(u):
+    return np.exp(np.clip(u, -700.0, 700.0))
+
+
+LINKS = {
+    "identity": Link(lambda u: u, np.ones_like, lambda y: y, 1.0, "{}", "{}", "{}"),
+    "reciprocal": Link(
+        _reciprocal, lambda u: -1.0 / _nonzero(u, NEAR) ** 2, _reciprocal, -1.0,
+        "1 / ({})", r"\frac{{1}}{{{}}}", "1.0 / ({})",
+    ),
+    "sqrt": Link(
+        _root, _slope_of_root, np.square, 2.0,
+        "sqrt({})", r"\sqrt{{{}}}", "np.sqrt(np.maximum({}, 0.0))",
+    ),
+    "reciprocal_sqrt": Link(
+        _reciprocal_root, lambda u: -0.5 * _positive(u, NEAR) ** -1.5, lambda y: _reciprocal(y) ** 2, -2.0,
+        "1 / sqrt({})", r"\frac{{1}}{{\sqrt{{{}}}}}", "1.0 / np.sqrt(np.maximum({}, np.finfo(float).tiny))",
+    ),
+    "square": Link(
+        lambda u: np.square(np.clip(u, -HUGE, HUGE)), lambda u: 2.0 * u, np.sqrt, 0.5,
+        "({})^2", r"\left({}\right)^2", "np.square({})",
+    ),
+    "exp": Link(
+        _exp, _exp, np.log, None,
+        "exp({})", r"\exp\!\left({}\right)", "np.exp({})",
+    ),
+}  # fmt: skip
