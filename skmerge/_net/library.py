@@ -43,7 +43,7 @@ def simple_nets(objective, candidates):
             if chosen is None:
                 break
             net = objective.constant()
-            for t in chosen:
+            for t in sorted(chosen, key=lambda t: tuple(-A[t])):
                 net = net.with_node(*_node(objective, A[t], sign[t]))
             if not constant:
                 net = net.pinned(len(net.theta) - 1, 0.0)

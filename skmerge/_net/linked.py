@@ -12,24 +12,23 @@ from skmerge._net import comparison
 from skmerge._net.law import Candidate, Law, best_law
 from skmerge._net.library import price_of, simple_nets
 from skmerge._net.links import LINKS
-from skmerge._net.selection import LawSearch
+from skmerge._net.selection import EXHAUSTED, LawSearch
 
 SHORT = 2  # parameters of a law that needs no link
+POOR = 0.1  # squared error, in units of var(y), of a law whose predictions are no start
 CLOSE = 0.01  # squared error, in units of var(y), of a law whose predictions are near enough; else y itself is f
 FEW = 0.1  # most share of predictions of the wrong sign
 SMALL = 0.2  # of the smallest twentieth of |y|, the least f
 MAX_FREE = 6  # parameters of a law through a link; with more it is no law but an approximation
 MAX_NODES = 4  # a longer sum explains no more through a link than without
-FULL = True
 PASSES, CONVERGED = 20, 1e-10
 LEAST = 1e-100  # unit of u, which is y^2, 1/y, ... and must be within the range of float with room for its powers
-EXACT = 1e-12  # squared error below which no other link is tried
-FLOOR = 1e-14  # squared error, in units of var(y), that is rounding
 
 
 def may_have_link(objective, law):
-    """Whether a search for a link may find a better law."""
-    return (law.net.n_free > SHORT or law.net.n_nodes > 1) and objective.n > 2 * law.net.n_free
+    """Whether a search for a link may find a better law: not where columns tell no exponents apart."""
+    long = law.net.n_free > SHORT or law.net.n_nodes > 1
+    return long and EXHAUSTED < law.error < POOR and objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
 
 
 def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
@@ -50,12 +49,10 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
     if linked is None:
         return None
     search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task, MAX_NODES)
-    tried = [(one.net, one.error) for one in best_law(search, folds).tried] if FULL else []
+    tried = [(one.net, one.error) for one in best_law(search, folds).tried]
     simple = _best_simple(search, folds)
     if simple[0] is not None:
         tried.append(simple[:2])
-    if not tried:
-        return None
     net = min(tried, key=lambda one: _score(*one, exact.n))[0]
     for _ in range(PASSES):
         before, f = f, link.value(search.objective.predict(net) * linked.y_scale)
@@ -67,7 +64,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
         search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task)
         net = search.objective.fit(net, search.penalties(net), 60, 1e-10)
     errors, squares = comparison.cross_validate(search, [net], folds)
-    if not net.n_nodes or not np.isfinite(errors[0]) or _has_pole(link, search, net):
+    if not np.isfinite(errors[0]) or _is_power(link, net) or _has_pole(link, search, net):
         return None
     linked, net = linked.in_units(exact.y_scale, net)
     if not LEAST < linked.y_scale < 1.0 / LEAST:
@@ -106,13 +103,19 @@ def _score(net, error, n, more=0.0):
 
     An exponent that stands in several terms counts once: terms of a law share factors. ``more``: for the link.
     """
-    return n * np.log(max(error, FLOOR)) + _length(net, n) + more
+    return n * np.log(max(error, EXHAUSTED)) + _length(net, n) + more
 
 
 def _length(net, n):
     d = net.n_features
     nodes, fixed = net.nodes[:, :d], net.bound("lower")[:, :d] == net.bound("upper")[:, :d]
     return np.log(n) * net.n_free + price_of(np.where(fixed, nodes, 0.0))
+
+
+def _is_power(link, net):
+    """Whether the law is one product, which needs no link, or a constant."""
+    alone = net.n_nodes == 1 and net.kind(0) == "product" and not net.nodes[0, -2] and not net.theta[-1]
+    return not net.n_nodes or (alone and link.power is not None)
 
 
 def _has_pole(link, search, net):
@@ -142,6 +145,6 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
             limit = min(MAX_FREE, law.net.n_free if 2 * found.error > law.error else MAX_FREE)
             if score < least and (name == "identity" or settings.asks_for_link or found.net.n_free <= limit):
                 best, least = found, score
-        if one.end(text, level=2) or best.error < EXACT:
+        if one.end(text, level=2) or best.error < EXHAUSTED:
             break
     return best._replace(tried=tried)
