@@ -18,7 +18,8 @@ SHORT = 2  # parameters of a law that needs no link
 POOR = 0.1  # squared error, in units of var(y), of a law whose predictions are no start
 CLOSE = 0.01  # squared error, in units of var(y), of a law whose predictions are near enough; else y itself is f
 FEW = 0.1  # most share of predictions of the wrong sign
-SMALL = 0.2  # of the smallest twentieth of |y|, the least f
+SMALL = 0.2  # of the smallest twentieth of |y|, the least f where errors are larger
+ROUNDED = 1e-9  # of it, the least f at all
 MAX_FREE = 6  # parameters of a law through a link; with more it is no law but an approximation
 MAX_NODES = 4  # a longer sum explains no more through a link than without
 PASSES, CONVERGED = 20, 1e-10
@@ -86,7 +87,8 @@ def _best_simple(search, folds):
 
 def _linearised(link, exact, f):
     """The objective of the link near predictions f, in units of std(y); None where they are outside its range."""
-    least = SMALL * np.quantile(np.abs(exact.y), 0.05)
+    small, error = np.quantile(np.abs(exact.y), 0.05), np.sqrt(np.mean((exact.y - f) ** 2))
+    least = min(SMALL * small, 2 * error) + ROUNDED * small
     if not least > 0 or not np.isfinite(f).all() or (f <= 0).mean() > FEW:
         return None
     f = np.maximum(f, least)
