@@ -24,7 +24,8 @@ class Shared:
     """
 
     def __sizeof__(self) -> int:
-        return object.__sizeof__(self) + sum(v.nbytes for v in vars(self).values() if isinstance(v, np.ndarray))
+        parts = [part for v in vars(self).values() for part in (v if isinstance(v, tuple) else (v,))]
+        return object.__sizeof__(self) + sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
 
 
 class Flag(threading.Event):

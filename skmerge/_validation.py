@@ -18,7 +18,7 @@ GIVE = {
     "dydx": "one slope per row and column of X",
     "direction": "one direction per row of X",
     "slope": "one slope per row of X",
-    "sample_weight": "one non-negative number per row of X (a regression knows no class weights)",
+    "sample_weight": "one non-negative number per row of X (not one per class: there are no classes in a regression)",
     "random_state": "None, a whole number from 0 to 2**32 - 1 or a numpy.random.RandomState",
     "offset": "one number per row of X",
 }

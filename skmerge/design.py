@@ -152,7 +152,7 @@ class Designer:
         Threads over models; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
     verbose : int, default=0
-        1 prints each search, 2 also every tenth generation.
+        1 prints each search and every tenth of its generations, 2 all generations.
 
     Attributes
     ----------
@@ -296,13 +296,8 @@ class Designer:
     def _search(self, title, loss, seen, rng, taken=None, max_iter=None):
         taken = np.empty((0, len(self.inputs))) if taken is None else taken
         max_iter = self.max_iter if max_iter is None else max_iter
-        reporter = Reporter("Designer", self.verbose)
-
-        def report(text, level=1):
-            reporter.say(f"{title}: {text}", level)
-
-        has_goals = self._criterion.goal.any()
-        return Search(self._space, loss, seen, taken, self.distance, rng, max_iter, has_goals, report)
+        has_goals, reporter = self._criterion.goal.any(), Reporter("Designer", self.verbose)
+        return Search(self._space, loss, seen, taken, self.distance, rng, max_iter, has_goals, title, reporter)
 
     def _scout(self, rng):
         """Independent short searches: the criterion in units of the first pool, and all inputs seen."""
@@ -340,11 +335,11 @@ class Designer:
 
         nearest = self._missed(criterion, best)
         if not uncertain:
-            return "explore", best, f"loosen a target: {nearest}, and experiments teach nothing about exact functions"
+            return "explore", best, f"{nearest}; all models are exact, and no experiment would change their predictions"
         x = self._search("next experiment", hopeful, seen, rng).run()
         mean, std = self._models.predict(x[None])
         if criterion.limits(mean, std, criterion.low, criterion.high)[2].any():
-            return "explore", x, f"loosen a target: {nearest}, and no experiment changes exact functions"
+            return "explore", x, f"{nearest}; these models are exact, and no experiment would change their predictions"
         hope = np.exp(-min(hopeful(mean, std)[0] - (SPAN if criterion.goal.any() else 0.0), 700.0))
         share = np.where(np.isin(np.arange(len(std[0])), criterion.bounded), std[0] / criterion.spread, -1.0)
         least_known = self.properties[int(share.argmax())]
@@ -353,14 +348,15 @@ class Designer:
         shown = self._models.codes(x[None])[0]
         place = ", ".join(f"{self.inputs[j]} {self._models.in_print(j, shown[j])}" for j in free) or "the only input"
         advice = (
-            f"explore: measure at {place}; no input is likely to meet all targets (proposal 1: "
-            f"{in_print(probability)}), and here {least_known!r} is known least; if all predictions err by one std in "
-            f"the favourable direction, the probability is {in_print(min(hope, 1.0))}"
+            f"explore: measure at {place}; no input is likely to meet all targets (proposal 1 does with probability "
+            f"{in_print(probability)}), and at this one the prediction of {least_known!r} is the least certain. If all "
+            "predictions are wrong by one standard deviation, each in the direction that helps, the probability is "
+            f"{in_print(min(hope, 1.0))}"
         )
         return "explore", x, advice
 
     def _missed(self, criterion, x):
-        """By how much the best proposal misses the targets of exact functions, in words."""
+        """By how much the best proposal misses the targets of exact models, in words, and what to do."""
         (mean,), (std,) = self._models.predict(x[None])
         missed = criterion.limits(mean, std, criterion.low, criterion.high)[2]
         texts = []
@@ -368,7 +364,10 @@ class Designer:
             low = mean[j] < criterion.low[j]
             end = f"at least {criterion.low[j]:.6g}" if low else f"at most {criterion.high[j]:.6g}"
             texts.append(f"{self.properties[j]!r} is {mean[j]:.6g} and not {end}")
-        return f"no input was found that meets all; of proposal 1, which comes nearest, {', '.join(texts)}"
+        return (
+            "explore: loosen a target, because no input was found that meets all of them; in proposal 1, the nearest, "
+            f"{', '.join(texts)}"
+        )
 
     def _blame(self, criterion, seen, rng):
         """{target: (greatest probability alone, greatest probability of the others without it)}."""

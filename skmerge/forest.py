@@ -31,7 +31,7 @@ SLOW_CHUNK = 2048  # at most, where a row may take a millisecond: unknown featur
 
 
 class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """A forest whose splits and leaves use slopes, known or estimated: no staircase.
+    """A forest whose splits and leaves use slopes, known or estimated, so that predictions have no steps.
 
     A leaf holds a mean (order 0), a plane (order 1) or a quadratic (order 2),
 
@@ -242,7 +242,7 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         same = same and all(np.array_equal(array, getattr(self, name)) for name, array in units.items())
         kinds = [trees for trees, _ in self._forest().kinds()] if same else []
         if len(kinds) != len(pairs) or any(
-            (len(trees.active), trees.n_squared) != recipe.coordinates(len(tree_data.active))
+            (len(trees.coordinates.active), trees.coordinates.n_square) != recipe.coordinates(len(tree_data.active))
             for trees, (recipe, _) in zip(kinds, pairs, strict=True)
         ):
             raise ValueError(
@@ -310,8 +310,8 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
             level_start_=level_start,
             stand_in_=unknown.stand_ins(tree_data.X, tree_data.weight),
         )
-        prediction, judged = widths.judge(forest, tree_data, *grown.outside, weight)
-        self._warn_of_few(judged.sum(axis=0), (~np.isnan(tree_data.y)).sum(axis=0))
+        prediction, validated = widths.calibrate_forest(forest, tree_data, *grown.outside, weight)
+        self._warn_of_few(validated.sum(axis=0), (~np.isnan(tree_data.y)).sum(axis=0))
         vars(self).update((name, getattr(forest, name)) for name in chain(Forest.ARRAYS, *Forest.LATER))
         self.noise_std_ = self.std_scale_[0] * self.y_unit_
         known = ~np.isnan(prediction).any(axis=1) & ~np.isnan(tree_data.y).all(axis=1)
@@ -326,17 +326,17 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         rows[there] = (prediction * self.y_unit_ + self.y_shift_)[data.row[there]]
         self.oob_prediction_ = rows[:, 0] if self._n_outputs is None else rows
 
-    def _warn_of_few(self, judged, measured):
+    def _warn_of_few(self, validated, measured):
         """Warn where few rows are unseen by members of every kind: errors are then hardly known."""
-        few = np.flatnonzero((judged < widths.FEW) & (measured > widths.FEW))
+        few = np.flatnonzero((validated < widths.FEW_ERRORS) & (measured > widths.FEW_ERRORS))
         if not len(few):
             return
-        k = few[judged[few].argmin()]
+        k = few[validated[few].argmin()]
         enough = mixture.enough(self.order, self.bootstrap)
         what = "oob_score_, oob_prediction_ and the standard deviations"
         warn(
-            f"{what} rest on {judged[k]} of {measured[k]} rows, those that members of every kind have not seen; give "
-            f"n_estimators={enough} or more, which leave out every row."
+            f"{what} rest on {validated[k]} of {measured[k]} rows, those that members of every kind have not seen; "
+            f"give n_estimators={enough} or more, which leave out every row."
         )
 
     # --- using the fitted forest

@@ -428,7 +428,11 @@ def test_progress_is_printed(capsys):
     Designer(hill, {"y": (0.9, None)}, max_iter=20, verbose=2, **UNIT).suggest(1)
     out = capsys.readouterr().out
     assert "[Designer] proposal 1 of 1: begins at probability" in out
-    assert "generation 10" in out
+    assert "[Designer] 9 of 20 generations of search 1 of" in out
+    assert "[Designer] 10 of 20 generations of search 1 of" in out
+    Designer(hill, {"y": (0.9, None)}, max_iter=20, verbose=1, **UNIT).suggest(1)
+    tenths = capsys.readouterr().out
+    assert "[Designer] 10 of 20 generations of search 1 of" in tenths and "9 of 20" not in tenths
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError("of the model itself")])

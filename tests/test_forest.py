@@ -382,7 +382,7 @@ def test_out_of_bag_predictions_are_those_of_the_members_that_have_not_seen_a_ro
     assert 0.25 < np.isnan(alone.oob_prediction_).mean() < 0.8
 
 
-def test_too_few_rows_to_judge_are_as_uncertain_as_y():
+def test_too_few_rows_to_evaluate_are_as_uncertain_as_y():
     std = forest(order=0, n_estimators=1).fit(X[:2], [1.0, 3.0]).predict(NEW, return_std=True)[1]
     assert (std >= 0.9).all()
 

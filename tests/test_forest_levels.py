@@ -76,9 +76,9 @@ def test_leaves_count_by_how_near_a_row_is(order):
     assert_allclose(model.predict(rows), expected, rtol=1e-10)
     assert_array_equal(np.concatenate([model.predict(row[None]) for row in rows]), model.predict(rows))
     for trees, weight in model._forest().kinds():  # rows between two levels of one feature have a shorter way
-        at, *gaps = model._forest().gaps(rows[:2])
-        longer = trees._forest(rows).between(rows[at], *gaps, True, weight, False, True)
-        for short, long in zip(trees.between(rows[at], gaps, weight)[:2], longer[:2], strict=True):
+        gaps = model._forest().gaps(rows[:2])
+        longer = trees._forest(rows).between(gaps, True, weight, False, True)
+        for short, long in zip(trees.between(gaps, weight)[:2], longer[:2], strict=True):
             assert_allclose(short, long, rtol=1e-10)
 
 
@@ -281,7 +281,7 @@ def specimens(n_groups=12, n=30, seed=0):
     return X, np.sin(3 * X[:, 0]) + mark[2], group
 
 
-def test_groups_are_judged_by_members_that_have_not_seen_them():
+def test_groups_are_evaluated_by_members_that_have_not_seen_them():
     inside = []
     for seed in range(4):
         X, y, group = specimens(40, 10, seed)

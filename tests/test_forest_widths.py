@@ -100,7 +100,7 @@ def test_widths_of_gaps_depend_on_no_order_unit_batch_or_thread():
 
 @pytest.mark.parametrize("n", [75, 300])
 @pytest.mark.parametrize("n_estimators", [1, 5, 10])
-def test_few_members_are_judged_by_a_fifth_of_the_rows_or_more(n, n_estimators):
+def test_few_members_are_evaluated_by_a_fifth_of_the_rows_or_more(n, n_estimators):
     """Before, with five members: 3 of 300 rows and 1 of 75, coverage .74 and .12 at worst, scores NaN."""
     covered = []
     for seed in range(3):

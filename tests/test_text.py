@@ -81,7 +81,8 @@ def test_numbers_mostly_missing_by_a_word_are_no_words(container):
 def test_names_of_rows_are_left_out_and_it_is_said(container):
     names = [f"alloy {i}" for i in range(ROWS)]
     X = FRAMES[container](A, names)
-    with pytest.warns(UserWarning, match="40 different words in 40 cells, row 0 'alloy 0'.*are left out.*groups"):
+    said = r"40 different words in 40 cells \(row 0 'alloy 0'.*is left out.*categorical=.*groups"
+    with pytest.warns(UserWarning, match=said):
         model = MergedNetImputer(n_estimators=0).fit(X)
     assert list(model.ignored_) == [1] and len(model.columns_["owner"]) == 2
     assert np.isnan(model.outlier_scores_[:, 1]).all() and np.isnan(model.predict_entries(X)[:, 1]).all()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from skmerge._ext.tree_growing import Coordinates, Features, Rules, grow
+from skmerge._ext.tree_growing import Coordinates, Rules, grow
 from skmerge._forest.grower import ENDLESS, choose_coordinates, encode
 from skmerge._forest.tree import Trees
 
@@ -63,20 +63,19 @@ def tables(draw, order=None, missing=True):
 
 def grown(case, max_leaves=ENDLESS, best_first=False, min_gain=0.0, max_features=None, cancelled=0):
     X, y, s = case["X"], case["y"], case["slopes"].shape[2]
-    codes, lower, upper, place = encode(X)
     axis = np.arange(case["n_axes"], dtype=np.intc)
     direction = np.ascontiguousarray(case["directions"][:, -1]) if s > len(axis) else None
     active = np.arange(len(case["shift"]), dtype=np.intc)
+    coordinates = Coordinates(active, case["shift"], case["unit"], case["n_square"])
     rest = np.concatenate([y, case["slopes"].reshape(len(y), -1)], axis=1)
     rules = Rules(
         case["linear"], True, case["ridge"], min_gain, case["min_leaf"], case["max_depth"], max_leaves, best_first,
         max_features or X.shape[1],
     )  # fmt: skip
     nodes, leaves = grow(
-        Features(X, codes, lower, upper, place), case["weight"], y, rest, direction, axis,
-        Coordinates(active, case["shift"], case["unit"], case["n_square"]), rules, 0, np.array([cancelled], np.intc),
-    )  # fmt: skip
-    return Trees.single(nodes, leaves, y.shape[1], active, case["shift"], case["unit"], case["n_square"], 1.0)
+        encode(X), case["weight"], y, rest, direction, axis, coordinates, rules, 0, np.array([cancelled], np.intc)
+    )
+    return Trees.single(nodes, leaves, y.shape[1], coordinates, 1.0)
 
 
 @given(tables(), MIN_GAINS)

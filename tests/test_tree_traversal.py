@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skmerge._ext.tree_growing import NODE
-from skmerge._ext.tree_traversal import Forest
+from skmerge._ext.tree_growing import NODE, Coordinates
+from skmerge._ext.tree_traversal import Forest, Gaps
 from skmerge._forest.tree import Trees
 
 
@@ -36,7 +36,7 @@ def forests(draw):
     p = 1 + k + q * (q + 1) // 2
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     active = rng.permutation(d)[:k].astype(np.intc)
-    shift, unit = rng.normal(size=k), rng.uniform(0.5, 2, k)
+    coordinates = Coordinates(active, rng.normal(size=k), rng.uniform(0.5, 2, k), q)
     members = []
     for _ in range(draw(st.integers(1, 3))):
         trees = []
@@ -47,7 +47,7 @@ def forests(draw):
                 leaves[:, k : 2 * k], leaves[:, 2 * k : 3 * k] = -1.0, 1.0
                 outputs = leaves[:, 3 * k :].reshape(n_leaves, m, p + 2)
                 outputs[:, :, p], outputs[:, :, p + 1] = -1.5, 1.5
-            trees.append(Trees.single(nodes, leaves, m, active, shift, unit, q, rng.uniform(0.1, 1)))
+            trees.append(Trees.single(nodes, leaves, m, coordinates, rng.uniform(0.1, 1)))
         members.append(Trees.one_member(trees))
     X = rng.normal(size=(draw(st.sampled_from([1, 2, 300])), d))
     X[rng.random(X.shape) < 0.1] = np.nan
@@ -75,9 +75,7 @@ def test_forest(case, clip):
         leaves.append([reference.leaf_of(nodes, x) for x in X_few])
         for r, x in enumerate(X_few):
             leaf = table[nodes[leaves[-1][r]]["child"]]
-            value, slope = reference.leaf_value(
-                leaf, x, joined.m, joined.active, joined.shift, joined.unit, joined.n_squared, clip
-            )
+            value, slope = reference.leaf_value(leaf, x, joined.m, *joined.coordinates, clip)
             values[e, r] += rate * value
             slopes[e, r] += rate * slope
     assert_array_equal(joined.apply(X)[:5], np.transpose(leaves))
@@ -97,68 +95,77 @@ def test_no_row_changes_another(case):
         assert_array_equal(method(X, weight)[-1:], method(X[-1:].copy(), weight))
 
 
-def small():
+def small(**changes):
+    """What a Forest of one tree and one member is made of, with changes."""
     nodes = np.array([(0.0, 1, 0, 2, 0, 1.0), (0, 0, -1, 1, 0, 0), (0, 1, -1, 1, 0, 0)], NODE)
-    return [nodes, np.array([0, 3]), np.array([[1.0], [2.0]]), 1, np.empty(0, np.intc), np.empty(0), np.empty(0), 0]
+    none = {"active": np.empty(0, np.intc), "shift": np.empty(0), "unit": np.empty(0), "n_square": 0}
+    own = Coordinates(**{name: changes.pop(name, value) for name, value in none.items()})
+    parts = {"nodes": nodes, "start": np.array([0, 3]), "leaves": np.array([[1.0], [2.0]]), "m": 1}
+    return parts | {"coordinates": own, "rate": np.ones(1), "member_start": np.array([0, 1])} | changes
 
 
-MEMBERS = [np.ones(1), np.array([0, 1])]
+ROWS = np.array([[-1.0], [1.0]])
+GAPS = Gaps(np.arange(2), ROWS, np.full((2, 1), -2.0), np.full((2, 1), 2.0), np.full((2, 1), 0.3), np.ones((2, 1)))
+ONE = np.ones((1, 1))
 WALKS = {
-    "apply": lambda forest: Forest(1, *forest, *MEMBERS).apply(np.array([[-1.0], [1.0]])),
-    "moments": lambda forest: Forest(1, *forest, *MEMBERS).moments(
-        np.array([[-1.0], [1.0]]), True, np.ones((1, 1)), True
-    ),
+    "apply": lambda forest: forest.apply(ROWS),
+    "moments": lambda forest: forest.moments(ROWS, True, ONE, True),
+    "between": lambda forest: forest.between(GAPS, True, ONE, True, True),
+    "beside": lambda forest: forest.beside(ROWS, GAPS.low, GAPS.high, np.full(2, 0.3), True, ONE),
 }
 
 
-@pytest.mark.parametrize("walk", WALKS)
+@pytest.mark.parametrize("walk", WALKS.values(), ids=WALKS)
 def test_damaged_nodes(walk):
-    assert WALKS[walk](small()) is not None
+    assert walk(Forest(1, **small())) is not None
     for field, node, values in (
         ("feature", 0, [1, 2**31 - 1]),
         ("child", 0, [0, -1, -(2**31), 2, 3, 2**31 - 1]),  # 0: a cycle; 2: its sibling is past the end
         ("child", 1, [2, -1, 2**31 - 1, -(2**31)]),
     ):
         for value in values:
-            forest = small()
-            forest[0][field][node] = value
+            parts = small()
+            parts["nodes"][field][node] = value
             with pytest.raises(ValueError, match="damaged"):
-                WALKS[walk](forest)
+                walk(Forest(1, **parts))
 
 
-@pytest.mark.parametrize("walk", WALKS)
-def test_damaged_forest(walk):
-    for place, values in (
-        (0, [np.empty(0, NODE), small()[0][:2]]),
-        (1, [np.empty(0, np.intp), np.array([0]), np.array([0, 4]), np.array([-1, 3]), np.array([3, 0]),
-             np.array([0, 0, 3])]),
-        (2, [np.empty((0, 1)), np.empty((2, 0)), np.ones((2, 2))]),
-        (3, [0, -1, 2]),
-        (4, [np.zeros(1, np.intc)]),
-        (5, [np.ones(1)]),
-        (7, [-1, 1]),
+def test_damaged_forest():
+    for name, values in (
+        ("nodes", [np.empty(0, NODE), small()["nodes"][:2]]),
+        ("start", [np.empty(0, np.intp), np.array([0]), np.array([0, 4]), np.array([-1, 3]), np.array([3, 0]),
+                   np.array([0, 0, 3])]),
+        ("leaves", [np.empty((0, 1)), np.empty((2, 0)), np.ones((2, 2))]),
+        ("m", [0, -1, 2]),
+        ("active", [np.zeros(1, np.intc)]),
+        ("shift", [np.ones(1)]),
+        ("n_square", [-1, 1]),
+        ("rate", [np.empty(0), np.ones(2)]),
+        ("member_start", [np.empty(0, np.intp), np.array([0]), np.array([0, 2]), np.array([-1, 1]),
+                          np.array([0, 5, 1])]),
     ):  # fmt: skip
         for value in values:
-            forest = small()
-            forest[place] = value
             with pytest.raises(ValueError, match="damaged"):
-                WALKS[walk](forest)
+                Forest(1, **small(**{name: value}))
 
 
-def test_damaged_members():
-    X = np.array([[-1.0], [1.0]])
-    for rate, start, weight in (
-        [np.ones(2), np.array([0, 1]), np.ones((1, 1))],
-        [np.ones(1), np.array([0, 2]), np.ones((1, 1))],
-        [np.ones(1), np.array([-1, 1]), np.ones((1, 1))],
-        [np.ones(1), np.array([0, 1]), np.ones((2, 1))],
-        [np.ones(1), np.array([0, 1]), np.ones((1, 2))],
-        [np.ones(1), np.array([0, 5, 1]), np.ones((2, 1))],
-        [np.ones(1), np.empty(0, np.intp), np.ones((0, 1))],
-    ):
-        with pytest.raises(ValueError, match="damaged"):
-            Forest(1, *small(), rate, start).moments(X, True, weight, True)
-        with pytest.raises(ValueError, match="damaged"):
-            Forest(1, *small(), rate, start).gradient(X, True, weight, True)
+def test_weights_of_other_members():
+    forest = Forest(1, **small())
+    for weight in (np.ones((2, 1)), np.ones((1, 2)), np.ones((0, 1))):
+        for ask in (
+            lambda weight: forest.moments(ROWS, True, weight, True),
+            lambda weight: forest.gradient(ROWS, True, weight, True),
+            lambda weight: forest.between(GAPS, True, weight, False, True),
+            lambda weight: forest.beside(ROWS, GAPS.low, GAPS.high, np.full(2, 0.3), True, weight),
+        ):
+            with pytest.raises(ValueError, match=r"member_weight_.*damaged"):
+                ask(weight)
+
+
+def test_rows_of_other_shapes():
+    forest = Forest(1, **small())
     with pytest.raises(ValueError, match="2 columns where the forest has 1"):
-        Forest(1, *small(), *MEMBERS).apply(np.ones((3, 2)))
+        forest.apply(np.ones((3, 2)))
+    for name in ("low", "high", "near", "steep"):
+        with pytest.raises(ValueError, match="same shape"):
+            forest.between(GAPS._replace(**{name: np.ones((3, 1))}), True, ONE, False, True)

@@ -85,25 +85,26 @@ def source_of(imputer):
     return columns_of(imputer)[ColumnNames.of(imputer).number(source, "source")] if source is not None else None
 
 
-def last_step(model):
-    """The regressor inside searches and pipelines."""
+def unwrapped(model):
+    """What searches and pipelines contain: the transformers, one after the other, and the regressor behind them."""
+    transformers = []
     while hasattr(model, "best_estimator_") or isinstance(model, Pipeline):
-        model = model[-1] if isinstance(model, Pipeline) else model.best_estimator_
-    return model
+        if isinstance(model, Pipeline):
+            transformers += [model[:-1]] if len(model) > 1 else []
+            model = model[-1]
+        else:
+            model = model.best_estimator_
+    return transformers, model
 
 
 def _with_std(model, rows):
-    while hasattr(model, "best_estimator_"):
-        model = model.best_estimator_
-    if not isinstance(last_step(model), AVERAGES):
-        return model.predict(rows, return_std=True)
-    while not isinstance(model, AVERAGES):
-        if isinstance(model, Pipeline):
-            rows, model = (model[:-1].transform(rows) if len(model) > 1 else rows), model[-1]
-        else:
-            model = model.best_estimator_
+    transformers, regressor = unwrapped(model)
+    for transformer in transformers:
+        rows = transformer.transform(rows)
+    if not isinstance(regressor, AVERAGES):
+        return regressor.predict(rows, return_std=True)
     rows = rows.to_numpy() if hasattr(rows, "to_numpy") else rows
-    each = np.array([tree.predict(rows) for tree in model.estimators_])
+    each = np.array([tree.predict(rows) for tree in regressor.estimators_])
     return each.mean(axis=0), each.std(axis=0)
 
 

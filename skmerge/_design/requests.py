@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 from sklearn.model_selection import KFold, cross_val_predict
 
 from skmerge._design.feasible import Feasible
-from skmerge._design.models import framed, is_imputer, last_step, properties_of
+from skmerge._design.models import framed, is_imputer, properties_of, unwrapped
 from skmerge._parameters import check_number
 from skmerge._validation import naming
 
@@ -17,7 +17,7 @@ MIN_COMMON = 10  # rows in which two errors must be known to estimate their corr
 LARGEST = 1e15  # bound: the solver of linear constraints takes 1e20 for infinity
 FINITE = np.finfo(float).max
 N_FOLDS = 5  # in which models without out-of-bag predictions are fitted again
-LEAST = 1e-3  # eigenvalue of an estimated correlation
+LEAST_EIGENVALUE = 1e-3  # of an estimated correlation
 NARROW = 1e-3  # width of a narrow target, relative to its size
 LIKELIEST = 1e-3  # probability below which a narrow target is refused
 MET = 1e-6  # width of a target of one number, relative to the spread over inputs; searches come within 1e-8 to 1e-6
@@ -307,7 +307,7 @@ def _residuals(models, X, table):
         own = slice(at, at + len(part.names))
         at += len(part.names)
         measured = ~np.isnan(table[:, own])
-        seen = getattr(last_step(part.model), "oob_prediction_", None)
+        seen = getattr(unwrapped(part.model)[1], "oob_prediction_", None)
         if seen is not None and measured.any():
             values = np.asarray(seen, float).reshape(len(seen), -1)
             rows = measured.any(axis=1) if len(values) < len(table) else np.ones(len(table), bool)
@@ -351,8 +351,8 @@ def error_correlation(residual):
 def _nearest_correlation(R):
     """A positive definite matrix: correlations of pairs from different rows may contradict each other."""
     value, vector = np.linalg.eigh(R)
-    if value[0] >= LEAST:
+    if value[0] >= LEAST_EIGENVALUE:
         return R
-    R = (vector * np.maximum(value, LEAST)) @ vector.T
+    R = (vector * np.maximum(value, LEAST_EIGENVALUE)) @ vector.T
     unit = np.sqrt(np.diag(R))
     return R / unit / unit[:, None]

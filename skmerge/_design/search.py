@@ -9,6 +9,7 @@ from scipy.optimize import differential_evolution
 from skmerge._design.criterion import WORSE, in_print
 from skmerge._design.feasible import Feasible
 from skmerge._design.models import Seen
+from skmerge._progress import Reporter
 
 SHORTLIST = 400  # of the inputs seen, those whose loss a new search calculates in full
 MIN_CROWD, MAX_CROWD = 40, 150  # inputs in a generation
@@ -32,7 +33,8 @@ class Search:
     rng: np.random.Generator
     max_iter: int
     has_goals: bool  # otherwise the loss of a sure success is 0
-    report: Callable  # (text, level=1)
+    title: str
+    reporter: Reporter
 
     def run(self, polish=True):
         """The best input, or None if all inputs seen are near earlier proposals."""
@@ -43,7 +45,7 @@ class Search:
             start, value = self.best_seen(len(free)) if stage == 0 else self.random_near(best, space, len(free))
             if not len(start):
                 return None
-            self.report(f"begins at {self.in_words(value.min())}")
+            self.reporter.say(f"{self.title}: begins at {self.in_words(value.min())}")
             if len(free) and len(start) >= 5:
                 best = self.evolve(space, free, start, PATIENCE[stage])
             else:
@@ -108,8 +110,7 @@ class Search:
 
         def is_finished(intermediate_result):
             best.append(intermediate_result.fun)
-            if len(best) % 10 == 1:
-                self.report(f"generation {len(best) - 1}, {self.in_words(best[-1])}", 2)
+            self.reporter.count(len(best) - 1, self.max_iter, f"generations of {self.title}, {self.in_words(best[-1])}")
             sure = best[-1] < STALLED and not self.has_goals
             return sure or (len(best) > patience and best[-1] > best[-patience] - STALLED)
 
@@ -122,7 +123,7 @@ class Search:
             if failure:
                 raise failure[0] from None
             raise
-        self.report(f"{self.in_words(found.fun)} after {found.nit} generations")
+        self.reporter.say(f"{self.title}: {self.in_words(found.fun)} after {found.nit} generations")
         X, broken = inputs(found.x[None])
         # Scaling to [0, 1] and back may have changed the last digits of the first generation.
         X, broken = np.vstack([X, start]), np.r_[broken, np.zeros(len(start))]

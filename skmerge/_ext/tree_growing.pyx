@@ -16,7 +16,7 @@ from libc.string cimport memcpy, memset
 from scipy.linalg.cython_blas cimport dsyrk
 
 from skmerge._ext.tree_leaf cimport evaluate, n_terms, recentre, slope_terms, solve, value_terms
-from skmerge._ext.tree_splitting cimport MISSING, Split, Table, find_split, histogram_size
+from skmerge._ext.tree_splitting cimport MISSING, Search, Split, Table, find_split, histogram_size
 from skmerge._ext.types cimport Node
 
 cdef enum:
@@ -29,10 +29,10 @@ NODE = np.dtype(
 
 # The features of the rows: X (n, d), their codes (n, d), and the least and greatest value of every code, feature after
 # feature from ``place[j]`` on.
-Features = namedtuple("Features", "X codes lower upper place")
+Features = namedtuple("Features", "X codes lower upper place", module=__name__)
 # Features that are coordinates of the polynomials, x -> (x - shift) unit, (k,) each, and how many of them have
 # second-order terms.
-Coordinates = namedtuple("Coordinates", "active shift unit n_square")
+Coordinates = namedtuple("Coordinates", "active shift unit n_square", module=__name__)
 # How splits are scored, see ``tree_splitting`` (slopes are equations of a leaf in any case), and where growth ends:
 # ``max_features`` are tried at a node.
 Rules = namedtuple(
@@ -406,6 +406,7 @@ def grow(features, const double[::1] weight, const double[:, ::1] y, rest, direc
     cdef Open *heap = <Open *>&open_view[0]
     cdef Open entry, child
     cdef Py_ssize_t n_open = 0, n_nodes = 1, n_leaves = 1, sequence = 0
+    cdef Search search = Search(&factor[0], &middle[0], linear, ridge, min_leaf, &low[0], &high[0], &histogram[0])
     cdef Grower g
     cdef double squares, threshold, a, b, work = 0.0
     cdef int side, code, goes_left
@@ -471,12 +472,11 @@ def grow(features, const double[::1] weight, const double[:, ::1] y, rest, direc
                     for f in range(max_features):
                         at = f + <Py_ssize_t>(draw(&seed) % <uint64_t>(d - f))
                         order[f], order[at] = order[at], order[f]
-                find_split(&g.table, &rows[child.start], child.end - child.start, &order[0], n_features, &factor[0],
-                           &middle[0], linear, ridge, min_leaf, &low[0], &high[0], &histogram[0], &child.split)
+                find_split(&g.table, &search, g.rows + child.start, child.end - child.start, &order[0], n_features,
+                           &child.split)
                 if child.split.feature < 0 and n_features < d:
-                    find_split(&g.table, &rows[child.start], child.end - child.start, &order[n_features],
-                               d - n_features, &factor[0], &middle[0], linear, ridge, min_leaf, &low[0], &high[0],
-                               &histogram[0], &child.split)
+                    find_split(&g.table, &search, g.rows + child.start, child.end - child.start, &order[n_features],
+                               d - n_features, &child.split)
                 if child.split.feature < 0 or child.split.gain <= min_gain * squares / (child.end - child.start):
                     continue
                 if best_first:

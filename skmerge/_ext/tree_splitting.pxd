@@ -21,8 +21,19 @@ cdef struct Split:
     int next_code       # the least code on the right
     int missing_left
 
+cdef struct Search:
+    # How splits of a node are scored. Nothing here is owned.
+    const double *factor        # (c,), by which what is left over of each channel is multiplied
+    const double *centre        # (d,), from which positions count
+    int linear                  # whether each side is a straight line, not a constant
+    double ridge
+    Py_ssize_t min_leaf         # rows on each side, at least
+    # scratch
+    unsigned short *low         # (d,)
+    unsigned short *high        # (d,)
+    double *histogram           # of histogram_size numbers
+
 cdef Py_ssize_t histogram_size(int n_features, int c) noexcept nogil
 
-cdef void find_split(const Table *table, const int *rows, Py_ssize_t n, const int *features, int n_features,
-                     const double *factor, const double *centre, int linear, double ridge, Py_ssize_t min_leaf,
-                     unsigned short *low, unsigned short *high, double *histogram, Split *best) noexcept nogil
+cdef void find_split(const Table *table, const Search *search, const int *rows, Py_ssize_t n, const int *features,
+                     int n_features, Split *best) noexcept nogil

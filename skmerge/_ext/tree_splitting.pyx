@@ -21,6 +21,18 @@ cdef enum:
     LANES = 32  # features scanned side by side
     PADDED = 4  # bins of so many features, or a multiple, so that none is left over
 
+cdef struct Bins:
+    # Sums over the rows of a node, by bins of the codes of each feature that is tried; a last bin is of unknown values.
+    const int *features     # (n_features,)
+    int n_features
+    int most                # bins of known values, at most
+    int stride              # numbers of a bin: rows, weight, what is left over of each channel, positions
+    Py_ssize_t step         # numbers of a feature
+    int *low                # (n_features,), least code
+    float *scale            # (n_features,), bins per code
+    int *slot               # (n_features,), scratch
+    double *sums            # (n_features, most + 1, stride)
+
 
 cdef Py_ssize_t histogram_size(int n_features, int c) noexcept nogil:
     return <Py_ssize_t>(n_features + PADDED) * ((MAX_BINS + 1) * (3 + c) + 2) + 4 * (4 + 2 * c)
@@ -61,20 +73,24 @@ cdef clones code_ranges(const unsigned short *codes, const int *rows, Py_ssize_t
             high[f] = known if known > high[f] else high[f]
 
 
-cdef clones fill_single(const Table *table, const int *rows, Py_ssize_t n, const int *features, int n_features,
-                        double factor, const double *centre, int linear, const int *low, const float *scale,
-                        int most, int *slot, double *histogram, double *sums) noexcept nogil:
-    # One channel: rows, weights, what is left over and positions, four numbers a bin, added at once. sums: weight and
-    # what is left over of all rows.
+cdef clones fill_single(const Table *table, const Search *search, const int *rows, Py_ssize_t n, const Bins *bins,
+                        double *total) noexcept nogil:
+    # One channel, four numbers a bin, added at once. total: weight and what is left over of all rows.
     cdef Py_ssize_t i, row
     cdef const unsigned short *codes
     cdef const double *x
-    cdef double w, value
+    cdef const double *centre = search.centre
+    cdef const int *features = bins.features
+    cdef const int *low = bins.low
+    cdef const float *scale = bins.scale
+    cdef int *slot = bins.slot
+    cdef double *sums = bins.sums
+    cdef double w, value, factor = search.factor[0]
     cdef double add[4]
     cdef double *bin
-    cdef int f, k, code, d = table.d
+    cdef int f, k, code, d = table.d, n_features = bins.n_features, most = bins.most
     add[0], add[3] = 1.0, 0.0
-    sums[0] = sums[1] = 0.0
+    total[0] = total[1] = 0.0
     for i in range(n):
         row = rows[i]
         codes = table.codes + row * d
@@ -82,8 +98,8 @@ cdef clones fill_single(const Table *table, const int *rows, Py_ssize_t n, const
         value = table.rest[row]
         add[1] = w
         add[2] = w * factor * value if value == value else 0.0
-        sums[0] += w
-        sums[1] += add[2]
+        total[0] += w
+        total[1] += add[2]
         if n_features == d:
             for f in range(d):
                 code = codes[f]
@@ -92,17 +108,17 @@ cdef clones fill_single(const Table *table, const int *rows, Py_ssize_t n, const
             for f in range(n_features):
                 code = codes[features[f]]
                 slot[f] = <int>(<float>(code - low[f]) * scale[f]) if code != MISSING else most
-        if linear:
+        if search.linear:
             x = table.X + row * d
             for f in range(n_features):
-                bin = histogram + 4 * (<Py_ssize_t>f * (most + 1) + slot[f])
+                bin = sums + 4 * (<Py_ssize_t>f * (most + 1) + slot[f])
                 value = x[features[f]]
                 add[3] = w * (value - centre[features[f]]) if value == value else 0.0
                 for k in range(4):
                     bin[k] += add[k]
         else:
             for f in range(n_features):
-                bin = histogram + 4 * (<Py_ssize_t>f * (most + 1) + slot[f])
+                bin = sums + 4 * (<Py_ssize_t>f * (most + 1) + slot[f])
                 for k in range(4):
                     bin[k] += add[k]
 
@@ -117,28 +133,28 @@ cdef inline float bin_scale(int low, int high, int most) noexcept nogil:
     return 1.0 if span <= most else <float>most / <float>span
 
 
-cdef void fill(const Table *table, const int *rows, Py_ssize_t n, const int *features, int n_features,
-               const double *factor, const double *centre, int linear, const int *low, const float *scale, int most,
-               double *histogram) noexcept nogil:
+cdef void fill(const Table *table, const Search *search, const int *rows, Py_ssize_t n,
+               const Bins *bins) noexcept nogil:
     # Any number of channels.
     cdef Py_ssize_t i, row
     cdef const unsigned short *codes
     cdef const double *x
     cdef const double *rest
+    cdef const double *factor = search.factor
     cdef double *bin
     cdef double w, value
-    cdef int f, j, k, b, code, c = table.c, d = table.d, stride = 3 + c
+    cdef int f, j, k, b, code, c = table.c, d = table.d, linear = search.linear, stride = bins.stride
     for i in range(n):
         row = rows[i]
         codes = table.codes + row * d
         x = table.X + row * d
         rest = table.rest + row * c
         w = table.weight[row]
-        for f in range(n_features):
-            j = features[f]
+        for f in range(bins.n_features):
+            j = bins.features[f]
             code = codes[j]
-            b = bin_of(code, low[f], scale[f]) if code != MISSING else most
-            bin = histogram + (<Py_ssize_t>f * (most + 1) + b) * stride
+            b = bin_of(code, bins.low[f], bins.scale[f]) if code != MISSING else bins.most
+            bin = bins.sums + f * bins.step + b * stride
             bin[0] += 1.0
             bin[1] += w
             for k in range(c):
@@ -146,78 +162,80 @@ cdef void fill(const Table *table, const int *rows, Py_ssize_t n, const int *fea
                 if value == value:
                     bin[2 + k] += w * factor[k] * value
             if linear and code != MISSING:
-                bin[2 + c] += w * (x[j] - centre[j])
+                bin[2 + c] += w * (x[j] - search.centre[j])
 
 
-cdef void find_split(const Table *table, const int *rows, Py_ssize_t n, const int *features, int n_features,
-                     const double *factor, const double *centre, int linear, double ridge, Py_ssize_t min_leaf,
-                     unsigned short *low, unsigned short *high, double *histogram, Split *best) noexcept nogil:
-    # low, high: scratch (d,); histogram: scratch of histogram_size doubles.
-    cdef int d = table.d, c = table.c, stride = 3 + c, size = 4 + 2 * c, n_bins, f, j, b, missing, code, way
-    cdef Py_ssize_t i
-    cdef double *bins
-    cdef double *lost
-    cdef int padded = (n_features + PADDED - 1) // PADDED * PADDED, first
-    cdef double *total = histogram + <Py_ssize_t>padded * (MAX_BINS + 1) * stride
+cdef void find_split(const Table *table, const Search *search, const int *rows, Py_ssize_t n, const int *features,
+                     int n_features, Split *best) noexcept nogil:
+    cdef int c = table.c, linear = search.linear, size = 4 + 2 * c, n_bins, f, j, missing, way, lane
+    cdef int padded = (n_features + PADDED - 1) // PADDED * PADDED
+    cdef Bins bins
+    cdef double *own
+    cdef double *scratch = search.histogram + <Py_ssize_t>padded * (MAX_BINS + 1) * (3 + c)
     cdef double found[4 * LANES]
-    cdef float *scale = <float *>(total + 4 * size)  # (n_features,), bins per code
-    cdef int *lows = <int *>(scale + n_features)
-    cdef int *slot = lows + n_features
-    cdef double sums[2]
+    cdef double total[2]
     cdef double gain
-    cdef int most = MAX_BINS if not linear else MAX_BINS // 8
     best.gain, best.feature = 0.0, -1
-    if n < 2 * min_leaf or n < 2:
+    if n < 2 * search.min_leaf or n < 2:
         return
     if n == 2 and c == 1 and not linear:
-        split_pair(table, rows, features, n_features, factor[0], best)
+        split_pair(table, rows, features, n_features, search.factor[0], best)
         return
-    code_ranges(table.codes, rows, n, d, low, high)
-    most = <int>max(4, min(most, n))
-    memset(histogram, 0, <Py_ssize_t>padded * (most + 1) * stride * sizeof(double))
+    code_ranges(table.codes, rows, n, table.d, search.low, search.high)
+    bins.features, bins.n_features, bins.sums = features, n_features, search.histogram
+    bins.most = MAX_BINS if not linear else MAX_BINS // 8
+    bins.most = <int>max(4, min(bins.most, n))
+    bins.stride = 3 + c
+    bins.step = (bins.most + 1) * bins.stride
+    bins.scale = <float *>(scratch + 4 * size)
+    bins.low = <int *>(bins.scale + n_features)
+    bins.slot = bins.low + n_features
+    memset(bins.sums, 0, padded * bins.step * sizeof(double))
     for f in range(n_features):
-        lows[f] = low[features[f]]
-        scale[f] = bin_scale(low[features[f]], high[features[f]], most)
+        bins.low[f] = search.low[features[f]]
+        bins.scale[f] = bin_scale(bins.low[f], search.high[features[f]], bins.most)
     if c == 1:
-        fill_single(table, rows, n, features, n_features, factor[0], centre, linear, lows, scale, most, slot, histogram,
-                    sums)
+        fill_single(table, search, rows, n, &bins, total)
     else:
-        fill(table, rows, n, features, n_features, factor, centre, linear, lows, scale, most, histogram)
+        fill(table, search, rows, n, &bins)
     for f in range(n_features):
         j = features[f]
-        first = f % LANES
-        if c == 1 and not linear and first == 0:
-            scan_constants(histogram + <Py_ssize_t>f * (most + 1) * stride, (most + 1) * stride,
-                           min(padded - f, <int>LANES), most, n, min_leaf, sums[0], sums[1], found)
-        bins = histogram + <Py_ssize_t>f * (most + 1) * stride
-        lost = bins + most * stride
-        missing = lost[0] > 0
-        if high[j] < low[j] or (high[j] == low[j] and not missing):
+        own = bins.sums + f * bins.step
+        lane = f % LANES
+        if c == 1 and not linear and lane == 0:
+            scan_constants(own, bins.step, min(padded - f, <int>LANES), bins.most, n, search.min_leaf, total[0],
+                           total[1], found)
+        missing = own[bins.most * bins.stride] > 0
+        if search.high[j] < search.low[j] or (search.high[j] == search.low[j] and not missing):
             continue
-        n_bins = min(<int>high[j] - low[j] + 1, most)
+        n_bins = min(<int>search.high[j] - search.low[j] + 1, bins.most)
         if c == 1 and not missing:
             if linear:
-                scan_line(bins, n_bins, n, ridge, min_leaf, j, best)
-            elif found[2 * LANES + first] >= 0:
-                gain = found[first] / found[LANES + first] - sums[1] * sums[1] / sums[0]
+                scan_line(own, n_bins, n, search.ridge, search.min_leaf, j, best)
+            elif found[2 * LANES + lane] >= 0:
+                gain = found[lane] / found[LANES + lane] - total[1] * total[1] / total[0]
                 if gain > best.gain * (1.0 + 1e-12):
-                    best.gain, best.feature, best.code = gain, j, <int>found[2 * LANES + first]
-                    best.missing_left = 2 * found[3 * LANES + first] >= n
+                    best.gain, best.feature, best.code = gain, j, <int>found[2 * LANES + lane]
+                    best.missing_left = 2 * found[3 * LANES + lane] >= n
             continue
         for way in range(1 + missing):  # 0: unknown values go right
-            scan(bins, n_bins, lost, missing, way, c, linear, ridge, min_leaf, j, best, total)
-    if best.feature < 0:
-        return
-    # From the bin to codes: the greatest on the left and the least on the right.
-    j, b = best.feature, best.code
-    scale[0] = bin_scale(low[j], high[j], most)
-    first, missing = -1, MISSING
+            scan(table, search, &bins, f, n_bins, way, scratch, best)
+    if best.feature >= 0:
+        bin_to_codes(table, search, rows, n, bins.most, best)
+
+
+cdef void bin_to_codes(const Table *table, const Search *search, const int *rows, Py_ssize_t n, int most,
+                       Split *best) noexcept nogil:
+    # ``code`` of a split, so far its bin: the greatest on the left, and the least on the right.
+    cdef Py_ssize_t i
+    cdef int j = best.feature, low = search.low[j], code, b, left = -1, right = MISSING
+    cdef float scale = bin_scale(low, search.high[j], most)
     for i in range(n):
-        code = table.codes[<Py_ssize_t>rows[i] * d + j]
-        n_bins = bin_of(code, low[j], scale[0])
-        first = code if code > first and n_bins <= b and code != MISSING else first
-        missing = code if code < missing and n_bins > b else missing
-    best.code, best.next_code = first, missing
+        code = table.codes[<Py_ssize_t>rows[i] * table.d + j]
+        b = bin_of(code, low, scale)
+        left = code if code > left and b <= best.code and code != MISSING else left
+        right = code if code < right and b > best.code else right
+    best.code, best.next_code = left, right
 
 
 cdef void split_pair(const Table *table, const int *rows, const int *features, int n_features, double factor,
@@ -303,17 +321,20 @@ cdef void scan_line(const double *bins, int n_bins, Py_ssize_t n, double ridge, 
             best.missing_left = 2 * left[0] >= n
 
 
-cdef void scan(const double *bins, int n_bins, const double *lost, int missing, int way, int c, int linear,
-               double ridge, Py_ssize_t min_leaf, int feature, Split *best, double *total) noexcept nogil:
-    # Any number of channels; rows whose value is unknown go left if way, else right.
-    cdef int b, k, stride = 3 + c, size = 4 + 2 * c, last = n_bins - 1
+cdef void scan(const Table *table, const Search *search, const Bins *bins, int f, int n_bins, int way, double *total,
+               Split *best) noexcept nogil:
+    # Any number of channels; rows whose value is unknown go left if way, else right. total: scratch.
+    cdef int b, k, c = table.c, linear = search.linear, stride = bins.stride, size = 4 + 2 * c, last = n_bins - 1
+    cdef const double *own = bins.sums + f * bins.step
+    cdef const double *lost = own + bins.most * stride
     cdef const double *bin
     cdef double *left = total + size
     cdef double *right = left + size
-    cdef double gain, before
+    cdef double gain, before, ridge = search.ridge
+    cdef int missing = lost[0] > 0
     memset(total, 0, 2 * size * sizeof(double))
     for b in range(n_bins):
-        bin = bins + b * stride
+        bin = own + b * stride
         if bin[0] > 0:
             add(total, bin, c, linear)
     total[0] += lost[0]
@@ -328,19 +349,19 @@ cdef void scan(const double *bins, int n_bins, const double *lost, int missing, 
     elif missing:
         last = n_bins  # all that is known against all that is not
     for b in range(last):
-        bin = bins + b * stride
+        bin = own + b * stride
         if bin[0] == 0:
             continue
         add(left, bin, c, linear)
-        if left[0] < min_leaf:
+        if left[0] < search.min_leaf:
             continue
-        if total[0] - left[0] < min_leaf:
+        if total[0] - left[0] < search.min_leaf:
             break
         for k in range(size):
             right[k] = total[k] - left[k]
         gain = side(left, c, linear, ridge) + side(right, c, linear, ridge) - before
         if gain > best.gain * (1.0 + 1e-12):
-            best.gain, best.feature, best.code = gain, feature, b
+            best.gain, best.feature, best.code = gain, bins.features[f], b
             best.missing_left = way if missing else 2 * left[0] >= total[0]
 
 
@@ -374,10 +395,10 @@ def best_split(const double[:, ::1] X, const unsigned short[:, ::1] codes, const
     cdef int[::1] rows = np.arange(n, dtype=np.intc), features = np.arange(d, dtype=np.intc)
     cdef unsigned short[::1] low = np.empty(d, np.uint16), high = np.empty(d, np.uint16)
     cdef double[::1] histogram = np.empty(histogram_size(d, c))
+    cdef Search search = Search(&factor[0], &centre[0], linear, ridge, min_leaf, &low[0], &high[0], &histogram[0])
     cdef Split split
     with nogil:
-        find_split(&table, &rows[0], n, &features[0], d, &factor[0], &centre[0], linear, ridge, min_leaf, &low[0],
-                   &high[0], &histogram[0], &split)
+        find_split(&table, &search, &rows[0], n, &features[0], d, &split)
     if split.feature < 0:
         return None
     code = np.asarray(codes)[:, split.feature]

@@ -1,13 +1,22 @@
-from typing import NoReturn, TypeAlias
+from typing import NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from skmerge._ext.tree_growing import Coordinates
+
 _F8: TypeAlias = NDArray[np.float64]
-_I4: TypeAlias = NDArray[np.int32]
 _I8: TypeAlias = NDArray[np.intp]
 _V: TypeAlias = NDArray[np.void]
+
+class Gaps(NamedTuple):
+    at: _I8
+    X: _F8
+    low: _F8
+    high: _F8
+    near: _F8
+    steep: _F8
 
 def damaged() -> NoReturn: ...
 
@@ -20,10 +29,7 @@ class Forest:
         start: _I8,
         leaves: _F8,
         m: int,
-        active: _I4,
-        shift: _F8,
-        unit: _F8,
-        n_square: int,
+        coordinates: Coordinates,
         rate: _F8,
         member_start: _I8,
     ) -> None: ...
@@ -31,16 +37,6 @@ class Forest:
     def moments(self, X: _F8, clip: bool, member_weight: _F8, squares: bool) -> tuple[_F8, _F8 | None]: ...
     def gradient(self, X: _F8, clip: bool, member_weight: _F8, exact: bool) -> _F8: ...
     def between(
-        self,
-        X: _F8,
-        low: _F8,
-        high: _F8,
-        near: _F8,
-        steep: _F8,
-        depth: int,
-        clip: bool,
-        member_weight: _F8,
-        slopes: bool,
-        exact: bool,
+        self, gaps: Gaps, clip: bool, member_weight: _F8, slopes: bool, exact: bool
     ) -> tuple[_F8, _F8, _F8 | None]: ...
     def beside(self, X: _F8, low: _F8, high: _F8, near: _F8, clip: bool, member_weight: _F8) -> tuple[_F8, _F8]: ...

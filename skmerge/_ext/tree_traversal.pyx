@@ -1,5 +1,7 @@
 """What a fitted forest answers: leaves, values and slopes. Every index read from its arrays is checked on the way."""
 
+from collections import namedtuple
+
 import numpy as np
 
 from libc.math cimport fmax, fmin
@@ -7,6 +9,11 @@ from libc.string cimport memcpy
 
 from skmerge._ext.tree_leaf cimport evaluate, evaluate_slope, n_terms
 from skmerge._ext.types cimport Node
+
+# Rows that lie between levels of some features, with an entry of each field for every row: ``at`` (n,) their numbers in
+# a table, ``X`` (n, d) they themselves, ``low`` and ``high`` the levels below and above (inf and -inf of the other
+# features), ``near`` by what share a row belongs to ``high``, more than 0 and less than 1, ``steep`` the slope of that.
+Gaps = namedtuple("Gaps", "at X low high near steep", module=__name__)
 
 cdef struct Arrays:
     const Node *nodes
@@ -18,12 +25,37 @@ cdef struct Arrays:
     const int *active           # (k,)
     const double *shift
     const double *unit
+    const double *rate          # (n_trees,)
+    const Py_ssize_t *member_start      # (n_members + 1,), the first tree of every member, and the end
+    Py_ssize_t n_members
     int clip
 
+cdef struct Row:
+    # A row of Gaps, (d,) each.
+    const double *x
+    const double *low
+    const double *high
+    const double *near
+    const double *steep
+
+cdef struct Branch:
+    # What waits while another side of a gap is walked.
+    int node
+    double share
+
+cdef struct Scratch:
+    # Of a walk to both sides of gaps.
+    Py_ssize_t depth    # how many branches may wait
+    Branch *waiting     # (depth,)
+    double *copies      # (depth, d), the rows of these
+    double *here        # (d,)
+    double *t           # (k,)
+    double *z           # (k,)
+
 cdef enum:
-    BLOCK = 16384  # rows that walk a tree before the next is fetched: of 256, a forest of 40 MB took 1.8 times as long
+    BLOCK_ROWS = 16384  # that walk a tree before the next is fetched: of 256, a forest of 40 MB took 1.8 times as long
     TOGETHER = 64  # walks side by side
-    FEW = 8  # rows below which trees, not rows, are walked side by side
+    FEW_ROWS = 8  # rows below which trees, not rows, are walked side by side
 
 
 cdef int walk(const Arrays *forest, int n, const double **x, const int *end, int *at) noexcept nogil:
@@ -136,40 +168,31 @@ def damaged():
     raise ValueError("nodes_ has an index that no fit leaves; the forest is damaged, fit it again.")
 
 
-cdef int check_members(const double[::1] rate, const Py_ssize_t[::1] start, const double[:, ::1] weight,
-                       Py_ssize_t n_trees, int m) except -1:
-    cdef Py_ssize_t e
-    if (rate.shape[0] != n_trees or start.shape[0] != weight.shape[0] + 1 or weight.shape[1] != m or start[0] != 0
-            or start[start.shape[0] - 1] != n_trees):
-        raise ValueError("rate_, member_start_ and member_weight_ do not fit together; the forest is damaged, fit it "
-                         "again.")
-    for e in range(weight.shape[0]):
-        if start[e + 1] < start[e]:
-            raise ValueError("member_start_ must not decrease; the forest is damaged, fit it again.")
+cdef int check_weight(const Arrays *forest, const double[:, ::1] member_weight) except -1:
+    if member_weight.shape[0] != forest.n_members or member_weight.shape[1] != forest.m:
+        raise ValueError("member_weight_ must have a row for each member that member_start_ has, and a column for each "
+                         "output; the forest is damaged, fit it again.")
     return 0
 
 
-cdef struct Branch:
-    # What waits while another side of a gap is walked.
-    int node
-    double share
-
-
-cdef int walk_between(const Arrays *forest, Py_ssize_t tree, const double *x, const double *low, const double *high,
-                      const double *near, const double *steep, Py_ssize_t depth,
-                      Branch *waiting, double *copies, double *here, double *t, double *z,
-                      double rate, double *part, const double *weight, double *slopes, int exact) noexcept nogil:
-    # One row down one tree, to both sides where a threshold parts the levels low and high between which x lies: a leaf
-    # counts by how near x is to its side, ``near`` to that of high, and is evaluated at the level there. ``steep``: the
-    # slope of near. ``here`` (d,), ``copies`` (depth, d), ``waiting`` (depth,): scratch. Values go into ``part``,
-    # slopes times ``weight`` into ``slopes`` unless NULL. Returns whether an index leads nowhere.
+cdef int walk_between(const Arrays *forest, Py_ssize_t tree, const Row *row, const Scratch *scratch,
+                      const double *weight, double *part, double *slopes, int exact) noexcept nogil:
+    # One row down one tree, to both sides where a threshold parts the levels between which it lies: a leaf counts by
+    # how near the row is to its side, and is evaluated at the level there. Values go into ``part`` (m,), slopes times
+    # ``weight`` (m,) into ``slopes`` (m, d) unless NULL. Returns whether an index leads nowhere.
     cdef int d = forest.d, m = forest.m, k = forest.k, i, o, j, f, end = <int>forest.start[tree + 1]
     cdef Py_ssize_t n_waiting = 0, child
-    cdef double share = 1.0, value
+    cdef double share = 1.0, value, rate = forest.rate[tree]
     cdef const Node *node
+    cdef const double *low = row.low
+    cdef const double *high = row.high
+    cdef const double *near = row.near
+    cdef double *here = scratch.here
+    cdef double *t = scratch.t
+    cdef double *z = scratch.z
     cdef const double *leaf
     cdef const double *coef
-    memcpy(here, x, d * sizeof(double))
+    memcpy(here, row.x, d * sizeof(double))
     i = <int>forest.start[tree]
     while True:
         node = forest.nodes + i
@@ -180,11 +203,11 @@ cdef int walk_between(const Arrays *forest, Py_ssize_t tree, const double *x, co
                 return 1
             value = here[f]
             if low[f] <= node.threshold < high[f]:
-                if n_waiting == depth:
+                if n_waiting == scratch.depth:
                     return 1
                 here[f] = high[f]
-                memcpy(copies + n_waiting * d, here, d * sizeof(double))
-                waiting[n_waiting] = Branch(<int>(child + 1), share * near[f])
+                memcpy(scratch.copies + n_waiting * d, here, d * sizeof(double))
+                scratch.waiting[n_waiting] = Branch(<int>(child + 1), share * near[f])
                 n_waiting += 1
                 here[f] = low[f]
                 share *= 1.0 - near[f]
@@ -208,22 +231,22 @@ cdef int walk_between(const Arrays *forest, Py_ssize_t tree, const double *x, co
             if slopes == NULL:
                 continue
             for j in range(d):  # by which share the leaf counts
-                if here[j] != x[j] and x[j] == x[j]:
-                    slopes[o * d + j] += (rate * weight[o] * share * value * steep[j]
+                if here[j] != row.x[j] and row.x[j] == row.x[j]:
+                    slopes[o * d + j] += (rate * weight[o] * share * value * row.steep[j]
                                           / (near[j] - 1.0 if here[j] == low[j] else near[j]))
             if k == 0 or (forest.clip and exact and value != evaluate(coef, z, k, forest.q)):
                 continue
             for j in range(k):
                 f = forest.active[j]
-                if here[f] != x[f] or (forest.clip and exact and (t[j] < leaf[k + j] or t[j] > leaf[2 * k + j])):
+                if here[f] != row.x[f] or (forest.clip and exact and (t[j] < leaf[k + j] or t[j] > leaf[2 * k + j])):
                     continue
                 slopes[o * d + f] += (rate * weight[o] * share * forest.unit[j]
                                       * evaluate_slope(coef, z, j, k, forest.q))
         if n_waiting == 0:
             return 0
         n_waiting -= 1
-        memcpy(here, copies + n_waiting * d, d * sizeof(double))
-        i, share = waiting[n_waiting].node, waiting[n_waiting].share
+        memcpy(here, scratch.copies + n_waiting * d, d * sizeof(double))
+        i, share = scratch.waiting[n_waiting].node, scratch.waiting[n_waiting].share
 
 
 cdef class Forest:
@@ -235,8 +258,7 @@ cdef class Forest:
     nodes : (n_nodes,) of NODE; start : (n_trees + 1,), the root of every tree, and the end
     leaves : (n_leaves, width), see ``_forest.tree.Trees``
     m : outputs
-    active, shift, unit : (k,), features that are coordinates of leaves, ``(x - shift) unit``
-    n_square : coordinates with second-order terms
+    coordinates : those of leaves, see ``tree_growing.Coordinates``
     rate : (n_trees,), by which each tree counts
     member_start : (n_members + 1,), the first tree of every member, and the end
     """
@@ -251,11 +273,14 @@ cdef class Forest:
     cdef const Py_ssize_t[::1] member_start
 
     def __init__(self, Py_ssize_t n_features, const Node[::1] nodes, const Py_ssize_t[::1] start,
-                 const double[:, ::1] leaves, int m, const int[::1] active, const double[::1] shift,
-                 const double[::1] unit, int n_square, const double[::1] rate, const Py_ssize_t[::1] member_start):
+                 const double[:, ::1] leaves, int m, coordinates, const double[::1] rate,
+                 const Py_ssize_t[::1] member_start):
+        cdef const int[::1] active = coordinates.active
+        cdef const double[::1] shift = coordinates.shift, unit = coordinates.unit
+        cdef int n_square = coordinates.n_square
         cdef Arrays forest
-        cdef Py_ssize_t tree, i
-        forest.n_trees = start.shape[0] - 1
+        cdef Py_ssize_t tree, member, i
+        forest.n_trees, forest.n_members = start.shape[0] - 1, member_start.shape[0] - 1
         forest.k, forest.q, forest.d, forest.m, forest.clip = active.shape[0], n_square, n_features, m, 0
         if n_square < 0 or n_square > forest.k or shift.shape[0] != forest.k or unit.shape[0] != forest.k or m < 1:
             raise ValueError("the forest's coordinates do not fit together; it is damaged, fit it again.")
@@ -270,11 +295,18 @@ cdef class Forest:
         for i in range(forest.k):
             if not 0 <= active[i] < n_features:
                 raise ValueError("coordinate_ names features that do not exist; the forest is damaged, fit it again.")
+        if (rate.shape[0] != forest.n_trees or forest.n_members < 1 or member_start[0] != 0
+                or member_start[forest.n_members] != forest.n_trees):
+            raise ValueError("rate_ and member_start_ do not fit together; the forest is damaged, fit it again.")
+        for member in range(forest.n_members):
+            if member_start[member + 1] < member_start[member]:
+                raise ValueError("member_start_ must not decrease; the forest is damaged, fit it again.")
         forest.nodes, forest.start, forest.leaves = &nodes[0], &start[0], &leaves[0, 0]
         forest.n_leaves = leaves.shape[0]
         forest.active = &active[0] if forest.k else NULL
         forest.shift = &shift[0] if forest.k else NULL
         forest.unit = &unit[0] if forest.k else NULL
+        forest.rate, forest.member_start = &rate[0], &member_start[0]
         self.arrays, self.nodes, self.start, self.leaves = forest, nodes, start, leaves
         self.active, self.shift, self.unit, self.rate, self.member_start = active, shift, unit, rate, member_start
 
@@ -313,25 +345,24 @@ cdef class Forest:
         weight may differ between outputs.
         """
         cdef Arrays forest = self.view(X.shape[1], clip)
-        cdef const double[::1] rate = self.rate
-        cdef const Py_ssize_t[::1] member_start = self.member_start
         cdef int m = forest.m
-        cdef Py_ssize_t n = X.shape[0], r, b, tree, member, first, last, n_members = member_start.shape[0] - 1, bad = 0
+        cdef Py_ssize_t n = X.shape[0], r, b, tree, member, first, last, bad = 0
         cdef int at[TOGETHER]
         cdef int i, together, k = forest.k
-        check_members(rate, member_start, member_weight, forest.n_trees, m)
+        cdef double rate
+        check_weight(&forest, member_weight)
         sums, square_sums = np.zeros((n, m)), np.zeros((n, m)) if squares else None
         cdef double[:, ::1] total = sums, total_squares = square_sums if squares else sums
-        cdef double[:, ::1] t = np.empty((min(n, <Py_ssize_t>BLOCK) + 1, k + 1))
-        cdef double[:, ::1] part = np.zeros((min(n, <Py_ssize_t>BLOCK) + 1, m))
+        cdef double[:, ::1] t = np.empty((min(n, <Py_ssize_t>BLOCK_ROWS) + 1, k + 1))
+        cdef double[:, ::1] part = np.zeros((min(n, <Py_ssize_t>BLOCK_ROWS) + 1, m))
         cdef double[::1] z = np.empty(k + 1)
         with nogil:
-            for b in range((n + BLOCK - 1) // BLOCK):
-                first = b * BLOCK
-                last = min(first + BLOCK, n)
+            for b in range((n + BLOCK_ROWS - 1) // BLOCK_ROWS):
+                first = b * BLOCK_ROWS
+                last = min(first + BLOCK_ROWS, n)
                 for r in range(first, last):
                     coordinates(&forest, &X[r, 0], &t[r - first, 0])
-                for r in range(first, last if n < FEW else first):
+                for r in range(first, last if n < FEW_ROWS else first):
                     member, tree = 0, 0
                     while tree < forest.n_trees:
                         together = <int>min(forest.n_trees - tree, <Py_ssize_t>TOGETHER)
@@ -339,23 +370,23 @@ cdef class Forest:
                             bad += 1
                             break
                         for i in range(together):
-                            while tree >= member_start[member + 1]:
+                            while tree >= forest.member_start[member + 1]:
                                 member += 1
-                            add_leaf(&forest, at[i], &t[r - first, 0], rate[tree], &z[0], &part[0, 0])
+                            add_leaf(&forest, at[i], &t[r - first, 0], forest.rate[tree], &z[0], &part[0, 0])
                             tree += 1
-                            if tree == member_start[member + 1]:
+                            if tree == forest.member_start[member + 1]:
                                 add_member(&member_weight[member, 0], m, &part[0, 0], &total[r, 0],
                                            &total_squares[r, 0] if squares else NULL)
-                for member in range(n_members if n >= FEW else 0):
-                    for tree in range(member_start[member], member_start[member + 1]):
-                        r = first
+                for member in range(forest.n_members if n >= FEW_ROWS else 0):
+                    for tree in range(forest.member_start[member], forest.member_start[member + 1]):
+                        r, rate = first, forest.rate[tree]
                         while r < last and not bad:
                             together = <int>min(last - r, <Py_ssize_t>TOGETHER)
                             if walk_rows(&forest, tree, &X[r, 0], together, at):
                                 bad += 1
                                 break
                             for i in range(together):
-                                add_leaf(&forest, at[i], &t[r - first, 0], rate[tree], &z[0], &part[r - first, 0])
+                                add_leaf(&forest, at[i], &t[r - first, 0], rate, &z[0], &part[r - first, 0])
                                 r += 1
                     for r in range(first, last):
                         add_member(&member_weight[member, 0], m, &part[r - first, 0], &total[r, 0],
@@ -367,12 +398,10 @@ cdef class Forest:
     def gradient(self, const double[:, ::1] X, bint clip, const double[:, ::1] member_weight, bint exact):
         """Weighted sum of the members' slopes, (n, m, d), per unit of X; ``exact``: 0 where the leaf clips."""
         cdef Arrays forest = self.view(X.shape[1], clip)
-        cdef const double[::1] rate = self.rate
-        cdef const Py_ssize_t[::1] member_start = self.member_start
         cdef int m = forest.m
         cdef Py_ssize_t n = X.shape[0], r, tree, member, bad = 0
         cdef int i, o, j, k = forest.k, step = forest.p + 2
-        check_members(rate, member_start, member_weight, forest.n_trees, m)
+        check_weight(&forest, member_weight)
         sums = np.zeros((n, m, X.shape[1]))
         cdef double[:, :, ::1] total = sums
         cdef double[::1] t = np.empty(k + 1), z = np.empty(k + 1)
@@ -386,7 +415,7 @@ cdef class Forest:
                 coordinates(&forest, &X[r, 0], &t[0])
                 member = 0
                 for tree in range(forest.n_trees):
-                    while tree >= member_start[member + 1]:
+                    while tree >= forest.member_start[member + 1]:
                         member += 1
                     if walk_rows(&forest, tree, &X[r, 0], 1, &i):
                         bad += 1
@@ -404,49 +433,43 @@ cdef class Forest:
                                 continue
                             if X[r, forest.active[j]] != X[r, forest.active[j]]:
                                 continue
-                            value = rate[tree] * member_weight[member, o] * forest.unit[j]
+                            value = forest.rate[tree] * member_weight[member, o] * forest.unit[j]
                             total[r, o, forest.active[j]] += value * evaluate_slope(coef, &z[0], j, k, forest.q)
         if bad:
             damaged()
         return sums
 
-    def between(self, const double[:, ::1] X, const double[:, ::1] low, const double[:, ::1] high,
-                const double[:, ::1] near, const double[:, ::1] steep, Py_ssize_t depth, bint clip,
-                const double[:, ::1] member_weight, bint slopes, bint exact):
-        """Moments, as ``moments``, and slopes (n, m, d) or None, of rows that lie between the levels of some features.
+    def between(self, gaps, bint clip, const double[:, ::1] member_weight, bint slopes, bint exact):
+        """Moments, as ``moments``, and slopes (n, m, d) or None, of the rows of Gaps.
 
-        ``low``, ``high`` (n, d): these levels; of other features no threshold is at least low and less than high.
-        ``near``, ``steep`` (n, d): by what share a row belongs to ``high``, more than 0 and less than 1, and the slope
-        of that. ``depth``: of how many features at most a row lies between levels.
+        Of features between whose levels a row does not lie no threshold is at least ``low`` and less than ``high``.
         """
+        cdef const double[:, ::1] X = gaps.X, low = gaps.low, high = gaps.high, near = gaps.near, steep = gaps.steep
         cdef Arrays forest = self.view(X.shape[1], clip)
-        cdef const double[::1] rate = self.rate
-        cdef const Py_ssize_t[::1] member_start = self.member_start
         cdef int m = forest.m
         cdef Py_ssize_t n = X.shape[0], d = X.shape[1], r, tree, member, bad = 0
-        check_members(rate, member_start, member_weight, forest.n_trees, m)
-        if (low.shape[0] != n or low.shape[1] != d or high.shape[0] != n or high.shape[1] != d or near.shape[0] != n
-                or near.shape[1] != d or steep.shape[0] != n or steep.shape[1] != d or not 0 <= depth <= d):
-            raise ValueError("X, low, high, near, steep and depth do not fit together.")
+        cdef Row row
+        cdef Scratch scratch
+        check_weight(&forest, member_weight)
+        if len({np.shape(field) for field in gaps[1:]}) > 1:
+            raise ValueError("X, low, high, near and steep must have the same shape.")
         sums, square_sums, slope_sums = np.zeros((n, m)), np.zeros((n, m)), np.zeros((n, m, d)) if slopes else None
         cdef double[:, ::1] total = sums, total_squares = square_sums
         cdef double[:, :, ::1] total_slopes = slope_sums if slopes else np.zeros((1, 1, 1))
-        cdef double[::1] scratch = np.zeros((depth + 1) * d + 2 * (forest.k + 1) + m + d)
-        cdef double *here = &scratch[0]
-        cdef double *copies = here + d
-        cdef double *t = copies + depth * d
-        cdef double *z = t + forest.k + 1
-        cdef double *part = z + forest.k + 1
-        branches = np.empty((depth + 1) * sizeof(Branch), np.uint8)
-        cdef unsigned char[::1] branch_view = branches
-        cdef Branch *waiting = <Branch *>&branch_view[0]
+        scratch.depth = (gaps.low < gaps.high).sum(axis=1).max(initial=0)
+        cdef unsigned char[::1] branches = np.empty((scratch.depth + 1) * sizeof(Branch), np.uint8)
+        cdef double[::1] numbers = np.zeros((scratch.depth + 1) * d + 2 * (forest.k + 1) + m)
+        scratch.waiting, scratch.here = <Branch *>&branches[0], &numbers[0]
+        scratch.copies = scratch.here + d
+        scratch.t = scratch.copies + scratch.depth * d
+        scratch.z = scratch.t + forest.k + 1
+        cdef double *part = scratch.z + forest.k + 1
         with nogil:
             for r in range(n):
-                for member in range(member_weight.shape[0]):
-                    for tree in range(member_start[member], member_start[member + 1]):
-                        bad += walk_between(&forest, tree, &X[r, 0], &low[r, 0], &high[r, 0], &near[r, 0],
-                                            &steep[r, 0], depth, waiting, copies, here, t, z, rate[tree], part,
-                                            &member_weight[member, 0],
+                row = Row(&X[r, 0], &low[r, 0], &high[r, 0], &near[r, 0], &steep[r, 0])
+                for member in range(forest.n_members):
+                    for tree in range(forest.member_start[member], forest.member_start[member + 1]):
+                        bad += walk_between(&forest, tree, &row, &scratch, &member_weight[member, 0], part,
                                             &total_slopes[r, 0, 0] if slopes else NULL, exact)
                     add_member(&member_weight[member, 0], m, part, &total[r, 0], &total_squares[r, 0])
         if bad:
@@ -461,32 +484,31 @@ cdef class Forest:
         holds both levels; walked side by side, which takes a third of the time.
         """
         cdef Arrays forest = self.view(X.shape[1], clip)
-        cdef const double[::1] rate = self.rate
-        cdef const Py_ssize_t[::1] member_start = self.member_start
         cdef int m = forest.m
         cdef Py_ssize_t n = X.shape[0], d = X.shape[1], r, b, tree, member, first, last, bad = 0
         cdef int at[TOGETHER]
         cdef int above[TOGETHER]
         cdef int i, together, k = forest.k
-        check_members(rate, member_start, member_weight, forest.n_trees, m)
+        cdef double rate
+        check_weight(&forest, member_weight)
         if low.shape[0] != n or low.shape[1] != d or high.shape[0] != n or high.shape[1] != d or near.shape[0] != n:
             raise ValueError("X, low, high and near do not fit together.")
         sums, square_sums = np.zeros((n, m)), np.zeros((n, m))
         cdef double[:, ::1] total = sums, total_squares = square_sums
-        cdef double[:, :, ::1] t = np.empty((min(n, <Py_ssize_t>BLOCK) + 1, 3, k + 1))
-        cdef double[:, ::1] part = np.zeros((min(n, <Py_ssize_t>BLOCK) + 1, m))
+        cdef double[:, :, ::1] t = np.empty((min(n, <Py_ssize_t>BLOCK_ROWS) + 1, 3, k + 1))
+        cdef double[:, ::1] part = np.zeros((min(n, <Py_ssize_t>BLOCK_ROWS) + 1, m))
         cdef double[::1] z = np.empty(k + 1)
         with nogil:
-            for b in range((n + BLOCK - 1) // BLOCK):
-                first = b * BLOCK
-                last = min(first + BLOCK, n)
+            for b in range((n + BLOCK_ROWS - 1) // BLOCK_ROWS):
+                first = b * BLOCK_ROWS
+                last = min(first + BLOCK_ROWS, n)
                 for r in range(first, last):
                     coordinates(&forest, &X[r, 0], &t[r - first, 0, 0])
                     coordinates(&forest, &low[r, 0], &t[r - first, 1, 0])
                     coordinates(&forest, &high[r, 0], &t[r - first, 2, 0])
-                for member in range(member_weight.shape[0]):
-                    for tree in range(member_start[member], member_start[member + 1]):
-                        r = first
+                for member in range(forest.n_members):
+                    for tree in range(forest.member_start[member], forest.member_start[member + 1]):
+                        r, rate = first, forest.rate[tree]
                         while r < last and not bad:
                             together = <int>min(last - r, <Py_ssize_t>TOGETHER)
                             if (walk_rows(&forest, tree, &low[r, 0], together, at)
@@ -495,12 +517,11 @@ cdef class Forest:
                                 break
                             for i in range(together):
                                 if at[i] == above[i]:
-                                    add_leaf(&forest, at[i], &t[r - first, 0, 0], rate[tree], &z[0],
-                                             &part[r - first, 0])
+                                    add_leaf(&forest, at[i], &t[r - first, 0, 0], rate, &z[0], &part[r - first, 0])
                                 else:
-                                    add_leaf(&forest, at[i], &t[r - first, 1, 0], rate[tree] * (1.0 - near[r]), &z[0],
+                                    add_leaf(&forest, at[i], &t[r - first, 1, 0], rate * (1.0 - near[r]), &z[0],
                                              &part[r - first, 0])
-                                    add_leaf(&forest, above[i], &t[r - first, 2, 0], rate[tree] * near[r], &z[0],
+                                    add_leaf(&forest, above[i], &t[r - first, 2, 0], rate * near[r], &z[0],
                                              &part[r - first, 0])
                                 r += 1
                     for r in range(first, last):

@@ -18,7 +18,8 @@ from skmerge._progress import Reporter
 
 MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
 PARTS = 5  # a member that draws "part" of the rows leaves out one of so many
-JUDGES, GROUPED = 10**9, 2 * 10**9  # members that only judge, by rows or by groups left out, are numbered from here on
+# Members that only validate, by rows or by groups left out, are numbered from here on.
+VALIDATION_BY_ROWS, VALIDATION_BY_GROUPS = 10**9, 2 * 10**9
 FEW_GROUPS = 10  # of fewer, members that miss some bend what the others have learned of them
 UNKNOWN = 65_535  # code of NaN
 MAX_LINEAR = 30  # coordinates of a leaf's plane: of more features, those that follow y most
@@ -67,10 +68,7 @@ class TreeData(Shared):
 
     Parameters
     ----------
-    X : ndarray of shape (n, d), NaN where unknown
-    codes : uint16 ndarray of shape (n, d), rank of a value among its feature's
-    lower, upper : ndarray of shape (n_values,), least and greatest value of each code, feature after feature
-    place : ndarray of shape (d + 1,), where the values of a feature begin
+    features : Features of the rows: X (n, d), NaN where unknown, and its codes
     y : ndarray of shape (n, m), NaN where not measured
     slopes : ndarray of shape (n, m, s), per unit of the coordinates, or along ``direction`` (the last), NaN if unknown
     direction : ndarray of shape (n, k) or None
@@ -82,11 +80,7 @@ class TreeData(Shared):
     reporter : Reporter, which hears of every tree
     """
 
-    X: np.ndarray
-    codes: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    place: np.ndarray
+    features: Features
     y: np.ndarray
     slopes: np.ndarray
     direction: np.ndarray | None
@@ -98,6 +92,10 @@ class TreeData(Shared):
     group: np.ndarray | None = None
     cancelled: np.ndarray = field(default_factory=lambda: np.zeros(1, np.intc))
     reporter: Reporter = field(default_factory=lambda: Reporter("", 0))
+
+    @property
+    def X(self):
+        return self.features.X
 
     @property
     def n_groups(self):
@@ -117,8 +115,8 @@ class TreeData(Shared):
         return found == 1
 
     @property
-    def groups_judge(self):
-        """Whether members that predict draw rows, as without groups, and others, which leave groups out, judge them.
+    def validates_by_groups(self):
+        """Whether members that predict draw rows, as without groups, and others, which leave groups out, validate them.
 
         So it is with few groups and with levels. Measured on curves of specimens, error over variance for new specimens
         if members draw groups, or rows: 0.85, 0.72 (6 groups), 0.31, 0.50 (12), 0.17, 0.43 (40); for the trained ones
@@ -134,10 +132,10 @@ class TreeData(Shared):
         n = len(self.weight)
         weight = self.weight * n
         # Groups come or stay away whole.
-        group = None if self.groups_judge and member < GROUPED else self.group
+        group = None if self.validates_by_groups and member < VALIDATION_BY_GROUPS else self.group
         n_parted = n if group is None else self.n_groups
         drawn = recipe.rows == "bootstrap"
-        parted = recipe.rows == "part" or member >= GROUPED or (drawn and member < PARTS * recipe.rounds)
+        parted = recipe.rows == "part" or member >= VALIDATION_BY_GROUPS or (drawn and member < PARTS * recipe.rounds)
         if n_parted > 1 and parted:
             # Every five members leave out every row once; another five part the rows anew.
             order = np.random.default_rng([seed, member // PARTS]).permutation(n_parted)
@@ -145,7 +143,7 @@ class TreeData(Shared):
             weight[out if group is None else np.isin(group, out)] = 0.0
         if not drawn:
             return weight
-        if group is None or member >= GROUPED:
+        if group is None or member >= VALIDATION_BY_GROUPS:
             return rng.multinomial(n, weight / weight.sum()).astype(float)
         there = np.bincount(group, weight > 0, n_parted) > 0
         return weight * rng.multinomial(n_parted, there / there.sum())[group]
@@ -167,17 +165,16 @@ class TreeData(Shared):
         slopes = self.slopes if k else self.slopes[:, :, :0]
         rest = np.concatenate([self.y, slopes.reshape(len(self.y), -1)], axis=1)
         coordinates = Coordinates(self.active[:k], self.shift[:k], self.unit[:k], n_squared)
-        features = Features(self.X, self.codes, self.lower, self.upper, self.place)
         direction = self.direction if slopes.shape[2] > len(self.axis) else None
         rules = recipe.rules(self.X.shape[1])
         trees = []
         for stage in range(recipe.n_stages):
             target = np.ascontiguousarray(rest[:, :m])
             nodes, leaves = grow(
-                features, weight, target, rest.copy(), direction, self.axis[: slopes.shape[2]], coordinates, rules,
+                self.features, weight, target, rest.copy(), direction, self.axis[: slopes.shape[2]], coordinates, rules,
                 int(rng.integers(2**63)), self.cancelled,
             )  # fmt: skip
-            tree = Trees.single(nodes, leaves, m, *coordinates, recipe.rate)
+            tree = Trees.single(nodes, leaves, m, coordinates, recipe.rate)
             trees.append(tree)
             self.reporter.beat("trees")
             if stage + 1 < recipe.n_stages:
@@ -204,12 +201,21 @@ class Grown(NamedTuple):
 
     ``unseen``: sums, over the members that have not seen a row, of their predictions and of the squares of these,
     (n_recipes, 2, n, m), and how many such members there are, (n_recipes, n). ``outside``: the same of members that
-    have not seen a row's group, where such members judge; otherwise ``unseen`` itself.
+    have not seen a row's group, where ``TreeData.validates_by_groups``; otherwise ``unseen`` itself.
     """
 
     trees: list[Trees]
     unseen: tuple[np.ndarray, np.ndarray]
     outside: tuple[np.ndarray, np.ndarray]
+
+
+class Job(NamedTuple):
+    """A member to grow, number ``member`` of its kind; ``turn``: from 0 to 1, its place among those of its kind."""
+
+    turn: float
+    kind: int
+    recipe: Recipe
+    member: int
 
 
 def grow_members(tree_data, pairs, seed, n_jobs, kept, task):
@@ -227,34 +233,34 @@ def grow_members(tree_data, pairs, seed, n_jobs, kept, task):
     """
     n, m = tree_data.y.shape
     jobs = []
-    for g, (recipe, wanted) in enumerate(pairs):
-        mine = [(g, recipe, e) for e in range(kept.trees[g].n_members if kept else 0, wanted)]
+    for kind, (recipe, wanted) in enumerate(pairs):
+        mine = [(recipe, e) for e in range(kept.trees[kind].n_members if kept else 0, wanted)]
+        validating = replace(recipe, rows="part") if recipe.rows == "all" else recipe
         if recipe.rows == "all" and not kept:
-            # Trees that have seen every row cannot be judged: others, soon forgotten, each miss one part.
-            mine += [(g, replace(recipe, rows="part"), JUDGES + e) for e in range(PARTS)]
-        if tree_data.groups_judge and not kept:
-            judge = replace(recipe, rows="part") if recipe.rows == "all" else recipe
-            mine += [(g, judge, GROUPED + e) for e in range(min(PARTS, tree_data.n_groups))]
-        jobs += [((i + 0.5) / len(mine), *job) for i, job in enumerate(mine)]
-    jobs = [job[1:] for job in sorted(jobs, key=lambda job: job[:2])]  # in turn: a stop leaves some of each kind
+            # Trees that have seen every row cannot be validated: others, soon forgotten, each miss one part.
+            mine += [(validating, VALIDATION_BY_ROWS + e) for e in range(PARTS)]
+        if tree_data.validates_by_groups and not kept:
+            mine += [(validating, VALIDATION_BY_GROUPS + e) for e in range(min(PARTS, tree_data.n_groups))]
+        jobs += [Job((i + 0.5) / len(mine), kind, *job) for i, job in enumerate(mine)]
+    jobs.sort(key=lambda job: (job.turn, job.kind))  # a stop leaves some of each kind
     groups = [[trees] for trees in kept.trees] if kept else [[] for _ in pairs]
     unseen = tuple(map(np.copy, kept.unseen)) if kept else (np.zeros((len(pairs), 2, n, m)), np.zeros((len(pairs), n)))
     outside = unseen
-    if tree_data.groups_judge:
+    if tree_data.validates_by_groups:
         outside = kept.outside if kept else tuple(map(np.zeros_like, unseen))
     members = task.begin("members", len(jobs))
     try:
         with threadpool_limits(1, user_api="blas"):
-            tasks = (delayed(TreeData.grow)(tree_data, recipe, e, seed, g) for g, recipe, e in jobs)
+            tasks = (delayed(TreeData.grow)(tree_data, job.recipe, job.member, seed, job.kind) for job in jobs)
             grown = each(tasks, n_jobs)
             stop = False
-            for i, ((g, _, e), (trees, out, values)) in enumerate(zip(jobs, grown, strict=True)):
-                if e < JUDGES:
-                    groups[g].append(trees)
-                sums, count = unseen if e < GROUPED else outside
-                sums[g, 0, out] += values
-                sums[g, 1, out] += values**2
-                count[g, out] += 1
+            for i, (job, (trees, out, values)) in enumerate(zip(jobs, grown, strict=True)):
+                if job.member < VALIDATION_BY_ROWS:
+                    groups[job.kind].append(trees)
+                sums, count = unseen if job.member < VALIDATION_BY_GROUPS else outside
+                sums[job.kind, 0, out] += values
+                sums[job.kind, 1, out] += values**2
+                count[job.kind, out] += 1
                 member = members.begin("member")
                 task.reporter.count(i + 1, len(jobs), "members")
                 stop |= bool(member.end())
@@ -294,22 +300,14 @@ def prepare(data, reporter):
             direction = np.ascontiguousarray(np.where(usable, direction / np.where(length > 0, length, 1.0), 0.0))
             along = np.where(usable, data.slope / y_unit / np.where(length > 0, length, 1.0), np.nan)
             slopes = np.concatenate([slopes, along[:, :, None]], axis=2)
-    codes, lower, upper, place = encode(table.X)
     units = {"y_shift_": y_shift, "y_unit_": y_unit, "coordinate_": active, "x_shift_": x_shift, "x_unit_": unit}
     return TreeData(
-        table.X, codes, lower, upper, place, y, slopes, direction, axis, active, x_shift, unit, table.weight,
-        data.group, reporter=reporter,
-    ), units  # fmt: skip
+        encode(table.X), y, slopes, direction, axis, active, x_shift, unit, table.weight, data.group, reporter=reporter
+    ), units
 
 
 def encode(X):
-    """Codes of every column of X, with the least and greatest value of each code.
-
-    Returns
-    -------
-    codes : uint16 ndarray of X's shape
-    lower, upper, place : see TreeData
-    """
+    """Features of X: the code of a value is its rank among those of its column, of neighbours if they are too many."""
     n, d = X.shape
     codes = np.empty((n, d), np.uint16)
     lower, upper, place = [], [], np.zeros(d + 1, np.intp)
@@ -326,7 +324,7 @@ def encode(X):
         lower.append(values[first])
         upper.append(values[last])
         place[j + 1] = place[j] + len(lower[-1])
-    return codes, np.concatenate(lower), np.concatenate(upper), place
+    return Features(X, codes, np.concatenate(lower), np.concatenate(upper), place)
 
 
 def location_and_spread(x, weight):

@@ -10,15 +10,16 @@ where rows at inner levels, predicted from the levels beside, tell that all of i
 
 import numpy as np
 
+from skmerge._ext.tree_traversal import Gaps
 from skmerge.metrics import HALF_90
 
-MOST, ROWS = 20, 5  # a feature has at most so many levels, of so many rows each on average
-WIDE = 10  # a gap between levels is so many times as wide as any within
-ROUNDED = 1e4  # so many times as wide: what lies within is rounding
+MAX_LEVELS_PER_FEATURE, ROWS_PER_LEVEL = 20, 5  # a feature has at most so many levels, of so many rows each on average
+GAP_RATIO = 10  # a gap between levels is so many times as wide as any within
+ROUNDING_RATIO = 1e4  # so many times as wide: what lies within is rounding
 DECADES = 100  # positive values that span so much are spaced by their ratios
-GAIN, BENT = 0.95, 0.2  # absolute errors left over, of what was, for which a line is bent; by how much at most
-ALIKE = 0.1  # product of the mean errors of neighbouring levels, in mean squares, from which on they err alike
-JUDGED = 400  # rows at inner levels that are predicted from the levels beside
+BEND_GAIN, MAX_BEND = 0.95, 0.2  # absolute errors left over, of what was, for which a line is bent; by how much at most
+ALIKE_ERRORS = 0.1  # product of the mean errors of neighbouring levels, in mean squares, from which on they err alike
+MAX_INNER_ROWS = 400  # rows at inner levels that are predicted from the levels beside
 
 
 def find(tree_data):
@@ -27,14 +28,15 @@ def find(tree_data):
     A level is its least and its greatest value, (2,). Features along which slopes are known have none: these tell what
     happens between.
     """
-    d = tree_data.X.shape[1]
+    features = tree_data.features
+    d = features.X.shape[1]
     known = set(tree_data.active[tree_data.axis]) if tree_data.slopes.shape[2] == len(tree_data.axis) else set(range(d))
     found, start = [], np.zeros(d + 1, np.intp)
     for j in range(d):
-        own = slice(tree_data.place[j], tree_data.place[j + 1])
-        low, high, begin = tree_data.lower[own], tree_data.upper[own], np.empty(0, np.intp)
+        own = slice(features.place[j], features.place[j + 1])
+        low, high, begin = features.lower[own], features.upper[own], np.empty(0, np.intp)
         if j not in known:
-            codes = tree_data.codes[:, j]
+            codes = features.codes[:, j]
             begin = parted(low, np.bincount(codes[codes < len(low)], minlength=len(low)))
         found.append(np.column_stack([low[begin], high[np.r_[begin[1:], len(low)] - 1] if len(begin) else low[begin]]))
         start[j + 1] = start[j] + len(begin)
@@ -47,13 +49,13 @@ def parted(values, count):
     Few values are levels each; unless they, too, lie in three groups or more, of several values each, or of one and
     the rounding of it.
     """
-    few = 2 <= len(values) <= MOST and count.sum() >= ROWS * len(values)
+    few = 2 <= len(values) <= MAX_LEVELS_PER_FEATURE and count.sum() >= ROWS_PER_LEVEL * len(values)
     scales = [values]
     if len(values) and values[0] > 0 and values[-1] / DECADES > values[0]:
         scales.insert(0, np.log(values))
     for x in scales[:1] if few else scales:
         begin, ratio = gathered(x, count)
-        several = len(begin) > 2 and (ratio > ROUNDED or (np.diff(begin, append=len(values)) > 1).all())
+        several = len(begin) > 2 and (ratio > ROUNDING_RATIO or (np.diff(begin, append=len(values)) > 1).all())
         if len(begin) and (several or not few):
             return begin
     return np.arange(len(values) if few else 0)
@@ -67,72 +69,64 @@ def gathered(x, count):
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         gap = np.diff(x)
-        order = np.argsort(-gap, kind="stable")[:MOST]
+        order = np.argsort(-gap, kind="stable")[:MAX_LEVELS_PER_FEATURE]
         ratio = gap[order[:-1]] / gap[order[1:]]
     for last in np.argsort(-ratio, kind="stable"):
-        if not ratio[last] >= WIDE:
+        if not ratio[last] >= GAP_RATIO:
             break
         begin = np.r_[0, np.sort(order[: last + 1]) + 1]
         rows = np.add.reduceat(count, begin)
-        if rows.sum() - rows.max() >= ROWS * (last + 1):
+        if rows.sum() - rows.max() >= ROWS_PER_LEVEL * (last + 1):
             return begin, ratio[last]
     return np.empty(0, np.intp), 0.0
 
 
 def gaps(X, level, start, bend):
-    """Rows that lie between levels, the levels below and above each, by what share it belongs to that above, and more.
-
-    Returns
-    -------
-    at : ndarray of row numbers
-    low, high : ndarray of shape (len(at), d), inf and -inf where a row is at a level or the feature has none; or None
-    near, steep : ndarray of shape (len(at), d), the share and its slope; or None
-    depth : int, in how many features a row lies between levels at most
-    """
-    found = []
+    """Gaps: the rows of X that lie between levels, which these are, and by what share each belongs to that above."""
+    beside = {}
     for j in np.flatnonzero(start[1:] - start[:-1] > 1):
         (first, last), x = level[start[j] : start[j + 1]].T, X[:, j]
         above = last.searchsorted(x)  # of NaN the end
         inner = (above > 0) & (above < len(last)) & (first.take(above, mode="clip") > x)
         if inner.any():
-            found.append((j, inner, last[above[inner] - 1], first[above[inner]]))
-    if not found:
-        return np.empty(0, np.intp), None, None, None, None, 0
+            beside[j] = inner, last[above[inner] - 1], first[above[inner]]
+    if not beside:
+        return Gaps(np.empty(0, np.intp), *[np.empty((0, X.shape[1]))] * 5)
     low, high = np.full(X.shape, np.inf), np.full(X.shape, -np.inf)
-    for j, inner, below, above in found:
+    for j, (inner, below, above) in beside.items():
         low[inner, j], high[inner, j] = below, above
-    count = (low < high).sum(axis=1)
-    at = np.flatnonzero(count)
-    low, high = low[at], high[at]
+    at = np.flatnonzero((low < high).any(axis=1))
+    X, low, high = X[at], low[at], high[at]
+    width, share = _width_and_share(X, low, high)
+    bend = np.clip(bend * width, -MAX_BEND, MAX_BEND)  # of a smooth function it grows with the distance
+    near = share - 4 * bend * share * (1 - share)
+    return Gaps(at, X, low, high, near, (1 - 4 * bend * (1 - 2 * share)) / width)
+
+
+def _width_and_share(X, low, high):
+    """How far the levels beside rows are apart, 1 without any, and how far a row is from the lower one, as a share."""
     inside = low < high
     width = np.where(inside, high - low, 1.0)
-    share = np.where(inside, X[at] - low, 0.0) / width
-    bend = np.clip(bend * width, -BENT, BENT)  # of a smooth function it grows with the distance
-    near = share - 4 * bend * share * (1 - share)
-    return at, low, high, near, (1 - 4 * bend * (1 - 2 * share)) / width, int(count.max())
+    return width, np.where(inside, X - low, 0.0) / width
 
 
 def distance(X, level, start, reach):
     """(n,): how far each row is from the nearest level, at most over its features, in units of ``reach`` (d,)."""
-    at, low, high, *_ = gaps(X, level, start, 0.0)
+    between = gaps(X, level, start, 0.0)
     out = np.zeros(len(X))
-    if not len(at):
-        return out
     with np.errstate(invalid="ignore"):  # inf - inf where there is no level
-        near = np.minimum(X[at] - low, high - X[at]) / reach
-    out[at] = np.where(low < high, near, 0.0).max(axis=1, initial=0.0)
+        near = np.minimum(between.X - between.low, between.high - between.X) / reach
+    out[between.at] = np.where(between.low < between.high, near, 0.0).max(axis=1, initial=0.0)
     return out
 
 
-def variance(X, low, high, error):
-    """What lying between levels adds to the variance, (n, m); ``error`` (d, m) is that of ``errors``."""
-    between = low < high
-    width = np.where(between, high - low, 1.0)
-    share = np.where(between, X - low, 0.0) / width
-    return (4 * share * (1 - share) * width * between) ** 2 @ error**2
+def variance(between, error):
+    """What lying between levels adds to the variance of rows, Gaps, (n, m); ``error``: of ``bends_and_errors``."""
+    width, share = _width_and_share(between.X, between.low, between.high)
+    return (4 * share * (1 - share) * width * (between.low < between.high)) ** 2 @ error**2
 
 
-def judge(X, y, weight, base2, level, start, predict):
+def bends_and_errors(X, y, weight, base2, level, start, predict):
     """How the lines between levels bend, (d,), and their standard error in the middle, (d, m), per unit of distance.
 
     Rows at inner levels are predicted by the line between the two levels beside; its error is 4 u (1 - u) times that
@@ -154,7 +148,7 @@ def judge(X, y, weight, base2, level, start, predict):
         step = int(len(last) > 2)
         inner = (place > 0) & (place < len(last) - 1) if step else place < 2
         rows = np.flatnonzero(inner & ~np.isnan(X[:, j]))
-        rows = rows[:: max(1, -(-len(rows) * len(with_levels) // JUDGED))]
+        rows = rows[:: max(1, -(-len(rows) * len(with_levels) // MAX_INNER_ROWS))]
         if not len(rows):
             continue
         sides = np.repeat(X[rows][None], 2, axis=0)
@@ -195,13 +189,13 @@ def jumps(error, noise2, level, weight):
     place = np.unique(level, return_inverse=True)[1]
     total = np.bincount(place, weight)
     mean, square = (np.bincount(place, weight * e) / total for e in (error, error**2 - noise2))
-    return len(mean) < 2 or np.mean(mean[1:] * mean[:-1]) < ALIKE * square.mean()
+    return len(mean) < 2 or np.mean(mean[1:] * mean[:-1]) < ALIKE_ERRORS * square.mean()
 
 
 def borne_out(fall, level):
     """Whether y falls about two inner levels at least: the one beside a jump would bend the lines of all."""
     size = np.sort(np.bincount(level, np.nan_to_num(fall)))
-    return size[-2] > BENT * size[-1]
+    return size[-2] > MAX_BEND * size[-1]
 
 
 def bent(error, fall, weight):
@@ -212,7 +206,7 @@ def bent(error, fall, weight):
     at = size > 0
     best = quantile(error[at] / fall[at], size[at], 0.5)
     left = np.abs(error - best * fall) @ weight
-    return best if left < GAIN * (np.abs(error) @ weight) else 0.0
+    return best if left < BEND_GAIN * (np.abs(error) @ weight) else 0.0
 
 
 def quantile(x, weight, share):

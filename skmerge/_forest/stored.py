@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from skmerge._ext.tree_growing import NODE
+from skmerge._ext.tree_growing import NODE, Coordinates
 from skmerge._forest import levels, unknown
 from skmerge._forest.tree import Trees
 
@@ -45,22 +45,22 @@ class Forest(SimpleNamespace):
         arrays = {name: [getattr(trees, own) for trees in kinds] for name, (*_, own) in OF_A_KIND.items() if own}
         parts = zip(weight, (trees.n_members for trees in kinds), strict=True)
         arrays["member_weight_"] = [np.repeat(share[None] / n, n, axis=0) for share, n in parts]
-        arrays["n_squared_"] = [trees.n_squared for trees in kinds]
-        arrays["n_coordinates_"] = [len(trees.active) for trees in kinds]
+        arrays["n_squared_"] = [trees.coordinates.n_square for trees in kinds]
+        arrays["n_coordinates_"] = [len(trees.coordinates.active) for trees in kinds]
         return arrays
 
     def kinds(self):
         """(trees, weights of the members) of every kind of member."""
         for g, nodes in enumerate(self.nodes_):
             k = self.n_coordinates_[g]
+            own = Coordinates(self.coordinate_[:k], self.x_shift_[:k], self.x_unit_[:k], self.n_squared_[g])
             trees = Trees(
-                nodes, self.tree_start_[g], self.leaves_[g], self.n_outputs, self.coordinate_[:k], self.x_shift_[:k],
-                self.x_unit_[:k], self.n_squared_[g], self.rate_[g], self.member_start_[g],
-            )  # fmt: skip
+                nodes, self.tree_start_[g], self.leaves_[g], self.n_outputs, own, self.rate_[g], self.member_start_[g]
+            )
             yield trees, self.member_weight_[g]
 
     def gaps(self, X):
-        """Rows between levels, and between which; see ``levels.gaps``."""
+        """Gaps, the rows between levels."""
         return levels.gaps(X, self.level_, self.level_start_, self.level_bend_)
 
     def values(self, X):
@@ -69,30 +69,31 @@ class Forest(SimpleNamespace):
 
     def mean_and_variance(self, X):
         """Prediction and its variance, (n, m) each."""
-        mean, square, (at, low, high, *_) = self._moments(X)
+        mean, square, gaps = self._moments(X)
         total = sum(weight.sum(axis=0) for weight in self.member_weight_)
         spread2 = np.maximum(square * total - mean**2, 0.0)
         variance = self.std_scale_[0] ** 2 + self.std_scale_[1] ** 2 * spread2
-        if len(at):
-            variance[at] += levels.variance(X[at], low, high, self.level_error_)
+        if len(gaps.at):
+            variance[gaps.at] += levels.variance(gaps, self.level_error_)
         if np.isnan(X).any():
             scale = np.where(np.isnan(X)[:, :, None], self.gap_scale_, 0.0).max(axis=1)
             variance += scale**2 * self.change_by_gaps(X)
         return mean, variance
 
     def _moments(self, X, squares=True):
-        """Weighted sums of the members and of their squares, (n, m) each; ``levels.gaps``."""
-        at, *gaps = self.gaps(X)
+        """Weighted sums of the members and of their squares, (n, m) each; Gaps."""
+        gaps = self.gaps(X)
+        at = gaps.at
         plain = np.delete(X, at, axis=0) if len(at) else X
         parts = [trees.moments(plain, weight, self.clip, squares) for trees, weight in self.kinds()]
         mean, square = sum(part[0] for part in parts), sum(part[1] for part in parts) if squares else None
         if len(at):
-            parts = [trees.between(X[at], gaps, weight, self.clip) for trees, weight in self.kinds()]
+            parts = [trees.between(gaps, weight, self.clip) for trees, weight in self.kinds()]
             rows = np.concatenate([np.delete(np.arange(len(X)), at), at]).argsort()
             mean = np.concatenate([mean, sum(part[0] for part in parts)])[rows]
             if squares:
                 square = np.concatenate([square, sum(part[1] for part in parts)])[rows]
-        return mean, square, (at, *gaps)
+        return mean, square, gaps
 
     def change_by_gaps(self, X):
         """Mean squared change of the prediction, (n, m), where stand-ins fill the unknown features."""
@@ -101,10 +102,10 @@ class Forest(SimpleNamespace):
     def slopes(self, X, exact):
         """Derivatives of the prediction, (n, m, d); ``exact``: 0 where a leaf clips."""
         found = sum(trees.slopes(X, weight, self.clip, exact) for trees, weight in self.kinds())
-        at, *gaps = self.gaps(X)
-        if len(at):
-            parts = [trees.between(X[at], gaps, weight, self.clip, True, exact) for trees, weight in self.kinds()]
-            found[at] = sum(part[2] for part in parts)
+        gaps = self.gaps(X)
+        if len(gaps.at):
+            parts = [trees.between(gaps, weight, self.clip, True, exact) for trees, weight in self.kinds()]
+            found[gaps.at] = sum(part[2] for part in parts)
         return found
 
     def apply(self, X):

@@ -1,10 +1,12 @@
 """The trees of a forest as plain arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skmerge._ext import tree_traversal
+from skmerge._ext.tree_growing import Coordinates
+from skmerge._ext.tree_traversal import Gaps
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,7 @@ class Trees:
     start : intp ndarray of shape (n_trees + 1,), the root of every tree, and the end
     leaves : ndarray of shape (n_leaves, width), see below
     m : int, outputs
-    active, shift, unit : ndarray of shape (k,), the features that are coordinates of the leaves, (x - shift) unit
-    n_squared : int, how many of them have second-order terms
+    coordinates : Coordinates of the leaves
     rate : ndarray of shape (n_trees,)
     member_start : intp ndarray of shape (n_members + 1,), the first tree of every member, and the end
 
@@ -33,17 +34,14 @@ class Trees:
     start: np.ndarray
     leaves: np.ndarray
     m: int
-    active: np.ndarray
-    shift: np.ndarray
-    unit: np.ndarray
-    n_squared: int
+    coordinates: Coordinates
     rate: np.ndarray
     member_start: np.ndarray
 
     @classmethod
-    def single(cls, nodes, leaves, m, active, shift, unit, n_squared, rate):
-        start = np.array([0, len(nodes)], np.intp)
-        return cls(nodes, start, leaves, m, active, shift, unit, n_squared, np.array([rate]), np.array([0, 1], np.intp))
+    def single(cls, nodes, leaves, m, coordinates, rate):
+        start, member_start = np.array([0, len(nodes)], np.intp), np.array([0, 1], np.intp)
+        return cls(nodes, start, leaves, m, coordinates, np.array([rate]), member_start)
 
     @classmethod
     def join(cls, parts):
@@ -67,25 +65,23 @@ class Trees:
             rates.append(part.rate)
             n_nodes, n_leaves = n_nodes + len(part.nodes), n_leaves + len(part.leaves)
             n_trees += len(part.rate)
-        return cls(
-            nodes, np.concatenate(starts), leaves, first.m, first.active, first.shift, first.unit, first.n_squared,
-            np.concatenate(rates), np.concatenate(members),
-        )  # fmt: skip
+        rate, start, member_start = np.concatenate(rates), np.concatenate(starts), np.concatenate(members)
+        return cls(nodes, start, leaves, first.m, first.coordinates, rate, member_start)
 
     @classmethod
     def one_member(cls, parts):
         """All trees of the parts as a single member."""
         joined = cls.join(parts)
-        member_start = np.array([0, len(joined.rate)], np.intp)
-        return cls(*[getattr(joined, name) for name in cls.__dataclass_fields__][:-1], member_start)
+        return replace(joined, member_start=np.array([0, len(joined.rate)], np.intp))
 
     @property
     def n_members(self):
         return len(self.member_start) - 1
 
     def _forest(self, X):
-        own = self.nodes, self.start, self.leaves, self.m, self.active, self.shift, self.unit, self.n_squared
-        return tree_traversal.Forest(X.shape[1], *own, self.rate, self.member_start)
+        return tree_traversal.Forest(
+            X.shape[1], self.nodes, self.start, self.leaves, self.m, self.coordinates, self.rate, self.member_start
+        )
 
     def _weight(self, weight):
         return np.ones((self.n_members, self.m)) if weight is None else weight
@@ -102,22 +98,21 @@ class Trees:
         """Weighted sum of the members and of their squares, (n, m) each."""
         return self._forest(X).moments(X, clip, self._weight(weight), squares)
 
-    def between(self, X, gaps, weight, clip=True, slopes=False, exact=True):
-        """Moments and slopes of rows that lie between levels; ``gaps``: what ``levels.gaps`` says of them."""
-        forest, weight = self._forest(X), self._weight(weight)
-        low, high, near, steep, depth = gaps
+    def between(self, gaps, weight, clip=True, slopes=False, exact=True):
+        """Moments and slopes of rows that lie between levels, Gaps."""
+        forest, weight = self._forest(gaps.X), self._weight(weight)
         if slopes:
-            return forest.between(X, *gaps, clip, weight, True, exact)
-        inside = low < high
+            return forest.between(gaps, clip, weight, True, exact)
+        inside = gaps.low < gaps.high
         one = inside.sum(axis=1) == 1  # row by row, so that a sum does not depend on the other rows
-        sums, squares = np.empty((len(X), self.m)), np.empty((len(X), self.m))
+        sums, squares = np.empty((len(one), self.m)), np.empty((len(one), self.m))
         if one.any():
-            sides = (np.where(inside[one], end[one], X[one]) for end in (low, high))
-            share = near[one][inside[one]]
-            sums[one], squares[one] = forest.beside(X[one], *sides, share, clip, weight)
+            some, inside = Gaps(*(field[one] for field in gaps)), inside[one]
+            sides = (np.where(inside, end, some.X) for end in (some.low, some.high))
+            sums[one], squares[one] = forest.beside(some.X, *sides, some.near[inside], clip, weight)
         if not one.all():
-            some = (array[~one] for array in (X, low, high, near, steep))
-            sums[~one], squares[~one], _ = forest.between(*some, depth, clip, weight, False, exact)
+            some = Gaps(*(field[~one] for field in gaps))
+            sums[~one], squares[~one], _ = forest.between(some, clip, weight, False, exact)
         return sums, squares, None
 
     def slopes(self, X, weight=None, clip=True, exact=True):

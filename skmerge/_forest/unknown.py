@@ -8,16 +8,16 @@ import numpy as np
 
 from skmerge._forest.grower import location_and_spread
 
-MOST, NEAREST = 400, 20  # rows kept; of them, those that stand in for the unknown features of a row
+MAX_STAND_INS, NEAREST = 400, 20  # rows kept; of them, those that stand in for the unknown features of a row
 GOLDEN = (5**0.5 - 1) / 2
-JUDGED = 100  # training rows with unknown features whose errors are compared with what stand-ins change
-FEW = 20  # training rows with a feature unknown from which on their errors say what that costs
-SIZE = 10**6  # numbers held at a time
+MAX_INCOMPLETE_ROWS = 100  # training rows with unknown features whose errors are compared with what stand-ins change
+MIN_UNKNOWN = 20  # training rows with a feature unknown from which on their errors say what that costs
+MAX_FILLED_NUMBERS = 10**6  # held at a time
 
 
 def stand_ins(X, weight):
-    """Up to MOST rows, each as often as its weight says; the first k of them are spread over all, for every k."""
-    count = min(MOST, len(X))
+    """MAX_STAND_INS rows or fewer, as often as their weights say; for every k the first k are spread over all."""
+    count = min(MAX_STAND_INS, len(X))
     place = np.searchsorted(np.cumsum(weight), (np.arange(count) + 0.5) / count * weight.sum())
     order = np.argsort(np.arange(count) * GOLDEN % 1.0, kind="stable")
     return X[np.minimum(place, len(X) - 1)[order]]
@@ -33,7 +33,7 @@ def squares(X, rows, predict, m):
     if not len(at) or not len(rows):
         return out
     unit, d = location_and_spread(rows, np.ones(len(rows)))[1], X.shape[1]
-    size = max(1, SIZE // (len(rows) * d))
+    size = max(1, MAX_FILLED_NUMBERS // (len(rows) * d))
     for part in np.split(at, np.arange(size, len(at), size)):
         known = X[part][:, None]
         with np.errstate(over="ignore", invalid="ignore"):
@@ -57,7 +57,7 @@ def factors(error2, base2, gap2, unknown, weight):
     unknown : bool ndarray of shape (n, d)
     """
     out = np.ones(unknown.shape[1])
-    for j in np.flatnonzero(unknown.sum(axis=0) >= FEW):
+    for j in np.flatnonzero(unknown.sum(axis=0) >= MIN_UNKNOWN):
         rows = unknown[:, j]
         change = np.average(gap2[rows], weights=weight[rows])
         if change > 0:

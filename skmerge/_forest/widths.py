@@ -1,4 +1,4 @@
-"""How wide the intervals of a forest are, judged by the members that have not seen a row."""
+"""How wide the intervals of a forest are, calibrated by the errors of the members that have not seen a row."""
 
 import numpy as np
 from scipy.optimize import nnls
@@ -7,12 +7,12 @@ from scipy.special import stdtrit
 from skmerge._forest import levels, unknown
 from skmerge.metrics import HALF_90
 
-FEW = 10  # rows; of fewer the greatest error says little of the next one
-LEAST = 0.1  # of the pooled error: where all members agree they may all be wrong
+FEW_ERRORS = 10  # of fewer the greatest error says little of the next one
+LEAST_NOISE = 0.1  # of the pooled error: where all members agree they may all be wrong
 NARROWEST = 0.3  # of the least-squares estimate, where nine tenths of the errors are almost zero
 
 
-def judge(forest, tree_data, sums, count, weight):
+def calibrate_forest(forest, tree_data, sums, count, weight):
     """Give a forest ``std_scale_``, ``gap_scale_``, ``level_bend_`` and ``level_error_`` by rows left out.
 
     Parameters
@@ -25,7 +25,7 @@ def judge(forest, tree_data, sums, count, weight):
     Returns
     -------
     prediction : ndarray of shape (n, m), of each row by the members that have not seen it, in units of y's spread
-    judged : bool ndarray of shape (n, m), whether there is one and y was measured
+    validated : bool ndarray of shape (n, m), whether there is one and y was measured
     """
     X, y, own = tree_data.X, tree_data.y, tree_data.weight
     d, m = forest.n_features, forest.n_outputs
@@ -33,39 +33,39 @@ def judge(forest, tree_data, sums, count, weight):
         mean, square = (sums / count[:, None, :, None]).transpose(1, 0, 2, 3)
     n_members = np.array([len(part) for part in forest.member_weight_])
     prediction, spread, surplus = out_of_bag(mean, square, count, n_members, weight)
-    if tree_data.groups_judge:  # one judge of each kind: their spread is not that of the members
+    if tree_data.validates_by_groups:  # one member of each kind: their spread is not that of all
         spread, surplus = np.zeros_like(spread), np.zeros_like(surplus)
-    group = tree_data.group if tree_data.groups_judge and not tree_data.groups_are_levels else None
-    judged = ~np.isnan(prediction) & ~np.isnan(y)
-    with_gaps = np.flatnonzero(judged.any(axis=1) & np.isnan(X).any(axis=1))
-    with_gaps = with_gaps[:: max(1, -(-len(with_gaps) // unknown.JUDGED))]
+    group = tree_data.group if tree_data.validates_by_groups and not tree_data.groups_are_levels else None
+    validated = ~np.isnan(prediction) & ~np.isnan(y)
+    with_gaps = np.flatnonzero(validated.any(axis=1) & np.isnan(X).any(axis=1))
+    with_gaps = with_gaps[:: max(1, -(-len(with_gaps) // unknown.MAX_INCOMPLETE_ROWS))]
     change = forest.change_by_gaps(X[with_gaps])
     forest.std_scale_, forest.gap_scale_ = np.zeros((2, m)), np.ones((d, m))
     for k in range(m):
-        at = judged[:, k]
-        if at.sum() < 2:  # nothing to judge by: as uncertain as y spreads
+        at = validated[:, k]
+        if at.sum() < 2:  # nothing to validate by: as uncertain as y spreads
             forest.std_scale_[0, k] = 1.0
             continue
         error = np.full(len(at), np.nan)
         error[at] = without_surplus(np.abs(prediction - y)[at, k], surplus[at, k])
         complete = at & ~np.isnan(X).any(axis=1)
-        sure = complete if complete.sum() >= max(FEW, at.sum() / 2) else at
+        sure = complete if complete.sum() >= max(FEW_ERRORS, at.sum() / 2) else at
         forest.std_scale_[:, k] = calibrate(
             error[sure], spread[sure, k], own[sure], None if group is None else group[sure]
         )
         rows, here = with_gaps[at[with_gaps]], change[at[with_gaps], k]
         variance = forest.std_scale_[0, k] ** 2 + (forest.std_scale_[1, k] * spread[rows, k]) ** 2
         forest.gap_scale_[:, k] = unknown.factors(error[rows] ** 2, variance, here, np.isnan(X[rows]), own[rows])
-    forest.level_bend_, forest.level_error_ = levels.judge(
+    forest.level_bend_, forest.level_error_ = levels.bends_and_errors(
         X, y, own, forest.std_scale_[0] ** 2, forest.level_, forest.level_start_, forest.values
     )
-    return prediction, judged
+    return prediction, validated
 
 
 def out_of_bag(mean, square, count, n_members, weight):
     """Prediction and spread of each row by the members that have not seen it, (n, m) each, and their surplus.
 
-    A row is judged by few members; all together scatter less. By how much, in squares, is the surplus.
+    Few members have not seen a row; all together scatter less. By how much, in squares, is the surplus.
 
     Parameters
     ----------
@@ -107,16 +107,16 @@ def calibrate(error, spread, weight, group=None):
         (noise2, factor2), _ = nnls(np.stack([root, root * spread2], axis=1), root * error2)
     else:
         noise2, factor2 = np.average(error2, weights=weight), 0.0
-    noise2 = max(noise2, LEAST**2 * np.average(error2, weights=weight))
+    noise2 = max(noise2, LEAST_NOISE**2 * np.average(error2, weights=weight))
     std = np.sqrt(noise2 + factor2 * spread2)
     ratio = np.where(std > 0, error / np.where(std > 0, std, 1.0), 0.0)
     parts = [group == g for g in np.unique(group)] if group is not None else [np.ones(len(ratio), bool)]
     at = max(_nine_tenths(ratio[part], weight[part]) for part in parts) / HALF_90
     count = len(error) if group is None else len(parts)
-    if count < FEW:
+    if count < FEW_ERRORS:
         at *= stdtrit(count - 1, 0.95) / HALF_90
     noise, factor = np.sqrt([noise2, factor2]) * max(at, NARROWEST)
-    return np.array([max(noise, LEAST * np.sqrt(pooled)), factor])
+    return np.array([max(noise, LEAST_NOISE * np.sqrt(pooled)), factor])
 
 
 def _nine_tenths(ratio, weight):

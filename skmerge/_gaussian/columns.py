@@ -6,7 +6,7 @@ from skmerge._parameters import raise_invalid
 from skmerge._validation import naming
 
 CLIP = 6.0  # standard deviations; a cell beyond counts as this far where it predicts others
-LEAST = 0.1  # of the smallest entry of a column of one sign: the limit of fills
+LEAST_FILL = 0.1  # of the smallest entry of a column of one sign
 REACH = 4.0  # robust standard deviations within which a unit is found
 
 
@@ -82,9 +82,9 @@ class Columns:
             seen = observed(whole, j)
             least, most = (seen.min(), seen.max()) if len(seen) else (-1.0, 1.0)
             if least >= 0:
-                self.low[j] = LEAST * least
+                self.low[j] = LEAST_FILL * least
             elif most <= 0:
-                self.high[j] = LEAST * most
+                self.high[j] = LEAST_FILL * most
         if isinstance(log, str):
             if log != "auto":
                 raise_invalid("log", log, 'give "auto" or a list of columns')

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-BLOCK = 10**6  # numbers of the principal axes of a block of rows; bounds the memory
+MAX_AXES_NUMBERS = 10**6  # of the principal axes of a block of rows; bounds the memory
 
 
 def patterns(z):
@@ -114,7 +114,7 @@ def variance_of(S, z, predict, progress=None):
         return 0.0
     total, d = None, z.shape[1]
     n_axes = np.isnan(z).sum(axis=1).max()
-    size, n_moves = max(1, BLOCK // (n_axes * d)), max(1, BLOCK // d)
+    size, n_moves = max(1, MAX_AXES_NUMBERS // (n_axes * d)), max(1, MAX_AXES_NUMBERS // d)
     for part in np.split(incomplete, np.arange(size, len(incomplete), size)):
         start = predict(part, np.zeros((len(part), d)))
         total = np.zeros((len(z), *start.shape[1:])) if total is None else total

@@ -96,6 +96,26 @@ class _State:
         return Joint(self.mean, self.covariance, z[:0], z[:0], 0.0, 0.0).left_out(z, smooth, error)
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """A state with the kernel of its smooth means, and ``missed`` as in Joint."""
+
+    state: _State
+    length: float
+    ridge: float
+    smoother: "_Smoother | None"
+    missed: float
+
+    def joint(self, landmarks):
+        state, where, weight = self.state, landmarks[:0], np.zeros((0, len(self.state.mean)))
+        if self.smoother is not None:
+            where, weight = landmarks, self.smoother.solve(state.fills - state.mean)
+        return Joint(
+            state.mean, state.covariance, where, weight, self.length, self.ridge, state.n_iter, state.change,
+            self.missed,
+        )  # fmt: skip
+
+
 def fit_linear(z, error=None, damping=1.0, max_iter=100, tol=1e-2, progress=None):
     """One Gaussian of all standardised columns: arrays of a Joint; None for none and for more than 400 columns."""
     if not 0 < z.shape[1] <= MAX_COLUMNS:
@@ -153,14 +173,13 @@ def fit_joint(
     start = _State(np.full((m, m), 0.5) + 0.5 * np.eye(m), np.zeros(m), flat, flat, z)
     fixed = {"error": error, "prior": prior, "damping": damping, "tol": tol, "progress": progress}
     plain = _iterate(z, None, start, max_iter=max_iter, **fixed)
-    least = _left_out_error(z, plain, error, share)
-    found = [(plain, 0.0, 0.0, None, least)]
+    best = _Fitted(plain, 0.0, 0.0, None, _left_out_error(z, plain, error, share))
+    found = [best]
     if features.shape[1] and len(used) > 5:
         bits = features.shape[1] > 1 and np.isin(features, (0.0, 1.0)).all()
         if not bits:
             distance = cdist(landmarks, landmarks)
             scale = np.median(distance[distance > 0]) if (distance > 0).any() else 1.0
-        chosen = None
         for length in (0.0,) if bits else tuple(scale * share for share in LENGTHS):
             K = kernel(landmarks, landmarks, length)
             for ridge in RIDGES:
@@ -169,20 +188,12 @@ def fit_joint(
                 now = _left_out_error(z, state, error, share)
                 if progress:
                     progress(f"length {length:.3g}, ridge {ridge:g}: left-out error {np.sqrt(now):.4f}")
-                if now < least * 0.999:
-                    least, chosen = now, (length, ridge, smoother, state)
-        if chosen:
-            length, ridge, smoother, state = chosen
-            state = _iterate(z, smoother, state, max_iter=max_iter, **fixed)
-            found.append((state, length, ridge, smoother, _left_out_error(z, state, error, share)))
-
-    def joint_of(state, length, ridge, smoother, missed):
-        where, weight = landmarks[:0], np.zeros((0, m))
-        if smoother is not None:
-            where, weight = landmarks, smoother.solve(state.fills - state.mean)
-        return Joint(state.mean, state.covariance, where, weight, length, ridge, state.n_iter, state.change, missed)
-
-    return [joint_of(*fitted) for fitted in found]
+                if now < best.missed * 0.999:
+                    best = _Fitted(state, length, ridge, smoother, now)
+        if best.smoother is not None:
+            state = _iterate(z, best.smoother, best.state, max_iter=max_iter, **fixed)
+            found.append(replace(best, state=state, missed=_left_out_error(z, state, error, share)))
+    return [fitted.joint(landmarks) for fitted in found]
 
 
 def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, progress=None, n_iter=10):

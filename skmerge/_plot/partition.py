@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _F8: TypeAlias = NDArray[np.float64]
 _Keywords: TypeAlias = Mapping[str, Any]
 
-FEW = 30  # splits whose lines need not be faint
+FEW_SPLITS = 30  # so many lines need not be faint
 MOST_EXACT = 2000  # up to so many splits of one feature are predicted at both sides
 
 
@@ -119,7 +119,7 @@ class PartitionDisplay(base.Display):
         self.line_, self.surface_, self.scatter_ = None, None, None
         check_number("max_splits", max_splits, Integral, 0)
         splits = self.splits[:max_splits]
-        faint = 1.0 if len(splits) <= FEW else 0.4
+        faint = 1.0 if len(splits) <= FEW_SPLITS else 0.4
         if len(self.grid) == 1:
             style = base.styled("line_kwargs", line_kwargs, Line2D, color=base.BLUE, linewidth=1.8, label="predicted")
             self.line_ = ax.plot(self.grid[0], self.response, **style)[0]

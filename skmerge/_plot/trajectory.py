@@ -29,7 +29,7 @@ LABELS = {
     "orientation": "rotation of the lattice, degrees",
 }
 FAINT = {"alpha": 0.2}
-FEW = 10  # trajectories that are drawn one by one
+FEW_TRAJECTORIES = 10  # so many are drawn one by one
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -113,7 +113,7 @@ class TrajectoryDisplay(Display):
         check_word("kind", kind, "auto", "individual", "band")
         shared = np.ndim(self.strain) == 1
         if kind == "auto":
-            kind = "band" if len(self._whole()) > FEW and shared else "individual"
+            kind = "band" if len(self._whole()) > FEW_TRAJECTORIES and shared else "individual"
         if kind == "band" and not shared:
             raise ValueError("kind='band' needs one path of strain for all trajectories; give 'individual'.")
         pair = np.ndim(quantiles) == 1 and len(quantiles) == 2 and all(isinstance(share, Real) for share in quantiles)

@@ -8,8 +8,8 @@ from skmerge import _text
 from skmerge._text import Column, is_frame, listed, shown, warn
 from skmerge._validation import check_same_rows, naming
 
-MAX_LEVELS = 50  # of a column of codes; it may have more from MIN_CELLS cells for each level on
-MIN_CELLS = 5
+MAX_LEVELS = 50  # of a column of codes; it may have more from CELLS_PER_LEVEL cells for each level on
+CELLS_PER_LEVEL = 5
 # Cells for each word from which a column that is not declared may have more than MAX_LEVELS: 265 papers of 1,545 alloys
 # would be 265 columns, and minutes, for words that name the origin of rows.
 MIN_USES = 20
@@ -66,16 +66,16 @@ def read_words(X, declared):
     _text.say_what_was_read("X", X, numbers)
     _text.say("X", X, columns, _text.BLANK, "blank text, which counts as missing")
     if ignored:
-        j = ignored[0]
-        column, others = columns[j], ""
-        if len(ignored) > 1:
-            called = [names[k] if is_frame(X) else k for k in ignored[1:]]
-            others = f", and {len(called)} other column(s) {listed(called)}"
+        called = [names[j] if is_frame(X) else j for j in ignored]
+        column, others = columns[ignored[0]], ""
+        if len(called) > 1:
+            others = f", and so are {len(called) - 1} other column(s), {listed(called[1:])}"
         warn(
-            f"X: {_text.name_of(X, j)} has {len(column.different)} different words in {column.measured.sum()} cells, "
-            f"{column.examples(column.measured)}{others}: so many are taken for names of rows, which predict nothing, "
-            "and are left out. Drop such columns, or list them in categorical if they are kinds; give rows that belong "
-            "together as fit(X, groups=...)."
+            f"X: {_text.name_of(X, ignored[0])} has {len(column.different)} different words in {column.measured.sum()} "
+            f"cells ({column.examples(column.measured)}). Such a column looks like a name of each row, from which "
+            f"nothing can be predicted: it is left out{others}. If its words are kinds, such as materials, give "
+            f"categorical={called[:1]}; if they say which rows belong together, give them as fit(X, groups=...); "
+            "otherwise drop the column."
         )
     for j in columns:
         _warn_of_alike(_text.name_of(X, j), words.get(names[j], ()))

@@ -113,7 +113,7 @@ class TableModel:
         self.joints = joints
         self._restrict(base, *self._linear(z, error, at))
         progress(f"joint distribution after {joint.n_iter} iterations")
-        self.forests, self.weight, self.variance, unseen = stack.fit(
+        (self.forests, self.weight, self.variance), unseen = stack.fit(
             z, at, self._inputs(), base, fold_of, own, 0 if progress.stopped else n_estimators, seed, n_jobs, progress
         )
         return unseen, joint
@@ -149,7 +149,8 @@ class TableModel:
                 if scatter is not None:
                     base = [(value, spread + scatter**2) for value, spread in base]
                 self._restrict(base, expected[:, at], variance[:, at])
-                unseen = stack.predict(self.forests, self.weight, self.variance, z, at, self._inputs(), base)
+                second = stack.Stack(self.forests, self.weight, self.variance)
+                unseen = stack.predict(second, z, at, self._inputs(), base)
             expected[:, at], variance[:, at] = unseen
             variance[:, at] += self._unsure(z, progress)
         return expected, variance

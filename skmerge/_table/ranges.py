@@ -8,7 +8,8 @@ from skmerge._validation import distance_beyond
 
 MAX_BEYOND = 10.0  # ranges; a row farther beyond the table counts as this far
 STEP = 0.1  # ranges over which a slope at the edge of the table is measured
-RARE = 0.25  # as MAX_BEYOND, for a column of nearly one value; widens a prediction to about the spread of its property
+# As MAX_BEYOND, for a column of nearly one value; widens a prediction to about the spread of its property.
+MAX_BEYOND_RARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Ranges:
         at = np.where(self.is_number, np.clip(X, low, high), X)
         width = np.where(self.is_number & np.isfinite(low) & (high > low), high - low, 1.0)
         out = np.nan_to_num(np.where(self.is_number, (X - at) / width, 0.0))
-        out = np.clip(out, *(np.where(self.graded[0], MAX_BEYOND, RARE) * np.array([[-1.0], [1.0]])))
+        out = np.clip(out, *(np.where(self.graded[0], MAX_BEYOND, MAX_BEYOND_RARE) * np.array([[-1.0], [1.0]])))
         farthest = np.abs(out).max(axis=1, initial=0.0)
         rows = np.flatnonzero(farthest > 0)
         step = STEP * out[rows] / farthest[rows, None] * width
@@ -62,8 +63,8 @@ class Ranges:
 
     def beyond(self, X):
         """Distances to the ranges of all rows and of those of each property, limited, (n, 1 + n_properties)."""
-        limited = [
-            np.maximum(np.minimum(self.distance(X, p, True), MAX_BEYOND), np.minimum(self.distance(X, p, False), RARE))
-            for p in range(len(self.ranges))
-        ]
+        limited = []
+        for p in range(len(self.ranges)):
+            graded, rare = self.distance(X, p, True), self.distance(X, p, False)
+            limited.append(np.maximum(np.minimum(graded, MAX_BEYOND), np.minimum(rare, MAX_BEYOND_RARE)))
         return np.column_stack(limited)

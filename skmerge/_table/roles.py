@@ -7,7 +7,7 @@ import numpy as np
 from skmerge._gaussian.columns import observed
 from skmerge._gaussian.joint import MAX_COLUMNS
 from skmerge._parameters import raise_invalid
-from skmerge._table.cells import MAX_LEVELS, MIN_CELLS
+from skmerge._table.cells import CELLS_PER_LEVEL, MAX_LEVELS
 from skmerge._text import listed, shown
 
 SPARSE = 0.2  # share of missing cells above which a column is a property by default
@@ -39,7 +39,8 @@ def codes_of(names, X, categorical, source, words):
     for j, (name, feature) in given.items():
         cells = observed(X, j)
         levels = np.unique(cells)
-        fractions, names_rows = levels[levels != np.round(levels)], len(levels) > max(MIN_CELLS, len(cells) / 2)
+        fractions = levels[levels != np.round(levels)]
+        names_rows = len(levels) > max(CELLS_PER_LEVEL, len(cells) / 2)
         if len(levels) <= MAX_LEVELS and not (names_rows and (len(fractions) or name == "source")):
             continue
         found = f"{name}: column {shown(feature)} has {len(levels)} different values in {len(cells)} cells"
@@ -51,11 +52,11 @@ def codes_of(names, X, categorical, source, words):
                 f"{found}; a source is one of few, {MAX_LEVELS} at most, such as simulation and experiment. Join them "
                 "into fewer, or give rows that belong together as fit(X, groups=...)."
             )
-        if len(cells) < MIN_CELLS * len(levels):
+        if len(cells) < CELLS_PER_LEVEL * len(levels):
             raise ValueError(
-                f"{found}, fewer than {MIN_CELLS} for each: too few to learn what each code means. Names or numbers of "
-                "rows are no codes: drop the column, and give rows that belong together as fit(X, groups=...); or join "
-                "rare codes into one."
+                f"{found}, fewer than {CELLS_PER_LEVEL} for each: too few to learn what each code means. Names or "
+                "numbers of rows are no codes: drop the column, and give rows that belong together as "
+                "fit(X, groups=...); or join rare codes into one."
             )
     return sorted({*given, *(names.index(name) for name in words)})
 

@@ -9,9 +9,9 @@ from skmerge.metrics import HALF_90
 DISTANCES = (0.05, 0.2, 0.8)  # of two sources in the kernel: from nearly the same curve to curves of their own
 NOISES = (0.3, 1.0)  # standard deviations of a property by which a source may scatter more than the others
 SHRINK = 2.0  # cells of the common size that count beside those of a source
-MIN_CELLS = 10  # of a property from which its factor is a quantile
-MIN_ROWS = 5  # of a source from which its scatter is estimated; each source takes two fits
-GAIN = 0.98  # ratio of squared errors below which a source counts as noisier
+MIN_QUANTILE_CELLS = 10  # of a property from which its factor is a quantile
+MIN_SOURCE_ROWS = 5  # of a source from which its scatter is estimated; each source takes two fits
+NOISE_GAIN = 0.98  # ratio of squared errors below which a source counts as noisier
 
 
 def fit(z, features_of, groups, code, error, **options):
@@ -35,12 +35,12 @@ def fit(z, features_of, groups, code, error, **options):
     found = [(fitted(distance, noise), distance) for distance in DISTANCES]
     joints, distance = min(found, key=lambda one: one[0][-1].missed)
     rows = np.bincount(code[cells > 0] + 1, minlength=len(noise) + 1)[1:]
-    for source in np.flatnonzero(rows >= MIN_ROWS):
+    for source in np.flatnonzero(rows >= MIN_SOURCE_ROWS):
         for more in NOISES:
             trial = noise.copy()
             trial[source] = more
             again = fitted(distance, trial)
-            if again[-1].missed < GAIN * joints[-1].missed:
+            if again[-1].missed < NOISE_GAIN * joints[-1].missed:
                 joints, noise = again, trial
     return joints, distance, noise
 
@@ -57,10 +57,10 @@ def scale(ratio, code, n_sources):
     """Factors (n_sources, m) of standard deviations, from ``ratio`` (n, m), error by calibrated standard deviation.
 
     A factor makes 90 % of a source's own cells of a property lie within 1.645 standard deviations. With fewer than
-    MIN_CELLS of the property it is that of all its properties, and with fewer than MIN_CELLS of these their root mean
-    square. A factor below the common one is raised as if by SHRINK more cells of the common size: a smaller factor
-    takes many cells, a larger one does not. The spread of few cells is uncertain, so that intervals are those of
-    Student's distribution.
+    MIN_QUANTILE_CELLS of the property it is that of all its properties, and with fewer than MIN_QUANTILE_CELLS of these
+    their root mean square. A factor below the common one is raised as if by SHRINK more cells of the common size: a
+    smaller factor takes many cells, a larger one does not. The spread of few cells is uncertain, so that intervals are
+    those of Student's distribution.
     """
     factor = np.empty((n_sources, ratio.shape[1]))
     for source in range(n_sources):
@@ -69,7 +69,7 @@ def scale(ratio, code, n_sources):
         factor[source] = _factor(whole, n)
         for p, cells in enumerate(own.T):
             cells = cells[~np.isnan(cells)]
-            if len(cells) >= MIN_CELLS:
+            if len(cells) >= MIN_QUANTILE_CELLS:
                 factor[source, p] = _factor(*_square(cells, whole))
     return factor
 
@@ -77,7 +77,7 @@ def scale(ratio, code, n_sources):
 def _square(own, common):
     """Squared factor of some cells, and their number; ``common``: that of the SHRINK cells beside them."""
     n, square = len(own), common
-    if n >= MIN_CELLS:
+    if n >= MIN_QUANTILE_CELLS:
         square = (np.quantile(own, 0.9) / HALF_90) ** 2
     elif n:
         square = np.mean(np.minimum(own, 3.0 * np.quantile(own, 0.8)) ** 2)  # one wrong entry must not set it

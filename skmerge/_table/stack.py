@@ -2,6 +2,7 @@
 
 import warnings
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from joblib import delayed, effective_n_jobs
@@ -12,7 +13,7 @@ from skmerge.forest import GradientForestRegressor
 
 N_FOLDS = 5
 MAX_INPUTS = 100  # of a forest; with more, it takes minutes and is worse than the kernel
-MIN_ROWS = 6  # measured rows of a property with forests; with fewer, n_estimators has no effect on it
+MIN_MEASURED = 6  # measured rows of a property with forests; with fewer, n_estimators has no effect on it
 POWERS, SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), (0.0, 0.5, 2.0)
 PRIOR_ROWS = 20.0  # rows that the prior of equal weights counts for
 
@@ -35,6 +36,18 @@ class Stop:
         return self.asked
 
 
+class Stack(NamedTuple):
+    """The second stage as fitted.
+
+    ``forests``: for each property the pairs of forests of the folds, or an empty list; ``weight`` (n_properties, 4), of
+    each part, and ``coefficient`` (n_properties, 3), of their variance.
+    """
+
+    forests: list
+    weight: np.ndarray
+    coefficient: np.ndarray
+
+
 def folds(groups, seed):
     """A fold from 0 to 4 for every row, the same for the rows of one group."""
     return np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % N_FOLDS
@@ -48,8 +61,7 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, progres
 
     Returns
     -------
-    forests : list, for each property the pairs of forests of the folds, or an empty list
-    weight, coefficient : ndarray of shape (n_properties, 4) and (n_properties, 3)
+    stack : Stack
     unseen : expectation and variance with the forests, of rows left out
     """
     forests = _grow_all(z, at, inputs, fold_of, error, n_estimators, seed, n_jobs, progress)
@@ -68,7 +80,7 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, progres
         which, parts, variance = _parts(base, trees, p)
         seen = ~np.isnan(z[:, k])
         target = z[seen, k]
-        if len(parts) == 1 or len(target) < MIN_ROWS:
+        if len(parts) == 1 or len(target) < MIN_MEASURED:
             weight[p, len(base) - 1] = 1.0
             continue
         # Least squares of weights that add to one: a part that is near zero everywhere would cost nothing else.
@@ -81,22 +93,22 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, progres
         apart = _apart(parts, weight[p, which])
         coefficient[p] = _width(target - values[seen, p], variance[seen], apart[seen])
         spread[:, p] = _spread(coefficient[p], variance, apart)
-    return forests, weight, coefficient, (values, spread)
+    return Stack(forests, weight, coefficient), (values, spread)
 
 
-def predict(forests, weight, coefficient, z, at, inputs, base):
+def predict(stack, z, at, inputs, base):
     """Expected values and variances (n, n_properties) of rows, their own cells not used."""
     values, spread = base[-1][0].copy(), base[-1][1].copy()
     for p in range(len(at)):
         trees = [[]]
-        if forests[p]:
+        if stack.forests[p]:
             X = np.ascontiguousarray(z[:, inputs[p]])
-            trees = [[forest.predict(X) for forest in pair] for pair in forests[p]]
+            trees = [[forest.predict(X) for forest in pair] for pair in stack.forests[p]]
         which, parts, variance = _parts(base, list(np.mean(trees, axis=0)), p)
-        values[:, p] = weight[p, which] @ parts
+        values[:, p] = stack.weight[p, which] @ parts
         # Widths were fitted with the forests of one fold at a time, which are further apart than their mean.
-        apart = np.mean([_apart(_parts(base, pair, p)[1], weight[p, which]) for pair in trees], axis=0)
-        spread[:, p] = _spread(coefficient[p], variance, apart)
+        apart = np.mean([_apart(_parts(base, pair, p)[1], stack.weight[p, which]) for pair in trees], axis=0)
+        spread[:, p] = _spread(stack.coefficient[p], variance, apart)
     return values, spread
 
 
@@ -135,28 +147,28 @@ def _width(error, variance, apart):
 
 def _grow_all(z, at, inputs, fold_of, error, n_estimators, seed, n_jobs, progress):
     """The forests of ``fit``, without each fold in turn."""
-    tasks, forests, stop = [], [[] for _ in at], Stop()
+    jobs, owner, forests, stop = [], [], [[] for _ in at], Stop()
     for p, k in enumerate(at):
         seen = ~np.isnan(z[:, k])
-        enough = seen.sum() >= MIN_ROWS and len(np.unique(fold_of[seen])) == N_FOLDS
+        enough = seen.sum() >= MIN_MEASURED and len(np.unique(fold_of[seen])) == N_FOLDS
         if n_estimators and enough and 0 < len(inputs[p]) <= MAX_INPUTS:
             own = None if error is None else error[:, p]
-            tasks += [(p, np.flatnonzero(seen & (fold_of != f)), own, (seed + f) % 2**31) for f in range(N_FOLDS)]
-    if not tasks:
+            for fold in range(N_FOLDS):
+                rows, own_seed = np.flatnonzero(seen & (fold_of != fold)), (seed + fold) % 2**31
+                jobs.append(delayed(_grow)(z, rows, inputs[p], k, own, n_estimators, own_seed, stop))
+                owner.append(p)
+    if not jobs:
         return forests
-    jobs = (
-        delayed(_grow)(z, rows, inputs[p], at[p], own, n_estimators, own_seed, stop) for p, rows, own, own_seed in tasks
-    )
     try:
         with warnings.catch_warnings():  # about out-of-bag scores of few rows, which are not used here
             warnings.filterwarnings("ignore", "oob_score_")
-            for i, ((p, *_), pair) in enumerate(zip(tasks, each(jobs, effective_n_jobs(n_jobs)), strict=True)):
+            for i, (p, pair) in enumerate(zip(owner, each(jobs, effective_n_jobs(n_jobs)), strict=True)):
                 forests[p].append(pair)
-                progress.still(f"{2 * (i + 1)} of {2 * len(tasks)} forests")
+                progress.still(f"{2 * (i + 1)} of {2 * len(jobs)} forests")
     except BaseException:
         stop.asked = True
         raise
-    progress(f"{2 * len(tasks)} forests")
+    progress(f"{2 * len(jobs)} forests")
     return forests
 
 
