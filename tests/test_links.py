@@ -49,8 +49,7 @@ def test_derivative_and_inverse_of_a_link(name, u):
 def test_a_link_is_finite_everywhere(name):
     u = np.array([-1e308, -1e200, -1.0, -1e-308, 0.0, 1e-308, 1.0, 1e200, 1e308])
     assert np.isfinite(LINKS[name].value(u)).all()
-    with np.errstate(over="ignore"):
-        assert not np.isnan(LINKS[name].slope(u)).any()
+    assert np.isfinite(LINKS[name].slope(u)).all()
 
 
 @pytest.mark.parametrize("name", FORMULAE)

@@ -52,10 +52,11 @@ def cross_validate(search, nets, folds):
     errors = np.maximum(without_fold.sum(axis=1), alone.sum(axis=1))
     good, y = errors <= 10 * errors.min() + ROUNDING, objective.y
     if objective.link is not None:  # what counts is the distance of y
-        predictions, y = (
-            np.clip(objective.link.value(u * objective.y_scale), -1e150, 1e150) / objective.error_unit
-            for u in (predictions, y)
-        )
+        with np.errstate(over="ignore"):
+            predictions, y = (
+                np.clip(objective.link.value(u * objective.y_scale), -1e150, 1e150) / objective.error_unit
+                for u in (predictions, y)
+            )
     consensus = np.median(predictions[good], axis=(0, 1))
     distance = predictions - consensus
     if objective.size is not None:

@@ -17,7 +17,7 @@ from skmerge._net.selection import EXHAUSTED, LawSearch
 SHORT = 2  # parameters of a law that needs no link
 POOR = 0.1  # squared error, in units of var(y), of a law whose predictions are no start
 CLOSE = 0.01  # squared error, in units of var(y), of a law whose predictions are near enough; else y itself is f
-FEW = 0.1  # most share of predictions of the wrong sign
+FEW = 0.1  # most share of y, and of predictions, that are not positive
 SMALL = 0.2  # of the smallest twentieth of |y|, the least f where errors are larger
 ROUNDED = 1e-9  # of it, the least f at all
 MAX_FREE = 6  # parameters of a law through a link; with more it is no law but an approximation
@@ -56,7 +56,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
         tried.append(simple[:2])
     net = min(tried, key=lambda one: _score(*one, exact.n))[0]
     for _ in range(PASSES):
-        before, f = f, link.value(search.objective.predict(net) * linked.y_scale)
+        before, f = f, link.value(np.clip(search.objective.predict(net), -1e150, 1e150) * linked.y_scale)
         if np.abs(f - before).max() <= CONVERGED * np.abs(f).max():
             break
         linked = _linearised(link, exact, f)
@@ -89,11 +89,11 @@ def _linearised(link, exact, f):
     """The objective of the link near predictions f, in units of std(y); None where they are outside its range."""
     small, error = np.quantile(np.abs(exact.y), 0.05), np.sqrt(np.mean((exact.y - f) ** 2))
     least = min(SMALL * small, 2 * error) + ROUNDED * small
-    if not least > 0 or not np.isfinite(f).all() or (f <= 0).mean() > FEW:
+    if not least > 0 or not np.isfinite(f).all() or max((f <= 0).mean(), (exact.y <= 0).mean()) > FEW:
         return None
     f = np.maximum(f, least)
-    u = link.inverse(f)
     with np.errstate(all="ignore"):
+        u = link.inverse(f)
         slope = link.slope(u)
         target, unit = u + (exact.y - f) / slope, 1.0 / np.abs(slope)
         possible = np.isfinite(target).all() and np.isfinite(unit**2).all() and (unit**2 > 0).all()

@@ -71,7 +71,7 @@ LINKS = {
         "1 / sqrt({})", r"\frac{{1}}{{\sqrt{{{}}}}}", "1.0 / np.sqrt(np.maximum({}, np.finfo(float).tiny))",
     ),
     "square": Link(
-        lambda u: np.square(np.clip(u, -HUGE, HUGE)), lambda u: 2.0 * u, np.sqrt, 0.5,
+        lambda u: np.square(np.clip(u, -HUGE, HUGE)), lambda u: 2.0 * np.clip(u, -HUGE, HUGE), np.sqrt, 0.5,
         "({})^2", r"\left({}\right)^2", "np.square({})",
     ),
     "exp": Link(
