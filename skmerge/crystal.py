@@ -5,7 +5,6 @@ from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 from sklearn.exceptions import ConvergenceWarning
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skmerge._ext.crystal_slip import SlipLaw
 from skmerge._orientation import angles_of, check_axis, numbers, quaternion_of, unit_vector, unwrapped_angles
+from skmerge._parallel import in_blocks
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
 from skmerge._progress import Reporter
 from skmerge._text import warn
@@ -289,11 +289,8 @@ def simulate(
 
     n_steps = path.shape[1]
     state, failed = np.empty((n, n_steps, 5)), np.empty(n)
-    cancelled = np.zeros(1, np.int32)
-    size = max(1, CHUNK_STEPS // n_steps)
 
-    def run(start):
-        part = slice(start, start + size)
+    def run(part, cancelled):
         paths = path[part] if len(path) > 1 else path
         most = min(int(max_substeps), 2**31 - 1)
         stress, squares, lattice, failed[part], _ = law.integrate(
@@ -301,17 +298,8 @@ def simulate(
         )
         state[part, :, 0], state[part, :, 2:] = stress, unwrapped_angles(lattice, angles[part])
         state[part, :, 1] = squares / crystal._forest() ** 2
-        return start + len(stress)
 
-    starts = range(0, n, size)
-    parallel = Parallel(n_jobs=effective_n_jobs(n_jobs), require="sharedmem", return_as="generator")
-    done, reporter = 0, Reporter("simulate", verbose)
-    try:
-        for last in parallel(delayed(run)(start) for start in starts):
-            reporter.count(last, n, "crystals", done)
-            done = last
-    finally:
-        cancelled[0] = 1  # after Ctrl-C or an error, other threads end at their next step
+    in_blocks(run, n, max(1, CHUNK_STEPS // n_steps), n_jobs, Reporter("simulate", verbose), "crystals")
     lost = np.flatnonzero(~np.isnan(failed))
     if len(lost):
         which = ", ".join(f"crystal {i} at strain {failed[i]:.6g}" for i in lost[:5])

@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
 
 from skmerge._ext.crystal_stepping import ELSEWHERE, OUTSIDE, Flow
 from skmerge._orientation import inverse, quaternion_of, rotated
+from skmerge._parallel import in_blocks
 from skmerge._plasticity import flow
 from skmerge._plasticity.kind import Kind
 
@@ -62,25 +62,16 @@ class Axial(Kind):
         root = np.sqrt(X[:, 1])
         low, high = self.fitted["start_"]
         flags |= ((root < low) | (root > high)).astype(np.uint8) * ELSEWHERE * self.fitted["memory_"]
-        stepper, cancelled, n = self.flow(), np.zeros(1, np.int32), len(X)
-        size = int(np.clip(CHUNK_STEPS // strain.shape[1], 64, 8192))
+        stepper = self.flow()
 
-        def run(first):
-            part = slice(first, first + size)
+        def run(part, cancelled):
             state, path = starts(X[part], self.axis), strain if len(strain) == 1 else strain[part]
             block = np.empty((strain.shape[1], len(state), 5))
             stepper.propagate(state, X[part, 2:5].copy(), path, block, flags[part], cancelled)
             write(part, block, path)
-            return len(state)
 
-        done = 0
-        try:
-            parallel = Parallel(n_jobs=effective_n_jobs(n_jobs), require="sharedmem", return_as="generator")
-            for count in parallel(delayed(run)(first) for first in range(0, n, size)):
-                reporter.count(done + count, n, "grains propagated", done)
-                done += count
-        finally:
-            cancelled[0] = 1
+        size = int(np.clip(CHUNK_STEPS // strain.shape[1], 64, 8192))
+        in_blocks(run, len(X), size, n_jobs, reporter, "grains propagated")
 
     def inside(self, X):
         """Whether states (n, 5) lie within the trained states."""
