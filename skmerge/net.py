@@ -368,7 +368,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             return (self.link,) * (self.link != "identity"), self.link != "identity"
         # What is given holds for y, not for what a link makes of it.
         given = self.n_nodes != "auto" or self.blend != "learn" or self.exponents
-        return () if given else tuple(LINKS), False
+        return () if given else tuple(name for name in LINKS if name != "identity"), False
 
     def _sign_mask(self, d):
         if isinstance(self.sign, str):
@@ -515,10 +515,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     def laws_(self) -> list[dict[str, Any]] | list[list[dict[str, Any]]]:
         """The candidates for a law, the shortest first; for several outputs a list of such lists.
 
-        Of each length, ``n_parameters`` estimated numbers, the one that errs least on rows left out, by
+        Of each length, ``n_parameters`` estimated numbers, the one with the smallest error on rows left out, by
         ``validation_error`` in units of y (of relative errors, as shares of it). ``formula``, ``latex`` and ``python``
         write it; ``is_chosen`` says which is the model's. It is the shortest whose errors, row by row, are not clearly
-        greater than the least; none where a committee errs less, or where the net is no law.
+        greater than the least, unless simple exponents or a link describe y more shortly (see the guide); none where a
+        committee errs less, or where the net is no law.
         """
         check_is_fitted(self)
         nets = self._nets()

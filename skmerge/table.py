@@ -50,7 +50,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         ``{name: function}``: laws. A function of the table (n_samples, n_features) in the order of its columns, NaN
         where missing, returns a further descriptor (n_samples,), NaN where it has no value.
     relations : dict or None, default=None
-        ``{column: function}``: laws that a column follows but for a remainder, which is learned. A function of the
+        ``{column: function}``: laws that a column follows up to a remainder, which is learned. A function of the
         table (n_samples, n_features), NaN where missing and in the column itself, returns its value (n_samples,).
         Missing descriptors are filled first. Where it still returns NaN, the mean of its values replaces it.
     source : column or None, default=None

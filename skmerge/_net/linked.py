@@ -32,19 +32,19 @@ def may_have_link(objective, law):
     return long and EXHAUSTED < law.error < POOR and objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
 
 
+def simple_law(objective, settings, seeds, folds, task):
+    """The best law with simple exponents, without a link; None if there is none."""
+    search = LawSearch(objective, settings, np.random.default_rng(seeds), task)
+    net, error, squares = _best_simple(search, folds)
+    return net and Law(net, error, squares, search.penalties, [Candidate(net, error, objective)])
+
+
 def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
     """The law of a link, its errors in units of var(y); None if there is none.
 
-    ``law`` of ``objective``, which is ``exact`` rounded, is where it starts from. Through "identity" it is a sum of
-    products with simple exponents, which that search may have missed.
+    ``law`` of ``objective``, which is ``exact`` rounded, is where it starts from.
     """
     link = LINKS[name]
-    if name == "identity":
-        search = LawSearch(objective, settings, np.random.default_rng(seeds), task)
-        net, error, squares = _best_simple(search, folds)
-        if net is None:
-            return None
-        return Law(net, error, squares, search.penalties, [Candidate(net, error, objective)])
     f = objective.predict(law.net) if law.error < CLOSE else exact.y  # in units of std(y)
     linked = _linearised(link, exact, f)
     if linked is None:
@@ -129,23 +129,27 @@ def _has_pole(link, search, net):
 
 
 def best_linked(names, exact, objective, law, settings, seeds, folds, task):
-    """The law itself, or that of the link which explains so much better that one more choice is worth it.
+    """The law with the shortest description: this one, one with simple exponents, or one through a link.
 
     Where the user asks for a link, its law if there is one.
     """
     best, tried = law, list(law.tried)
     least = np.inf if settings.asks_for_link else _score(law.net, law.error, exact.n)
-    for name in names:
+    for name in names if settings.asks_for_link else ("identity", *names):
         one = task.begin("link", None, aside=True)
-        found = law_of_link(name, exact, objective, law, settings, seeds, folds, one)
+        if name == "identity":
+            found, more, most = simple_law(objective, settings, seeds, folds, one), 0.0, np.inf
+        else:
+            found, more = law_of_link(name, exact, objective, law, settings, seeds, folds, one), 2 * np.log(len(LINKS))
+            # More parameters than the law without a link has are an approximation, unless it errs half as much.
+            most = MAX_FREE if found is None or 2 * found.error < law.error else min(MAX_FREE, law.net.n_free)
+            most = np.inf if settings.asks_for_link else most
         text = f"link {name}: none"
         if found is not None:
             tried += found.tried
             text = f"link {name}: {found.net.n_free} parameters, validation error {np.sqrt(found.error):.3g} std(y)"
-            more = 0.0 if name == "identity" else 2 * np.log(len(LINKS))
             score = _score(found.net, found.error, exact.n, more)
-            limit = min(MAX_FREE, law.net.n_free if 2 * found.error > law.error else MAX_FREE)
-            if score < least and (name == "identity" or settings.asks_for_link or found.net.n_free <= limit):
+            if score < least and found.net.n_free <= most:
                 best, least = found, score
         if one.end(text, level=2) or best.error < EXHAUSTED:
             break

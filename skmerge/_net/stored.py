@@ -214,13 +214,16 @@ def arrays_of(results, objectives):
 
 
 def candidates_of(trained):
-    """The candidates for a law, of each length the one that errs least, the shortest first: dicts of plain values."""
+    """Candidates for a law, dicts of plain values: of each length that with the smallest error, the shortest first."""
+
+    def error_of(one):
+        return float(within_float(np.sqrt(one.error), one.objective.error_unit))
+
     kept = {}
-    errors = {id(one): float(within_float(np.sqrt(one.error), one.objective.error_unit)) for one in trained.tried}
-    for one in sorted(trained.tried, key=lambda one: (not one.is_chosen, errors[id(one)])):
+    for one in sorted(trained.tried, key=lambda one: (not one.is_chosen, error_of(one))):
         if not np.isfinite(one.error) and not one.is_chosen:  # an exponent at its limit
             continue
-        net, error = trained.members[0] if one.is_chosen else one.net, errors[id(one)]
+        net, error = trained.members[0] if one.is_chosen else one.net, error_of(one)
         found = {"theta": net.theta, "sign": net.sign, "link": one.link}
         objective = one.objective
         found |= {"y_scale": float(objective.y_scale), "y_mean": float(objective.weight @ objective.y)}

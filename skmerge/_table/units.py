@@ -13,7 +13,7 @@ class Units:
     """How a table becomes standardised columns."""
 
     columns: Columns
-    relations: dict  # {number of a column: the law that it follows but for a remainder}
+    relations: dict  # {number of a column: the law that it follows up to a remainder}
     relation_mean: np.ndarray  # (d,), used where a relation returns NaN
     derived: dict  # {name: law}
     derived_scale: np.ndarray | None  # (2, n_derived), centre and unit; None if no law is derived
