@@ -13,7 +13,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skmerge._digest import Digested
-from skmerge._net import limits, relative
+from skmerge._net import limits, linked, relative
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.incomplete import Inputs
 from skmerge._net.links import LINKS
@@ -36,6 +36,7 @@ from skmerge._parameters import (
     seed_of,
 )  # fmt: skip
 from skmerge._progress import fitting, with_callbacks
+from skmerge._text import warn
 from skmerge._validation import check_rows, check_same_rows, check_training_data, distance_beyond
 from skmerge.metrics import observed_r2_score
 
@@ -312,8 +313,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 "share of y; leave those rows out (NaN in one output of several), or put the least value that can be "
                 "measured."
             )
-        low = (rounds.target <= 0).any(axis=1).sum()
-        if low and self.link not in ("auto", "identity"):
+        low = (rounds.target <= 0).sum(axis=0).max()
+        if low > linked.FEW * len(table.y) and self.link not in ("auto", "identity"):
             raise ValueError(
                 f'link="{self.link}" needs positive {rounds.target_name}; it is zero or negative in {low} of '
                 f"{len(table.y)} rows. Leave them out, fit -y if all are negative, or give another link."
@@ -322,6 +323,12 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         fits = [rounds.run(is_relative, task) for is_relative in modes]
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
+        if self.link not in ("auto", "identity") and (self.link_ != self.link).any():
+            warn(
+                f'link="{self.link}" is not used for {np.count_nonzero(self.link_ != self.link)} of {len(self.link_)} '
+                "outputs: no law through it was found. One product needs no link but exp; a committee (n_nodes > 10) "
+                "and more than 20,000 rows take none."
+            )
 
     def _check_parameters(self):
         check_number("n_nodes", self.n_nodes, Integral, 1, besides=("auto",))
@@ -364,11 +371,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
 
     def _links(self):
         """Names of the links that are tried, and whether one is wanted."""
-        if self.link != "auto":
-            return (self.link,) * (self.link != "identity"), self.link != "identity"
+        if self.link not in ("auto", "identity"):
+            return (self.link,), True
         # What is given holds for y, not for what a link makes of it.
         given = self.n_nodes != "auto" or self.blend != "learn" or self.exponents
-        return () if given else tuple(name for name in LINKS if name != "identity"), False
+        return () if given else tuple(LINKS) if self.link == "auto" else ("identity",), False
 
     def _sign_mask(self, d):
         if isinstance(self.sign, str):
@@ -500,10 +507,13 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             0 inside the range of every feature; otherwise the greatest distance to it, in units of that feature's range
             (of its size if it did not vary, of 1 if that is 0). Below the smallest trained size of a feature with
             negative exponents, or of any in the products of a committee, the distance of its logarithm counts where it
-            is greater. A missing feature counts as inside.
+            is greater. At least 1 where a law through a link has no value, such as the root of a negative number. A
+            missing feature counts as inside.
         """
         _, X = self._check_rows(X)
-        return np.maximum(distance_beyond(X, self.x_min_, self.x_max_), limits.distance_below(self._nets(), X))
+        nets = self._nets()
+        distance = np.maximum(distance_beyond(X, self.x_min_, self.x_max_), limits.distance_below(nets, X))
+        return np.maximum(distance, nets.is_undefined(X))
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""

@@ -145,3 +145,51 @@ def test_gaps_and_an_offset():
     model.fit(gaps, y + 2.0 * X[:, 0])
     assert_allclose(model.predict(X), y + 2.0 * X[:, 0], rtol=5e-3)  # rows with gaps take part with little weight
     assert str(model.formula()).startswith("y = offset(X) + 1 / (")
+
+
+def test_a_link_is_kept_where_noise_is_large():
+    """Errors above those of a law that needs no comparison with a committee: the law without a link was kept."""
+    rng = np.random.default_rng(5)
+    X = rng.uniform(1, 10, (25, 2))
+    truth = X[:, 0] * X[:, 1] / X.sum(axis=1)
+    model = MergedNetRegressor(random_state=0).fit(X, truth * (1 + 0.05 * rng.normal(size=25)))
+    assert model.link_ == ["reciprocal"]
+    assert np.sqrt(np.mean((model.predict(X) - truth) ** 2)) < 0.06
+    errors = [(law["validation_error"], law["is_chosen"]) for law in model.laws_]
+    assert min(errors)[1]
+
+
+def test_three_simple_terms_are_found_together():
+    X = np.random.default_rng(0).uniform(1, 5, (60, 3))
+    y = (X**2).sum(axis=1)
+    assert (
+        str(MergedNetRegressor(random_state=0).fit(X, y).formula()) == "y = 1.00 x0^2.00 + 1.00 x1^2.00 + 1.00 x2^2.00"
+    )
+    length = MergedNetRegressor(random_state=0).fit(X, np.sqrt(y))
+    assert str(length.formula()) == "y = sqrt(1.00 x0^2.00 + 1.00 x1^2.00 + 1.00 x2^2.00)"
+
+
+def test_no_constant_comes_back_as_a_product():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 5, (60, 2))
+    y = 3 + 0.3 * X[:, 0] * X[:, 1]
+    model = MergedNetRegressor(intercept=False, random_state=0).fit(X, y + 0.03 * y.std() * rng.normal(size=60))
+    assert (model.A_ != 0).any(axis=-1)[model.B_ != 0].all() and not model.D_.any()
+
+
+def test_beyond_the_edge_of_a_root_nothing_is_certain():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 5, (60, 2))
+    truth = np.sqrt(30 * X[:, 0] - X[:, 1] ** 2)
+    model = MergedNetRegressor(link="sqrt", random_state=0).fit(X, truth + 0.03 * truth.std() * rng.normal(size=60))
+    rows = [[0.83, 5.0], [0.8, 5.0], [0.5, 5.0]]
+    mean, std = model.predict(rows, return_std=True)
+    assert mean[1] == mean[2] == 0 and 0.1 < std[1] < std[2]
+    assert model.applicability(rows)[0] < 1 <= model.applicability(rows)[2]
+
+
+def test_a_link_that_is_not_used_is_said():
+    X, y = drawn("sqrt", 60)
+    with pytest.warns(UserWarning, match='link="sqrt" is not used'):
+        model = MergedNetRegressor(12, link="sqrt", n_estimators=1, random_state=0).fit(X, y)
+    assert model.link_ == ["identity"]

@@ -8,9 +8,13 @@ from itertools import combinations
 
 import numpy as np
 
+from skmerge._net.selection import EXHAUSTED
+
 EXPONENTS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
 MOST = 8_000  # products in the library
 PAIRED = 1200  # of which all pairs are compared
+MAX_PAIRED = 14  # features of the best product, of which pairs change
+TRIPLED = 150  # of the simplest, of which all triples are compared
 MAX_ROWS = 500  # on which they are compared
 MAX_TERMS = 6
 FLOOR = 1e-14  # share of the squares of y that is rounding
@@ -39,7 +43,13 @@ def simple_nets(objective, candidates):
     for constant in (False, True) if objective.intercept else (False,):
         chosen, fixed = [], root if constant else None
         for _ in range(min(MAX_TERMS, len(A), len(rows) // 4)):
-            chosen = _best_pair(columns, y, fixed, A) if len(chosen) == 1 else _extended(columns, y, fixed, A, chosen)
+            if len(chosen) == 1:
+                chosen = _best_pair(columns, y, fixed, A)
+            else:
+                options = [_extended(columns, y, fixed, A, chosen)]
+                options += [_best_triple(columns, y, fixed, A)] if len(chosen) == 2 else []
+                options = [one for one in options if one is not None]
+                chosen = min(options, key=lambda one: _length(columns, y, fixed, A, one), default=None)
             if chosen is None:
                 break
             net = objective.constant()
@@ -48,6 +58,8 @@ def simple_nets(objective, candidates):
             if not constant:
                 net = net.pinned(len(net.theta) - 1, 0.0)
             found.append(objective.fit(net, max_iter=30, tol=1e-10))
+            if found[-1].squares < EXHAUSTED:
+                break
     return found
 
 
@@ -70,6 +82,7 @@ def _library(objective, candidates):
             rows.append(part)
     rows += _near(candidates)
     A = np.unique(np.vstack(rows[1:]), axis=0) if len(rows) > 1 else np.zeros((0, d))
+    A = A[A.any(axis=1)]  # without the constant
     A = A[((low <= A) & (high >= A)).all(axis=1)]
     whole = np.where(scaling.signed, np.round(A) == A, True).all(axis=1)  # a root of a feature of both signs is no law
     A = A[whole]
@@ -97,6 +110,8 @@ def _near(candidates):
     base = candidates.prior.copy()
     base[which] = np.clip(np.round(2 * power) / 2, -3.0, 3.0)
     found = [base[None]]
+    if len(which) > MAX_PAIRED:  # the pairs of all features would be too many
+        which = np.sort(which[np.argsort(-np.abs(power), kind="stable")[:MAX_PAIRED]])
     for size in (1, 2):
         powers = np.stack(np.meshgrid(*[np.append(EXPONENTS, 0.0)] * size, indexing="ij"), axis=-1).reshape(-1, size)
         for features in combinations(which, size):
@@ -163,6 +178,52 @@ def _best_pair(columns, y, constant, A):
     score = np.where(left > NEW, len(y) * np.log(squares) + price, np.inf)
     pair = np.unravel_index(np.argmin(score), score.shape)
     return [int(t) for t in order[list(pair)]] if np.isfinite(score[pair]) else None
+
+
+def _best_triple(columns, y, constant, A):
+    """The best three of the simplest products, of one or two features with small exponents; None without any.
+
+    x^2 + y^2 + z^2 is found neither from its best pair nor by replacing one term after the other.
+    """
+    used = np.count_nonzero(A, axis=1)
+    simple = np.flatnonzero((used <= 2) & (np.abs(A).max(axis=1) <= 2) & (used > 0))
+    if constant is not None:
+        unit = constant / np.linalg.norm(constant)
+        y, columns = y - unit * (unit @ y), columns - np.outer(unit, unit @ columns)
+    norm = np.linalg.norm(columns[:, simple], axis=0)
+    alone = np.where(norm > np.sqrt(NEW), np.abs(y @ columns[:, simple]) / np.maximum(norm, 1e-300), -1.0)
+    order = np.lexsort([-alone, used[simple] > 1])  # those of one feature first
+    order = order[alone[order] >= 0][:TRIPLED]
+    if len(order) < 3:
+        return None
+    which = simple[order]
+    some = columns[:, which] / norm[order]
+    cosine, a, g, n = some.T @ some, y @ some, A[which], len(which)
+    i, j = np.triu_indices(n, 1)
+    c = cosine[i, j]
+    left = 1.0 - c**2
+    i, j, c, left = (part[left > NEW] for part in (i, j, c, left))
+    first, second = (a[i] - c * a[j]) / left, (a[j] - c * a[i]) / left
+    ci, cj = cosine[i], cosine[j]  # of each pair with every third
+    rest = 1.0 - (ci**2 + cj**2 - 2 * c[:, None] * ci * cj) / left[:, None]
+    beside = a - first[:, None] * ci - second[:, None] * cj
+    pair = first * a[i] + second * a[j]
+    gain = np.where(rest > NEW, pair[:, None] + beside**2 / np.maximum(rest, NEW), 0.0)
+    squares = np.maximum(y @ y - gain, FLOOR * (y @ y))
+    own = prices(g).sum(axis=1)
+    score = len(y) * np.log(squares) + own[i, None] + own[j, None] + own
+    best = np.argpartition(score, min(50, score.size - 1), axis=None)[:50]
+    triples = [(which[i[p]], which[j[p]], which[k]) for p, k in zip(*np.unravel_index(best, score.shape), strict=True)]
+    triples = [[int(t) for t in one] for one in triples if len(set(one)) == 3]
+    return min(triples, key=lambda one: _length(columns, y, None, A, one), default=None)
+
+
+def _length(columns, y, constant, A, chosen):
+    """Twice the description length of y and of the exponents, the number of terms being given."""
+    basis = columns[:, chosen] if constant is None else np.column_stack([constant, columns[:, chosen]])
+    Q = np.linalg.qr(basis)[0]
+    residual = y - Q @ (Q.T @ y)
+    return len(y) * np.log(max(residual @ residual, FLOOR * (y @ y))) + price_of(A[chosen])
 
 
 def price_of(A):

@@ -27,7 +27,7 @@ LEAST = 1e-100  # unit of u, which is y^2, 1/y, ... and must be within the range
 
 
 def may_have_link(objective, law):
-    """Whether a search for a link may find a better law: not where columns tell no exponents apart."""
+    """Whether a search for a link may find a better law; collinear features do not determine exponents."""
     long = law.net.n_free > SHORT or law.net.n_nodes > 1
     return long and EXHAUSTED < law.error < POOR and objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
 
@@ -64,6 +64,10 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
             return None
         search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task)
         net = search.objective.fit(net, search.penalties(net), 60, 1e-10)
+    if settings.n_nodes == "auto":  # without terms that only made up for the first, inexact target
+        one = task.begin("net", None)
+        net = search.simplifier.simplified(search.simplifier.thinned(net), one)
+        one.end()
     errors, squares = comparison.cross_validate(search, [net], folds)
     if not np.isfinite(errors[0]) or _is_power(link, net) or _has_pole(link, search, net):
         return None
@@ -77,7 +81,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
 
 def _best_simple(search, folds):
     """The best sum of products with simple exponents: net, error, squares; None for each without one."""
-    nets = simple_nets(search.objective, search.candidates)
+    nets = simple_nets(search.objective, search.candidates) if search.simplifier.active else []
     if not nets:
         return None, np.inf, None
     errors, squares = comparison.cross_validate(search, nets, folds)
@@ -87,6 +91,7 @@ def _best_simple(search, folds):
 
 def _linearised(link, exact, f):
     """The objective of the link near predictions f, in units of std(y); None where they are outside its range."""
+    f = np.clip(f, -1e100, 1e100)
     small, error = np.quantile(np.abs(exact.y), 0.05), np.sqrt(np.mean((exact.y - f) ** 2))
     least = min(SMALL * small, 2 * error) + ROUNDED * small
     if not least > 0 or not np.isfinite(f).all() or max((f <= 0).mean(), (exact.y <= 0).mean()) > FEW:
@@ -129,13 +134,13 @@ def _has_pole(link, search, net):
 
 
 def best_linked(names, exact, objective, law, settings, seeds, folds, task):
-    """The law with the shortest description: this one, one with simple exponents, or one through a link.
+    """The law with the shortest description: this one, one with simple exponents ("identity"), or one through a link.
 
-    Where the user asks for a link, its law if there is one.
+    A link has to pay for the choice among them. Where the user asks for one, its law if there is one.
     """
     best, tried = law, list(law.tried)
     least = np.inf if settings.asks_for_link else _score(law.net, law.error, exact.n)
-    for name in names if settings.asks_for_link else ("identity", *names):
+    for name in names:
         one = task.begin("link", None, aside=True)
         if name == "identity":
             found, more, most = simple_law(objective, settings, seeds, folds, one), 0.0, np.inf

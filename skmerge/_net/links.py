@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TINY, HUGE = np.finfo(float).tiny, 1e150
+LARGEST = 709.0  # exp of more is beyond the range of float
 NEAR = 1e-100  # of a pole; a slope is not steeper than there
 
 
@@ -23,9 +24,14 @@ class Link:
     slope: Callable
     inverse: Callable
     power: float | None
+    positive: bool  # whether u > 0 is needed
     text: str
     latex: str
     python: str
+
+    def is_undefined(self, u):
+        """Where h has no value, or y another sign than in all the data."""
+        return (u <= 0) & self.positive
 
 
 def _positive(u, least=TINY):
@@ -53,29 +59,29 @@ def _reciprocal(u):
 
 
 def _exp(u):
-    return np.exp(np.clip(u, -700.0, 700.0))
+    return np.exp(np.clip(u, -LARGEST, LARGEST))
 
 
 LINKS = {
-    "identity": Link(lambda u: u, np.ones_like, lambda y: y, 1.0, "{}", "{}", "{}"),
+    "identity": Link(lambda u: u, np.ones_like, lambda y: y, 1.0, False, "{}", "{}", "{}"),
     "reciprocal": Link(
-        _reciprocal, lambda u: -1.0 / _nonzero(u, NEAR) ** 2, _reciprocal, -1.0,
+        _reciprocal, lambda u: -1.0 / _nonzero(u, NEAR) ** 2, _reciprocal, -1.0, True,
         "1 / ({})", r"\frac{{1}}{{{}}}", "1.0 / ({})",
     ),
     "sqrt": Link(
-        _root, _slope_of_root, np.square, 2.0,
+        _root, _slope_of_root, np.square, 2.0, True,
         "sqrt({})", r"\sqrt{{{}}}", "np.sqrt(np.maximum({}, 0.0))",
     ),
     "reciprocal_sqrt": Link(
-        _reciprocal_root, lambda u: -0.5 * _positive(u, NEAR) ** -1.5, lambda y: _reciprocal(y) ** 2, -2.0,
+        _reciprocal_root, lambda u: -0.5 * _positive(u, NEAR) ** -1.5, lambda y: _reciprocal(y) ** 2, -2.0, True,
         "1 / sqrt({})", r"\frac{{1}}{{\sqrt{{{}}}}}", "1.0 / np.sqrt(np.maximum({}, np.finfo(float).tiny))",
     ),
     "square": Link(
-        lambda u: np.square(np.clip(u, -HUGE, HUGE)), lambda u: 2.0 * np.clip(u, -HUGE, HUGE), np.sqrt, 0.5,
+        lambda u: np.square(np.clip(u, -HUGE, HUGE)), lambda u: 2.0 * np.clip(u, -HUGE, HUGE), np.sqrt, 0.5, False,
         "({})^2", r"\left({}\right)^2", "np.square({})",
     ),
     "exp": Link(
-        _exp, _exp, np.log, None,
+        _exp, lambda u: np.where(np.abs(u) < LARGEST, _exp(u), 0.0), np.log, None, False,
         "exp({})", r"\exp\!\left({}\right)", "np.exp({})",
     ),
 }  # fmt: skip

@@ -33,6 +33,11 @@ class Simplifier:
     n_nodes: int | None  # the number that the user asked for: no node is dropped then
     active: bool  # whether parameters are fixed
 
+    @property
+    def keeps_last(self):
+        """Whether a product keeps its last exponent: a node that was asked for, and where no constant is wanted."""
+        return self.n_nodes is not None or not self.objective.intercept
+
     def fit(self, net, max_iter=60, tol=1e-7):
         return self.objective.fit(net, self.penalties(net), max_iter, tol)
 
@@ -175,7 +180,7 @@ class Simplifier:
             fixed = net.bound("lower")[:, :d] == net.bound("upper")[:, :d]
             product = np.array([[net.kind(i) == "product"] for i in range(net.n_nodes)], bool).reshape(-1, 1)
             simple = fixed & product & may & (net.nodes[:, :d] != 0)
-            if self.n_nodes is not None:  # a node that the user asked for keeps its last
+            if self.keeps_last:
                 simple &= np.count_nonzero(net.nodes[:, :d], axis=1)[:, None] > 1
             rows, columns = np.nonzero(simple)
             candidates = rows * (d + 3) + columns
@@ -214,7 +219,7 @@ class Simplifier:
         if f == len(net.theta) - 1:
             values = [0.0] if all(net.kind(i) == "product" for i in range(net.n_nodes)) else []
         elif j < d:
-            last = self.n_nodes is not None and not np.delete(net.nodes[i, :d], j).any()  # of a node the user asked for
+            last = self.keeps_last and not np.delete(net.nodes[i, :d], j).any()
             values = [] if last else [0.0]
             if net.kind(i) == "product":
                 values += [v for v in SIMPLE[np.argsort(np.abs(SIMPLE - net.theta[f]))[:2]] if v or not last]

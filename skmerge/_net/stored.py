@@ -79,10 +79,30 @@ class Nets(SimpleNamespace):
                 f = (weight * values).sum(axis=0)  # not BLAS, whose sums depend on the number of rows
                 size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
                 variance = (weight * ((values - f) / size) ** 2).sum(axis=0)
-            u = within_float(f, scale)
+            u, spread = within_float(f, scale), within_float(np.sqrt(np.maximum(variance, 0.0)), size, scale)
             mean[:, k] = np.clip(self.link(k).value(u), low, high)
-            std[:, k] = within_float(np.sqrt(np.maximum(variance, 0.0)), size, scale, np.abs(self.link(k).slope(u)))
+            std[:, k] = self._through_link(k, u, spread)
         return mean, std
+
+    def _through_link(self, k, u, spread):
+        """Standard deviation of y from that of u: its slope, or the change within one standard deviation if greater."""
+        if self.link_[k] == "identity":
+            return spread
+        link = self.link(k)
+        with np.errstate(over="ignore"):
+            std = within_float(spread, np.abs(link.slope(u)))
+            ends = [np.abs(link.value(within_float(u + side * spread)) - link.value(u)) for side in (-1.0, 1.0)]
+            # Where h has no value, the distance to where it has one counts as an error of u.
+            beyond = np.where(link.is_undefined(u), np.abs(link.value(np.abs(u) + spread)), 0.0)
+        return within_float(np.maximum.reduce([std, *ends, beyond]))
+
+    def is_undefined(self, X):
+        """Rows for which a link of an output has no value, as the root of a negative number: bool (n,)."""
+        found = np.zeros(len(X), bool)
+        for k in np.flatnonzero(self.link_ != "identity"):
+            u = sum(weight * net_kernel.predict(X, *net) for weight, net in self.members(k))
+            found |= self.link(k).is_undefined(u)
+        return found
 
     def gradient(self, X, n_threads=1):
         """Slopes of complete rows without the offset, (n, m, d)."""

@@ -131,7 +131,7 @@ class Training:
         """Whether the law is compared with a committee and with a constant."""
         if law is None:
             return True
-        if law.link != "identity":  # which is taken only if it is good enough
+        if law.link != "identity" and self.settings.asks_for_link:
             return False
         varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
         if self.settings.n_nodes != "auto" or objective.n == 1 or not varied or not objective.intercept:
@@ -145,7 +145,9 @@ class Training:
             committee, squares = self._train_committee(objective, k, rows, output)
         if law is not None and (committee is None or _is_preferred(objective, law, squares)):
             limit = np.inf if committee is None or law.net.n_free <= SHORTEST else committee.error
-            nested = self._nested_squares(objective, k, rows, limit, output)
+            # A search through a link without each fold would start from predictions that have seen it.
+            is_linked = law.link != "identity"
+            nested = law.squares if is_linked else self._nested_squares(objective, k, rows, limit, output)
             nested_law = law._replace(squares=nested, error=mean_of(objective, nested))
             keep_law = committee is None or _is_preferred(objective, nested_law, squares)
             squares = nested if keep_law else squares
@@ -284,9 +286,7 @@ def _law_of_output(exact, objective, k, folds, seeds, settings, stage, n_threads
     output = stage.begin("output", None, index=k)
     law = search_law(objective, settings, seeds, folds, output, n_threads)
     if settings.links and objective.n <= BIG and (settings.asks_for_link or may_have_link(objective, law)):
-        linked = best_linked(settings.links, exact, objective, law, settings, seeds, folds, output)
-        keep = settings.asks_for_link or linked.error <= good_enough(linked.net.n_free, objective.n)
-        law = linked if keep else law._replace(tried=linked.tried)
+        law = best_linked(settings.links, exact, objective, law, settings, seeds, folds, output)
     text = f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)"
     output.end(text, net=law.net if law.link == "identity" else None)
     return law
