@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = {"_net": "#dcebf7", "_forest": "#ddf1e4", "_table": "#fbe9cf", "_plasticity": "#f6dde6", "_design": "#e7e2f4",
-         "_plot": "#e9ead2"}  # fmt: skip
+         "_plot": "#e9ead2", "_gaussian": "#d9eeee"}  # fmt: skip
 ROW = 0.16  # half the height of a box, in rows
 
 

@@ -62,8 +62,8 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         likely.
     categorical : list of columns, default=()
         Columns whose numbers are codes: up to 50, or more whole ones with five cells each. Columns of words, of True
-        and False and of pandas' categories need not be listed. A column most of whose cells are numbers and some are
-        not is refused unless it is listed.
+        and False and of pandas' categories need not be listed. A column with mostly numbers and some words
+        raises an error unless it is listed.
     bounds : dict or None, default=None
         ``{column: (low, high)}``: bounds of predictions. By default a column that is nowhere negative (or positive)
         keeps its sign, and a tenth of its smallest entry is the limit; ``(None, None)`` removes that.

@@ -37,13 +37,13 @@ def find(tree_data):
         low, high, begin = features.lower[own], features.upper[own], np.empty(0, np.intp)
         if j not in known:
             codes = features.codes[:, j]
-            begin = parted(low, np.bincount(codes[codes < len(low)], minlength=len(low)))
+            begin = starts_of_levels(low, np.bincount(codes[codes < len(low)], minlength=len(low)))
         found.append(np.column_stack([low[begin], high[np.r_[begin[1:], len(low)] - 1] if len(begin) else low[begin]]))
         start[j + 1] = start[j] + len(begin)
     return np.concatenate(found), start
 
 
-def parted(values, count):
+def starts_of_levels(values, count):
     """Places (k,) at which the levels of a feature begin among its sorted values, which ``count`` rows have.
 
     Few values are levels each; unless they, too, lie in three groups or more, of several values each, or of one and
