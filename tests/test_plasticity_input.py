@@ -707,7 +707,7 @@ def test_parts_of_a_step_are_reported(old, parameters, of, monkeypatch, capsys):
     strain = [0.0, 10 * model.longest_step_]
     expected = told(lambda: model.propagate(old[:, 0], strain))[0]
     monkeypatch.setattr("skmerge._progress.QUIET", 0.0)
-    monkeypatch.setattr(free, "BLOCK", 7)
+    monkeypatch.setattr(free, "GRAINS", 7)
     capsys.readouterr()
     assert_array_equal(told(lambda: model.propagate(old[:, 0], strain))[0], expected)  # blocks of grains change nothing
     lines = capsys.readouterr().out.splitlines()

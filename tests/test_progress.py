@@ -8,6 +8,7 @@ import interrupting
 import numpy as np
 import pytest
 from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.metrics import check_scoring
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -240,6 +241,6 @@ def test_scores_are_monitored_of_every_estimator():
         (GradientForestRegressor(5), {"groups": groups, "dydx": np.full(X.shape, np.nan)}),
         (MergedNetImputer(n_estimators=0), {"groups": groups}),
     ):
-        monitor = ScoringMonitor(scoring={"own": lambda model, X, y: model.score(X, y)})
+        monitor = ScoringMonitor(scoring={"own": check_scoring(model)})
         model.set_callbacks(monitor).fit(table, NOISY, **arguments)
         assert monitor.get_logs().data

@@ -49,6 +49,9 @@ def test_the_best_of_all_splits(case):
     if expected is None:
         assert found is None or found[0] < 1e-12 * size
         return
+    if found is None:  # a side on which nothing was measured is no split
+        assert np.isfinite(case["rest"]).sum(axis=0).max() < 2
+        return
     assert_allclose(found[0], expected[0], rtol=1e-9, atol=1e-12 * size)
     # It is what it says, whichever of equally good ones it is.
     gain, f, code, next_code, missing_left, n_left = found

@@ -62,7 +62,8 @@ class Numbers:
             self._merge()
             self.shown = dict(self.values)
             # A constant that is no more than rounding errors is not shown.
-            scale = (abs(nets.D_[self.members[0], k]) + abs(nets.y_mean_[k]) + 1.0) * y / self.y
+            with np.errstate(over="ignore"):
+                scale = (abs(nets.D_[self.members[0], k]) + abs(nets.y_mean_[k]) + 1.0) * (y / self.y)
             if abs(self.values["constant",]) <= 1e-14 * scale:
                 self.shown["constant",] = 0.0
             self.digits = self._digits()
