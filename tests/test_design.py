@@ -424,13 +424,14 @@ def test_models_with_names_take_their_own_columns(data):
     assert Designer(both, {"v": (0.1, None)}).properties == ["u", "v"]
 
 
-@pytest.mark.parametrize("regressor", [GaussianProcessRegressor(alpha=1e-3), RandomForestRegressor(5, random_state=0)])
+@pytest.mark.parametrize("regressor", [GaussianProcessRegressor(alpha=1e-3), RandomForestRegressor(30, random_state=0)])
 def test_a_search_in_a_pipeline_in_a_search(data, regressor):
     X, y = data
     inner = GridSearchCV(regressor, {"random_state": [0]}, cv=2)
     model = GridSearchCV(make_pipeline(StandardScaler(), inner), {"standardscaler__with_mean": [False]}, cv=2)
     model.fit(X, y[:, 0])
-    designs = Designer(model, {"y": (None, 100.0)}, bounds=[(0, 1)] * X.shape[1], max_iter=2).suggest(1)
+    designer = Designer(model, {"y": (None, 100.0)}, bounds=[(0, 1)] * X.shape[1], max_iter=2, random_state=0)
+    designs = designer.suggest(1)
     np.testing.assert_allclose(designs.mean[:, 0], model.predict(designs.X))
     assert designs.std[0, 0] > 0
 
