@@ -24,7 +24,7 @@ LEVELS = [
     {"_net.stored"},
     {"_net.simplification", "_net.printed"},
     {"_net.selection", "_net.formula"},
-    {"_net.library"},
+    {"_net.products"},
     {"_net.law"},
     {"_net.linked"},
     {"_net.training"},

@@ -10,8 +10,8 @@ import numpy as np
 
 from skmerge._net import comparison
 from skmerge._net.law import Candidate, Law, best_law
-from skmerge._net.library import price_of, simple_nets
 from skmerge._net.links import LINKS
+from skmerge._net.products import price_of, simple_nets
 from skmerge._net.selection import EXHAUSTED, LawSearch
 
 SHORT = 2  # parameters of a law that needs no link
@@ -32,11 +32,15 @@ def may_have_link(objective, law):
     return long and EXHAUSTED < law.error < POOR and objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
 
 
-def simple_law(objective, settings, seeds, folds, task):
-    """The best law with simple exponents, without a link; None if there is none."""
-    search = LawSearch(objective, settings, np.random.default_rng(seeds), task)
-    net, error, squares = _best_simple(search, folds)
-    return net and Law(net, error, squares, search.penalties, [Candidate(net, error, objective)])
+def simple_law(search, folds):
+    """The best sum of products with simple exponents; None if there is none. ``search``: a LawSearch."""
+    nets = simple_nets(search.objective, search.candidates) if search.simplifier.active else []
+    if not nets:
+        return None
+    errors, squares = comparison.cross_validate(search, nets, folds)
+    best = min(range(len(nets)), key=lambda k: _score(nets[k], errors[k], search.objective.n))
+    net, error = nets[best], float(errors[best])
+    return Law(net, error, squares[best], search.penalties, [Candidate(net, error, search.objective)])
 
 
 def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
@@ -50,11 +54,9 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
     if linked is None:
         return None
     search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task, MAX_NODES)
-    tried = [(one.net, one.error) for one in best_law(search, folds).tried]
-    simple = _best_simple(search, folds)
-    if simple[0] is not None:
-        tried.append(simple[:2])
-    net = min(tried, key=lambda one: _score(*one, exact.n))[0]
+    laws = [best_law(search, folds), simple_law(search, folds)]
+    tried = [one for found in laws if found is not None for one in found.tried]
+    net = min(tried, key=lambda one: _score(one.net, one.error, exact.n)).net
     for _ in range(PASSES):
         before, f = f, link.value(np.clip(search.objective.predict(net), -1e150, 1e150) * linked.y_scale)
         if np.abs(f - before).max() <= CONVERGED * np.abs(f).max():
@@ -77,16 +79,6 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
     unit = (linked.error_unit / exact.error_unit) ** 2
     candidate = Candidate(net, float(errors[0]), linked, name)
     return Law(net, float(errors[0] * unit), squares[0] * unit, search.penalties, [candidate], name, linked)
-
-
-def _best_simple(search, folds):
-    """The best sum of products with simple exponents: net, error, squares; None for each without one."""
-    nets = simple_nets(search.objective, search.candidates) if search.simplifier.active else []
-    if not nets:
-        return None, np.inf, None
-    errors, squares = comparison.cross_validate(search, nets, folds)
-    best = min(range(len(nets)), key=lambda k: _score(nets[k], errors[k], search.objective.n))
-    return nets[best], float(errors[best]), squares[best]
 
 
 def _linearised(link, exact, f):
@@ -127,10 +119,12 @@ def _is_power(link, net):
 
 def _has_pole(link, search, net):
     """Whether h has a pole where features take the values of other rows."""
+    if link.power is None or link.power > 0.0:
+        return False
     rng, X = np.random.default_rng(0), search.candidates.X
     recombined = rng.permuted(np.repeat(X, max(1, comparison.RECOMBINED // len(X)), axis=0), axis=0)
     u = search.objective.predict(net, np.ascontiguousarray(recombined)) * search.objective.y_scale
-    return link.power is not None and link.power < 0.0 and bool((u <= 0).any())
+    return bool((u <= 0).any())
 
 
 def best_linked(names, exact, objective, law, settings, seeds, folds, task):
@@ -143,7 +137,8 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
     for name in names:
         one = task.begin("link", None, aside=True)
         if name == "identity":
-            found, more, most = simple_law(objective, settings, seeds, folds, one), 0.0, np.inf
+            search = LawSearch(objective, settings, np.random.default_rng(seeds), one)
+            found, more, most = simple_law(search, folds), 0.0, np.inf
         else:
             found, more = law_of_link(name, exact, objective, law, settings, seeds, folds, one), 2 * np.log(len(LINKS))
             # More parameters than the law without a link has are an approximation, unless it errs half as much.

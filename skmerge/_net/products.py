@@ -1,4 +1,4 @@
-"""Sums of products whose exponents are simple: the best of a library, by least squares.
+"""Sums of products with simple exponents: the best of some thousand products, by least squares.
 
 The search of `selection` draws exponents and frees them, so that two terms with fitted exponents may hide three simple
 ones. Here all products of a few features with simple exponents are compared at once, and only factors are fitted.
@@ -11,7 +11,7 @@ import numpy as np
 from skmerge._net.selection import EXHAUSTED
 
 EXPONENTS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
-MOST = 8_000  # products in the library
+MOST = 8_000  # products of a few features
 PAIRED = 1200  # of which all pairs are compared
 MAX_PAIRED = 14  # features of the best product, of which pairs change
 TRIPLED = 150  # of the simplest, of which all triples are compared
@@ -25,7 +25,7 @@ NEW = 1e-4  # least squared share of a column that the other terms do not explai
 
 def simple_nets(objective, candidates):
     """The best sum of one product, of two, ... that ``objective`` allows, fitted; ``candidates``: Candidates of it."""
-    A, sign = _library(objective, candidates)
+    A, sign = _products(objective, candidates)
     if not len(A):
         return []
     rows = np.arange(0, len(candidates.X), -(-len(candidates.X) // MAX_ROWS))
@@ -38,33 +38,44 @@ def simple_nets(objective, candidates):
         columns /= np.linalg.norm(columns, axis=0)
     fine = np.isfinite(columns).all(axis=0)
     A, sign, columns = A[fine], sign[fine], np.asfortranarray(columns[:, fine])
-    y = candidates.y[rows] * root
-    found = []
+    y, found = candidates.y[rows] * root, []
     for constant in (False, True) if objective.intercept else (False,):
-        chosen, fixed = [], root if constant else None
-        for _ in range(min(MAX_TERMS, len(A), len(rows) // 4)):
-            if len(chosen) == 1:
-                chosen = _best_pair(columns, y, fixed, A)
-            else:
-                options = [_extended(columns, y, fixed, A, chosen)]
-                options += [_best_triple(columns, y, fixed, A)] if len(chosen) == 2 else []
-                options = [one for one in options if one is not None]
-                chosen = min(options, key=lambda one: _length(columns, y, fixed, A, one), default=None)
-            if chosen is None:
-                break
-            net = objective.constant()
+        free = objective.constant()
+        if not constant:
+            free = free.pinned(len(free.theta) - 1, 0.0)
+        else:  # beside which the products are compared
+            unit = root / np.linalg.norm(root)
+            y, columns = y - unit * (unit @ y), columns - np.outer(unit, unit @ columns)
+            length = np.linalg.norm(columns, axis=0)
+            new = length**2 > NEW
+            A, sign, columns = A[new], sign[new], columns[:, new] / length[new]
+        for chosen in _best_sums(columns, y, A, min(MAX_TERMS, len(A), len(rows) // 4)):
+            net = free
             for t in sorted(chosen, key=lambda t: tuple(-A[t])):
                 net = net.with_node(*_node(objective, A[t], sign[t]))
-            if not constant:
-                net = net.pinned(len(net.theta) - 1, 0.0)
             found.append(objective.fit(net, max_iter=30, tol=1e-10))
             if found[-1].squares < EXHAUSTED:
                 break
     return found
 
 
-def _library(objective, candidates):
-    """Exponents (n, d) and signs of the products."""
+def _best_sums(columns, y, A, most):
+    """Numbers of the columns, of unit length, whose sum describes y best: of one, of two, ... up to ``most``."""
+    chosen = []
+    while chosen is not None and len(chosen) < most:
+        if len(chosen) == 1:
+            options = [_best_pair(columns, y, A)]
+        else:
+            options = [_extended(columns, y, A, chosen)]
+            options += [_best_triple(columns, y, A)] if len(chosen) == 2 else []
+        options = [one for one in options if one is not None]
+        chosen = min(options, key=lambda one: _length(columns, y, A, one), default=None)
+        if chosen is not None:
+            yield chosen
+
+
+def _products(objective, candidates):
+    """Exponents (n, d) and signs of the products that are compared."""
     d, scaling = objective.d, objective.scaling
     low, high = objective.exponent_bounds
     low = np.where(scaling.zeros, np.maximum(low, 0.0), low)
@@ -96,7 +107,7 @@ def _library(objective, candidates):
 def _near(candidates):
     """Exponents that differ in one or two features from those of the best product, rounded; a list of arrays.
 
-    Terms of a law share factors, so that the library need not hold all products of many features.
+    Terms of a law share factors, so that not all products of many features are needed.
     """
     which, y = candidates.admitted, candidates.y
     logs = candidates.log[:, which]
@@ -121,7 +132,7 @@ def _near(candidates):
     return found
 
 
-def _extended(columns, y, constant, A, chosen):
+def _extended(columns, y, A, chosen):
     """The chosen columns and one more, each then replaced by a better one while there is any; None without one.
 
     Better is what shortens the description: of two sums that fit equally, the one whose terms share exponents.
@@ -132,15 +143,13 @@ def _extended(columns, y, constant, A, chosen):
         before = least
         for place in reversed(range(len(chosen))):
             others = [t for k, t in enumerate(chosen) if k != place and t is not None]
-            basis = columns[:, others] if constant is None else np.column_stack([constant, columns[:, others]])
-            Q = np.linalg.qr(basis)[0]
+            Q = np.linalg.qr(columns[:, others])[0]
             residual = y - Q @ (Q.T @ y)
             left = 1.0 - ((Q.T @ columns) ** 2).sum(axis=0)
             gain = np.where(left > NEW, (residual @ columns) ** 2 / np.maximum(left, NEW), 0.0)
             shared = (A[:, None] == A[others]).any(axis=1)
             squares = np.maximum(residual @ residual - gain, FLOOR * (y @ y))
-            score = len(y) * np.log(squares) + np.where(shared, 0.0, own).sum(axis=1)
-            score = score + price_of(A[others])
+            score = len(y) * np.log(squares) + np.where(shared, 0.0, own).sum(axis=1) + price_of(A[others])
             score[left <= NEW] = np.inf
             best = int(np.argmin(score))
             if not np.isfinite(score[best]):
@@ -152,22 +161,15 @@ def _extended(columns, y, constant, A, chosen):
     return chosen
 
 
-def _best_pair(columns, y, constant, A):
+def _best_pair(columns, y, A):
     """The two columns that together shorten the description most, of the PAIRED that explain most alone.
 
     Term by term it is not found: of q / (4 pi epsilon r (1 - v / c)) through a reciprocal the best single product is
     one of (v / c)^-0.5, with which neither of the two right ones is good.
     """
-    if constant is not None:
-        unit = constant / np.linalg.norm(constant)
-        y, columns = y - unit * (unit @ y), columns - np.outer(unit, unit @ columns)
-    norm = np.linalg.norm(columns, axis=0)
-    alone = np.where(norm > np.sqrt(NEW), (y @ columns) / np.maximum(norm, 1e-300), 0.0)
+    alone = y @ columns
     order = np.argsort(-np.abs(alone), kind="stable")[:PAIRED]
-    order = order[norm[order] > np.sqrt(NEW)]
-    if len(order) < 2:
-        return None
-    some, g, a = columns[:, order] / norm[order], A[order], alone[order]
+    some, g, a = columns[:, order], A[order], alone[order]
     cosine, own = some.T @ some, prices(g)
     left = 1.0 - cosine**2
     gain = (a[:, None] ** 2 + a**2 - 2 * a[:, None] * a * cosine) / np.where(left > NEW, left, np.inf)
@@ -180,29 +182,25 @@ def _best_pair(columns, y, constant, A):
     return [int(t) for t in order[list(pair)]] if np.isfinite(score[pair]) else None
 
 
-def _best_triple(columns, y, constant, A):
+def _best_triple(columns, y, A):
     """The best three of the simplest products, of one or two features with small exponents; None without any.
 
     x^2 + y^2 + z^2 is found neither from its best pair nor by replacing one term after the other.
     """
     used = np.count_nonzero(A, axis=1)
-    simple = np.flatnonzero((used <= 2) & (np.abs(A).max(axis=1) <= 2) & (used > 0))
-    if constant is not None:
-        unit = constant / np.linalg.norm(constant)
-        y, columns = y - unit * (unit @ y), columns - np.outer(unit, unit @ columns)
-    norm = np.linalg.norm(columns[:, simple], axis=0)
-    alone = np.where(norm > np.sqrt(NEW), np.abs(y @ columns[:, simple]) / np.maximum(norm, 1e-300), -1.0)
-    order = np.lexsort([-alone, used[simple] > 1])  # those of one feature first
-    order = order[alone[order] >= 0][:TRIPLED]
-    if len(order) < 3:
+    simple = np.flatnonzero((used <= 2) & (np.abs(A).max(axis=1) <= 2))
+    order = np.lexsort([-np.abs(y @ columns[:, simple]), used[simple] > 1])  # those of one feature first
+    which = simple[order][:TRIPLED]
+    if len(which) < 3:
         return None
-    which = simple[order]
-    some = columns[:, which] / norm[order]
+    some = columns[:, which]
     cosine, a, g, n = some.T @ some, y @ some, A[which], len(which)
     i, j = np.triu_indices(n, 1)
     c = cosine[i, j]
     left = 1.0 - c**2
     i, j, c, left = (part[left > NEW] for part in (i, j, c, left))
+    if not len(i):
+        return None
     first, second = (a[i] - c * a[j]) / left, (a[j] - c * a[i]) / left
     ci, cj = cosine[i], cosine[j]  # of each pair with every third
     rest = 1.0 - (ci**2 + cj**2 - 2 * c[:, None] * ci * cj) / left[:, None]
@@ -215,13 +213,12 @@ def _best_triple(columns, y, constant, A):
     best = np.argpartition(score, min(50, score.size - 1), axis=None)[:50]
     triples = [(which[i[p]], which[j[p]], which[k]) for p, k in zip(*np.unravel_index(best, score.shape), strict=True)]
     triples = [[int(t) for t in one] for one in triples if len(set(one)) == 3]
-    return min(triples, key=lambda one: _length(columns, y, None, A, one), default=None)
+    return min(triples, key=lambda one: _length(columns, y, A, one), default=None)
 
 
-def _length(columns, y, constant, A, chosen):
+def _length(columns, y, A, chosen):
     """Twice the description length of y and of the exponents, the number of terms being given."""
-    basis = columns[:, chosen] if constant is None else np.column_stack([constant, columns[:, chosen]])
-    Q = np.linalg.qr(basis)[0]
+    Q = np.linalg.qr(columns[:, chosen])[0]
     residual = y - Q @ (Q.T @ y)
     return len(y) * np.log(max(residual @ residual, FLOOR * (y @ y))) + price_of(A[chosen])
 
