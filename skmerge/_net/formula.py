@@ -118,7 +118,7 @@ class _Writer(Numbers):
 
     def unit(self, number):
         """What y is divided by on the left; with a link the unit stands within it."""
-        return "" if self.y == 1.0 or self.nets.link_[self.k] != "identity" else f"/{number(self.y)}"
+        return "" if self.y == 1.0 or self.has_link else f"/{number(self.y)}"
 
     def _shown(self, j, name=str, number=written):
         """Feature j, over its unit where the formula has units."""
@@ -129,13 +129,13 @@ class _Writer(Numbers):
 
     def _sum(self, term, printed, feature, space, offset, form, number):
         """Offset, terms, linear part and constant, by functions that write one of each; ``form`` of the link."""
-        parts = [] if not self.offset or self.nets.link_[self.k] != "identity" else [offset]
+        parts = [offset] if self.offset and not self.has_link else []
         parts += [term(t, one) for t, one in enumerate(self.terms)]
         parts += [f"{printed(key)}{space}{feature(key[1])}" for key in self._slopes()]
         if self.shown["constant",] or not parts:
             parts.append(printed(("constant",)))
         total = joined(parts)
-        if self.nets.link_[self.k] == "identity":
+        if not self.has_link:
             return total
         total = form.format(total if self.y == 1.0 else f"{number(self.y)}{space}({total})")
         return joined([offset, total] if self.offset else [total])

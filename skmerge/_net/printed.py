@@ -49,7 +49,7 @@ class Numbers:
         x, y = nets.x_scale_, nets.y_scale_[k]
         exponent = np.abs(nets.A_[:, k]).max(axis=(0, 1), initial=1.0)
         size = np.abs(np.log10(x)) * exponent
-        self.link = nets.link(k)
+        self.link, self.has_link = nets.link(k), nets.link_[k] != "identity"
         self.raw = bool(size.sum() + abs(np.log10(y)) < RANGE)
         self.x, self.y = (np.ones(len(x)), 1.0) if self.raw else (power_of_ten(x), float(power_of_ten(y)))
         self.laws = [
@@ -110,9 +110,8 @@ class Numbers:
 
     def _value(self, values, X):
         """The printed formula without its offset, at X in printed units."""
-        if self.nets.link_[self.k] == "identity":
-            return self._evaluate(values, X)
-        return self.link.value(self._evaluate(values, X) * self.y)
+        u = self._evaluate(values, X)
+        return self.link.value(u * self.y) if self.has_link else u
 
     def _evaluate(self, values, X):
         """The sum in the printed formula, at X in printed units."""
@@ -142,7 +141,7 @@ class Numbers:
         terms, values = self.laws[0][1:]
         with np.errstate(all="ignore"):
             exact = self._value(values, X)
-            if self.nets.link_[self.k] != "identity":
+            if self.has_link:
                 y, mean = exact.std(), exact.mean() / exact.std()
             size = np.hypot(y, exact - mean * y)
 
