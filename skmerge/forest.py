@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skmerge import metrics
 from skmerge._digest import Digested
 from skmerge._forest import levels, mixture, unknown, widths
 from skmerge._forest.grower import ENDLESS, Grown, grow_members, prepare
@@ -18,8 +19,7 @@ from skmerge._forest.stored import Forest
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
 from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
-from skmerge._validation import check_rows, check_same_rows, check_slope_data, distance_beyond
-from skmerge.metrics import observed_r2_score
+from skmerge._validation import check_rows, check_slope_data, distance_beyond
 
 _F8: TypeAlias = NDArray[np.float64]
 _I8: TypeAlias = NDArray[np.intp]
@@ -318,7 +318,7 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         self.oob_score_ = np.nan
         if known.sum() > 1:
             # In units of y's spread, whose squares do not overflow.
-            self.oob_score_ = observed_r2_score(
+            self.oob_score_ = metrics.observed_r2_score(
                 tree_data.y[known], prediction[known], sample_weight=tree_data.weight[known]
             )
         rows = np.full((len(data.row), tree_data.y.shape[1]), np.nan)
@@ -460,8 +460,4 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
             raise ValueError("x_min_ or x_max_ is NaN; the forest is damaged, fit it again.")
         return np.maximum(distance_beyond(X, self.x_min_, self.x_max_), forest.distance_to_levels(X))
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
-        check_same_rows(X, "y", y)
-        check_same_rows(X, "sample_weight", sample_weight)
-        return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
+    score = metrics.score

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.metrics import make_scorer, r2_score
 
+from skmerge._validation import check_same_rows
+
 HALF_90 = 1.645  # standard deviations to either side that hold 90 % of a normal distribution
 _F8: TypeAlias = NDArray[np.float64]
 _Mean: TypeAlias = Literal["columns", "pooled"]
@@ -63,6 +65,13 @@ def observed_r2_score(y_true, y_pred, *, sample_weight=None, average="columns"):
     1.0
     """
     return _averaged(y_true, y_pred, sample_weight, average, 2, r2_score)
+
+
+def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
+    check_same_rows(X, "y", y)
+    check_same_rows(X, "sample_weight", sample_weight)
+    return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
 
 
 @overload

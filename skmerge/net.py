@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal, Self, TypeAlias, overload
 
@@ -12,8 +13,10 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skmerge import metrics
 from skmerge._digest import Digested
 from skmerge._net import limits, linked, relative
+from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.incomplete import Inputs
 from skmerge._net.links import LINKS
@@ -22,7 +25,7 @@ from skmerge._net.objective import MAX_EXPONENT, Scaling
 from skmerge._net.offset import Offset
 from skmerge._net.rounds import ROUNDS, Rounds
 from skmerge._net.selection import MAX_NODES
-from skmerge._net.stored import Nets, within_float
+from skmerge._net.stored import Nets
 from skmerge._net.training import Settings
 from skmerge._parallel import Flag
 from skmerge._parameters import (
@@ -37,8 +40,7 @@ from skmerge._parameters import (
 )  # fmt: skip
 from skmerge._progress import fitting, with_callbacks
 from skmerge._text import warn
-from skmerge._validation import check_rows, check_same_rows, check_training_data, distance_beyond
-from skmerge.metrics import observed_r2_score
+from skmerge._validation import check_rows, check_training_data, distance_beyond
 
 _F8: TypeAlias = NDArray[np.float64]
 _B1: TypeAlias = NDArray[np.bool_]
@@ -420,58 +422,60 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """
         if np.ndim(return_std) or return_std not in (False, True, "value", "measurement"):
             raise ValueError(f'return_std={return_std!r} is not possible: give False, True, "value" or "measurement".')
-        given, X = self._check_rows(X)
-        if return_std and len(self.A_) == 1 and not self.covariance_:
+        nets, given, X = self._check_rows(X)
+        n_threads = effective_n_jobs(self.n_jobs)
+        if return_std and not self._display_std:
             raise ValueError(
                 "return_std: a single net of so many parameters or rows keeps no covariance; fit with n_estimators=10."
             )
         if not return_std:
-            return self._shaped(self._predict_complete(X))
+            return self._shaped(nets.with_offset(X, n_threads))
         chunks = (X[start : start + CHUNK] for start in range(0, len(X), CHUNK))
-        moments, threads = delayed(self._nets().moments), effective_n_jobs(self.n_jobs)
-        done = Parallel(n_jobs=threads, require="sharedmem")(moments(chunk) for chunk in chunks)
+        done = Parallel(n_jobs=n_threads, require="sharedmem")(delayed(nets.moments)(chunk) for chunk in chunks)
         mean, std = (np.concatenate(part) for part in zip(*done, strict=True))
+        mean = mean + nets.offset(X, nets.n_outputs)
         with np.errstate(over="ignore"):
-            unit = np.where(self._nets().relative_, np.abs(mean + self._known(X)), 1.0)
+            unit = np.where(nets.relative_, np.abs(mean), 1.0)
             parts = [unit * self.form_error_]
             if given is not X:
-                parts.append(np.sqrt(Inputs(self.inputs_).variance(given, X, self._predict_complete)))
+                predict = partial(nets.with_offset, n_threads=n_threads)
+                parts.append(np.sqrt(Inputs(self.inputs_).variance(given, X, predict)))
             if return_std == "measurement":
                 parts.append(unit * self.noise_std_)
             for part in parts:
                 std = within_float(np.hypot(std, part))
-        return self._shaped(mean + self._known(X)), self._shaped(std)
+        return self._shaped(mean), self._shaped(std)
+
+    @property
+    def _display_std(self):
+        """The ``return_std`` that displays ask for, see ``_plot.base``; False where there are too many parameters."""
+        return "measurement" if len(self.A_) > 1 or self.covariance_ else False
 
     def _check_rows(self, X):
-        """X as it is given, and complete: the same array where nothing is missing."""
-        check_is_fitted(self)
-        self._nets().check(self.n_features_in_)
-        X = check_rows(self, X)
-        return X, Inputs(self.inputs_).fill(X) if np.isnan(X).any() else X
+        """The fitted nets; X as it is given, and complete: the same array where nothing is missing."""
+        nets, X = self._nets(), check_rows(self, X)
+        return nets, X, Inputs(self.inputs_).fill(X) if np.isnan(X).any() else X
 
     def _nets(self):
-        """The fitted nets; a model of version 0.1.0 lacks some arrays, which get the values that it stood for."""
+        """The fitted nets, checked; arrays that a model of version 0.1.0 lacks get the values that it stood for."""
+        check_is_fitted(self)
         limit, least = getattr(self, "target_range_", None), getattr(self, "x_least_", None)
         if limit is None:
             limit = np.tile([[-np.inf], [np.inf]], np.shape(self.A_)[1:2])
         if least is None:  # known for features of one sign
             ends = np.abs([self.x_min_, self.x_max_])
             least = np.where((self.x_min_ > 0) | (self.x_max_ < 0), ends.min(axis=0), 0.0)
-        return Nets(
+        nets = Nets(
             **{name: getattr(self, name) for name in Nets.ARRAYS},
             target_range_=limit,
             relative_=getattr(self, "relative_", np.zeros(np.shape(self.A_)[1:2], bool)),
             link_=getattr(self, "link_", np.full(np.shape(self.A_)[1:2], "identity")),
             x_least_=least, null=self._null, status=self._standing,
-            offset=Offset(self.offset, self.offset_column_).name,
+            offset=Offset(self.offset, self.offset_column_),
             exponent_bounds=self._exponent_bounds(self.n_features_in_),
         )  # fmt: skip
-
-    def _predict_complete(self, X):
-        return self._nets().predict(X, effective_n_jobs(self.n_jobs)) + self._known(X)
-
-    def _known(self, X):
-        return Offset(self.offset, self.offset_column_)(X, len(self.y_scale_))
+        nets.check(self.n_features_in_)
+        return nets
 
     def predict_gradient(self, X: ArrayLike) -> _F8:
         """Derivative of the prediction with respect to the features.
@@ -486,9 +490,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             Units of y per unit of x. A callable offset is differentiated by central differences. A missing x is filled
             first.
         """
-        _, X = self._check_rows(X)
-        out = self._nets().gradient(X, effective_n_jobs(self.n_jobs))
-        Offset(self.offset, self.offset_column_).add_gradient(out, X, self.x_scale_)
+        nets, _, X = self._check_rows(X)
+        out = nets.gradient(X, effective_n_jobs(self.n_jobs))
+        nets.offset.add_gradient(out, X, self.x_scale_)
         return self._shaped(out)
 
     def _target_names(self):
@@ -510,16 +514,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             is greater. At least 1 where a law through a link has no value, such as the root of a negative number. A
             missing feature counts as inside.
         """
-        _, X = self._check_rows(X)
-        nets = self._nets()
+        nets, _, X = self._check_rows(X)
         distance = np.maximum(distance_beyond(X, self.x_min_, self.x_max_), limits.distance_below(nets, X))
         return np.maximum(distance, nets.is_undefined(X))
 
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Coefficient of determination over what was measured; see ``skmerge.metrics.observed_r2_score``."""
-        check_same_rows(X, "y", y)
-        check_same_rows(X, "sample_weight", sample_weight)
-        return observed_r2_score(y, self.predict(X), sample_weight=sample_weight)
+    score = metrics.score
 
     @property
     def laws_(self) -> list[dict[str, Any]] | list[list[dict[str, Any]]]:
@@ -531,9 +530,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         greater than the least, unless simple exponents or a link describe y more shortly (see the guide); none where a
         committee errs less, or where the net is no law.
         """
-        check_is_fitted(self)
         nets = self._nets()
-        nets.check(self.n_features_in_)
         names, tried = (ColumnNames.of(self), self._target_names()), getattr(self, "_tried", [[]] * nets.n_outputs)
         found = [laws_of(nets, k, candidates, *names) for k, candidates in enumerate(tried)]
         return found[0] if self._n_outputs is None else found
@@ -571,8 +568,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         TypeError, ValueError
             If the names are no list of strings, or too few, too many or repeated; or if there are no standard errors.
         """
-        check_is_fitted(self)
-        self._nets().check(self.n_features_in_)
+        nets = self._nets()
         feature_names = ColumnNames.of(self) if feature_names is None else feature_names
         target_names = self._target_names() if target_names is None else target_names
-        return Formula.of(self._nets(), feature_names, target_names, standard_errors)
+        return Formula.of(nets, feature_names, target_names, standard_errors)

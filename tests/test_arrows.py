@@ -13,10 +13,11 @@ ROOT = Path(__file__).parents[1] / "skmerge"
 LEVELS = [
     {"_ext"},
     {"_text"},
-    {"_progress", "_parallel", "_validation", "metrics", "activation", "datasets", "_gaussian.conditional"},
-    {"_digest", "_gaussian.joint"},
+    {"_progress", "_parallel", "_validation", "activation", "datasets", "_gaussian.conditional"},
+    {"_digest", "_gaussian.joint", "metrics"},
     {"_parameters"},
     {"_orientation", "_gaussian.columns"},
+    {"_net.floats"},
     {"_net.correlation", "_net.links", "_net.relative"},
     {"_net.objective", "_net.notation", "_net.limits", "_net.incomplete"},
     {"_net.offset"},

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from skmerge._net.objective import Network, collinear
+from skmerge._net.floats import SMALL, squarable
+from skmerge._net.objective import Network, NewNode, collinear
 
 START_EXPONENTS = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
 N_CANDIDATES = 300
@@ -31,7 +32,7 @@ class Candidates:
         self.X, self.y = objective.X[rows], objective.y[rows]
         self.root = np.sqrt(objective.weight[rows] / objective.weight[rows].sum())
         with np.errstate(over="ignore"):
-            scaled = np.clip(self.X / s.x_scale, -1e150, 1e150)  # squares stay within the range of float
+            scaled = squarable(self.X / s.x_scale)
         self.centred = scaled - s.x_mean
         with np.errstate(divide="ignore"):
             self.log = np.where(scaled == 0, -708.0, np.log(np.abs(scaled)))
@@ -50,14 +51,14 @@ class Candidates:
             strength = np.empty(o.d)
             for j in range(o.d):
                 with np.errstate(over="ignore", divide="ignore"):
-                    x = np.clip(o.X[:, j] / s.x_scale[j], -1e150, 1e150)
+                    x = squarable(o.X[:, j] / s.x_scale[j])
                     log = np.log(np.abs(x)) if s.product[j] and not s.zeros[j] else x
-                strength[j] = max(abs(y @ z) / (np.sqrt(o.weight @ (z - o.weight @ z) ** 2) + 1e-150) for z in (x, log))
+                strength[j] = max(abs(y @ z) / (np.sqrt(o.weight @ (z - o.weight @ z) ** 2) + SMALL) for z in (x, log))
             excluded[np.argsort(-strength, kind="stable")[MAX_FEATURES:]] = True
         return excluded
 
     def after(self, net):
-        """Start values (node, lower, upper, sign) of the nodes that would explain most of the residual of net."""
+        """Each NewNode that would explain most of the residual of the net."""
         constant = np.ones((len(self.y), int(self.objective.intercept)))
         outputs = np.column_stack([constant] + [self._output(net, i) for i in range(net.n_nodes)])
         basis, _ = np.linalg.qr(outputs * self.root[:, None])
@@ -73,9 +74,9 @@ class Candidates:
         if blend == 1.0:  # without products only these are curved; beside products they were found to displace the law
             A, middle, height, columns = self._saturating()
             for t, factor in self._rank(columns, residual, basis)[:4]:
-                start = self._node("sum", A[t], np.zeros(len(A[t]), np.uint8), factor, saturating=True)
-                start[0][-3:-1] = -factor * middle[t], 1.0 / max(abs(factor) * height[t], 1e-12)
-                found.append(start)
+                node = self._node("sum", A[t], np.zeros(len(A[t]), np.uint8), factor, saturating=True)
+                node.start[-3:-1] = -factor * middle[t], 1.0 / max(abs(factor) * height[t], 1e-12)
+                found.append(node)
         return found
 
     def _output(self, net, i):
@@ -189,23 +190,23 @@ class Candidates:
             return gain, amplitude / norm, size
 
     def _node(self, kind, A, sign, factor, saturating=False):
-        """Start values, bounds and sign of a node of a kind, from the factor of its column."""
+        """A NewNode of a kind, from the factor of its column."""
         d = self.objective.d
         lower, upper = self.objective.node_bounds(kind, saturating)
         lower[:d][self.excluded] = upper[:d][self.excluded] = np.clip(0.0, lower[:d], upper[:d])[self.excluded]
-        node = np.zeros(d + 3)
-        node[d + 2] = {"product": 0.0, "sum": 1.0}.get(kind, self.objective.blend)
+        start = np.zeros(d + 3)
+        start[d + 2] = {"product": 0.0, "sum": 1.0}.get(kind, self.objective.blend)
         if kind == "sum":
-            node[:d] = A * factor
+            start[:d] = A * factor
             if not saturating:
                 lower[d] = upper[d] = 0.0  # the constant already shifts a linear node
         else:
-            node[:d] = A
-            node[d] = factor if kind == "blend" else -factor
-        return node, lower, upper, sign
+            start[:d] = A
+            start[d] = factor if kind == "blend" else -factor
+        return NewNode(start, lower, upper, sign)
 
     def saturated(self):
-        """Start values of the products that saturate and explain most, beside a constant.
+        """Each NewNode, a product that saturates, that would explain most beside a constant.
 
         They are drawn as such: the single power closest to 5 x / (2 + x) may be x^0.001 times a huge factor, which is
         no start for it.
@@ -216,9 +217,9 @@ class Candidates:
         height = np.exp(1.5 * self.rng.normal(size=len(A)))  # of the plateau, over the product at the features' units
         columns = columns / (1.0 + np.abs(columns) / height)
         residual = (self.y - self.objective.constant().theta) * self.root
-        starts = []
+        found = []
         for t, factor in self._rank(columns, residual, self.root[:, None])[:3]:
-            start = self._node("product", A[t], sign[t], factor, saturating=True)
-            start[0][-2] = 1.0 / max(abs(factor) * height[t], 1e-6)
-            starts.append(start)
-        return starts
+            node = self._node("product", A[t], sign[t], factor, saturating=True)
+            node.start[-2] = 1.0 / max(abs(factor) * height[t], 1e-6)
+            found.append(node)
+        return found

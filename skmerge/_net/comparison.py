@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skmerge._net.floats import squarable
 from skmerge._net.objective import ROUNDING
 
 RECOMBINED = 1000  # rows at which nets are compared
@@ -45,7 +46,7 @@ def cross_validate(search, nets, folds):
         for k, net in enumerate(nets):
             fitted = rest.fit(net, search.penalties(net), max_iter=30, tol=1e-6)
             without_fold[k, fold] = objective.weight[fold] * part.squares(fitted)
-            predictions[k, f] = np.clip(objective.predict(fitted, recombined), -1e150, 1e150)
+            predictions[k, f] = squarable(objective.predict(fitted, recombined))
         one.end(f"cross-validation: fold {f + 1} of {len(folds)}", level=2)  # a net needs all: no stop is heeded
     task.end()
     alone = np.array([objective.weight * leave_one_out(objective, net) for net in nets])
@@ -54,8 +55,7 @@ def cross_validate(search, nets, folds):
     if objective.link is not None:  # what counts is the distance of y
         with np.errstate(over="ignore"):
             predictions, y = (
-                np.clip(objective.link.value(u * objective.y_scale), -1e150, 1e150) / objective.error_unit
-                for u in (predictions, y)
+                squarable(objective.link.value(u * objective.y_scale)) / objective.error_unit for u in (predictions, y)
             )
     consensus = np.median(predictions[good], axis=(0, 1))
     distance = predictions - consensus
@@ -72,7 +72,7 @@ def leave_one_out(objective, net):
     A row that alone determines a parameter has the error of the mean: the other rows do not predict it.
     """
     _, J = objective.jacobian(net)
-    J = np.clip(J[:, net.lower < net.upper], -1e150, 1e150)
+    J = squarable(J[:, net.lower < net.upper])
     length = np.linalg.norm(J, axis=0)
     J = J[:, length > 0] / length[length > 0]
     leverage = np.zeros(objective.n)
@@ -80,7 +80,7 @@ def leave_one_out(objective, net):
         basis, size, _ = np.linalg.svd(J, full_matrices=False)
         leverage = (basis[:, size > 1e-10 * size[0]] ** 2).sum(axis=1)
     free = 1.0 - leverage
-    residual = objective.y - np.clip(objective.predict(net), -1e150, 1e150)
+    residual = objective.y - squarable(objective.predict(net))
     mean = objective.y - objective.weight @ objective.y
     return np.where(free > 1e-8, residual / np.maximum(free, 1e-8), mean) ** 2
 

@@ -74,7 +74,7 @@ class Formula:
         if standard_errors and not nets.covariance_:
             raise ValueError("standard_errors: an ensemble or very large net has none; a law does (n_estimators=1).")
         lines, latex, python, terms = [], [], [], []
-        identifiers = as_identifiers(names, nets.offset)
+        identifiers = as_identifiers(names, nets.offset.name)
         for k in range(m):
             writer = _Writer(nets, k, names, identifiers, standard_errors)
             lines.append(printable(f"{targets[k]}{writer.unit(written)} = {writer.text()}"))
@@ -112,9 +112,9 @@ class _Writer(Numbers):
 
     def __init__(self, nets, k, names, identifiers, errors):
         super().__init__(nets, k, names, errors)
-        self.identifiers, column = identifiers, nets.offset_column_
-        self.offset = "" if nets.offset is None else f"{nets.offset}(X)"
-        self.offset = self.offset if column is None else names[column]
+        self.identifiers, offset = identifiers, nets.offset
+        self.offset = "" if offset.name is None else f"{offset.name}(X)"
+        self.offset = self.offset if offset.column is None else names[offset.column]
 
     def unit(self, number):
         """What y is divided by on the left; with a link the unit stands within it."""
@@ -286,8 +286,8 @@ class _Writer(Numbers):
         if committee:
             low, high = self.nets.target_range_[:, self.k].tolist()
             total = f"np.clip({total}, {low!r}, {high!r})"
-        if self.nets.offset_column_ is not None:
-            total += f" + {self.identifiers[self.nets.offset_column_]}"
-        elif self.nets.offset is not None:
+        if self.nets.offset.column is not None:
+            total += f" + {self.identifiers[self.nets.offset.column]}"
+        elif self.offset:
             total += f" + {self.offset}"
         return total

@@ -9,6 +9,7 @@ mean than 1 / f.
 import numpy as np
 
 from skmerge._net import comparison
+from skmerge._net.floats import squarable
 from skmerge._net.law import Candidate, Law, best_law
 from skmerge._net.links import LINKS
 from skmerge._net.products import price_of, simple_nets
@@ -58,7 +59,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
     tried = [one for found in laws if found is not None for one in found.tried]
     net = min(tried, key=lambda one: _score(one.net, one.error, exact.n)).net
     for _ in range(PASSES):
-        before, f = f, link.value(np.clip(search.objective.predict(net), -1e150, 1e150) * linked.y_scale)
+        before, f = f, link.value(squarable(search.objective.predict(net)) * linked.y_scale)
         if np.abs(f - before).max() <= CONVERGED * np.abs(f).max():
             break
         linked = _linearised(link, exact, f)
@@ -100,7 +101,9 @@ def _linearised(link, exact, f):
 def _score(net, error, n, more=0.0):
     """Twice the description length of y and of the net: the error on rows left out, free parameters, exponents.
 
-    An exponent that stands in several terms counts once: terms of a law share factors. ``more``: for the link.
+    An exponent that stands in several terms counts once: terms of a law share factors. ``more``: for the link. Unlike
+    the criterion of ``simplification``, which compares fits to the same rows, it needs no small-sample factor and
+    distinguishes errors down to the rounding of a law without noise.
     """
     return n * np.log(max(error, EXHAUSTED)) + _length(net, n) + more
 

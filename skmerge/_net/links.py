@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-TINY, HUGE = np.finfo(float).tiny, 1e150
+from skmerge._net.floats import HUGE, squarable
+
+TINY = np.finfo(float).tiny
 LARGEST = 709.0  # exp of more is beyond the range of float
 NEAR = 1e-100  # of a pole; a slope is not steeper than there
 
@@ -77,7 +79,7 @@ LINKS = {
         "1 / sqrt({})", r"\frac{{1}}{{\sqrt{{{}}}}}", "1.0 / np.sqrt(np.maximum({}, np.finfo(float).tiny))",
     ),
     "square": Link(
-        lambda u: np.square(np.clip(u, -HUGE, HUGE)), lambda u: 2.0 * np.clip(u, -HUGE, HUGE), np.sqrt, 0.5, False,
+        lambda u: np.square(squarable(u)), lambda u: 2.0 * squarable(u), np.sqrt, 0.5, False,
         "({})^2", r"\left({}\right)^2", "np.square({})",
     ),
     "exp": Link(

@@ -1,12 +1,14 @@
 """Masked loss of one output of the blended net: its scaling, its flat parameter vector, its least squares."""
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
 
 from skmerge._ext import net_kernel, net_solver
 from skmerge._net.correlation import is_correlated
+from skmerge._net.floats import squarable
 from skmerge._parallel import Shared
 
 # Exponents beyond this are steps, not laws; slopes and constants are free.
@@ -42,7 +44,7 @@ def in_units(x, unit, weight):
     """One column in its unit, clipped to the range of float and rounded."""
     with np.errstate(over="ignore"):
         z = np.clip(x / unit, -1.7e308, 1.7e308)
-    clipped = np.clip(z, -1e150, 1e150)
+    clipped = squarable(z)
     return rounded(z, np.sqrt(weight @ (clipped - weight @ clipped) ** 2))
 
 
@@ -92,7 +94,7 @@ class Scaling:
                 spread[j] = weight[nonzero] @ (log - weight[nonzero] @ log / share) ** 2 / share
             product[j] = share >= 0.9 - 1e-9 and spread[j] > 1e-20  # 9 of 10 rows may sum to less than 0.9
             signed[j] = product[j] and x.min() < 0 < x.max()
-            z = np.clip(z, -1e150, 1e150)  # so that squares stay within the range of float
+            z = squarable(z)
             x_mean[j] = weight @ z
             slope[j] = weight @ (z - x_mean[j]) ** 2
         return cls(x_scale, x_mean, product, zeros, signed, slope, spread)
@@ -107,6 +109,15 @@ class Scaling:
         slope, product = self.slope_variance.copy(), self.product.copy()
         slope[j], product[j] = 0.0, 0
         return replace(self, slope_variance=slope, product=product, signed=self.signed & (product > 0))
+
+
+class NewNode(NamedTuple):
+    """What ``Network.with_node`` takes: start values A_1..A_d, B, k, a of a node, their bounds, and its sign (d,)."""
+
+    start: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    sign: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -406,5 +417,5 @@ class Objective(Shared):
         return net_kernel.jacobian(self.X, self.y, self.weight, *self.scaling.geometry, net.theta, net.sign)
 
     def squares(self, net):
-        """Squared residuals of these rows, of predictions clipped to 1e150, shape (n,)."""
-        return (self.y - np.clip(self.predict(net), -1e150, 1e150)) ** 2
+        """Squared residuals of these rows, of predictions within HUGE, shape (n,)."""
+        return (self.y - squarable(self.predict(net))) ** 2

@@ -1,6 +1,7 @@
 """The numbers of a formula: terms that are joined, digits, standard errors."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,8 +9,7 @@ from skmerge._net import uncertainty
 from skmerge._net.notation import MOST_DIGITS, power_of_ten, written
 
 RANGE = 250  # decades that the numbers of a formula in raw units may span
-LONG = 12  # terms above which str() describes the formula instead of printing it
-MANY = 200  # numbers, likewise
+MAX_TERMS, MAX_NUMBERS = 12, 200  # of a formula; a longer one str() only describes
 # Root mean square of printed text minus prediction, each over hypot(std(y), its distance from the mean): of rows at a
 # distance of std(y) from the mean, 3 % of std(y). Three digits of a factor are up to 0.5 %, of an exponent over three
 # decades 1 to 3 %.
@@ -36,11 +36,19 @@ class PrintedTerm:
     nodes: list  # whose halves it joins
 
 
+class PrintedNet(NamedTuple):
+    """A net with its weight among those of its output, and what is printed of it; see Numbers."""
+
+    weight: float
+    terms: list
+    values: dict
+
+
 class Numbers:
     """One output's numbers, in raw units where its numbers lie well within the range of float, else in powers of ten.
 
-    A law is a list of terms and a dict of the numbers that are printed: (t, "factor"), (t, "shift"), (t, "plateau")
-    and, for each feature used, (t, j), the exponent or slope, of term t; ("linear", j) and ("constant",).
+    A law has a list of terms and a dict of ``values``, the numbers that are printed: (t, "factor"), (t, "shift"),
+    (t, "plateau") and, for each feature used, (t, j), the exponent or slope, of term t; ("linear", j), ("constant",).
     """
 
     def __init__(self, nets, k, names, errors):
@@ -53,12 +61,13 @@ class Numbers:
         self.raw = bool(size.sum() + abs(np.log10(y)) < RANGE)
         self.x, self.y = (np.ones(len(x)), 1.0) if self.raw else (power_of_ten(x), float(power_of_ten(y)))
         self.laws = [
-            (nets.estimator_weight_[e, k], *self._law(nets.theta(e, k), nets.sign_[e, k])) for e in self.members
+            PrintedNet(nets.estimator_weight_[e, k], *self._law(nets.theta(e, k), nets.sign_[e, k]))
+            for e in self.members
         ]
-        n_terms = sum(len(terms) for _, terms, _ in self.laws)
-        self.long = len(self.laws) > 1 or n_terms > LONG or len(self.laws[0][2]) > MANY
+        first = self.laws[0]
+        self.long = len(self.laws) > 1 or len(first.terms) > MAX_TERMS or len(first.values) > MAX_NUMBERS
         if not self.long:
-            _, self.terms, self.values = self.laws[0]
+            self.terms, self.values = first.terms, first.values
             self._merge()
             self.shown = dict(self.values)
             # A constant that is no more than rounding errors is not shown.
@@ -138,7 +147,7 @@ class Numbers:
         samples = self._samples()
         X, ends = np.concatenate(samples), np.cumsum([len(sample) for sample in samples])
         y, mean = self.nets.y_scale_[self.k] / self.y, self.nets.y_mean_[self.k]
-        terms, values = self.laws[0][1:]
+        terms, values = self.terms, self.values
         with np.errstate(all="ignore"):
             exact = self._value(values, X)
             if self.has_link:

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from skmerge._net.objective import NewNode
 from skmerge._net.selection import EXHAUSTED
 
 EXPONENTS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
@@ -217,7 +218,10 @@ def _best_triple(columns, y, A):
 
 
 def _length(columns, y, A, chosen):
-    """Twice the description length of y and of the exponents, the number of terms being given."""
+    """Twice the description length of y and of the exponents, for comparisons of sums of equally many terms.
+
+    ``linked`` adds log(n) for each parameter, and takes the error on rows left out.
+    """
     Q = np.linalg.qr(columns[:, chosen])[0]
     residual = y - Q @ (Q.T @ y)
     return len(y) * np.log(max(residual @ residual, FLOOR * (y @ y))) + price_of(A[chosen])
@@ -237,7 +241,7 @@ def prices(exponents):
 
 
 def _node(objective, A, sign):
-    """A product with these exponents, its factor free."""
+    """A NewNode: the product with these exponents, its factor free."""
     lower, upper = objective.node_bounds("product")
     lower[: len(A)] = upper[: len(A)] = A
-    return np.concatenate([A, [-1.0, 0.0, 0.0]]), lower, upper, sign
+    return NewNode(np.concatenate([A, [-1.0, 0.0, 0.0]]), lower, upper, sign)

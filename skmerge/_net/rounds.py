@@ -66,12 +66,12 @@ class Rounds:
                 raise
             if left:
                 stop = stage.end()
-                nets = Nets(**arrays_of(*zip(*found, strict=True)), **self.ranges)
-                predict = partial(nets.predict, n_threads=training.n_jobs)
-                predicted = predict(self.X)
+                nets = Nets(**arrays_of(*zip(*found, strict=True)), **self.ranges, offset=self.offset)
+                predicted = nets.predict(self.X, training.n_jobs)
                 if has_gaps:
                     unit = size if is_relative else 1.0
-                    unsure = self.inputs.variance(self.given, self.X, self._with_offset(predict)) / unit**2
+                    predict = partial(nets.with_offset, n_threads=training.n_jobs)
+                    unsure = self.inputs.variance(self.given, self.X, predict) / unit**2
                     share = incomplete.row_weights((self.target - predicted) / unit, unsure, share)
                 if is_relative:
                     size = relative.sizes(self.target + known, predicted + known)
@@ -82,9 +82,6 @@ class Rounds:
     def _attributes_of(self, objective, net):
         alone = Trained([net], np.ones(1), net.squares, net.squares, net.n_nodes <= MAX_NODES)
         return self.attributes([alone], [objective])
-
-    def _with_offset(self, predict):
-        return lambda X: predict(X) + self.offset(X, self.target.shape[1])
 
     def _objective(self, r, k, share, size):
         size = None if size is None else size[r, k]

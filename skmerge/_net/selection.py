@@ -79,7 +79,7 @@ class LawSearch:
         path = [beam[0]]
         limit = self.n_nodes or self.max_nodes
         while len(path) <= limit:
-            starts = [net.with_node(*start) for net in beam for start in self.candidates.after(net)]
+            starts = [net.with_node(*node) for net in beam for node in self.candidates.after(net)]
             if not starts:
                 break
             stage = self.task.begin(f"node {len(path)}", len(starts))
@@ -128,7 +128,7 @@ class LawSearch:
     def _saturated(self):
         """The best of the products that saturate, as a list of one net, or none."""
         constant = self.objective.constant()
-        nets = [self.simplifier.fit(constant.with_node(*start), 100, 1e-6) for start in self.candidates.saturated()]
+        nets = [self.simplifier.fit(constant.with_node(*node), 100, 1e-6) for node in self.candidates.saturated()]
         return sorted(nets, key=lambda net: net.squares)[:1]
 
     def _all_simplified(self, nets, thin=False):

@@ -1,7 +1,9 @@
 """Simplification of nets: it drops nodes and fixes parameters at simple values while the data do not object.
 
 The criterion is n log(residual) + log(n) n_parameters n / (n - n_parameters), Schwarz's with the small-sample factor.
-Here n is the number of distinct rows: weights say how exact rows are, not how many.
+Here n is the number of distinct rows: weights say how exact rows are, not how many. The residual is that of the fitted
+rows, hence the small-sample factor. ``linked`` compares laws by their error on rows left out, without that factor, and
+counts the digits of exponents that are fixed.
 """
 
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skmerge._net.comparison import leave_one_out, no_worse
+from skmerge._net.floats import SMALL
 from skmerge._net.objective import ROUNDING, Objective
 from skmerge._progress import SILENCE, refine
 
@@ -253,6 +256,6 @@ class Simplifier:
 
 def _cosines(H):
     """Lengths of the columns of J and the cosines between them, from H = J'J."""
-    unit = np.sqrt(np.diag(H)) + 1e-150
+    unit = np.sqrt(np.diag(H)) + SMALL
     with np.errstate(over="ignore"):
         return unit, np.clip(H / unit[:, None] / unit, -1.0, 1.0)

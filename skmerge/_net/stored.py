@@ -7,6 +7,7 @@ import numpy as np
 
 from skmerge._ext import net_kernel
 from skmerge._net import limits, uncertainty
+from skmerge._net.floats import SMALL, squarable, within_float
 from skmerge._net.links import LINKS
 
 NOT_NEGATIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
@@ -22,13 +23,13 @@ class Member(NamedTuple):
 class Nets(SimpleNamespace):
     """Arrays under the names that MergedNetRegressor describes, and what evaluates them.
 
-    Besides: ``null`` and ``status`` of ``_net.uncertainty``; ``offset``, how a formula calls a callable offset, or
-    None; ``exponent_bounds``, a pair of ndarrays of shape (d,).
+    Besides: ``null`` and ``status`` of ``_net.uncertainty``; ``offset``, the Offset of y; ``exponent_bounds``, a pair
+    of ndarrays of shape (d,).
     """
 
     ARRAYS = (
         *("A_", "B_", "C_", "blend_", "D_", "sign_", "estimator_weight_", "x_scale_", "x_mean_", "x_min_", "x_max_"),
-        *("product_", "y_scale_", "y_mean_", "noise_std_", "form_error_", "covariance_", "offset_column_"),
+        *("product_", "y_scale_", "y_mean_", "noise_std_", "form_error_", "covariance_"),
     )
 
     @property
@@ -61,6 +62,10 @@ class Nets(SimpleNamespace):
             out[:, k] = np.clip(self.link(k).value(within_float(out[:, k], scale)), low, high)
         return out
 
+    def with_offset(self, X, n_threads=1):
+        """Values of complete rows, (n, m)."""
+        return self.predict(X, n_threads) + self.offset(X, self.n_outputs)
+
     def moments(self, X):
         """Values without the offset and their standard deviations if the form is right, (n, m) each."""
         mean, std = np.zeros((2, len(X), self.n_outputs))
@@ -69,15 +74,15 @@ class Nets(SimpleNamespace):
             rows, low, high = limits.limited(self, X, k)
             if len(self.A_) == 1:
                 f, J = net_kernel.jacobian(rows, np.zeros(len(X)), np.ones(len(X)), *members[0].net)
-                J = np.clip(J, -1e150, 1e150)
-                size = np.maximum(np.abs(J).max(axis=1), 1e-150)
-                J /= size[:, None]  # so that squares stay within the range of float
+                J = squarable(J)
+                size = np.maximum(np.abs(J).max(axis=1), SMALL)
+                J /= size[:, None]
                 variance = np.einsum("np,pq,nq->n", J, self.covariance_[k], J, optimize=True)
             else:
                 values = np.array([net_kernel.predict(rows, *net) for _, net in members])
                 weight = np.array([[w] for w, _ in members])
                 f = (weight * values).sum(axis=0)  # not BLAS, whose sums depend on the number of rows
-                size = np.maximum(np.abs(values - f).max(axis=0), 1e-150)
+                size = np.maximum(np.abs(values - f).max(axis=0), SMALL)
                 variance = (weight * ((values - f) / size) ** 2).sum(axis=0)
             u, spread = within_float(f, scale), within_float(np.sqrt(np.maximum(variance, 0.0)), size, scale)
             mean[:, k] = np.clip(self.link(k).value(u), low, high)
@@ -162,15 +167,6 @@ class Nets(SimpleNamespace):
         for name, is_right in right.items():
             if not is_right:
                 raise ValueError(f"{name} has another shape or type than a fit stores; fit the model again.")
-
-
-def within_float(value, *factors):
-    """Product, clipped to the range of float."""
-    limit = np.finfo(float).max
-    with np.errstate(over="ignore"):
-        for factor in (1.0, *factors):
-            value = np.clip(value * factor, -limit, limit)
-    return value
 
 
 def parts_of(nodes):

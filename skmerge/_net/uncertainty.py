@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import stdtrit
 
+from skmerge._net.floats import squarable
 from skmerge._net.objective import ROUNDING
 
 # The status of a parameter: estimated; fixed by its form or because the data did not object; fixed by the user; fixed
@@ -115,7 +116,7 @@ def _status_of(objective, net, noise):
     part = objective.subset(np.arange(0, objective.n, -(-objective.n // MAX_ROWS)))
     residual, J = part.jacobian(net)
     with np.errstate(over="ignore", invalid="ignore"):
-        unit = np.sqrt((np.clip(J, -1e150, 1e150) ** 2).sum(axis=0))
+        unit = np.sqrt((squarable(J) ** 2).sum(axis=0))
         J = J / np.where(unit > 0, unit, 1.0)
     live = (unit > 0) & np.isfinite(unit)
     free = np.flatnonzero((status == FREE) & live)

@@ -163,13 +163,14 @@ def predictions(estimator, X, y, output, return_std):
 
 
 def _resolved(estimator, return_std):
-    """The return_std that predict takes; "auto": the standard deviation of a measurement, if the model has one."""
+    """The return_std that predict takes; "auto": the standard deviation of a measurement, if the model has one.
+
+    An estimator whose predict knows several kinds of them says by ``_display_std`` which one that is, False for none.
+    """
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     takes = "return_std" in signature(last.predict).parameters
     if isinstance(return_std, str) and return_std == "auto":
-        if hasattr(last, "A_") and hasattr(last, "covariance_"):  # the net; with very many parameters it has none
-            return "measurement" if len(last.A_) > 1 or last.covariance_ else False
-        return takes
+        return getattr(last, "_display_std", takes)
     if return_std and not takes:
         name = type(last).__name__
         raise ValueError(f"return_std={return_std!r} is not possible: {name} predicts no standard deviations.")
