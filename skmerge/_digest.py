@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 NAME = "_digest"  # in the stored state; a model in memory has none
-NAMES = ""  # key of the checksum of all names in the digest
+ALL_NAMES = ""  # key of the checksum of all names in the digest
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -69,7 +69,7 @@ class Digested:
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        state[NAME] = {name: checksums(value) for name, value in state.items()} | {NAMES: _names(state)}
+        state[NAME] = {name: checksums(value) for name, value in state.items()} | {ALL_NAMES: _names(state)}
         return state
 
     def __setstate__(self, state):
@@ -101,10 +101,10 @@ class Digested:
     def _compare(self, digest, state):
         """Raise if attributes differ from the stored ones, with their names."""
         lost, changed = [], ["the digest itself"]
-        if isinstance(digest, dict) and NAMES in digest:
-            lost = [name for name in digest if name not in state and name != NAMES]
+        if isinstance(digest, dict) and ALL_NAMES in digest:
+            lost = [name for name in digest if name not in state and name != ALL_NAMES]
             # The file contains each name once: a changed name changes the digest with the attribute.
-            changed = ["the names of its attributes"] if digest[NAMES] != _names(state) else []
+            changed = ["the names of its attributes"] if digest[ALL_NAMES] != _names(state) else []
             changed += [name for name in state if not _agree(digest.get(name), checksums(state[name], read_maps=False))]
         faults = {"lost": lost, "not as stored": changed}
         text = "; ".join(f"{', '.join(map(str, names))} {fault}" for fault, names in faults.items() if names)

@@ -20,6 +20,7 @@ OPERATIONS = np.array(
 
 PROPER = OPERATIONS[np.linalg.det(OPERATIONS) > 0]  # (24, 3, 3), the rotations
 PROPER_QUATERNIONS = Rotation.from_matrix(PROPER).as_quat()  # (24, 4)
+NORM_TOLERANCE = 1e-3  # largest difference of the norm of a quaternion from one; rounding to four digits makes 1e-4
 JUMP = np.radians(45.0)  # no lattice rotates so far between records; the least rotation of cubic symmetry is 90 degrees
 
 

@@ -18,14 +18,14 @@ ONE = r"[+-]?\d[\d.,' ]*(?:[eE][+-]?\d+)?"
 ALMOST_NUMBER = re.compile(
     rf"^[<>=~≈≤≥±\s]*{ONE}(?:\(\d+\))?\s*(?:(?:\+/?-|±|-|–|to|\.\.+)\s*{ONE})?(?:%|\s+[^\W\d]\S*|\s*[°µ]\S*)?$"
 )
-LONGEST = 60  # characters of a name or a cell in a message
+LONGEST_NAME = 60  # characters of a name or a cell in a message
 FIRST = 4  # cells that a message shows
 
 
 def shown(value):
     """repr of a name or a cell, cut where it is too long to read."""
     text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
 
 
 def printable(text):

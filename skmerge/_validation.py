@@ -55,7 +55,7 @@ class SlopeData:
     group: np.ndarray | None = None
 
 
-LONGEST = 1000  # characters of a line of a message: scikit-learn's repeat names of columns whole
+LONGEST_LINE = 1000  # characters of a line of a message: scikit-learn's repeat names of columns whole
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def naming(argument, value=None):
             yield
     except (ValueError, TypeError, OverflowError) as error:
         lines = [line for line in str(error).split("\n") if not line.lstrip().startswith("[")]  # not the data
-        lines = [line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in lines]
+        lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..." for line in lines]
         text = printable("\n".join(lines).rstrip("., \n"))
         place = "" if value is None else _infinite(value)
         kind = TypeError if isinstance(error, TypeError) else ValueError

@@ -23,7 +23,7 @@ from skmerge._net.links import LINKS
 from skmerge._net.notation import names_of
 from skmerge._net.objective import MAX_EXPONENT, Scaling
 from skmerge._net.offset import Offset
-from skmerge._net.rounds import ROUNDS, Rounds
+from skmerge._net.rounds import EARLIER_FITS, Rounds
 from skmerge._net.selection import MAX_NODES
 from skmerge._net.stored import Nets
 from skmerge._net.training import Settings
@@ -257,7 +257,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """
         self._check_parameters()
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        with fitting(self, data, (2 + ROUNDS) * len(RELATIVE[self.noise])) as task:
+        with fitting(self, data, (2 + EARLIER_FITS) * len(RELATIVE[self.noise])) as task:
             self._fit(X, y, sample_weight, task)
         return self
 
@@ -316,7 +316,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 "measured."
             )
         low = (rounds.target <= 0).sum(axis=0).max()
-        if low > linked.FEW * len(table.y) and self.link not in ("auto", "identity"):
+        if low > linked.MAX_NOT_POSITIVE * len(table.y) and self.link not in ("auto", "identity"):
             raise ValueError(
                 f'link="{self.link}" needs positive {rounds.target_name}; it is zero or negative in {low} of '
                 f"{len(table.y)} rows. Leave them out, fit -y if all are negative, or give another link."

@@ -282,7 +282,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         axis, problems = self._axis(), []
         memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
         memory = axis is not None and memories[0]
-        if axis is not None and group[-1] + 1 >= held_out.FEW:
+        if axis is not None and group[-1] + 1 >= held_out.ENOUGH_TRAJECTORIES:
             learner = None if self.estimator is None else self._learner()
             memory, found, problems = held_out.validate(strain, state, group, axis, memories, learner, task)
             vars(self).update(found)
@@ -385,8 +385,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         check_flag("return_std", return_std)
         if return_std and not hasattr(self, "std_squares_"):
             raise ValueError(
-                f"return_std needs orientation, an axis and {held_out.FEW} or more training trajectories without given "
-                "rates; a fifth of them is held out to learn the errors."
+                f"return_std needs orientation, an axis and {held_out.ENOUGH_TRAJECTORIES} or more training "
+                "trajectories without given rates; a fifth of them is held out to learn the errors."
             )
         if pair and out is not None:
             raise ValueError("out takes no Rotation; give state0 as an array, with orientation in its columns.")

@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from skmerge._orientation import (
     AXES,
     JUMP,
+    NORM_TOLERANCE,
     angles_of,
     check_axis,
     quaternion_of,
@@ -28,10 +29,9 @@ __all__ = ["read_damask"]
 NEEDED = ("F", "P", "O")
 RESISTANCES = ("xi_sl", "xi")  # slip resistance, as the laws of DAMASK call it
 SAME = 1e-6  # difference of entries of rotation matrices of one orientation; files have 16 digits
-UNIT = 1e-3  # largest difference of the norm of a quaternion from one
 DEFORMED = 1e-9  # difference of entries of F from those of a cell without load
 # Angle between cells of one grain if every record is deformed; within a grain 0.1 degrees at 0.2 % strain, 2 at 2 %.
-NEAR = np.radians(3.0)
+ALIKE_CELLS = np.radians(3.0)
 MIXED = np.radians(5.0)  # cells that begin so far from their mean belong to several grains
 AXIAL = 0.75  # least strain along the loading axis, as a share of the largest principal strain
 
@@ -322,18 +322,18 @@ def near_labels(path, phase, quaternion, name):
     tree, label, seeds = cKDTree(quaternion), np.full(len(quaternion), -1), []
     for i, q in enumerate(quaternion):
         if label[i] < 0:
-            near = np.concatenate(tree.query_ball_point([q, -q], 2 * np.sin(NEAR / 4))).astype(int)
+            near = np.concatenate(tree.query_ball_point([q, -q], 2 * np.sin(ALIKE_CELLS / 4))).astype(int)
             label[near[label[near] < 0]] = len(seeds)
             seeds.append(q)
     n, seeds = len(seeds), np.array(seeds)
     distance = cKDTree(np.concatenate([seeds, -seeds])).query(seeds, k=2)[0][:, 1]
-    ambiguous = np.count_nonzero(distance < 2 * np.sin(NEAR / 2))
+    ambiguous = np.count_nonzero(distance < 2 * np.sin(ALIKE_CELLS / 2))
     text = (
         f"{path} begins with {name}, which is deformed: cells of {phase} whose orientations are within "
-        f"{np.degrees(NEAR):.0f} degrees there are taken as one grain, {n} grains of {len(label)} cells"
+        f"{np.degrees(ALIKE_CELLS):.0f} degrees there are taken as one grain, {n} grains of {len(label)} cells"
     )
     if ambiguous:
-        text += f", but {ambiguous} of these grains are within {2 * np.degrees(NEAR):.0f} degrees of another one"
+        text += f", but {ambiguous} of these grains are within {2 * np.degrees(ALIKE_CELLS):.0f} degrees of another one"
     if ambiguous > n / 2:
         raise ValueError(f"{text}. Give the file with increment_0, or grains='cell'.")
     warn(f"{text}. In a file with increment_0 first orientations identify grains; grains='cell' keeps cells apart.")
@@ -356,5 +356,5 @@ def cells_of(group, density, axis):
             np.abs(values).sum(axis=1) for values in systems
         )  # some densities of blocked dislocations have a sign
     O = read["O"][:, [1, 2, 3, 0]]
-    O[np.abs(np.linalg.norm(O, axis=1) - 1) > UNIT] = np.nan
+    O[np.abs(np.linalg.norm(O, axis=1) - 1) > NORM_TOLERANCE] = np.nan
     return strain, sigma, rho, O

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from skmerge import MergedNetRegressor
-from skmerge._net.incomplete import MAX_ROWS, Inputs, row_weights
+from skmerge._net.incomplete import COVARIANCE_ROWS, Inputs, row_weights
 
 
 def gappy(n=300, missing=0.2, seed=0):
@@ -172,8 +172,8 @@ def test_wide_tables_take_means():
 
 
 def test_of_many_rows_a_column_that_is_measured_once_is_kept():
-    X = np.full((2 * MAX_ROWS, 2), np.nan)
-    X[:, 0] = np.arange(2 * MAX_ROWS)
+    X = np.full((2 * COVARIANCE_ROWS, 2), np.nan)
+    X[:, 0] = np.arange(2 * COVARIANCE_ROWS)
     X[7, 1] = 3.0
     assert Inputs.learn(X).fill(X)[1, 1] == 3.0
 

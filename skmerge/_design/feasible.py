@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-EXACT = 1e-9  # tolerance of a constraint, relative to the size of its terms
-ROUNDS = 100  # of corrections until all rows satisfy the constraints
+CONSTRAINT_TOLERANCE = 1e-9  # tolerance of a constraint, relative to the size of its terms
+CORRECTIONS = 100  # at most, until all rows satisfy the constraints
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Feasible:
         for j in np.flatnonzero(self.width > 0):
             direction = np.zeros(len(low))
             direction[j] = 1.0
-            slack = EXACT * self.width[j]
+            slack = CONSTRAINT_TOLERANCE * self.width[j]
             least, most = self.solve(direction, relaxed=True), self.solve(-direction, relaxed=True)
             if least is not None and least[j] - slack > low[j] + slack:
                 low[j] = least[j] - slack
@@ -107,7 +107,7 @@ class Feasible:
             return np.zeros(len(X))
         value = X @ self.matrix.T
         gap = np.maximum(self.least - value, value - self.most) / self.scale()
-        return np.where(gap > EXACT, gap, 0.0).sum(axis=1)
+        return np.where(gap > CONSTRAINT_TOLERANCE, gap, 0.0).sum(axis=1)
 
     def repair(self, X):
         """Inputs nearest to the rows of X in units of the width of bounds, and by how much they violate constraints.
@@ -138,10 +138,10 @@ class Feasible:
         matrix, least, most = self.matrix / unit[:, None], self.least / unit, self.most / unit
         weight = np.where(self.width > 0, self.width, 0.0) ** 2
         rows = np.arange(len(X))
-        for _ in range(ROUNDS):
+        for _ in range(CORRECTIONS):
             value = X[rows] @ matrix.T
             gap = np.clip(value, least, most) - value
-            broken = np.abs(gap) > 1e-3 * EXACT
+            broken = np.abs(gap) > 1e-3 * CONSTRAINT_TOLERANCE
             rows, gap, broken = rows[broken.any(axis=1)], gap[broken.any(axis=1)], broken[broken.any(axis=1)]
             if not len(rows):
                 break
@@ -157,7 +157,7 @@ class Feasible:
                 free = np.where(held, 0.0, free)
             moved = np.clip(X[rows] + step, low[rows], high[rows])
             # Inputs whose width is a rounding error cannot be moved; without this check they would cost all rounds.
-            helped = (np.abs(moved - X[rows]) > 1e-3 * EXACT * self.width).any(axis=1)
+            helped = (np.abs(moved - X[rows]) > 1e-3 * CONSTRAINT_TOLERANCE * self.width).any(axis=1)
             X[rows] = moved
             rows = rows[helped]
             if not len(rows):
@@ -176,7 +176,7 @@ class Feasible:
             filled = self._meet(np.where(whole, X, exact), np.where(whole, X, low), np.where(whole, X, high))
             value = filled @ self.matrix.T
             gap = (np.clip(value, self.least, self.most) - value) / self.scale()
-            rows = np.flatnonzero((np.abs(gap) > EXACT).any(axis=1))
+            rows = np.flatnonzero((np.abs(gap) > CONSTRAINT_TOLERANCE).any(axis=1))
             if not len(rows):
                 break
             worst = np.abs(gap[rows]).argmax(axis=1)

@@ -14,14 +14,14 @@ from skmerge._parameters import check_number
 from skmerge._validation import naming
 
 MIN_COMMON = 10  # rows in which two errors must be known to estimate their correlation
-LARGEST = 1e15  # bound: the solver of linear constraints takes 1e20 for infinity
+LARGEST_BOUND = 1e15  # bound: the solver of linear constraints takes 1e20 for infinity
 FINITE = np.finfo(float).max
-N_FOLDS = 5  # in which models without out-of-bag predictions are fitted again
+REFIT_FOLDS = 5  # in which models without out-of-bag predictions are fitted again
 LEAST_EIGENVALUE = 1e-3  # of an estimated correlation
 NARROW = 1e-3  # width of a narrow target, relative to its size
 LIKELIEST = 1e-3  # probability below which a narrow target is refused
 MET = 1e-6  # width of a target of one number, relative to the spread over inputs; searches come within 1e-8 to 1e-6
-WORDS = {"maximise": 1.0, "maximize": 1.0, "minimise": -1.0, "minimize": -1.0}
+GOAL_WORDS = {"maximise": 1.0, "maximize": 1.0, "minimise": -1.0, "minimize": -1.0}
 
 
 def _range(value, argument, otherwise="", finite=False):
@@ -33,8 +33,8 @@ def _range(value, argument, otherwise="", finite=False):
         raise ValueError(f"{argument}={value!r} is not possible: give two numbers in rising order, or None.")
     if finite and not np.isfinite(ends).all():
         raise ValueError(f"{argument}={value!r} is not possible: give two finite numbers.")
-    if finite and np.abs(ends).max() > LARGEST:
-        raise ValueError(f"{argument}={value!r} is not possible: give numbers up to {LARGEST:g}, in other units.")
+    if finite and np.abs(ends).max() > LARGEST_BOUND:
+        raise ValueError(f"{argument}={value!r} is not possible: give numbers up to {LARGEST_BOUND:g}, in other units.")
     if ends == [-np.inf, np.inf] or ends[0] == np.inf or ends[1] == -np.inf:
         raise ValueError(f"{argument}={value!r} excludes nothing or everything: give at least one finite number.")
     return float(ends[0]), float(ends[1])
@@ -64,8 +64,8 @@ def read_targets(targets, properties):
             how = "" if known else ", numbered because the model has no names: give them, model={(name, name): model}"
             raise ValueError(f"targets names {name!r}, which no model predicts; there are {properties}{how}.")
         j = properties.index(name)
-        if isinstance(target, str) and target in WORDS:
-            goal[j] = WORDS[target]
+        if isinstance(target, str) and target in GOAL_WORDS:
+            goal[j] = GOAL_WORDS[target]
         else:
             low[j], high[j] = _range(target, f"targets[{name!r}]", ', "maximise" or "minimise"')
     return low, high, goal
@@ -325,7 +325,7 @@ def _residuals(models, X, table):
                     part.model,
                     framed(X[rows][:, part.columns], part.features),
                     truth[:, 0] if len(part.names) == 1 else truth,
-                    cv=KFold(N_FOLDS, shuffle=True, random_state=0),
+                    cv=KFold(REFIT_FOLDS, shuffle=True, random_state=0),
                 )
                 residual[rows, own] = truth - np.reshape(found, truth.shape)
     return residual

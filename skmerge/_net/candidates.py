@@ -7,7 +7,7 @@ from skmerge._net.objective import Network, NewNode, collinear
 
 START_EXPONENTS = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
 N_CANDIDATES = 300
-MAX_FEATURES = 25  # among which a law is searched; a committee takes all
+MAX_LAW_FEATURES = 25  # among which a law is searched; a committee takes all
 SEARCH_ROWS = 2000  # on which candidates are ranked at most
 RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
 
@@ -43,10 +43,10 @@ class Candidates:
         return collinear(self.centred, self.root) or collinear(self.log[:, self.admitted], self.root)
 
     def _weakest(self):
-        """Beyond MAX_FEATURES, the features that are least correlated with y, raw or in logarithms, as bool (d,)."""
+        """Beyond MAX_LAW_FEATURES, the features least correlated with y, raw or in logarithms, as bool (d,)."""
         o, s = self.objective, self.objective.scaling
         excluded = np.zeros(o.d, bool)
-        if o.d > MAX_FEATURES:
+        if o.d > MAX_LAW_FEATURES:
             y = (o.y - o.weight @ o.y) * o.weight
             strength = np.empty(o.d)
             for j in range(o.d):
@@ -54,7 +54,7 @@ class Candidates:
                     x = squarable(o.X[:, j] / s.x_scale[j])
                     log = np.log(np.abs(x)) if s.product[j] and not s.zeros[j] else x
                 strength[j] = max(abs(y @ z) / (np.sqrt(o.weight @ (z - o.weight @ z) ** 2) + SMALL) for z in (x, log))
-            excluded[np.argsort(-strength, kind="stable")[MAX_FEATURES:]] = True
+            excluded[np.argsort(-strength, kind="stable")[MAX_LAW_FEATURES:]] = True
         return excluded
 
     def after(self, net):

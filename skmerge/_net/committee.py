@@ -13,9 +13,9 @@ from scipy.optimize import nnls
 from skmerge._net.objective import MAX_NORMAL_EQUATIONS
 from skmerge._progress import SILENCE, refine
 
-MAX_ROWS = 4000  # a member starts from no more rows than these
+START_ROWS = 4000  # a member starts from no more rows than these
 MANY_FEATURES = 100
-MAX_PARAMETERS = 1200  # of a member whose penalties the evidence sets; above, they stay as given
+MAX_EVIDENCE_PARAMETERS = 1200  # of a member whose penalties the evidence sets; above, they stay as given
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def plan_committee(objective, n_estimators, n_nodes):
         recipes = [replace(recipe, n_nodes=n_nodes) for recipe in recipes]
     if n_estimators == "auto":
         n_folds = 5
-        if objective.n > MAX_ROWS:  # with so many rows a small committee is enough
+        if objective.n > START_ROWS:  # with so many rows a small committee is enough
             n_folds, recipes = 2, recipes[1:3]
         elif objective.d > MANY_FEATURES:  # no more than two nodes are affordable, and only the evidence helps
             recipes = recipes[:1]
@@ -111,14 +111,14 @@ def train_member(objective, recipe, fold, seeds, penalty, task=SILENCE, n_thread
     if fold is not None:
         objective = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
     start = objective
-    if objective.n > MAX_ROWS:
-        start = objective.subset(np.sort(rng.choice(objective.n, MAX_ROWS, replace=False))).rounded()
+    if objective.n > START_ROWS:
+        start = objective.subset(np.sort(rng.choice(objective.n, START_ROWS, replace=False))).rounded()
     net = random_net(start, recipe.n_nodes, recipe.products, rng)
     group, unit = penalty_groups(start, net)
     strength = np.full(group.max() + 1, recipe.penalty if penalty == "auto" else float(penalty))
     if recipe.penalty < 1e-4:
         strength[2 * objective.d + 2 :] *= 10.0  # curvatures
-    if penalty != "auto" or net.n_free > MAX_PARAMETERS:
+    if penalty != "auto" or net.n_free > MAX_EVIDENCE_PARAMETERS:
         net, _ = refine(task, "fit", start, net, ridge(group, unit, strength), max_iter=200, tol=1e-5)
     else:
         for round_ in range(recipe.rounds):
@@ -161,7 +161,7 @@ def evidence(objective, net, group, unit, strength):
 
 def affordable(objective, recipe):
     """The recipe with at most 1.5 parameters a row, iterations below MAX_NORMAL_EQUATIONS / 10, two nodes at least."""
-    rows = min(objective.n, MAX_ROWS)
+    rows = min(objective.n, START_ROWS)
     most = int(min(np.sqrt(MAX_NORMAL_EQUATIONS / 10 / rows), 1.5 * rows) / (objective.d + 3))
     return replace(recipe, n_nodes=max(2, min(recipe.n_nodes, most)))
 

@@ -6,8 +6,8 @@ from skmerge._gaussian import conditional
 from skmerge._gaussian.columns import Columns
 from skmerge._gaussian.joint import fit_linear
 
-MAX_FEATURES = 100  # beyond, a missing feature is its mean: a step of the covariance takes their cube
-MAX_ROWS = 20_000  # from which the covariance is estimated
+MAX_COVARIANCE_FEATURES = 100  # beyond, a missing feature is its mean: a step of the covariance takes their cube
+COVARIANCE_ROWS = 20_000  # from which the covariance is estimated
 MIN_WEIGHT = 0.02  # of 1, below which an incomplete row is left out
 
 
@@ -28,14 +28,14 @@ class Inputs:
     @classmethod
     def learn(cls, X):
         """From rows (n, d) with at least one entry in each column; the fixed point of filling and fitting."""
-        rows = np.arange(0, len(X), -(-len(X) // MAX_ROWS))
+        rows = np.arange(0, len(X), -(-len(X) // COVARIANCE_ROWS))
         if len(rows) < len(X):  # at least one entry of each feature
             rows = np.union1d(rows, (~np.isnan(X)).argmax(axis=0))
         columns = Columns(None, X[rows], "auto", (), None)
         arrays = {"center": columns.center, "unit": columns.unit, "log": columns.log}
         d = X.shape[1]
         arrays |= {"mean": np.zeros(d), "covariance": np.empty((0, 0))}
-        if d <= MAX_FEATURES:
+        if d <= MAX_COVARIANCE_FEATURES:
             fitted = fit_linear(columns.standardise(X[rows]))
             arrays |= {name: fitted[name] for name in ("mean", "covariance")}
         return cls({**arrays, "low": np.nanmin(X, axis=0), "high": np.nanmax(X, axis=0)})

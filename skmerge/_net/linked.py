@@ -15,21 +15,21 @@ from skmerge._net.links import LINKS
 from skmerge._net.products import price_of, simple_nets
 from skmerge._net.selection import EXHAUSTED, LawSearch
 
-SHORT = 2  # parameters of a law that needs no link
+NO_LINK_NEEDED = 2  # parameters of a law that needs no link
 POOR = 0.1  # squared error, in units of var(y), of a law whose predictions are no start
 CLOSE = 0.01  # squared error, in units of var(y), of a law whose predictions are near enough; else y itself is f
-FEW = 0.1  # most share of y, and of predictions, that are not positive
-SMALL = 0.2  # of the smallest twentieth of |y|, the least f where errors are larger
-ROUNDED = 1e-9  # of it, the least f at all
+MAX_NOT_POSITIVE = 0.1  # most share of y, and of predictions, that are not positive
+LEAST_NOISY = 0.2  # of the smallest twentieth of |y|, the least f where errors are larger
+LEAST_EXACT = 1e-9  # of it, the least f at all
 MAX_FREE = 6  # parameters of a law through a link; with more it is no law but an approximation
-MAX_NODES = 4  # a longer sum explains no more through a link than without
+MAX_LINKED_NODES = 4  # a longer sum explains no more through a link than without
 PASSES, CONVERGED = 20, 1e-10
-LEAST = 1e-100  # unit of u, which is y^2, 1/y, ... and must be within the range of float with room for its powers
+LEAST_UNIT = 1e-100  # unit of u, which is y^2, 1/y, ... and must be within the range of float with room for its powers
 
 
 def may_have_link(objective, law):
     """Whether a search for a link may find a better law; collinear features do not determine exponents."""
-    long = law.net.n_free > SHORT or law.net.n_nodes > 1
+    long = law.net.n_free > NO_LINK_NEEDED or law.net.n_nodes > 1
     return long and EXHAUSTED < law.error < POOR and objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
 
 
@@ -54,7 +54,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
     linked = _linearised(link, exact, f)
     if linked is None:
         return None
-    search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task, MAX_NODES)
+    search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task, MAX_LINKED_NODES)
     laws = [best_law(search, folds), simple_law(search, folds)]
     tried = [one for found in laws if found is not None for one in found.tried]
     net = min(tried, key=lambda one: _score(one.net, one.error, exact.n)).net
@@ -75,7 +75,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
     if not np.isfinite(errors[0]) or _is_power(link, net) or _has_pole(link, search, net):
         return None
     linked, net = linked.in_units(exact.y_scale, net)
-    if not LEAST < linked.y_scale < 1.0 / LEAST:
+    if not LEAST_UNIT < linked.y_scale < 1.0 / LEAST_UNIT:
         return None
     unit = (linked.error_unit / exact.error_unit) ** 2
     candidate = Candidate(net, float(errors[0]), linked, name)
@@ -86,8 +86,8 @@ def _linearised(link, exact, f):
     """The objective of the link near predictions f, in units of std(y); None where they are outside its range."""
     f = np.clip(f, -1e100, 1e100)
     small, error = np.quantile(np.abs(exact.y), 0.05), np.sqrt(np.mean((exact.y - f) ** 2))
-    least = min(SMALL * small, 2 * error) + ROUNDED * small
-    if not least > 0 or not np.isfinite(f).all() or max((f <= 0).mean(), (exact.y <= 0).mean()) > FEW:
+    least = min(LEAST_NOISY * small, 2 * error) + LEAST_EXACT * small
+    if not least > 0 or not np.isfinite(f).all() or max((f <= 0).mean(), (exact.y <= 0).mean()) > MAX_NOT_POSITIVE:
         return None
     f = np.maximum(f, least)
     with np.errstate(all="ignore"):

@@ -11,8 +11,8 @@ import numpy as np
 from skmerge._net.floats import HUGE, squarable
 
 TINY = np.finfo(float).tiny
-LARGEST = 709.0  # exp of more is beyond the range of float
-NEAR = 1e-100  # of a pole; a slope is not steeper than there
+MAX_LOG = 709.0  # exp of more is beyond the range of float
+NEAREST_POLE = 1e-100  # distance from a pole; a slope is not steeper than there
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ def _reciprocal(u):
 
 
 def _exp(u):
-    return np.exp(np.clip(u, -LARGEST, LARGEST))
+    return np.exp(np.clip(u, -MAX_LOG, MAX_LOG))
 
 
 LINKS = {
     "identity": Link(lambda u: u, np.ones_like, lambda y: y, 1.0, False, "{}", "{}", "{}"),
     "reciprocal": Link(
-        _reciprocal, lambda u: -1.0 / _nonzero(u, NEAR) ** 2, _reciprocal, -1.0, True,
+        _reciprocal, lambda u: -1.0 / _nonzero(u, NEAREST_POLE) ** 2, _reciprocal, -1.0, True,
         "1 / ({})", r"\frac{{1}}{{{}}}", "1.0 / ({})",
     ),
     "sqrt": Link(
@@ -75,7 +75,8 @@ LINKS = {
         "sqrt({})", r"\sqrt{{{}}}", "np.sqrt(np.maximum({}, 0.0))",
     ),
     "reciprocal_sqrt": Link(
-        _reciprocal_root, lambda u: -0.5 * _positive(u, NEAR) ** -1.5, lambda y: _reciprocal(y) ** 2, -2.0, True,
+        _reciprocal_root, lambda u: -0.5 * _positive(u, NEAREST_POLE) ** -1.5, lambda y: _reciprocal(y) ** 2, -2.0,
+        True,
         "1 / sqrt({})", r"\frac{{1}}{{\sqrt{{{}}}}}", "1.0 / np.sqrt(np.maximum({}, np.finfo(float).tiny))",
     ),
     "square": Link(
@@ -83,7 +84,7 @@ LINKS = {
         "({})^2", r"\left({}\right)^2", "np.square({})",
     ),
     "exp": Link(
-        _exp, lambda u: np.where(np.abs(u) < LARGEST, _exp(u), 0.0), np.log, None, False,
+        _exp, lambda u: np.where(np.abs(u) < MAX_LOG, _exp(u), 0.0), np.log, None, False,
         "exp({})", r"\exp\!\left({}\right)", "np.exp({})",
     ),
 }  # fmt: skip

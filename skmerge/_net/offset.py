@@ -8,7 +8,7 @@ import numpy as np
 from skmerge._net.notation import offset_name
 from skmerge._validation import naming
 
-STEP = 6e-6  # of a central difference, relative to x: the cube root of the rounding error
+DIFFERENCE_STEP = 6e-6  # of a central difference, relative to x: the cube root of the rounding error
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Offset:
             gradient[:, :, self.column] += 1.0
         elif self.given is not None:
             for j in range(X.shape[1]):
-                step = STEP * np.maximum(np.abs(X[:, j]), x_scale[j])
+                step = DIFFERENCE_STEP * np.maximum(np.abs(X[:, j]), x_scale[j])
                 above, below = X.copy(), X.copy()
                 above[:, j] += step
                 below[:, j] -= step

@@ -13,7 +13,7 @@ MAX_TERMS, MAX_NUMBERS = 12, 200  # of a formula; a longer one str() only descri
 # Root mean square of printed text minus prediction, each over hypot(std(y), its distance from the mean): of rows at a
 # distance of std(y) from the mean, 3 % of std(y). Three digits of a factor are up to 0.5 %, of an exponent over three
 # decades 1 to 3 %.
-TOLERANCE = 0.02
+TEXT_TOLERANCE = 0.02
 POINTS = 256  # of each sample on which it is measured: their mean square is known within 10 %
 # What follows a number whose parameter has such a status.
 NOTES = {
@@ -143,7 +143,7 @@ class Numbers:
         return f
 
     def _merge(self):
-        """Join products of the same powers and leave out powers of about 0, while the text stays within TOLERANCE."""
+        """Join products of the same powers and leave out powers of about 0, while the text is within TEXT_TOLERANCE."""
         samples = self._samples()
         X, ends = np.concatenate(samples), np.cumsum([len(sample) for sample in samples])
         y, mean = self.nets.y_scale_[self.k] / self.y, self.nets.y_mean_[self.k]
@@ -155,7 +155,7 @@ class Numbers:
             size = np.hypot(y, exact - mean * y)
 
         def error(values):
-            """Of the printed numbers, the root mean square distance from the prediction; see TOLERANCE."""
+            """Of the printed numbers, the root mean square distance from the prediction; see TEXT_TOLERANCE."""
             with np.errstate(all="ignore"):
                 square = ((self._value(values, X) - exact) / size) ** 2
                 worst = np.sqrt(max(part.mean() for part in np.split(square, ends[:-1])))
@@ -172,7 +172,7 @@ class Numbers:
             powers = [(key[1], value) for key, value in self.values.items() if self._is_exponent(key)]
             allowed = all(low[j] - 1e-9 <= value <= high[j] + 1e-9 for j, value in powers)
             # Half of the tolerance, which includes the rounding of all numbers.
-            if not (allowed and error(self.values) <= TOLERANCE / 2):
+            if not (allowed and error(self.values) <= TEXT_TOLERANCE / 2):
                 self.plan, self.terms, self.values = before
 
         self.plan, self.error_of_text = [([t], term.used) for t, term in enumerate(terms)], error
@@ -253,7 +253,7 @@ class Numbers:
         return [sample for sample in samples if len(sample)]
 
     def _digits(self):
-        """How many digits beyond the usual each number needs for the text to be within TOLERANCE of the prediction."""
+        """How many digits beyond the usual each number needs, so that the text is within TEXT_TOLERANCE."""
         error = self.error_of_text
         with np.errstate(all="ignore"):
 
@@ -266,7 +266,7 @@ class Numbers:
                     digits[key] += 1
             printed = {key: rounded(key) for key in digits}
             alone = {key: error(self.values | {key: printed[key]}) for key in digits}
-            while error(printed) > TOLERANCE:
+            while error(printed) > TEXT_TOLERANCE:
                 more = [key for key in digits if digits[key] < MOST_DIGITS]
                 if not more:
                     break

@@ -12,11 +12,11 @@ from skmerge._net.objective import NewNode
 from skmerge._net.selection import EXHAUSTED
 
 EXPONENTS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
-MOST = 8_000  # products of a few features
+MAX_PRODUCTS = 8_000  # products of a few features
 PAIRED = 1200  # of which all pairs are compared
 MAX_PAIRED = 14  # features of the best product, of which pairs change
 TRIPLED = 150  # of the simplest, of which all triples are compared
-MAX_ROWS = 500  # on which they are compared
+COMPARED_ROWS = 500  # on which they are compared
 MAX_TERMS = 6
 FLOOR = 1e-14  # share of the squares of y that is rounding
 PRICES = {0.0: 0.0, 1.0: 1.0, 2.0: 2.0, 0.5: 2.0, 3.0: 3.0, 1.5: 3.0, 4.0: 3.0}  # of an exponent; 4 of any other
@@ -29,7 +29,7 @@ def simple_nets(objective, candidates):
     A, sign = _products(objective, candidates)
     if not len(A):
         return []
-    rows = np.arange(0, len(candidates.X), -(-len(candidates.X) // MAX_ROWS))
+    rows = np.arange(0, len(candidates.X), -(-len(candidates.X) // COMPARED_ROWS))
     root = candidates.root[rows]
     with np.errstate(all="ignore"):
         columns = np.exp(np.clip(candidates.log[rows] @ A.T, -300, 300))
@@ -84,7 +84,7 @@ def _products(objective, candidates):
     rows, most = [base], 1
     for size in range(1, min(len(which), 4) + 1):
         sets = list(combinations(which, size))
-        if most + len(sets) * len(EXPONENTS) ** size > MOST:
+        if most + len(sets) * len(EXPONENTS) ** size > MAX_PRODUCTS:
             break
         most += len(sets) * len(EXPONENTS) ** size
         powers = np.stack(np.meshgrid(*[EXPONENTS] * size, indexing="ij"), axis=-1).reshape(-1, size)

@@ -7,12 +7,12 @@ that came out too small: at 30 % noise they put a factor at 0.885 of its value, 
 import numpy as np
 
 TREND = 0.3  # of the trend: a row whose error happens to make y nearly zero would decide all
-LEAST = 0.1  # of |y|: where a prediction passes through zero its row does not decide all
+LEAST_SIZE = 0.1  # of |y|: where a prediction passes through zero its row does not decide all
 
 
 def sizes(target, prediction):
     """What the errors of the rows are relative to, (n, m); positive."""
-    size = np.hypot(prediction, LEAST * np.nan_to_num(target))
+    size = np.hypot(prediction, LEAST_SIZE * np.nan_to_num(target))
     least = np.where(size > 0, size, np.inf).min(axis=0)
     return np.maximum(size, np.where(np.isfinite(least), least, 1.0))
 

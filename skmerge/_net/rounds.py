@@ -14,7 +14,7 @@ from skmerge._net.selection import MAX_NODES
 from skmerge._net.stored import Nets, arrays_of
 from skmerge._net.training import Settings, Trained, Training
 
-ROUNDS = 2  # fits before the last one
+EARLIER_FITS = 2  # fits before the last one
 THREADPOOLS = ThreadpoolController()  # made once: looking for libraries takes a tenth of a short fit
 
 
@@ -46,7 +46,7 @@ class Rounds:
         share = incomplete.initial_weights(self.given, self.target)
         known = self.offset(self.X, self.target.shape[1])
         size = relative.first_sizes(self.X, self.target + known) if is_relative else None
-        for left in range(ROUNDS if has_gaps or is_relative else 0, -1, -1):
+        for left in range(EARLIER_FITS if has_gaps or is_relative else 0, -1, -1):
             used = ~np.isnan(self.target) & (share > incomplete.MIN_WEIGHT)
             rows = [slice(None) if column.all() else np.flatnonzero(column) for column in used.T]
             objectives = [self._objective(r, k, share, size) for k, r in enumerate(rows)]

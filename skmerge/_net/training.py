@@ -22,17 +22,17 @@ from skmerge._text import warn
 # real tables above.
 GOOD_LAW = 0.001
 GOOD_SHORT_LAW = 0.0035
-SHORT = 10  # free parameters
+SHORT_LAW = 10  # free parameters
 # An error of a law with so few parameters counts only beyond its scatter, sqrt(2 / n): of lines with 5 % noise at 20
 # rows 2 in 12 went to a committee that was no better, of lines beside an irrelevant column at 40 rows 6 in 12. Of
 # longer laws some that pass so have poles.
-SHORTEST = 4
+SHORTEST_LAW = 4
 FEW_ROWS = 20  # below, a committee has nothing to learn from
 GROSS = 0.75  # share of the squared error that one of FEW_ROWS or more rows never has of normal noise: of 20 it has 0.2
 # Squares, in units of var(y), below which a law counts as free of noise and is fitted on to the last digit (of twelve
 # such nets three gain, one a factor of six), and below which the rounding of the data may show in it.
 NO_NOISE = 1e-6
-EXACT = 1e-12
+EXACT_FIT = 1e-12
 
 
 class Settings(NamedTuple):
@@ -144,7 +144,7 @@ class Training:
         if law is None or objective.n >= FEW_ROWS:
             committee, squares = self._train_committee(objective, k, rows, output)
         if law is not None and (committee is None or _is_preferred(objective, law, squares)):
-            limit = np.inf if committee is None or law.net.n_free <= SHORTEST else committee.error
+            limit = np.inf if committee is None or law.net.n_free <= SHORTEST_LAW else committee.error
             # A search through a link without each fold would start from predictions that have seen it.
             is_linked = law.link != "identity"
             nested = law.squares if is_linked else self._nested_squares(objective, k, rows, limit, output)
@@ -192,7 +192,7 @@ class Training:
         net, error, penalties = law.net, law.error, law.penalties
         if net.squares < NO_NOISE:
             net = objective.fit(net, penalties(net, last=True), max_iter=2000, tol=1e-12)
-        if net.squares < EXACT:
+        if net.squares < EXACT_FIT:
             objective = exact
             net = objective.fit(net, penalties(net, last=True), max_iter=100, tol=1e-12)
         members = [net]
@@ -245,9 +245,10 @@ class Training:
 
 def good_enough(n_free, n):
     """Squared error, in units of var(y), below which a law of n rows is kept without training a committee."""
-    if n_free > SHORT:
+    if n_free > SHORT_LAW:
         return GOOD_LAW
-    scatter = np.sqrt(2.0 / n) if n_free <= SHORTEST else 0.0  # relative standard deviation of a mean square of n rows
+    # The relative standard deviation of a mean square of n rows.
+    scatter = np.sqrt(2.0 / n) if n_free <= SHORTEST_LAW else 0.0
     return GOOD_SHORT_LAW * (1.0 + scatter)
 
 
@@ -274,7 +275,7 @@ def _is_preferred(objective, law, best):
     """Whether a law is kept beside an alternative that is less simple and whose rows have the squares ``best``."""
     if best is None:
         return True
-    if law.net.n_free > SHORTEST:
+    if law.net.n_free > SHORTEST_LAW:
         return law.error <= mean_of(objective, best)
     if law.squares is None:  # the error of a sample of rows scatters too much for a comparison row by row
         return law.error <= comparison.FORGIVEN * mean_of(objective, best)

@@ -10,8 +10,8 @@ from skmerge._net.objective import ROUNDING
 # by the user against the data; an exponent at its bound; undetermined; undetermined, for other features do as well.
 FREE, FIXED, GIVEN, REJECTED, BOUND, UNDECIDED, SHARED = range(7)
 REJECTION = 3.0  # standard errors by which the data would move a given exponent
-MAX_ROWS = 2000  # that decide on the status
-MAX_PARAMETERS = 200  # above, a net is no law, and its parameters are FREE or FIXED
+STATUS_ROWS = 2000  # that decide on the status
+MAX_STATUS_PARAMETERS = 200  # above, a net is no law, and its parameters are FREE or FIXED
 MAX_SHIFT = 3.0  # standard errors that a parameter fixed at a simple value counts for
 NULL = 1e-12  # eigenvalue of the correlations below which a direction has no effect
 
@@ -103,7 +103,7 @@ def _correlations(gram, unit):
 def _status_of(objective, net, noise):
     d, scaling = net.n_features, objective.scaling
     status = np.where(net.lower < net.upper, FREE, FIXED).astype(np.uint8)
-    if net.n_free > MAX_PARAMETERS or not net.n_nodes:
+    if net.n_free > MAX_STATUS_PARAMETERS or not net.n_nodes:
         return status
     of_node, index = status[:-1].reshape(-1, d + 3), np.arange(len(status) - 1).reshape(-1, d + 3)
     low, high = (bound[:d] for bound in objective.node_bounds("product"))
@@ -113,7 +113,7 @@ def _status_of(objective, net, noise):
             at_bound = (np.stack([low, high]) == A).any(axis=0) & ((A != 0) | (of_node[i, :d] == FREE))
             of_node[i, :d][power & at_bound] = BOUND
             of_node[i, :d][power & (low == high)] = GIVEN
-    part = objective.subset(np.arange(0, objective.n, -(-objective.n // MAX_ROWS)))
+    part = objective.subset(np.arange(0, objective.n, -(-objective.n // STATUS_ROWS)))
     residual, J = part.jacobian(net)
     with np.errstate(over="ignore", invalid="ignore"):
         unit = np.sqrt((squarable(J) ** 2).sum(axis=0))

@@ -10,7 +10,7 @@ from skmerge._parallel import in_blocks
 from skmerge._plasticity import flow
 from skmerge._plasticity.kind import Kind
 
-CHUNK_STEPS = 200_000  # steps of grains that a thread makes between two reports of progress, some 0.2 s
+CHUNK_GRAIN_STEPS = 200_000  # steps of grains that a thread makes between two reports of progress, some 0.2 s
 
 
 class Axial(Kind):
@@ -33,7 +33,7 @@ class Axial(Kind):
             "table_": np.stack(list(tables.values())),
             "reached_": np.stack([reached for _, reached, _ in parts.values()]),
             "estimator_": parts[max(parts)][2],
-            "exponent_": flow.knee_exponent(steps, modulus, tables, grid) if resolved else flow.KNEE,
+            "exponent_": flow.knee_exponent(steps, modulus, tables, grid) if resolved else flow.KNEE_EXPONENT,
             "grid_": grid,
             "memory_": memory,
             "start_": start_of(steps),
@@ -70,7 +70,7 @@ class Axial(Kind):
             stepper.propagate(state, X[part, 2:5].copy(), path, block, flags[part], cancelled)
             write(part, block, path)
 
-        size = int(np.clip(CHUNK_STEPS // strain.shape[1], 64, 8192))
+        size = int(np.clip(CHUNK_GRAIN_STEPS // strain.shape[1], 64, 8192))
         in_blocks(run, len(X), size, n_jobs, reporter, "grains propagated")
 
     def inside(self, X):

@@ -3,7 +3,7 @@
 from skmerge._ext.crystal_stepping import ELSEWHERE, LONG, LOST, OUTSIDE, REVERSED
 from skmerge._text import warn
 
-WORDS = {
+FLAG_WORDS = {
     OUTSIDE: "left the states of the training trajectories",
     REVERSED: "were strained in a direction that no training trajectory has; rates of the other direction were used",
     ELSEWHERE: "began at a density at which no training trajectory begins; memory_ needs one that begins there",
@@ -14,7 +14,7 @@ WORDS = {
 
 def warn_of(flags):
     """Warn of each flag that some of the grains have."""
-    for flag, words in WORDS.items():
+    for flag, words in FLAG_WORDS.items():
         count = int(((flags & flag) > 0).sum())
         if count:
             warn(f"{count} of {len(flags)} grains {words}; see flags_.")

@@ -36,14 +36,14 @@ MEMORY = 48, 48, 40  # with memory; 32 and 24 increase the error by a tenth
 MARGIN = 0.15  # of the table around the triangle, where the images of its rows by symmetry lie
 PENALTY = 1e-7  # on second differences, relative to mean squares; with 1e-6 and 1e-8 errors change by a third at most
 ROOT_PENALTY = 30.0  # times PENALTY along sqrt(rho); 0.3 increases errors by a tenth, with 100 crystals by a third
-MANY = 300  # trajectories; fewer are penalised more, which decreases the error of 50 by half
+MANY_TRAJECTORIES = 300  # trajectories; fewer are penalised more, which decreases the error of 50 by half
 PLASTIC = 0.9  # least plastic share of a step from which flow is learned
 SPACING = 0.03  # of steps of a trajectory that are used, in standard deviations of the features
 GUESS_WEIGHT = 1e-2  # of the forest's guess in a cell without rows; a row has 1
-KNEE = 20.0  # exponent of the knee where no step lies in it; flow stress depends on it by 0.05 % at most
+KNEE_EXPONENT = 20.0  # exponent of the knee where no step lies in it; flow stress depends on it by 0.05 % at most
 # Similar states differ by .01-.05 where 10 to 400 crystals follow one law, by .12-.34 where two rates, two materials or
 # inverse orientations are mixed, by .15 among grains of a polycrystal.
-MOST_DIFFERENT, NEAR, N_COMPARED = 0.1, 0.15, 3000
+MOST_DIFFERENT, NEAR_STATE, N_COMPARED = 0.1, 0.15, 3000
 STIFFER = 10.0  # elastic slope over the first slope, where a record does not resolve the knee
 
 
@@ -197,7 +197,7 @@ def thinned(steps, rows):
 def targets(steps, rows, modulus):
     """Flow stress, storage and spin per plastic strain, (n, 5), of flowing steps."""
     plastic = 1.0 - steps.slope[rows] / modulus[rows]
-    flow = steps.sign[rows] * steps.stress[rows] / plastic ** (1.0 / KNEE)
+    flow = steps.sign[rows] * steps.stress[rows] / plastic ** (1.0 / KNEE_EXPONENT)
     return np.column_stack([flow, steps.storage[rows] / plastic, steps.spin[rows] / plastic[:, None]])
 
 
@@ -244,7 +244,7 @@ def difference_of_neighbours(steps, sign, modulus):
     place = steps.features[rows].copy()
     place[:, -1] /= max(np.ptp(steps.features[:, -1]), 1e-300)
     distance, near = cKDTree(place).query(place, k=min(100, len(rows)))
-    near = np.where((group[near] != group[:, None]) & (distance < NEAR), near, -1)
+    near = np.where((group[near] != group[:, None]) & (distance < NEAR_STATE), near, -1)
     first = near[np.arange(len(rows)), (near >= 0).argmax(axis=1)]
     pair = first >= 0
     if np.count_nonzero(pair) < 20:
@@ -403,7 +403,7 @@ def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, me
             features, values = np.concatenate([features, centres]), np.concatenate([values, guessed])
             weight = np.r_[weight, np.full(len(centres), GUESS_WEIGHT)]
         n = len(np.unique(steps.group[rows]))
-        penalty = PENALTY * max(1.0, MANY / n) ** 1.5
+        penalty = PENALTY * max(1.0, MANY_TRAJECTORIES / n) ** 1.5
         table[..., :5] = smooth(basis(features, grid, shape), values, weight, shape, penalty)
     index, features = images(steps.features[modulus_rows])
     matrix = basis(features, grid, shape[:2])
@@ -413,11 +413,11 @@ def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, me
 
 
 def knee_exponent(steps, modulus, tables, grid):
-    """n of p = x^n, x the stress at the end of a step over the flow stress; KNEE where no step lies in the knee."""
+    """n of p = x^n, x the stress at the end of a step over the flow stress; KNEE_EXPONENT without steps in the knee."""
     plastic = 1.0 - steps.slope / modulus
     rows = np.flatnonzero((plastic > 0.05) & (plastic < 0.95) & (steps.sign * steps.stress > 0))
     if len(rows) < 5:
-        return KNEE
+        return KNEE_EXPONENT
     values = basis(steps.features[rows], grid, next(iter(tables.values())).shape[:3])
     flow = np.zeros(len(rows))
     for sign, table in tables.items():
@@ -425,5 +425,5 @@ def knee_exponent(steps, modulus, tables, grid):
     x = steps.sign[rows] * steps.last_stress[rows] / np.where(flow > 0, flow, 1.0)
     usable = (x > 0.3) & (x < 0.995) & (flow > 0)
     if usable.sum() < 5:
-        return KNEE
+        return KNEE_EXPONENT
     return float(np.clip(np.median(np.log(plastic[rows][usable]) / np.log(x[usable])), 3.0, 100.0))

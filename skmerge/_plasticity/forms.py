@@ -7,12 +7,11 @@ form and results back to the form of the user.
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from skmerge._orientation import angles_of, product, quaternion_from, quaternion_of, unwrapped_angles
+from skmerge._orientation import NORM_TOLERANCE, angles_of, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._plasticity.records import numbers
 
 WIDTH = {"bunge": 5, "quaternion": 6}
-NAMES = {"bunge": "stress, density, phi1, Phi, phi2", "quaternion": "stress, density, quaternion x, y, z, w"}
-UNIT = 1e-3  # largest difference of the norm of a quaternion from one; rounding to four digits makes 1e-4
+STATE_NAMES = {"bunge": "stress, density, phi1, Phi, phi2", "quaternion": "stress, density, quaternion x, y, z, w"}
 
 
 def are_rotations(value):
@@ -97,7 +96,7 @@ def angles(quaternion):
 def unit(name, quaternion):
     """Normalised quaternions (..., 4); raise where one is far from unit length."""
     norm = np.linalg.norm(quaternion, axis=-1, keepdims=True)
-    wrong = np.argwhere(np.abs(norm[..., 0] - 1) > UNIT)
+    wrong = np.argwhere(np.abs(norm[..., 0] - 1) > NORM_TOLERANCE)
     if len(wrong):
         place = ", ".join(map(str, wrong[0]))
         size = norm[tuple(wrong[0])][0]
@@ -111,8 +110,8 @@ def with_angles(name, state, orientation):
         return state
     if state.shape[-1] != WIDTH[orientation]:
         raise ValueError(
-            f'{name} must have {WIDTH[orientation]} columns with orientation="{orientation}" ({NAMES[orientation]}), '
-            f"got {state.shape[-1]}."
+            f'{name} must have {WIDTH[orientation]} columns with orientation="{orientation}" '
+            f"({STATE_NAMES[orientation]}), got {state.shape[-1]}."
         )
     if orientation == "bunge":
         return state

@@ -22,7 +22,8 @@ from skmerge._plasticity.kind import Kind
 from skmerge._plasticity.records import n_substeps
 
 GRAINS = 20_000  # grains between two reports of progress, some seconds
-NEAR = 0.03  # equivalent orientations whose scalar part is at most that much below the greatest are trained as well
+# Equivalent orientations whose scalar part is at most that much below the greatest are trained as well.
+EQUIVALENT_MARGIN = 0.03
 
 
 class Free(Kind):
@@ -58,7 +59,7 @@ class Free(Kind):
             "modulus_": float(stiff.mean()),
             "least_": np.array([*least_flow, stiff.min() / 2]),  # of S in each direction and of E
             "grid_": np.array([least, most]),
-            "exponent_": flow.KNEE,
+            "exponent_": flow.KNEE_EXPONENT,
             "memory_": False,
             "part_": flow.part_numbers(signs),
             "longest_step_": steps.longest,
@@ -164,6 +165,6 @@ def images(quaternion, *vectors):
     """Equivalents that are nearly reduced: their rows, rotation vectors, and crystal vectors in their frames."""
     every = product(quaternion[:, None], PROPER_QUATERNIONS)
     scalar = np.abs(every[..., 3])
-    index, which = np.nonzero(scalar >= scalar.max(axis=1, keepdims=True) - NEAR)
+    index, which = np.nonzero(scalar >= scalar.max(axis=1, keepdims=True) - EQUIVALENT_MARGIN)
     turned = (np.einsum("nji,nj->ni", PROPER[which], vector[index]) for vector in vectors)
     return index, rotation_vector(every[index, which]), *turned

@@ -7,9 +7,9 @@ from skmerge._orientation import inverse, product, quaternion_of, reduced_axis, 
 from skmerge._plasticity import axial, flow
 
 WRONG_STRESS, WRONG_TURN = 0.1, 1 / 3  # shares of stress and rotation; larger errors cause a warning
-FEW = 15  # trajectories; from so many on, a fifth is held out
+ENOUGH_TRAJECTORIES = 15  # trajectories; from so many on, a fifth is held out
 NODES, BINS = 12, 24  # of the table of errors, along each coordinate of the axis and along the strain path
-NEAR = 0.06  # width in b1 / b3 and b2 / b3 of the neighbourhood of a node
+NODE_WIDTH = 0.06  # width in b1 / b3 and b2 / b3 of the neighbourhood of a node
 WORTH = 0.8  # memory must decrease errors by a fifth: it does not cover paths that begin elsewhere
 EVERYWHERE = 1.0  # held-out trajectories anywhere that weigh as much as one near a node
 
@@ -119,7 +119,7 @@ def table_of_errors(found, axis):
     node = np.linspace(0, 1, NODES)
     nodes = np.stack(np.meshgrid(node, node, indexing="ij"), axis=-1)
     distance2 = ((nodes[:, :, None] - place) ** 2).sum(axis=-1)
-    weight = np.exp(-distance2 / (2 * NEAR**2)) + EVERYWHERE / len(found)
+    weight = np.exp(-distance2 / (2 * NODE_WIDTH**2)) + EVERYWHERE / len(found)
     known = ~np.isnan(squares)
     sums = np.einsum("ijn,nbk->ijbk", weight, np.where(known, squares, 0.0))
     return passed, sums / np.einsum("ijn,nbk->ijbk", weight, known.astype(float))

@@ -7,9 +7,9 @@ import numpy as np
 
 from skmerge._ext.crystal_stepping import LONG, OUTSIDE, REVERSED
 from skmerge._plasticity.kind import Kind
-from skmerge._plasticity.records import MOST, n_substeps
+from skmerge._plasticity.records import MAX_SUBSTEPS, n_substeps
 
-TOLERANCE = 1e-4  # of an adaptive step: difference between Heun and Euler over the trained range
+STEP_TOLERANCE = 1e-4  # of an adaptive step: difference between Heun and Euler over the trained range
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Plain(Kind):
             counts = substeps[moved, t - 1]
             after, error = advance(state, h / counts[:, None])
             if self.integrator == "adaptive":
-                counts = np.minimum(counts * np.maximum(np.ceil(np.sqrt(error / TOLERANCE)), 1), MOST)
+                counts = np.minimum(counts * np.maximum(np.ceil(np.sqrt(error / STEP_TOLERANCE)), 1), MAX_SUBSTEPS)
             for count in np.unique(counts[counts > 1]):  # each state has its own: other states change no result
                 some = counts == count
                 after[some] = state[some]

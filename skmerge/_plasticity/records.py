@@ -11,13 +11,14 @@ from skmerge._text import warn
 from skmerge._validation import check_container, naming
 
 REPEATED = 1e-5  # of the median strain step of a trajectory; smaller steps come from restarts and rounding
-SHORT, AROUND = 0.02, 3  # a strain step under a fiftieth of the three before and after it divides rounding errors
+SHORT_STEP, AROUND = 0.02, 3  # a strain step under a fiftieth of the three before and after it divides rounding errors
 STEEPER = 0.2  # of the range of the other steps' slopes; a short step so far beyond it is rounding, not elastic
-KNEE = 50.0  # times the slope of a step that contains the whole knee: an elastic step before it may be so steep. Rates
-# of the lattice and of other variables differ by as much between the elastic range and later.
+# An elastic step may be so many times as steep as a step that contains the whole knee. Rates of the lattice and of
+# other variables differ by as much between the elastic range and later.
+KNEE_STEEPNESS = 50.0
 ALIKE = 1e-4  # of the greatest value of a column: the change of a state between repeated records
-MOST = 10_000  # substeps of a step
-MANY = 1_000  # calls of a regressor that take some seconds
+MAX_SUBSTEPS = 10_000  # substeps of a step
+MANY_CALLS = 1_000  # calls of a regressor that take some seconds
 MANY_STATES = 100_000  # predicted states that take some seconds
 HARDENED = 1.03  # of the stress; rotation of lattices alone hardens less, in the median
 COLUMNS = ("trajectory", "strain", "sigma", "rho", "phi1", "Phi", "phi2")
@@ -142,7 +143,7 @@ def too_close(strain, state, group):
         before[k:] = np.maximum(before[k:], np.where(near, size[:-k], 0.0))
         after[:-k] = np.maximum(after[:-k], np.where(near, size[k:], 0.0))
     around = np.where((before > 0) & (after > 0), np.minimum(before, after), np.maximum(before, after))
-    short = size < SHORT * around
+    short = size < SHORT_STEP * around
     turning = np.r_[False, (change[1:] * change[:-1] < 0) & (owner[1:] == owner[:-1])]  # slopes up to twice the modulus
     for g in np.unique(owner[short]):
         part = slice(*np.searchsorted(owner, [g, g + 1]))
@@ -150,9 +151,9 @@ def too_close(strain, state, group):
         longer = np.sort(np.concatenate([rate[~short[part] & ~turning[part]], np.zeros((2, rate.shape[1]))]), axis=0)
         span = longer[-1] - longer[0]
         share = np.ones(rate.shape)
-        share[np.r_[True, turning[part][1:]]], share[:, 0] = KNEE, STEEPER
+        share[np.r_[True, turning[part][1:]]], share[:, 0] = KNEE_STEEPNESS, STEEPER
         for each, most, second in ((rate, longer[-1], longer[-2]), (-rate, -longer[0], -longer[1])):
-            usual = np.where(second > most - span / 2, most, np.clip(each[0], most, most + KNEE * span))
+            usual = np.where(second > most - span / 2, most, np.clip(each[0], most, most + KNEE_STEEPNESS * span))
             bad[at[part][short[part] & (each > usual + share * span).any(axis=1)] + 1] = True
     return bad
 
@@ -214,9 +215,9 @@ def n_substeps(strain, n, longest):
     Warn if this takes long: each substep calls a regressor for every grain.
     """
     size = np.abs(np.diff(strain, axis=1))
-    counts = np.broadcast_to(np.clip(np.ceil(size / longest - 1e-6), 1, MOST), (n, size.shape[1]))
+    counts = np.broadcast_to(np.clip(np.ceil(size / longest - 1e-6), 1, MAX_SUBSTEPS), (n, size.shape[1]))
     calls, states = (int(counts.max(axis=0).sum()), int(counts.sum())) if counts.size else (0, 0)
-    if calls > 10 * size.shape[1] and (calls > MANY or states > MANY_STATES):
+    if calls > 10 * size.shape[1] and (calls > MANY_CALLS or states > MANY_STATES):
         warn(
             f"strain steps are up to {size.max() / longest:.3g} times the longest trained one ({longest:.3g}); "
             f"divided, they are {calls} steps of a regressor instead of {size.shape[1]}, for {n} grains {states} "

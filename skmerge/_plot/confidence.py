@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _F8: TypeAlias = NDArray[np.float64]
 _Keywords: TypeAlias = Mapping[str, Any]
 
-LABELS = {"rmse": "RMSE", "r2": "R²"}
+SCORE_LABELS = {"rmse": "RMSE", "r2": "R²"}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -92,7 +92,7 @@ class ConfidenceCurveDisplay(base.Display):
         -------
         self
         """
-        check_word("metric", metric, *LABELS)
+        check_word("metric", metric, *SCORE_LABELS)
         ax = base.axes_of(self, ax)
         from matplotlib.lines import Line2D
 
@@ -103,7 +103,7 @@ class ConfidenceCurveDisplay(base.Display):
         self.baseline_ = ax.plot([0, 100], [score[-1]] * 2, **baseline)[0]
         if metric == "rmse":
             ax.set_ylim(bottom=0)
-        base.label_axes(ax, xlabel="most certain share of the predictions, %", ylabel=LABELS[metric])
+        base.label_axes(ax, xlabel="most certain share of the predictions, %", ylabel=SCORE_LABELS[metric])
         if line["label"]:
             ax.legend(frameon=False, fontsize="small")
         return self
@@ -196,7 +196,7 @@ class ConfidenceCurveDisplay(base.Display):
         display : ConfidenceCurveDisplay
         """
         base.check_matplotlib(cls, "from_predictions")
-        check_word("metric", metric, *LABELS)
+        check_word("metric", metric, *SCORE_LABELS)
         if std is None:
             raise ValueError("std=None is not possible: std orders the predictions by certainty; give it.")
         if output is None:

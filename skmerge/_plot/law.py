@@ -25,7 +25,7 @@ _Keywords: TypeAlias = Mapping[str, Any]
 
 COLORS = base.BLUE, base.VERMILLION, base.GREEN, base.ORANGE, "#CC79A7", "#56B4E9"
 MARKERS = "osD^v<>P"
-SHORT = 96  # characters of a law that fits above a plot
+MAX_TITLE = 96  # characters of a law that fits above a plot
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -216,5 +216,5 @@ class LawDisplay(base.Display):
         names = np.array(list(formula.python_names), dtype=object)
         return cls(
             exponent=exponent[:, shown], std=std[:, shown], feature_names=list(names[shown]),
-            term_names=[terms[t].text for t in powers], known=known, law=law if len(law) <= SHORT else None,
+            term_names=[terms[t].text for t in powers], known=known, law=law if len(law) <= MAX_TITLE else None,
         ).plot(ax, level=level, errorbar_kwargs=errorbar_kwargs)  # fmt: skip

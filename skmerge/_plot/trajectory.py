@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _F8: TypeAlias = NDArray[np.float64]
 _Keywords: TypeAlias = Mapping[str, Any]
 
-LABELS = {
+STATE_LABELS = {
     "stress": "stress, MPa",
     "density": "dislocation density, 1/m$^2$",
     "orientation": "rotation of the lattice, degrees",
@@ -286,7 +286,7 @@ class TrajectoryDisplay(Display):
             misorientation = float(np.nanmean(angle)) if not np.isnan(angle).all() else None
         positive = all((array[~np.isnan(array)] > 0).all() for array in shown.values())
         return cls(
-            strain=strain, y_pred=shown["y_pred"], y_true=shown.get("y_true"), ylabel=LABELS.get(output),
+            strain=strain, y_pred=shown["y_pred"], y_true=shown.get("y_true"), ylabel=STATE_LABELS.get(output),
             misorientation=misorientation, log=output == "density" and positive,
         ).plot(
             ax, kind=kind, quantiles=quantiles, predicted_kwargs=predicted_kwargs, recorded_kwargs=recorded_kwargs
@@ -305,14 +305,14 @@ def _check_strain(strain, shape):
 
 def _check_output(output, n):
     if isinstance(output, str):
-        check_word("output", output, *LABELS)
+        check_word("output", output, *STATE_LABELS)
         if n != 5:
             raise ValueError(
                 f"output={output!r} needs states of five columns (stress, density, phi1, Phi, phi2); these have {n}. "
                 "Give the number of a column."
             )
     else:
-        give = f"give one of {', '.join(LABELS)}, or a column from 0 to {n - 1}"
+        give = f"give one of {', '.join(STATE_LABELS)}, or a column from 0 to {n - 1}"
         check_number("output", output, Integral, 0, n - 1, give=give)
 
 

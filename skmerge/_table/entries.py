@@ -6,7 +6,7 @@ import numpy as np
 
 from skmerge._table import faults, sources
 from skmerge._table.model import TableModel
-from skmerge._table.ranges import STEP, Ranges
+from skmerge._table.ranges import EDGE_STEP, Ranges
 from skmerge._table.units import Units
 
 BEYOND = 4.0  # standard deviations of a prediction one range beyond the table; a line rises by 3.5
@@ -43,7 +43,7 @@ class Entries:
         at, inside, rows = self.ranges.edge(X)
         if len(rows):  # the prediction may continue with the slope at the edge of the table
             out = np.minimum(distance[rows, :1] * (1.0 + distance[rows, :1]), np.finfo(float).max)
-            change = np.abs(self._values(at) - self._values(inside)) / STEP * out
+            change = np.abs(self._values(at) - self._values(inside)) / EDGE_STEP * out
             change[:, [levels is not None for levels in self.units.columns.levels]] = 0.0
             std[rows] = np.maximum(std[rows], change)
         return values, std

@@ -7,7 +7,7 @@ import numpy as np
 from skmerge._validation import distance_beyond
 
 MAX_BEYOND = 10.0  # ranges; a row farther beyond the table counts as this far
-STEP = 0.1  # ranges over which a slope at the edge of the table is measured
+EDGE_STEP = 0.1  # ranges over which a slope at the edge of the table is measured
 # As MAX_BEYOND, for a column of nearly one value; widens a prediction to about the spread of its property.
 MAX_BEYOND_RARE = 0.25
 
@@ -45,10 +45,10 @@ class Ranges:
         return distance_beyond(X[:, known], low[known], high[known]) if known.any() else np.zeros(len(X))
 
     def edge(self, X):
-        """The points where rows leave the table, points a STEP inside, and the numbers of these rows.
+        """The points where rows leave the table, points one EDGE_STEP inside, and the numbers of these rows.
 
-        The step goes back in the direction from which a row left, in ranges of the columns, and is STEP for the column
-        that is farthest out.
+        The step goes back in the direction from which a row left, in ranges of the columns, and is EDGE_STEP for the
+        column that is farthest out.
         """
         low, high = self.ranges[0]
         at = np.where(self.is_number, np.clip(X, low, high), X)
@@ -57,7 +57,7 @@ class Ranges:
         out = np.clip(out, *(np.where(self.graded[0], MAX_BEYOND, MAX_BEYOND_RARE) * np.array([[-1.0], [1.0]])))
         farthest = np.abs(out).max(axis=1, initial=0.0)
         rows = np.flatnonzero(farthest > 0)
-        step = STEP * out[rows] / farthest[rows, None] * width
+        step = EDGE_STEP * out[rows] / farthest[rows, None] * width
         limits = np.where(self.is_number, low, -np.inf), np.where(self.is_number, high, np.inf)
         return at[rows], np.clip(at[rows] - step, *limits), rows
 
