@@ -141,7 +141,7 @@ class Crystal:
         return self.forest_coefficient * self.shear_modulus * 1e3 * self.burgers * 1e-9
 
     def _arrays(self, strain_rate):
-        """The arrays of `SlipLaw`: per unit of strain, stresses in MPa."""
+        """The arrays that `SlipLaw` takes, by name: per unit of strain, stresses in MPa."""
         s, m = DIRECTIONS, NORMALS
         schmid = (s[:, :, None] * m[:, None, :] + m[:, :, None] * s[:, None, :]) / 2
         spin = np.cross(s, m).T / 2
@@ -150,7 +150,8 @@ class Crystal:
         stiffness = np.array([self.C11 - self.C12, 2 * self.C44, 3 * (self.C11 + 2 * self.C12)]) * 1e3
         storage, recovery = self._forest() * self.k1 / 2, self.k2 / 2
         flow = np.array([self.rate_exponent, self.slip_rate / strain_rate, self.tau0, storage, recovery], float)
-        return deviator(schmid), np.ascontiguousarray(spin), interaction, stiffness, flow
+        arrays = {"schmid": deviator(schmid), "spin": np.ascontiguousarray(spin), "interaction": interaction}
+        return arrays | {"stiffness": stiffness, "flow": flow}
 
 
 def deviator(A):
@@ -285,7 +286,7 @@ def simulate(
     quaternion, n = quaternion_of(angles), len(angles)
     path = check_strain(strain, n)
     forest = crystal._forest() * np.sqrt(check_density(rho0, n))
-    law = SlipLaw(*crystal._arrays(float(strain_rate)), axis, loading == "taylor")
+    law = SlipLaw(**crystal._arrays(float(strain_rate)), axis=axis, taylor=loading == "taylor")
 
     n_steps = path.shape[1]
     state, failed = np.empty((n, n_steps, 5)), np.empty(n)

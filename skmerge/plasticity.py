@@ -262,12 +262,13 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     def _fit_trajectories(self, strain, state, rates, groups, task):
         state = forms.in_columns("state", state, self.orientation)
-        strain, state, group, rates = records.check_records(strain, state, groups, rates)
-        if rates is not None:
+        read = records.check_records(strain, state, groups, rates)
+        strain, state, group = read.strain, read.state, read.group
+        if read.rates is not None:
             h = np.diff(strain)[group[1:] == group[:-1]]
             if (h < 0).any():
                 raise ValueError("rates must be those of rising strain, but strain falls; leave rates out.")
-            self._fit(state, rates, None, task)
+            self._fit(state, read.rates, None, task)
             self.longest_step_ = float(h.max())
             return
         self.n_features_in_ = state.shape[1]
@@ -401,11 +402,12 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         if self.orientation is not None:
             records.check_strain_unit(strain)
 
+        errors, axis = (self.std_strain_, self.std_squares_) if return_std else None, self._axis()
+
         def write(part, block, path):
             out[:, part] = forms.like_start(block, start[part], form)
-            if std is not None:
-                errors = self.std_strain_, self.std_squares_
-                three = held_out.standard_deviations(*errors, X[part], path, block[..., 1], self._axis())
+            if errors is not None:
+                three = held_out.standard_deviations(*errors, X[part], path, block[..., 1], axis)
                 std[:, part] = three if pair else forms.std_of_columns(three, out[:, part], form)
 
         self._propagator().propagate(X, strain, write, flags, self.n_jobs, Reporter(type(self).__name__, self.verbose))

@@ -270,7 +270,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         if len(properties):
             unseen, joint = model.fit_properties(z, groups, error, self.n_estimators, seed, self.n_jobs, options)
             self.n_iter_, self.change_ = joint.n_iter, joint.change
-            explained[layout.at] = np.clip(1.0 - np.median(unseen[1], axis=0), 0.0, 1.0)
+            explained[layout.at] = np.clip(1.0 - np.median(unseen.variance, axis=0), 0.0, 1.0)
         ranges = Ranges.learn(X, properties, self._numbers(columns.levels))
         entries = Entries(units, model, ranges, properties, explained)
         tables = entries.calibrate(X, z, error, unseen, stages)

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from os import PathLike
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -242,9 +242,9 @@ def axis_of_loading(path, deformations, axis):
 
 
 def grains_of(path, names, steps, phase, density, axis, grains):
-    """Strain, stress, density (n_grains, n_steps) and quaternion (n_grains, n_steps, 4) of the grains of one phase."""
+    """The Cells, arrays of (n_grains, n_steps, ...), that are the means of the grains of one phase."""
     read = [cells_of(step[f"{phase}/mechanical"], density, axis) for step in steps]
-    if len({len(strain) for strain, *_ in read}) > 1:
+    if len({len(step.strain) for step in read}) > 1:
         raise ValueError(f"{path}: the number of cells of {phase} changes between increments; give a complete file.")
     # (n_steps, n_cells)
     good = np.array([np.all([np.isfinite(v).reshape(len(v), -1).all(axis=1) for v in step], axis=0) for step in read])
@@ -260,22 +260,23 @@ def grains_of(path, names, steps, phase, density, axis, grains):
             f"{path}: {np.count_nonzero(~whole)} of {len(whole)} cells of {phase} hold NaN or infinity, or an O that "
             f"is no unit quaternion, the first in {names[t]}, cell {np.argmin(good[t])}; left out of all increments."
         )
-        read = [[values[whole] for values in step] for step in read]
+        read = [Cells(*(values[whole] for values in step)) for step in read]
     if is_cubic(steps, phase):
         read = without_jumps(path, names, phase, read)
     F = np.asarray(steps[0][f"{phase}/mechanical/F"], dtype=float).reshape(-1, 3, 3)[whole]
     deformed = np.abs(F - np.eye(3)).max() > DEFORMED
-    label = labels_of(path, phase, read[0][3], grains, names[0] if deformed else None)
+    label = labels_of(path, phase, read[0].turn, grains, names[0] if deformed else None)
     count = np.bincount(label)
     cells = np.split(np.argsort(label, kind="stable"), np.cumsum(count)[:-1])
-    columns = [np.stack([np.bincount(label, step[i]) / count for step in read], axis=1) for i in range(3)]
-    turns = [np.array([Rotation.from_quat(step[3][c]).mean().as_quat() for c in cells]) for step in read]
-    return *columns, np.stack(turns, axis=1)
+    *columns, turns = zip(*read, strict=True)
+    columns = [np.stack([np.bincount(label, values) / count for values in steps], axis=1) for steps in columns]
+    turns = [np.array([Rotation.from_quat(turn[c]).mean().as_quat() for c in cells]) for turn in turns]
+    return Cells(*columns, np.stack(turns, axis=1))
 
 
 def without_jumps(path, names, phase, read):
     """Cells without jumps of increments between orientations that are equal by cubic symmetry."""
-    turns = np.stack([step[3] for step in read], axis=1)
+    turns = np.stack([step.turn for step in read], axis=1)
     n, n_steps = turns.shape[:2]
     cell = np.repeat(np.arange(n), n_steps)
     paths, rows, left = without_symmetry_jumps(turns.reshape(-1, 4), cell)
@@ -292,7 +293,7 @@ def without_jumps(path, names, phase, read):
             "more increments."
         )
     turns = paths.reshape(n, n_steps, 4)
-    return [(*step[:3], turns[:, t]) for t, step in enumerate(read)]
+    return [step._replace(turn=turns[:, t]) for t, step in enumerate(read)]
 
 
 def labels_of(path, phase, quaternion, grains, deformed):
@@ -340,8 +341,17 @@ def near_labels(path, phase, quaternion, name):
     return label
 
 
+class Cells(NamedTuple):
+    """State of the cells of a phase in one increment."""
+
+    strain: np.ndarray  # (n_cells,)
+    sigma: np.ndarray  # (n_cells,)
+    rho: np.ndarray  # (n_cells,)
+    turn: np.ndarray  # (n_cells, 4), quaternions
+
+
 def cells_of(group, density, axis):
-    """Strain, stress, density and quaternion of the cells of a phase."""
+    """The Cells of a phase."""
     read = {key: np.asarray(group[key], dtype=float) for key in (*NEEDED, *density)}
     F, P = read["F"].reshape(-1, 3, 3), read["P"].reshape(-1, 3, 3)
     with np.errstate(invalid="ignore", divide="ignore"):  # cells with NaN are left out later, with a warning
@@ -352,9 +362,8 @@ def cells_of(group, density, axis):
     if density[0] in RESISTANCES:
         rho = systems[0].mean(axis=1) ** 2
     else:
-        rho = sum(
-            np.abs(values).sum(axis=1) for values in systems
-        )  # some densities of blocked dislocations have a sign
+        # Some densities of blocked dislocations have a sign.
+        rho = sum(np.abs(values).sum(axis=1) for values in systems)
     O = read["O"][:, [1, 2, 3, 0]]
     O[np.abs(np.linalg.norm(O, axis=1) - 1) > NORM_TOLERANCE] = np.nan
-    return strain, sigma, rho, O
+    return Cells(strain, sigma, rho, O)

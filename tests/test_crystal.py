@@ -84,7 +84,7 @@ def test_implicit_stage_and_its_derivative(seed, loading, n):
     k = 5 if loading == "taylor" else 1
     forest, r, h = rng.uniform(1, 50, 12), rng.normal(size=k) / 10, 10 ** rng.uniform(-6, -2)
     u, sign = rng.normal(size=k) / 5, rng.choice([-1.0, 1.0])
-    law = SlipLaw(*crystal._arrays(0.1), axis, loading == "taylor")
+    law = SlipLaw(**crystal._arrays(0.1), axis=axis, taylor=loading == "taylor")
     rest, J = law.stage(Q.as_quat(), forest, r, h, sign, u)
 
     def twin(u):
@@ -368,7 +368,7 @@ def test_wrong_units_are_suspected(arguments, text):
 
 
 def test_compiled_code_refuses_arrays_that_do_not_fit():
-    schmid, *others = (*COPPER._arrays(1e-3), np.array([0.0, 0.0, 1.0]), True)
+    schmid, *others = (*COPPER._arrays(1e-3).values(), np.array([0.0, 0.0, 1.0]), True)
     with pytest.raises(ValueError, match="do not fit together"):
         SlipLaw(schmid, *others).stage(np.ones(3), np.ones(12), np.ones(5), 1e-3, 1.0, np.ones(5))
     with pytest.raises(ValueError, match="of the law"):

@@ -5,13 +5,14 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 _F8: TypeAlias = NDArray[np.float64]
-MOST_STRESS: float
+OVERLOAD: float
 OUTSIDE: int
 REVERSED: int
 LONG: int
 ELSEWHERE: int
 LOST: int
 
+def root_limits(least: float, most: float) -> tuple[float, float]: ...
 def knee(before: _F8, S: _F8, H: _F8, n: float) -> tuple[_F8, _F8]: ...
 
 @disjoint_base

@@ -34,8 +34,8 @@ cpdef enum:  # flags of a grain, which add up
     LOST = 16       # the state after the step is not finite
 
 cdef double PI = 3.141592653589793
-cdef double OVERLOAD = 1.5  # times the flow stress; crystals of three records bear up to 1.06 of the learned one
-MOST_STRESS = OVERLOAD
+cdef double MOST_STRESS = 1.5  # times the flow stress; crystals of three records bear up to 1.06 of the learned one
+OVERLOAD = MOST_STRESS
 
 cdef struct Table:
     const double *table             # (parts, n_axis, n_axis, n_density, OUT)
@@ -178,11 +178,19 @@ def knee(const double[::1] before, const double[::1] S, const double[::1] H, dou
     return np.asarray(stress), np.asarray(part)
 
 
+cdef inline (double, double) limits(double least, double most) noexcept nogil:
+    cdef double margin = 0.1 * (most - least)
+    return fmax(least - margin, 0.5 * least), most + margin
+
+
+def root_limits(double least, double most):
+    """Limits of sqrt(rho) in steps: the trained range, widened by a tenth; at least half of ``least``, which is > 0."""
+    return limits(least, most)
+
+
 cdef inline double bounded(const Table *m, double u) noexcept nogil:
-    # sqrt(rho) within the trained range widened by a tenth, and at least half the least trained one, so that its
-    # logarithm exists.
-    cdef double margin = 0.1 * (m.u_most - m.u_least)
-    return fmin(fmax(u, fmax(m.u_least - margin, 0.5 * m.u_least)), m.u_most + margin)
+    cdef (double, double) low_high = limits(m.u_least, m.u_most)
+    return fmin(fmax(u, low_high[0]), low_high[1])
 
 
 cdef int one_step(const Table *m, const double *state, double d_eps, double *out) noexcept nogil:
@@ -198,7 +206,7 @@ cdef int one_step(const Table *m, const double *state, double d_eps, double *out
         return 0
     flags = 0 if m.trained[rising] else REVERSED
     rates(m, state + 2, state + FIRST, u, rising, y, &flags)
-    if fabs(state[0]) > OVERLOAD * y[0]:
+    if fabs(state[0]) > MOST_STRESS * y[0]:
         flags |= OUTSIDE
     p = plastic_part(d * state[0], y[0], y[5] * h, m.exponent, &stress)
     if m.heun:

@@ -1,6 +1,7 @@
 """A sparse block of columns as one Gaussian: means that follow the descriptors, one covariance between the columns."""
 
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -14,6 +15,13 @@ LINEAR = 0.3  # share of a linear kernel beside it, which extrapolates; 1 and 0 
 MAX_COLUMNS = 400  # of one covariance; a step takes their cube for every pattern of missing cells
 LIMIT = 1e4  # standard deviations; an entry beyond leaves no digits of its column's covariance with the others
 LENGTHS = (0.5, 1.0)  # in median distances; 1 is best for 320 descriptors of molecules, 0.5 for compositions
+
+
+class Moments(NamedTuple):
+    """Of each cell from the others of its row, (n, m) each."""
+
+    expected: np.ndarray
+    variance: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Joint:
         return kernel(features, self.landmarks, self.length) @ self.weight
 
     def left_out(self, z, smooth, error=None, allowed=None, progress=None):
-        """Expectation and variance (n, m) of each cell from the other observed cells of its row.
+        """Moments of each cell from the other observed cells of its row.
 
         ``z``, ``smooth``, ``error`` (n, m): cells, NaN where missing, their smooth means and measurement errors;
         ``allowed`` (m, m): whether column i may be predicted from column j.
@@ -59,7 +67,7 @@ class Joint:
                     gain, left = conditional(self.covariance, seen[use], columns, own, precision)
                     place = np.ix_(rows[part], columns)
                     expected[place], variance[place] = residual[np.ix_(part, use)] @ gain, np.diag(left)
-        return expected + self.mean + smooth, np.maximum(variance, 1e-12)
+        return Moments(expected + self.mean + smooth, np.maximum(variance, 1e-12))
 
 
 def _restricted(allowed):
@@ -197,7 +205,7 @@ def fit_joint(
 
 
 def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, progress=None, n_iter=10):
-    """Left-out expectation and variance of each cell by fits that have not seen its fold, (n, m) each.
+    """Moments of each cell by fits that have not seen its fold.
 
     The fills of a single fit have seen the row that is left out: with half of the cells missing its 90 % intervals
     contain 79 %. Each fold starts from the whole fit and keeps its length and ridge.
@@ -222,7 +230,7 @@ def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, pr
         if smoother is not None:
             smooth = kernel(features[out], landmarks, joint.length) @ smoother.solve(state.fills - state.mean)
         expected[out], variance[out] = state.left_out(z[out], smooth, None if error is None else error[out])
-    return expected, variance
+    return Moments(expected, variance)
 
 
 class _Smoother:
@@ -287,7 +295,7 @@ def _iterate(z, smoother, state, error=None, prior=1.0, damping=1.0, max_iter=10
 
 def _left_out_error(z, state, error, share):
     """Mean squared error of the observed cells, each from the other cells of its row and the rows of other groups."""
-    squares = (state.left_out(z, state.unseen, error)[0] - z) ** 2
+    squares = (state.left_out(z, state.unseen, error).expected - z) ** 2
     if share is None:
         return float(np.nanmean(squares))
     return float(np.nansum(squares * share[:, None]) / (share[:, None] * ~np.isnan(z)).sum())

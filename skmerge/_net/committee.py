@@ -6,6 +6,7 @@ of them that the data determine.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import nnls
@@ -166,12 +167,17 @@ def affordable(objective, recipe):
     return replace(recipe, n_nodes=max(2, min(recipe.n_nodes, most)))
 
 
-def combine(objective, members, nets, folds, single):
-    """Stack the recipes on the rows that their members left out.
+class Stacked(NamedTuple):
+    """The nets of a committee that have a weight."""
 
-    Returns the indices of the nets with a weight, their weights, the share of every row in the squared error of the
-    stack on rows left out, NaN where there is none, and the part of that error that is noise, in units of var(y).
-    """
+    keep: np.ndarray  # their indices
+    weight: np.ndarray
+    squares: np.ndarray  # (n,), share of every row in the squared error on rows left out, NaN where there is none
+    noise: float  # the part of that error that is noise, in units of var(y)
+
+
+def combine(objective, members, nets, folds, single):
+    """Stack the recipes on the rows that their members left out: a Stacked."""
     recipes = list(dict.fromkeys(recipe for recipe, _ in members))
     residual, count = np.zeros((2, objective.n, len(recipes)))
     for (recipe, f), net in zip(members, nets, strict=True):
@@ -190,11 +196,11 @@ def combine(objective, members, nets, folds, single):
     squares = np.where(seen, (residual @ share) ** 2, np.nan)
     error = np.nansum(squares) / objective.weight[seen].sum() if seen.any() else 0.0
     if single:
-        return [0], np.ones(1), squares, float(error)
+        return Stacked(np.zeros(1, int), np.ones(1), squares, float(error))
     size = [sum(recipe == other for other, _ in members) for recipe in recipes]
     weight = np.array([share[recipes.index(recipe)] / size[recipes.index(recipe)] for recipe, _ in members])
     keep = np.flatnonzero(weight)
     values = np.array([objective.predict(nets[i]) for i in keep])
     mean = weight[keep] @ values
     spread = float(objective.weight @ (weight[keep] @ (values - mean) ** 2))
-    return keep, weight[keep], squares, max(error - spread, 0.1 * error)
+    return Stacked(keep, weight[keep], squares, max(error - spread, 0.1 * error))

@@ -235,12 +235,13 @@ class Training:
         trained = [(member, *found) for member, found in zip(plan, each(jobs, self.n_jobs), strict=True) if found]
         members, nets, weights = zip(*trained, strict=True)
         stage.end()
-        keep, share, squares, noise = combine(objective, members, nets, parts, self.settings.n_estimators == 1)
-        stage, n_threads = output.begin("refits", len(keep), ordered=False), self._threads(len(keep))
-        jobs = (delayed(_refit)(objective, nets[i], weights[i], stage, int(i), n_threads) for i in keep)
+        stacked = combine(objective, members, nets, parts, self.settings.n_estimators == 1)
+        stage, n_threads = output.begin("refits", len(stacked.keep), ordered=False), self._threads(len(stacked.keep))
+        jobs = (delayed(_refit)(objective, nets[i], weights[i], stage, int(i), n_threads) for i in stacked.keep)
         nets_of_all = list(each(jobs, self.n_jobs))
         stage.end()
-        return Trained(nets_of_all, share, mean_of(objective, squares), noise, False), squares
+        error = mean_of(objective, stacked.squares)
+        return Trained(nets_of_all, stacked.weight, error, stacked.noise, False), stacked.squares
 
 
 def good_enough(n_free, n):

@@ -1,6 +1,6 @@
 """Crystals under loading along one axis: flow as a table of splines over the axis and the density, stepped compiled."""
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,14 @@ from skmerge._plasticity import flow
 from skmerge._plasticity.kind import Kind
 
 CHUNK_GRAIN_STEPS = 200_000  # steps of grains that a thread makes between two reports of progress, some 0.2 s
+
+
+class Part(NamedTuple):
+    """What is learned of one direction of straining."""
+
+    table: np.ndarray  # (n_axis, n_axis, n_density, 6)
+    reached: np.ndarray  # (n_axis - 3, n_axis - 3, n_density - 3), cells with trained states
+    estimator: object  # None where the table needs none
 
 
 class Axial(Kind):
@@ -24,28 +32,33 @@ class Axial(Kind):
     def learn(cls, steps, learner, weight=None, memory=False):
         """From Steps: a table of splines for each direction of straining; ``learner`` None: a quick one, without it."""
         weight = np.ones(len(steps.slope)) if weight is None else weight
-        stiff, best, resolved, modulus = flow.moduli(steps)
+        elastic = flow.moduli(steps)
         grid = flow.grid_of(steps, flow.MEMORY if memory else flow.SMOOTH)
         signs = np.unique(steps.sign)
-        parts = {sign: part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight) for sign in signs}
-        tables = {sign: table for sign, (table, _, _) in parts.items()}
+        parts = {sign: part_of(steps, sign, elastic, grid, learner, memory, weight) for sign in signs}
+        tables, exponent = {sign: part.table for sign, part in parts.items()}, flow.KNEE_EXPONENT
+        if elastic.resolved:
+            exponent = flow.knee_exponent(steps, elastic.of_step, tables, grid)
         fitted = {
             "table_": np.stack(list(tables.values())),
-            "reached_": np.stack([reached for _, reached, _ in parts.values()]),
-            "estimator_": parts[max(parts)][2],
-            "exponent_": flow.knee_exponent(steps, modulus, tables, grid) if resolved else flow.KNEE_EXPONENT,
+            "reached_": np.stack([part.reached for part in parts.values()]),
+            "estimator_": parts[max(parts)].estimator,
+            "exponent_": exponent,
             "grid_": grid,
             "memory_": memory,
             "start_": start_of(steps),
             "part_": flow.part_numbers(signs),
             "longest_step_": steps.longest,
         }
-        return fitted, flow.problems(steps, modulus, resolved)
+        return fitted, flow.problems(steps, elastic)
 
     def flow(self):
         """The compiled steps."""
-        table, reached, grid, part, exponent, longest, memory, _ = (self.fitted[name] for name in self.NAMES)
-        return Flow(table, reached, grid, part, exponent, self.axis, min(longest, 1e300), self.heun, memory)
+        own = self.fitted
+        return Flow(
+            own["table_"], own["reached_"], own["grid_"], own["part_"], own["exponent_"], self.axis,
+            min(own["longest_step_"], 1e300), self.heun, own["memory_"],
+        )  # fmt: skip
 
     def rates(self, X):
         """S, K, W in the frame of the crystal and E of states (n, 5) under rising strain: (n, 6)."""
@@ -88,10 +101,10 @@ def start_of(steps):
     return np.array([root.min() - margin, root.max() + margin])
 
 
-def part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight):
-    """Table, reached cells and estimator of one direction of straining."""
-    rows = flow.flowing(steps, sign, modulus)
-    values, weight = flow.targets(steps, rows, modulus), weight[rows]
+def part_of(steps, sign, elastic, grid, learner, memory, weight):
+    """The Part of one direction of straining; ``elastic``: Moduli."""
+    rows = flow.flowing(steps, sign, elastic.of_step)
+    values, weight = flow.targets(steps, rows, elastic.of_step), weight[rows]
     estimator, guess, least = None, flow.nearest_value(steps, rows, values, grid), values[:, 0].min() / 2
     # The default table with memory is interpolated between trajectories everywhere, without a forest.
     if learner is not None and not (memory and learner.is_default):
@@ -108,9 +121,9 @@ def part_of(steps, sign, best, stiff, modulus, grid, learner, memory, weight):
 
         if not learner.is_default:
             values = guess(steps.features[rows])
-    table, reached = flow.condense(steps, rows, values, weight, best, stiff, grid, guess, memory)
+    table, reached = flow.condense(steps, rows, values, weight, elastic, grid, guess, memory)
     table[..., 0] = flow.with_lower_bound(table[..., 0], least)
-    return table, reached, estimator
+    return Part(table, reached, estimator)
 
 
 def starts(X, axis):

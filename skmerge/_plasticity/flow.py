@@ -10,6 +10,7 @@ it is. With memory, the functions depend on the axis at the start of the path.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -119,8 +120,17 @@ def assemble(quaternion, root, stress, last_stress, rates, h, group, axis, of_st
     )  # fmt: skip
 
 
+class Moduli(NamedTuple):
+    """Elastic slopes of trajectories."""
+
+    slope: np.ndarray  # (n_trajectories,)
+    rows: np.ndarray  # (n_trajectories,), of the elastic steps
+    resolved: bool  # whether the record resolves the knee
+    of_step: np.ndarray  # (n,), the slope for each step
+
+
 def moduli(steps):
-    """Elastic slopes of trajectories, their rows, whether the record resolves the knee; and the slope for each row.
+    """Moduli of Steps.
 
     The elastic slope is that of the steepest step. A step that begins under stress against its direction of straining
     does not count: after a reversal the crystal still flows backwards, and the slope is up to twice the modulus.
@@ -140,7 +150,7 @@ def moduli(steps):
         raise ValueError("state has a trajectory whose stress never rises with strain; check columns and signs.")
     if steps.of_states:
         stiff = np.full(len(stiff), steps.slope.max())
-    return stiff, best, resolved, stiff[np.searchsorted(steps.group[best], steps.group)]
+    return Moduli(stiff, best, resolved, stiff[np.searchsorted(steps.group[best], steps.group)])
 
 
 def part_numbers(signs):
@@ -217,15 +227,15 @@ def path_slopes(steps, rows, values):
     return direction, change
 
 
-def problems(steps, modulus, resolved):
+def problems(steps, elastic):
     """Reasons not to learn from these steps, in words."""
     found = []
-    if not (resolved or steps.of_states):
+    if not (elastic.resolved or steps.of_states):
         found.append(
             "the first strain step of the trajectories already contains the knee from elastic to plastic: the elastic "
             "slope is unknown and taken as ten times the first; record some steps of 1e-4 strain at the start."
         )
-    difference = max(difference_of_neighbours(steps, sign, modulus) for sign in np.unique(steps.sign))
+    difference = max(difference_of_neighbours(steps, sign, elastic.of_step) for sign in np.unique(steps.sign))
     if difference > MOST_DIFFERENT:
         found.append(
             f"a quarter of similar states of different trajectories differ by {100 * difference:.0f} % or more in flow "
@@ -378,10 +388,10 @@ def nearest_value(steps, rows, values, grid):
     return lambda features: values[tree.query(features / scale)[1]]
 
 
-def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, memory):
+def condense(steps, rows, values, weight, elastic, grid, guess, memory):
     """The table of one direction of straining, as in table_, and its reached cells, as in reached_.
 
-    From flowing steps ``rows``, their targets (n, 5) and weights; elastic steps and their slopes; and ``guess``, a
+    From flowing steps ``rows``, their targets (n, 5) and weights; ``elastic``, Moduli; and ``guess``, a
     function of features (n, 3) in the triangle that predicts the targets of cells without rows.
     """
     shape = MEMORY if memory else SMOOTH
@@ -405,10 +415,10 @@ def condense(steps, rows, values, weight, modulus_rows, modulus, grid, guess, me
         n = len(np.unique(steps.group[rows]))
         penalty = PENALTY * max(1.0, MANY_TRAJECTORIES / n) ** 1.5
         table[..., :5] = smooth(basis(features, grid, shape), values, weight, shape, penalty)
-    index, features = images(steps.features[modulus_rows])
+    index, features = images(steps.features[elastic.rows])
     matrix = basis(features, grid, shape[:2])
-    stiffness = smooth(matrix, modulus[index][:, None], np.ones(len(index)), shape[:2])
-    table[..., 5] = np.maximum(stiffness, modulus.min() / 2)
+    stiffness = smooth(matrix, elastic.slope[index][:, None], np.ones(len(index)), shape[:2])
+    table[..., 5] = np.maximum(stiffness, elastic.slope.min() / 2)
     return table, reached.astype(np.uint8)
 
 

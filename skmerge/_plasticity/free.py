@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from skmerge._ext.crystal_stepping import LONG, MOST_STRESS, OUTSIDE, REVERSED, knee
+from skmerge._ext.crystal_stepping import LONG, OUTSIDE, OVERLOAD, REVERSED, knee, root_limits
 from skmerge._orientation import (
     PROPER,
     PROPER_QUATERNIONS,
@@ -35,13 +35,14 @@ class Free(Kind):
     @classmethod
     def learn(cls, steps, learner, weight=None, memory=False):
         """From Steps: regressors of S, K, W for each direction of straining, and of E."""
-        stiff, best, resolved, modulus = flow.moduli(steps)
+        elastic = flow.moduli(steps)
+        stiff, best = elastic.slope, elastic.rows
         least, most = flow.root_range(steps)
         signs = np.unique(steps.sign)
         estimators, units, least_flow = [], [], []
         for sign in signs:
-            rows = flow.flowing(steps, sign, modulus)
-            values = flow.targets(steps, rows, modulus)
+            rows = flow.flowing(steps, sign, elastic.of_step)
+            values = flow.targets(steps, rows, elastic.of_step)
             index, vector, spin = images(quaternion_from(steps.features[rows, :3]), values[:, 2:])
             values = np.column_stack([values[index, :2], spin])
             unit = flow.root_mean_square(values)
@@ -63,7 +64,7 @@ class Free(Kind):
             "memory_": False,
             "part_": flow.part_numbers(signs),
             "longest_step_": steps.longest,
-        }, flow.problems(steps, modulus, resolved)
+        }, flow.problems(steps, elastic)
 
     def rates(self, X):
         """S, K, W in the frame of the crystal and E of states (n, 5) under rising strain: (n, 6)."""
@@ -85,13 +86,11 @@ class Free(Kind):
     def step(self, stress, root, quaternion, d_eps):
         """Stress, sqrt(rho) and quaternions after a strain step of one sign (n,)."""
         h, d = np.abs(d_eps), np.sign(d_eps[0])
-        least, most = self.fitted["grid_"]
-        margin, n = 0.1 * (most - least), self.fitted["exponent_"]
+        limits, n = root_limits(*self.fitted["grid_"]), self.fitted["exponent_"]
 
         def moved(y, p):
             after = product(quaternion, quaternion_from((d * h * p)[:, None] * y[:, 2:5]))
-            low = max(least - margin, 0.5 * least)  # as the compiled step has it
-            return np.clip(root + h * p * y[:, 1], low, most + margin), after
+            return np.clip(root + h * p * y[:, 1], *limits), after
 
         y = self._rates(quaternion, root, d > 0)
         after, p = knee(d * stress, y[:, 0].copy(), y[:, 5] * h, n)
@@ -150,7 +149,7 @@ class Free(Kind):
 
     def _overloaded(self, stress, quaternion, root):
         """Whether the stress of a start is more than a crystal can bear."""
-        return np.abs(stress) > MOST_STRESS * self._rates(quaternion, root, True)[:, 0]
+        return np.abs(stress) > OVERLOAD * self._rates(quaternion, root, True)[:, 0]
 
 
 def reduced(quaternion):

@@ -1,5 +1,7 @@
 """Validation by held-out trajectories: whether memory decreases errors, how large errors are, and warnings."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
@@ -12,6 +14,14 @@ NODES, BINS = 12, 24  # of the table of errors, along each coordinate of the axi
 NODE_WIDTH = 0.06  # width in b1 / b3 and b2 / b3 of the neighbourhood of a node
 WORTH = 0.8  # memory must decrease errors by a fifth: it does not cover paths that begin elsewhere
 EVERYWHERE = 1.0  # held-out trajectories anywhere that weigh as much as one near a node
+
+
+class Trial(NamedTuple):
+    """A held-out trajectory, stepped from its start (5,)."""
+
+    start: np.ndarray
+    passed: np.ndarray  # (n_steps,), length of the strain path
+    error: np.ndarray  # (n_steps, 3), of stress in MPa, of the logarithm of the density, and of the lattice in rad
 
 
 def validate(strain, state, group, axis, memories, learner, task):
@@ -41,11 +51,11 @@ def validate(strain, state, group, axis, memories, learner, task):
 def problems(found, state, group, held):
     """A warning if errors are too large."""
     rows, first = held[group], np.searchsorted(group, group)
-    error = np.sqrt(np.mean(np.concatenate([error[:, 0] for *_, error in found]) ** 2))
+    error = np.sqrt(np.mean(np.concatenate([one.error[:, 0] for one in found]) ** 2))
     stress = np.sqrt(np.mean(state[rows, 0] ** 2))
     rotation = product(inverse(quaternion_of(state[first, 2:5])), quaternion_of(state[:, 2:5]))[rows]
     rotation = np.linalg.norm(rotation_vector(rotation), axis=1).mean()
-    lattice = np.concatenate([error[:, 2] for *_, error in found]).mean()
+    lattice = np.concatenate([one.error[:, 2] for one in found]).mean()
     # The relative error means nothing for a lattice that hardly turns, as that of symmetric axes.
     if not error > WRONG_STRESS * stress and not lattice > max(WRONG_TURN * rotation, np.radians(0.2)):
         return []
@@ -67,10 +77,7 @@ def held_out(state, group):
 
 
 def errors(fitted, strain, state, group, held, axis):
-    """Start (5,), strain passed (n_steps,) and errors (n_steps, 3) of stepping each held-out trajectory.
-
-    Errors are those of stress in MPa, of the logarithm of the density, and of the lattice in rad.
-    """
+    """The Trial of each held-out trajectory."""
     stepper, out = axial.Axial(fitted, axis).flow(), []
     begin = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
     for i in np.flatnonzero(held):
@@ -86,14 +93,14 @@ def errors(fitted, strain, state, group, held, axis):
         lattice = np.linalg.norm(rotation_vector(rotation), axis=1)
         passed = np.r_[0.0, np.abs(np.diff(path)).cumsum()]
         error = np.column_stack([found[:, 0] - truth[:, 0], np.log(found[:, 1] / truth[:, 1]), lattice])
-        out.append((truth[0], passed, error))
+        out.append(Trial(truth[0], passed, error))
     return out
 
 
 def scores(found, state):
     """Mean absolute error of each trajectory, all columns in units of their size; a few lost grains do not dominate."""
     size = np.array([state[:, 0].std(), np.log(state[:, 1]).std(), 0.1])
-    return np.array([np.abs(error / np.where(size > 0, size, 1.0)).mean() for _, _, error in found])
+    return np.array([np.abs(one.error / np.where(size > 0, size, 1.0)).mean() for one in found])
 
 
 def much_smaller(scores, others):
@@ -110,12 +117,12 @@ def plane_of(state, axis):
 
 def table_of_errors(found, axis):
     """Strain passed (BINS,) and, by it, mean squares of errors (NODES, NODES, BINS, 3) near nodes of the first axis."""
-    passed = np.unique(np.quantile(np.concatenate([p for _, p, _ in found]), np.linspace(0, 1, BINS)))
-    place = plane_of(np.stack([start for start, _, _ in found]), axis)
+    passed = np.unique(np.quantile(np.concatenate([one.passed for one in found]), np.linspace(0, 1, BINS)))
+    place = plane_of(np.stack([one.start for one in found]), axis)
     squares = np.full((len(found), len(passed), 3), np.nan)
-    for i, (_, p, error) in enumerate(found):
+    for i, one in enumerate(found):
         for k in range(3):
-            squares[i, :, k] = np.interp(passed, p, error[:, k] ** 2, right=np.nan)
+            squares[i, :, k] = np.interp(passed, one.passed, one.error[:, k] ** 2, right=np.nan)
     node = np.linspace(0, 1, NODES)
     nodes = np.stack(np.meshgrid(node, node, indexing="ij"), axis=-1)
     distance2 = ((nodes[:, :, None] - place) ** 2).sum(axis=-1)

@@ -1,6 +1,7 @@
 """Checks of trajectories and states: shapes, order, repeated strains, probable units; tables and files."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_array
@@ -40,8 +41,17 @@ def complete(name, value):
         raise ValueError(f"{error} The first is {name}[{', '.join(map(str, bad[0]))}].") from None
 
 
+class Records(NamedTuple):
+    """Records, one row each."""
+
+    strain: np.ndarray  # (n,)
+    state: np.ndarray  # (n, m)
+    group: np.ndarray  # (n,), ascending
+    rates: np.ndarray | None  # (n, m)
+
+
 def check_records(strain, state, groups, rates=None):
-    """Strain (n,), state (n, m), ascending group (n,) and rates (n, m) of records, one row each."""
+    """Records, checked, of what is given to ``fit_trajectories``."""
     strain, state = complete("strain", strain), complete("state", state)
     if rates is not None:
         rates = numbers("rates", rates)
@@ -79,7 +89,7 @@ def check_records(strain, state, groups, rates=None):
     if counts.min() < 2:
         alone = groups[group == counts.argmin()][0]
         raise ValueError(f"trajectory {alone} has one record, but rates need two; leave it out.")
-    return strain, state, group, rates
+    return Records(strain, state, group, rates)
 
 
 def not_repeated(strain, state, group, groups):

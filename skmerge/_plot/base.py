@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from inspect import signature
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.stats import norm
@@ -123,8 +123,17 @@ def column_of(argument, given, n, names=None):
     return int(given)
 
 
+class OneOutput(NamedTuple):
+    """One output of several: what was measured, what is predicted, and its standard deviation, (n,) each; its name."""
+
+    true: np.ndarray
+    pred: np.ndarray
+    std: np.ndarray | None
+    name: str | None
+
+
 def one_output(y_true, y_pred, std, output):
-    """One output: measured and predicted values and std, each (n,) or None, and its name or None."""
+    """The OneOutput of a number or name ``output``."""
     names = names_in(y_true) or names_in(y_pred)
     given = {"y_true": y_true, "y_pred": y_pred, "std": std}
     arrays = {name: columns_of(name, value) for name, value in given.items() if value is not None or name != "std"}
@@ -134,7 +143,7 @@ def one_output(y_true, y_pred, std, output):
             raise ValueError(f"{name} has shape {array.shape} and y_true {shape}; they must be equal.")
     k = column_of("output", output, shape[1], names)
     true, pred, *more = (array[:, k] for array in arrays.values())
-    return true, pred, more[0] if more else None, None if names is None else names[k]
+    return OneOutput(true, pred, more[0] if more else None, None if names is None else names[k])
 
 
 def predictions(estimator, X, y, output, return_std):
@@ -159,7 +168,7 @@ def predictions(estimator, X, y, output, return_std):
         raise ValueError(f"y has shape {y_true.shape}, the predictions for X {y_pred.shape}; they must be equal.")
     k = column_of("output", output, y_true.shape[1], names)
     std = None if std is None else np.asarray(std, dtype=float).reshape(y_pred.shape)[:, k]
-    return y_true[:, k], y_pred[:, k], std, None if names is None else str(names[k])
+    return OneOutput(y_true[:, k], y_pred[:, k], std, None if names is None else str(names[k]))
 
 
 def _resolved(estimator, return_std):
@@ -186,4 +195,4 @@ def _predicted_entries(estimator, X, output):
     names = [str(name) for name in estimator.get_feature_names_out()]
     k = column_of("output", output, len(names), names)
     column = X[X.columns[k]] if hasattr(X, "columns") else np.asarray(X)[:, k]
-    return columns_of("X", column)[:, 0], expected[:, k], std[:, k], names[k]
+    return OneOutput(columns_of("X", column)[:, 0], expected[:, k], std[:, k], names[k])

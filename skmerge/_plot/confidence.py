@@ -152,15 +152,15 @@ class ConfidenceCurveDisplay(base.Display):
             If the estimator predicts no standard deviations, or an argument does not fit; the message names it.
         """
         base.check_matplotlib(cls, "from_estimator")
-        y_true, y_pred, std, target = base.predictions(estimator, X, y, output, return_std)
-        if std is None:
+        shown = base.predictions(estimator, X, y, output, return_std)
+        if shown.std is None:
             raise ValueError(
                 f"estimator: {type(estimator).__name__} gives no standard deviations (return_std={return_std!r}); they "
                 "order the predictions by certainty. Of a search give best_estimator_."
             )
         return cls.from_predictions(
-            y_true, y_pred, std, n_points=n_points, metric=metric, name=target if name is None else name, ax=ax,
-            line_kwargs=line_kwargs, baseline_kwargs=baseline_kwargs,
+            shown.true, shown.pred, shown.std, n_points=n_points, metric=metric,
+            name=shown.name if name is None else name, ax=ax, line_kwargs=line_kwargs, baseline_kwargs=baseline_kwargs,
         )  # fmt: skip
 
     @classmethod

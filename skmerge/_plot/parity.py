@@ -173,10 +173,10 @@ class ParityDisplay(base.Display):
         display : ParityDisplay
         """
         base.check_matplotlib(cls, "from_estimator")
-        y_true, y_pred, std, target = base.predictions(estimator, X, y, output, return_std)
+        shown = base.predictions(estimator, X, y, output, return_std)
         return cls.from_predictions(
-            y_true, y_pred, std, subsample=subsample, random_state=random_state, level=level,
-            name=target if name is None else name, ax=ax,
+            shown.true, shown.pred, shown.std, subsample=subsample, random_state=random_state, level=level,
+            name=shown.name if name is None else name, ax=ax,
             scatter_kwargs=scatter_kwargs, errorbar_kwargs=errorbar_kwargs, line_kwargs=line_kwargs,
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skmerge._gaussian import conditional
 from skmerge._gaussian.columns import CLIP
-from skmerge._gaussian.joint import Joint, cross_fitted, fit_joint, fit_linear
+from skmerge._gaussian.joint import Joint, Moments, cross_fitted, fit_joint, fit_linear
 from skmerge._table import sources, stack
 from skmerge._text import warn
 
@@ -80,7 +80,7 @@ class TableModel:
     def fit_properties(self, z, groups, error, n_estimators, seed, n_jobs, options):
         """Joint distributions and forests of the properties from the table z (n, width); ``options`` of ``fit_joint``.
 
-        Returns ``unseen``, the expectation and variance (n, n_properties) of rows left out, and the last Joint.
+        Returns ``unseen``, the Moments (n, n_properties) of rows left out, and the last Joint.
         """
         at, progress = self.layout.at, options["progress"]
         own = None if error is None else error[:, at]
@@ -104,9 +104,9 @@ class TableModel:
         # widths fitted to them too narrow for the former (0.79 to 0.95 times, on alloys).
         flat, scatter = np.zeros(near.shape), self._noise_of(z)
         base = [
-            (
-                cross_fitted(joint, near, features, groups, fold_of, None, own, progress)[0],
-                joint.left_out(near, flat, own)[1] + (0.0 if scatter is None else scatter**2),
+            Moments(
+                cross_fitted(joint, near, features, groups, fold_of, None, own, progress).expected,
+                joint.left_out(near, flat, own).variance + (0.0 if scatter is None else scatter**2),
             )
             for joint in joints
         ]
@@ -134,7 +134,7 @@ class TableModel:
     # --- prediction
 
     def expected(self, z, error=None, unseen=None, progress=None):
-        """Expectation and uncalibrated variance (n, width) of each cell from the others of its row.
+        """Moments (n, width) of each cell from the others of its row; the variance is not calibrated.
 
         ``z`` (n, width): NaN where missing; ``error`` (n, width): standard deviations of the measurements; ``unseen``:
         what ``fit_properties`` returns for training rows.
@@ -147,13 +147,13 @@ class TableModel:
                 scatter = self._noise_of(z)
                 base = [joint.left_out(near, joint.smooth(features), scatter) for joint in self.joints]
                 if scatter is not None:
-                    base = [(value, spread + scatter**2) for value, spread in base]
+                    base = [Moments(expected, variance + scatter**2) for expected, variance in base]
                 self._restrict(base, expected[:, at], variance[:, at])
                 second = stack.Stack(self.forests, self.weight, self.variance)
                 unseen = stack.predict(second, z, at, self._inputs(), base)
             expected[:, at], variance[:, at] = unseen
             variance[:, at] += self._unsure(z, progress)
-        return expected, variance
+        return Moments(expected, variance)
 
     def _properties(self, z):
         return np.clip(z[:, self.layout.at], -CLIP_PROPERTY, CLIP_PROPERTY)
@@ -208,7 +208,7 @@ class TableModel:
         def predict(rows, moves):
             whole = z[rows]
             whole[:, descriptor] = filled[rows] + moves
-            return joint.left_out(near[rows], joint.smooth(self._features(whole)))[0]
+            return joint.left_out(near[rows], joint.smooth(self._features(whole))).expected
 
         # Forests are assumed to follow descriptors as the kernel does. Restricted columns have their own variance.
         follows = np.where(np.isin(at, self.restricted), 0.0, 1.0 - self.weight[:, 0])

@@ -8,6 +8,7 @@ import numpy as np
 from joblib import delayed, effective_n_jobs
 from scipy.optimize import nnls
 
+from skmerge._gaussian.joint import Moments
 from skmerge._parallel import each
 from skmerge.forest import GradientForestRegressor
 
@@ -57,17 +58,17 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, progres
     """Grow the forests of each property and weigh them.
 
     ``z`` (n, width): the table; ``at``: columns of the properties; ``inputs``: for each, the columns that may predict
-    it; ``base``: for each joint distribution, expectation and variance (n, n_properties) of each cell left out.
+    it; ``base``: for each joint distribution, the Moments (n, n_properties) of each cell left out.
 
     Returns
     -------
     stack : Stack
-    unseen : expectation and variance with the forests, of rows left out
+    unseen : Moments with the forests, of rows left out
     """
     forests = _grow_all(z, at, inputs, fold_of, error, n_estimators, seed, n_jobs, progress)
     weight = np.zeros((len(at), 4))
     coefficient = np.tile([1.0, 1.0, 0.0], (len(at), 1))
-    values, spread = base[-1][0].copy(), base[-1][1].copy()
+    values, spread = base[-1].expected.copy(), base[-1].variance.copy()
     for p, k in enumerate(at):
         trees = []
         if forests[p]:
@@ -93,12 +94,12 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, progres
         apart = _apart(parts, weight[p, which])
         coefficient[p] = _width(target - values[seen, p], variance[seen], apart[seen])
         spread[:, p] = _spread(coefficient[p], variance, apart)
-    return Stack(forests, weight, coefficient), (values, spread)
+    return Stack(forests, weight, coefficient), Moments(values, spread)
 
 
 def predict(stack, z, at, inputs, base):
-    """Expected values and variances (n, n_properties) of rows, their own cells not used."""
-    values, spread = base[-1][0].copy(), base[-1][1].copy()
+    """Moments (n, n_properties) of rows, their own cells not used."""
+    values, spread = base[-1].expected.copy(), base[-1].variance.copy()
     for p in range(len(at)):
         trees = [[]]
         if stack.forests[p]:
@@ -109,13 +110,13 @@ def predict(stack, z, at, inputs, base):
         # Widths were fitted with the forests of one fold at a time, which are further apart than their mean.
         apart = np.mean([_apart(_parts(base, pair, p)[1], stack.weight[p, which]) for pair in trees], axis=0)
         spread[:, p] = _spread(stack.coefficient[p], variance, apart)
-    return values, spread
+    return Moments(values, spread)
 
 
 def _parts(base, trees, p):
     """Columns of ``weight``, predictions (k, n) of property p by them, variance of the last joint distribution."""
     which = [*range(len(base)), *range(2, 2 + len(trees))]
-    return which, np.vstack([expected[:, p] for expected, _ in base] + list(trees)), base[-1][1][:, p]
+    return which, np.vstack([expected[:, p] for expected, _ in base] + list(trees)), base[-1].variance[:, p]
 
 
 def _apart(parts, weight):
