@@ -18,6 +18,7 @@ from skmerge._digest import Digested
 from skmerge._net import limits, linked, relative
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
+from skmerge._net.functions import Functions
 from skmerge._net.incomplete import Inputs
 from skmerge._net.links import LINKS
 from skmerge._net.notation import names_of
@@ -204,6 +205,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         intercept: bool = True,
         noise: Literal["absolute", "relative", "auto"] = "absolute",
         link: Literal["auto", "identity", "reciprocal", "sqrt", "reciprocal_sqrt", "square", "exp"] = "auto",
+        functions: Sequence[str] = ("exp", "log", "cos", "shifted"),
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -219,6 +221,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         self.intercept = intercept
         self.noise = noise
         self.link = link
+        self.functions = functions
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -374,10 +377,13 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     def _links(self):
         """Names of the links that are tried, and whether one is wanted."""
         if self.link not in ("auto", "identity"):
-            return (self.link,), True
+            return (self.link,), True, ()
         # What is given holds for y, not for what a link makes of it.
         given = self.n_nodes != "auto" or self.blend != "learn" or self.exponents
-        return () if given else tuple(LINKS) if self.link == "auto" else ("identity",), False
+        if given:
+            return (), False, ()
+        first = ("identity", *["functions"] * bool(self.functions))
+        return first + tuple(LINKS)[1:] * (self.link == "auto"), False, tuple(self.functions)
 
     def _sign_mask(self, d):
         if isinstance(self.sign, str):
@@ -469,6 +475,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             **{name: getattr(self, name) for name in Nets.ARRAYS},
             target_range_=limit,
             relative_=getattr(self, "relative_", np.zeros(np.shape(self.A_)[1:2], bool)),
+            functions_=getattr(self, "functions_", Functions.none(self.n_features_in_).arrays),
             link_=getattr(self, "link_", np.full(np.shape(self.A_)[1:2], "identity")),
             x_least_=least, null=self._null, status=self._standing,
             offset=Offset(self.offset, self.offset_column_),

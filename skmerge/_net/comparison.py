@@ -36,8 +36,8 @@ def cross_validate(search, nets, folds):
     task = search.task.begin("cross-validation", len(folds))
     rng = np.random.default_rng(0)
     X, root = search.candidates.X, search.candidates.root
-    drawn = rng.choice(len(X), (RECOMBINED, objective.d), p=root**2 / (root @ root))
-    recombined = np.take_along_axis(X, drawn, axis=0)
+    drawn = rng.choice(len(X), (RECOMBINED, objective.n_given), p=root**2 / (root @ root))
+    recombined = objective.completed(np.take_along_axis(X[:, : objective.n_given], drawn, axis=0))
     without_fold = np.zeros((len(nets), objective.n))
     predictions = np.empty((len(nets), len(folds), len(recombined)))
     for f, fold in enumerate(folds):

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from skmerge._net import limits, stored
+from skmerge._net.functions import KINDS
 from skmerge._net.notation import (
     Term,
     as_identifiers,
@@ -121,11 +122,26 @@ class _Writer(Numbers):
         return "" if self.y == 1.0 or self.has_link else f"/{number(self.y)}"
 
     def _shown(self, j, name=str, number=written):
-        """Feature j, over its unit where the formula has units."""
+        """Feature j, over its unit where the formula has units, or function j."""
+        if j >= len(self.names):
+            return self._function(j - len(self.names), name, number)
         plain = name(self.names[j])
         if self.x[j] == 1.0:
             return f"({plain})" if name is str and not plain.isidentifier() else plain
         return f"({plain}/{number(self.x[j])})"
+
+    def _function(self, q, name, number):
+        """A function and its argument."""
+        functions, kind = self.functions, KINDS[str(self.functions.kind[q])]
+        key, phase, is_text = ("function", q, "factor"), ("function", q, "phase"), name is str
+        printed, space = (self._printed, " ") if is_text else (self._latex, r"\,")
+        parts = [printed(key)] if self.values[key] != 1 or functions.free[q, 0] else []
+        for j in np.flatnonzero(functions.exponent[q]):
+            e, base = functions.exponent[q, j], self._shown(int(j), name, number)
+            shown = written(e) if is_text else str(Fraction(float(e)).limit_denominator(3))
+            parts.append(base if e == 1 else f"{base}^{shown}" if is_text else f"{{{base}}}^{{{shown}}}")
+        inner = [space.join(parts)] + ([printed(phase)] if self.values[phase] else [])
+        return (kind.text if is_text else kind.latex).format(joined(["1"] * kind.is_power + inner))
 
     def _sum(self, term, printed, feature, space, offset, form, number):
         """Offset, terms, linear part and constant, by functions that write one of each; ``form`` of the link."""
@@ -170,7 +186,8 @@ class _Writer(Numbers):
             lead, factors = "", [self._printed((t, "factor"))]
             for j in term.used:
                 exponent = self.values[t, j]
-                power = f"^{self._printed((t, j))}" if exponent != 1 or self.errors else ""
+                is_one = exponent == 1 and (not self.errors or j >= len(self.names))
+                power = "" if is_one else f"^{self._printed((t, j))}"
                 factors.append(self._base(j, exponent, term.signs) + power)
             factors += [f"sign({self.names[j]})" for j in term.signs if j not in term.used]
             inner = " ".join(factors)
@@ -182,7 +199,7 @@ class _Writer(Numbers):
 
     def _base(self, j, exponent, signs):
         name = self._shown(j)
-        if self.nets.x_min_[j] >= 0:
+        if j >= len(self.names) or self.nets.x_min_[j] >= 0:
             return name
         whole = exponent == round(exponent)
         if whole and (round(exponent) % 2 == 1) == (j in signs):
@@ -196,7 +213,7 @@ class _Writer(Numbers):
         shape, found = (2, len(self.names)), []
         for t, term in enumerate(self.terms):
             power, error = np.full(shape, np.nan)
-            for j in term.used if term.product else ():
+            for j in [j for j in term.used if j < len(self.names)] if term.product else ():
                 power[j], error[j] = self.values[t, j], self._error((t, j))
             found.append(Term("product" if term.product else "sum", self._term_text(t, term), power, error))
         for key in self._slopes():
@@ -229,17 +246,19 @@ class _Writer(Numbers):
     def _term_latex(self, t, term):
         if term.product:
             lead, factors = "", [self._latex((t, "factor"))]
-            signs = {j: rf"\operatorname{{sign}}({latex_name(self.names[j])})" for j in term.signs}
+            features = [j for j in term.signs if j < len(self.names)]
+            signs = {j: rf"\operatorname{{sign}}({latex_name(self.names[j])})" for j in features}
             for j in term.used:
                 exponent, feature, shown = self.values[t, j], self._latex_feature(j), self._latex((t, j))
                 nearest = Fraction(float(exponent)).limit_denominator(3)
                 if abs(exponent - nearest) < 1e-9:
                     shown = f"{nearest}{latex_note(self._note((t, j)))}"
-                plain = self.nets.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
+                is_function = j >= len(self.names)
+                plain = is_function or self.nets.x_min_[j] >= 0 or not self._base(j, exponent, term.signs).endswith("|")
                 if not plain and j in signs:
                     factors.append(signs[j])
                 base = feature if plain else rf"\left|{feature}\right|"
-                factors.append(base if exponent == 1 and not self.errors else f"{{{base}}}^{{{shown}}}")
+                factors.append(base if exponent == 1 and (is_function or not self.errors) else f"{{{base}}}^{{{shown}}}")
             factors += [sign for j, sign in signs.items() if j not in term.used]
             inner = r"\,".join(factors)
         else:
@@ -250,6 +269,25 @@ class _Writer(Numbers):
 
     # --- Python
 
+    def _python_factor(self, name, j, exponent, signs):
+        if j < len(self.names):
+            return f"np.abs({name}) ** {exponent}"
+        base = name if j in signs else f"np.abs({name})"  # with its sign the exponent is odd
+        return base if float(exponent) == 1 else f"{base} ** {exponent}"
+
+    def _python_functions(self, names):
+        values, found = self.laws[0].values, []
+        for q, kind in enumerate(self.functions.kind):
+            parts = [repr(float(values.get(("function", q, "factor"), 0.0)))]
+            for j in np.flatnonzero(self.functions.exponent[q]):
+                e = float(self.functions.exponent[q, j])
+                base = names[j] if e % 2 == 1 else f"np.abs({names[j]})"
+                parts.append(base if e == 1 else f"{base} ** {e!r}")
+            inner, phase = " * ".join(parts), float(values.get(("function", q, "phase"), 0.0))
+            kind = KINDS[str(kind)]
+            found.append(kind.python.format("1.0 + " * kind.is_power + inner + (f" + {phase!r}" if phase else "")))
+        return found
+
     def python(self):
         names, committee = self.identifiers, limits.is_committee(self.nets)[self.k]
         if committee:
@@ -258,6 +296,7 @@ class _Writer(Numbers):
             names = [f"np.minimum({n}, {float(x)!r})" if x < 0 else n for n, x in zip(names, greatest, strict=True)]
         if not self.raw:
             names = [f"({name} / {float(s)!r})" for name, s in zip(names, self.x, strict=True)]
+        names = [*names, *self._python_functions(names)]
         members = []
         for weight, terms, values in self.laws:
             number = {key: repr(float(value)) for key, value in values.items()}
@@ -267,8 +306,8 @@ class _Writer(Numbers):
                 if term.product:
                     inner = " * ".join(
                         [number[t, "factor"]]
-                        + [f"np.abs({names[j]}) ** {number[t, j]}" for j in term.used]
-                        + [f"np.sign({names[j]})" for j in term.signs]
+                        + [self._python_factor(names[j], j, number[t, j], term.signs) for j in term.used]
+                        + [f"np.sign({names[j]})" for j in term.signs if j < len(self.names)]
                     )
                     lead = ""
                 else:

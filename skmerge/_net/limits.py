@@ -39,9 +39,10 @@ def distance_below(nets, X):
     They matter with negative exponents in a law. In a committee, for features of one sign, they do with any exponent,
     down to half the smallest trained size.
     """
-    power = (nets.A_ != 0) & (nets.B_ != 0)[..., None] & (nets.blend_ < 1)[..., None]
+    A = nets.A_[..., : len(nets.x_scale_)]
+    power = (A != 0) & (nets.B_ != 0)[..., None] & (nets.blend_ < 1)[..., None]
     committee = is_committee(nets)
-    pole = (power & (nets.A_ < 0))[:, ~committee].any(axis=(0, 1, 2))
+    pole = (power & (A < 0))[:, ~committee].any(axis=(0, 1, 2))
     one_sign = (nets.x_min_ > 0) | (nets.x_max_ < 0)
     power = pole | (power[:, committee].any(axis=(0, 1, 2)) & one_sign)
     low, high = nets.x_least_, np.abs([nets.x_min_, nets.x_max_]).max(axis=0)

@@ -9,15 +9,24 @@ mean than 1 / f.
 import numpy as np
 
 from skmerge._net import comparison
+from skmerge._net.candidates import Candidates
 from skmerge._net.floats import squarable
+from skmerge._net.function_search import function_nets, length_of, refitted, with_plain_logarithms
 from skmerge._net.law import Candidate, Law, best_law
 from skmerge._net.links import LINKS
 from skmerge._net.products import price_of, simple_nets
 from skmerge._net.selection import EXHAUSTED, LawSearch
 
 NO_LINK_NEEDED = 2  # parameters of a law that needs no link
+SURE = 40.0  # by which the description must be shorter if the search for a function is not repeated without each fold
+OF_LINK = {"exp": "log", "reciprocal": "exp"}  # functions that are looked for through a link, of ln y and 1 / y
+FORGIVEN = 1.2  # times the squares of the other law that it may then have
+MIN_ROWS = 8  # among which a function is looked for
+GOOD_PRODUCT = 0.0035  # squared error, in units of var(y), of one product that needs no function
+NO_NOISE = 1e-6  # squares below which functions are fitted to the last digit
 POOR = 0.1  # squared error, in units of var(y), of a law whose predictions are no start
-CLOSE = 0.01  # squared error, in units of var(y), of a law whose predictions are near enough; else y itself is f
+# Squared errors, in units of var(y), of a law whose predictions are nearer to the noise-free y than y itself.
+EXACT, CLOSE = 1e-4, 0.01
 MAX_NOT_POSITIVE = 0.1  # most share of y, and of predictions, that are not positive
 LEAST_NOISY = 0.2  # of the smallest twentieth of |y|, the least f where errors are larger
 LEAST_EXACT = 1e-9  # of it, the least f at all
@@ -33,6 +42,13 @@ def may_have_link(objective, law):
     return long and EXHAUSTED < law.error < POOR and objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
 
 
+def may_have_functions(objective, law):
+    """Whether a search for functions may find a better law."""
+    long = law.net.n_free > NO_LINK_NEEDED or law.net.n_nodes > 1
+    enough = objective.n >= MIN_ROWS and not law.penalties.tie_breaker
+    return enough and law.error > EXHAUSTED and (long or law.error > GOOD_PRODUCT)
+
+
 def simple_law(search, folds):
     """The best sum of products with simple exponents; None if there is none. ``search``: a LawSearch."""
     nets = simple_nets(search.objective, search.candidates) if search.simplifier.active else []
@@ -44,20 +60,72 @@ def simple_law(search, folds):
     return Law(net, error, squares[best], search.penalties, [Candidate(net, error, search.objective)])
 
 
+def law_of_functions(exact, search, settings, seeds, folds, task):
+    """The law with the best function among its factors, fitted to ``exact``; None if there is none."""
+    if not search.simplifier.active:
+        return None
+    best, least, tried = None, np.inf, []
+    for objective, net in function_nets(search.objective, search.candidates, settings.functions):
+        whole, objective, net = with_plain_logarithms(exact, objective, net)
+        own = LawSearch(objective, settings, np.random.default_rng(seeds), task)
+        net = own.simplifier.thinned(net)
+        errors, squares = comparison.cross_validate(own, [net], folds)
+        error = float(errors[0])
+        if not net.nodes[:, whole.n_given : whole.d].any():
+            continue
+        if net.squares < NO_NOISE:
+            whole, net = refitted(whole, net)
+        tried.append(Candidate(net, error, whole))
+        score = _score_of(tried[-1], exact.n)
+        if score < least:
+            best, least = Law(net, error, squares[0], own.penalties, tried, "identity", whole), score
+    return best
+
+
+def with_nested_error(law, objective, settings, seeds, folds):
+    """The law with the errors of rows left out of the search for a function, too.
+
+    Among some million functions and terms one may suit noise.
+    """
+    squares = np.zeros(objective.n)
+    for fold in folds:
+        rest, part = objective.subset(np.setdiff1d(np.arange(objective.n), fold)), objective.subset(fold)
+        candidates = Candidates(rest, settings.sign, np.random.default_rng(seeds))
+        found = function_nets(rest, candidates, settings.functions)
+        if not found:
+            return law._replace(error=np.inf)
+        learned, net = found[0]
+        squares[fold] = objective.weight[fold] * part.with_functions(learned.functions).squares(net)
+    squares = np.maximum(squares, law.squares)
+    return law._replace(error=float(squares.sum()), squares=squares)
+
+
 def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
     """The law of a link, its errors in units of var(y); None if there is none.
 
     ``law`` of ``objective``, which is ``exact`` rounded, is where it starts from.
     """
     link = LINKS[name]
-    f = objective.predict(law.net) if law.error < CLOSE else exact.y  # in units of std(y)
+    f = objective.predict(law.net) if EXACT < law.error < CLOSE else exact.y  # in units of std(y)
     linked = _linearised(link, exact, f)
     if linked is None:
         return None
     search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task, MAX_LINKED_NODES)
     laws = [best_law(search, folds), simple_law(search, folds)]
+    kinds = [kind for kind in settings.functions if kind == OF_LINK.get(name)]
+    if kinds:  # and from y itself: where y is small the predictions of another form are far off
+        settings = settings._replace(functions=kinds)
+        laws.append(law_of_functions(linked, search, settings, seeds, folds, task))
+        start = None if f is exact.y else _linearised(link, exact, exact.y)
+        if start is not None:
+            of_start = LawSearch(start.rounded(), settings, np.random.default_rng(seeds), task)
+            laws.append(law_of_functions(start, of_start, settings, seeds, folds, task))
     tried = [one for found in laws if found is not None for one in found.tried]
-    net = min(tried, key=lambda one: _score(one.net, one.error, exact.n)).net
+    best = min(tried, key=lambda one: _score_of(one, exact.n))
+    net, functions = best.net, best.objective.functions
+    if len(functions):
+        linked = linked.with_functions(functions)
+        search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task)
     for _ in range(PASSES):
         before, f = f, link.value(squarable(search.objective.predict(net)) * linked.y_scale)
         if np.abs(f - before).max() <= CONVERGED * np.abs(f).max():
@@ -65,6 +133,9 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
         linked = _linearised(link, exact, f)
         if linked is None:
             return None
+        if len(functions):
+            linked, net = refitted(linked.with_functions(functions), net)
+            functions = linked.functions
         search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task)
         net = search.objective.fit(net, search.penalties(net), 60, 1e-10)
     if settings.n_nodes == "auto":  # without terms that only made up for the first, inexact target
@@ -130,6 +201,11 @@ def _has_pole(link, search, net):
     return bool((u <= 0).any())
 
 
+def _score_of(one, n, more=0.0):
+    """That of a Candidate or Law, its functions included."""
+    return _score(one.net, one.error, n, more + (0.0 if one.objective is None else length_of(one.objective.functions, n)))
+
+
 def best_linked(names, exact, objective, law, settings, seeds, folds, task):
     """The law with the shortest description: this one, one with simple exponents ("identity"), or one through a link.
 
@@ -137,11 +213,18 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
     """
     best, tried = law, list(law.tried)
     least = np.inf if settings.asks_for_link else _score(law.net, law.error, exact.n)
+    may = {name: may_have_link(objective, law) for name in LINKS} | {"functions": may_have_functions(objective, law)}
     for name in names:
+        if not (may[name] or settings.asks_for_link):
+            continue
         one = task.begin("link", None, aside=True)
-        if name == "identity":
+        more, most = 0.0, np.inf
+        if name == "functions":
             search = LawSearch(objective, settings, np.random.default_rng(seeds), one)
-            found, more, most = simple_law(search, folds), 0.0, np.inf
+            found = law_of_functions(exact, search, settings, seeds, folds, one)
+        elif name == "identity":
+            search = LawSearch(objective, settings, np.random.default_rng(seeds), one)
+            found = simple_law(search, folds)
         else:
             found, more = law_of_link(name, exact, objective, law, settings, seeds, folds, one), 2 * np.log(len(LINKS))
             # More parameters than the law without a link has are an approximation, unless it errs half as much.
@@ -151,7 +234,10 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
         if found is not None:
             tried += found.tried
             text = f"link {name}: {found.net.n_free} parameters, validation error {np.sqrt(found.error):.3g} std(y)"
-            score = _score(found.net, found.error, exact.n, more)
+            score = _score_of(found, exact.n, more)
+            if name == "functions" and 0 < least - score < SURE:
+                found = with_nested_error(found, objective, settings, seeds, folds)
+                score = score if found.error <= FORGIVEN * best.error else np.inf
             if score < least and found.net.n_free <= most:
                 best, least = found, score
         if one.end(text, level=2) or best.error < EXHAUSTED:

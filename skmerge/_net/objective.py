@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 
 from skmerge._ext import net_kernel, net_solver
 from skmerge._net.correlation import is_correlated
+from skmerge._net.functions import Functions
 from skmerge._net.floats import squarable
 from skmerge._parallel import Shared
 
@@ -104,6 +105,25 @@ class Scaling:
         """What the compiled functions need of it."""
         return self.x_scale, self.x_mean, self.product
 
+    def of_first(self, d):
+        """The same of the first d features."""
+        return Scaling(*(value[:d] for value in vars(self).values()))
+
+    def with_functions(self, columns, weight):
+        """The same and that of functions (n, m), which enter products as they are."""
+        none, size = np.zeros(columns.shape[1]), np.abs(columns)
+        log = np.log(np.maximum(size, 1e-300))
+        changes = {
+            "x_scale": none + 1.0,
+            "x_mean": none,
+            "product": (none + 1.0).astype(np.uint8),
+            "zeros": none > 0.0,
+            "signed": (columns < 0).any(axis=0) & (columns > 0).any(axis=0),
+            "slope_variance": np.array([weight @ (c - weight @ c) ** 2 for c in columns.T]),
+            "log_variance": np.array([weight @ (c - weight @ c) ** 2 for c in log.T]),
+        }
+        return Scaling(**{name: np.append(old, changes[name]).astype(old.dtype) for name, old in vars(self).items()})
+
     def without(self, j):
         """The same, feature j excluded from every node."""
         slope, product = self.slope_variance.copy(), self.product.copy()
@@ -197,7 +217,8 @@ class Objective(Shared):
     X (n, d) is float64 in C order, in raw units; y (n,) has no NaN; exponent_bounds are two arrays (d,); blend is
     "learn" or a float; cancelled is a Flag or None; size (n,) is what errors are relative to, or None.
 
-    With ``unit`` (n,) errors are also in these units, see ``with_target``.
+    With ``unit`` (n,) errors are also in these units, see ``with_target``. ``functions``: those whose columns are the
+    last of X, see ``with_functions``.
 
     ``share`` (n,) are the given weights, ``weight`` these over size^2; either sums to one. The root of a weighted
     square, times ``error_unit``, is an error in units of y, or as a share of ``size``.
@@ -223,7 +244,7 @@ class Objective(Shared):
         weight = self.share if size is None else self.share * (smallest / size) ** 2
         self.weight = weight / weight.sum()
         self.exponent_bounds, self.blend, self.cancelled = exponent_bounds, blend, cancelled
-        self.intercept, self.link = intercept, None
+        self.intercept, self.link, self.functions = intercept, None, Functions.none(X.shape[1])
         biggest = np.abs(y).max() or 1.0  # so that squares of 1e-200 or 1e200 do not leave the range of float
         relative = y / biggest
         spread = np.sqrt(self.weight @ (relative - self.weight @ relative) ** 2)
@@ -277,6 +298,29 @@ class Objective(Shared):
         moved = {name: np.append(old[:-1], old[-1] + shift) for name, old in vars(net).items() if name in PARAMETERS}
         return self._with(y=self.y + shift, error_unit=self.error_unit * scale), replace(net, **moved)
 
+    @property
+    def n_given(self):
+        """Number of features, without the functions of them."""
+        return self.d - len(self.functions)
+
+    def with_functions(self, functions):
+        """The same with columns of these functions behind the features, their exponents not to be fitted."""
+        d, (low, high) = self.n_given, self.exponent_bounds
+        X, scaling, none = self.X[:, :d], self.scaling.of_first(d), np.zeros(len(functions))
+        columns = functions.columns(X / scaling.x_scale)
+        return self._with(
+            X=np.column_stack([X, columns]),
+            scaling=scaling.with_functions(columns, self.weight),
+            exponent_bounds=(np.append(low[:d], none), np.append(high[:d], none)),
+            functions=functions,
+        )
+
+    def completed(self, X):
+        """Rows X, features alone, with the columns of the functions."""
+        if not len(self.functions):
+            return X
+        return np.column_stack([X, self.functions.columns(X / self.scaling.x_scale[: self.n_given])])
+
     def subset(self, rows):
         """The same objective, scaling included, on some of the rows."""
         weight = self.weight[rows] / self.weight[rows].sum()
@@ -290,13 +334,17 @@ class Objective(Shared):
 
     def rounded(self):
         """The same objective in scaled units, to DIGITS: other units of X and y leave every number as it is."""
-        X = np.empty(self.X.shape)
-        for j, unit in enumerate(self.scaling.x_scale):
+        d = self.n_given
+        X = np.empty((self.n, d))
+        for j, unit in enumerate(self.scaling.x_scale[:d]):
             X[:, j] = in_units(self.X[:, j], unit, self.weight)
         size, power = np.frexp(self.weight)  # weights times a constant are then the same weights, not almost
         weight = np.ldexp(np.rint(np.ldexp(size, DIGITS)), power - DIGITS)
-        scaling = replace(self.scaling, x_scale=np.ones(self.d))
-        return self._with(X=X, y=rounded(self.y, 1.0), weight=weight, scaling=scaling)
+        scaling = replace(self.scaling.of_first(d), x_scale=np.ones(d))
+        bounds = tuple(bound[:d] for bound in self.exponent_bounds)
+        changes = {"X": X, "y": rounded(self.y, 1.0), "weight": weight, "scaling": scaling, "exponent_bounds": bounds}
+        other = self._with(functions=Functions.none(d), **changes)
+        return other.with_functions(self.functions) if len(self.functions) else other
 
     def constant(self):
         mean = self.weight @ self.y if self.intercept else 0.0
@@ -415,6 +463,13 @@ class Objective(Shared):
     def jacobian(self, net):
         """Residuals and their derivatives with respect to all parameters, each times the root of its row's weight."""
         return net_kernel.jacobian(self.X, self.y, self.weight, *self.scaling.geometry, net.theta, net.sign)
+
+    def jacobian_of_functions(self, net):
+        """Derivatives of the prediction with respect to the parameters of the functions, as ``jacobian``, (n, 2 m)."""
+        d = self.n_given
+        slope = net_kernel.input_gradient(self.X, *self.scaling.geometry, net.theta, net.sign)[:, d:, None]
+        J = slope * self.functions.by_parameters(self.X[:, :d] / self.scaling.x_scale[:d])
+        return squarable(J).reshape(self.n, -1) * np.sqrt(self.weight)[:, None]
 
     def squares(self, net):
         """Squared residuals of these rows, of predictions within HUGE, shape (n,)."""

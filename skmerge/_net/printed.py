@@ -56,12 +56,15 @@ class Numbers:
         self.members = [e for e in range(len(nets.A_)) if nets.estimator_weight_[e, k]]
         x, y = nets.x_scale_, nets.y_scale_[k]
         exponent = np.abs(nets.A_[:, k]).max(axis=(0, 1), initial=1.0)
-        size = np.abs(np.log10(x)) * exponent
+        self.functions, d = nets.functions, len(x)
+        used = [q for q in range(len(self.functions)) if nets.A_[:, k, :, d + q].any()]
+        inner = np.abs(self.functions.exponent[used]).max(axis=0, initial=0.0)
+        size = np.abs(np.log10(x)) * np.maximum(exponent[:d], inner)
         self.link, self.has_link = nets.link(k), nets.link_[k] != "identity"
         self.raw = bool(size.sum() + abs(np.log10(y)) < RANGE)
         self.x, self.y = (np.ones(len(x)), 1.0) if self.raw else (power_of_ten(x), float(power_of_ten(y)))
         self.laws = [
-            PrintedNet(nets.estimator_weight_[e, k], *self._law(nets.theta(e, k), nets.sign_[e, k]))
+            PrintedNet(nets.estimator_weight_[e, k], *self._law(nets.parameters(e, k), nets.sign_[e, k]))
             for e in self.members
         ]
         first = self.laws[0]
@@ -79,12 +82,19 @@ class Numbers:
             if errors:
                 self._propagate()
 
-    def _law(self, theta, sign):
+    def _law(self, parameters, sign):
         """Terms and printed numbers of flat parameters; these are complex for the complex-step derivative."""
         nets, y = self.nets, self.nets.y_scale_[self.k] / self.y
-        ratio = nets.x_scale_ / self.x
+        n_functions = len(self.functions)
+        ratio = np.append(nets.x_scale_ / self.x, np.ones(n_functions))
+        x_mean, product = np.append(nets.x_mean_, np.zeros(n_functions)), np.append(nets.product_, [True] * n_functions)
         d = len(ratio)
+        theta, of_functions = np.split(parameters, [len(parameters) - 2 * n_functions])
         constant, terms, values = theta[-1], [], {}
+        for q, (factor, phase) in enumerate(of_functions.reshape(-1, 2)):
+            if nets.A_[:, self.k, :, d - n_functions + q].any():
+                unit = np.exp(self.functions.exponent[q] @ np.log(ratio[: d - n_functions]))
+                values["function", q, "factor"], values["function", q, "phase"] = factor / unit, phase
         for i, node in enumerate(theta[:-1].reshape(-1, d + 3)):
             A, B, curvature, a = node[:d], node[d], node[d + 1], node[d + 2]
             used = [int(j) for j in np.flatnonzero(A.real)]
@@ -92,18 +102,18 @@ class Numbers:
             if a.real > 0 and curvature.real == 0:
                 for j in used:
                     values["linear", j] = values.get(("linear", j), 0.0) + a * A[j] / ratio[j] * y
-                constant = constant + a * (B - A @ nets.x_mean_)
+                constant = constant + a * (B - A @ x_mean)
             elif a.real > 0 and used:
                 t = len(terms)
                 terms.append(PrintedTerm(False, used, [], True, [i]))
                 values[t, "factor"] = a
                 values |= {(t, j): A[j] / ratio[j] * y for j in used}
-                values[t, "shift"], values[t, "plateau"] = y * (B - A @ nets.x_mean_), y / curvature
+                values[t, "shift"], values[t, "plateau"] = y * (B - A @ x_mean), y / curvature
             elif a.real > 0:
                 constant = constant + a * level
             if a.real < 1 and B.real:
-                used = [j for j in used if nets.product_[j]]
-                signs = [int(j) for j in np.flatnonzero(sign[i]) if nets.product_[j]]
+                used = [j for j in used if product[j]]
+                signs = [int(j) for j in np.flatnonzero(sign[i]) if product[j]]
                 if not used and not signs:
                     constant = constant - (1 - a) * level
                     continue
@@ -124,7 +134,7 @@ class Numbers:
 
     def _evaluate(self, values, X):
         """The sum in the printed formula, at X in printed units."""
-        f = np.full(len(X), values["constant",])
+        f, X = np.full(len(X), values["constant",]), self._completed(values, X)
         for key, value in values.items():
             if key[0] == "linear":
                 f = f + value * X[:, key[1]]
@@ -141,6 +151,13 @@ class Numbers:
                     u = u + values[t, j] * X[:, j]
             f = f + (lead * u / (1.0 + np.abs(u) / values[t, "plateau"]) if term.saturates else u)
         return f
+
+    def _completed(self, values, X):
+        """X in printed units with the columns of the functions by their printed numbers."""
+        if not len(self.functions):
+            return X
+        flat = [values.get(("function", q, name), 0.0) for q in range(len(self.functions)) for name in ("factor", "phase")]
+        return np.column_stack([X, self.functions.with_parameters(flat).columns(X)])
 
     def _merge(self):
         """Join products of the same powers and leave out powers of about 0, while the text is within TEXT_TOLERANCE."""
@@ -170,6 +187,7 @@ class Numbers:
                 self.terms, self.values = self._as_merged(terms, values)
             # The joint exponent of two products that nearly cancel is beyond both.
             powers = [(key[1], value) for key, value in self.values.items() if self._is_exponent(key)]
+            powers = [(j, value) for j, value in powers if j < len(low)]  # not of functions
             allowed = all(low[j] - 1e-9 <= value <= high[j] + 1e-9 for j, value in powers)
             # Half of the tolerance, which includes the rounding of all numbers.
             if not (allowed and error(self.values) <= TEXT_TOLERANCE / 2):
@@ -203,8 +221,9 @@ class Numbers:
 
         The joint exponent is the mean weighted by the factors, which is right to first order, as are its derivatives.
         """
-        ratio = self.nets.x_scale_ / self.x
-        merged, printed = [], {key: value for key, value in values.items() if key[0] in ("linear", "constant")}
+        ratio = np.append(self.nets.x_scale_ / self.x, np.ones(len(self.functions)))
+        merged = []
+        printed = {key: value for key, value in values.items() if key[0] in ("linear", "constant", "function")}
         for group, used in self.plan:
             term = terms[group[0]]
             t, nodes = len(merged), [node for g in group for node in terms[g].nodes]
@@ -291,9 +310,11 @@ class Numbers:
         """Standard errors of the printed numbers: gradient' Cov gradient of each, by its complex-step derivative."""
         nets, k, e = self.nets, self.k, self.members[0]
         covariance, null, status = nets.covariance_[k], nets.null[k], nets.status[k]
-        if status[-1:] == uncertainty.FIXED and len(self.values) > 1:  # a constant of zero, not shown, is exact
-            covariance = uncertainty.given_zero(covariance)
-        theta = nets.theta(e, k)
+        theta = nets.parameters(e, k)
+        constant = len(theta) - 1 - 2 * len(self.functions)
+        fixed = status[constant : constant + 1] == uncertainty.FIXED
+        if fixed and len(self.values) > 1:  # a constant of zero, not shown, is exact
+            covariance = uncertainty.given_zero(covariance, constant)
         if null.shape[1:] != theta.shape or status.shape != theta.shape:
             raise ValueError("standard_errors: the model is damaged; fit it again.")
         moving = np.flatnonzero(covariance.any(axis=0) | null.any(axis=0) | (status == uncertainty.FREE))
@@ -316,7 +337,8 @@ class Numbers:
                     lost = np.linalg.norm(null @ slope) > 1e-3 * np.linalg.norm(reach * slope)
                     error = np.sqrt(max(slope @ covariance @ slope, 0.0)) * size
                     self.error[key] = np.inf if lost or not np.isfinite(error) else float(error)
-        self.status = status[:-1].reshape(-1, len(self.names) + 3)[:, : len(self.names)]
+        d = len(self.names) + len(self.functions)
+        self.status = status[:constant].reshape(-1, d + 3)[:, :d]
 
     def _note(self, key):
         """What follows a number: its standard error or a word."""
@@ -333,7 +355,7 @@ class Numbers:
         error, size = self.error[key], abs(self.values[key])
         if j in ("factor", "plateau"):
             limit = size
-        elif t in ("linear", "constant") or j == "shift" or not self.terms[t].product:
+        elif t in ("linear", "constant") or j in ("shift", "phase") or not self.terms[t].product:
             limit = np.inf
         else:
             limit = max(size, 0.5)

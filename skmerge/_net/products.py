@@ -26,7 +26,7 @@ NEW = 1e-4  # least squared share of a column that the other terms do not explai
 
 def simple_nets(objective, candidates):
     """The best sum of one product, of two, ... that ``objective`` allows, fitted; ``candidates``: Candidates of it."""
-    A, sign = _products(objective, candidates)
+    A, sign = simple_products(objective, candidates)
     if not len(A):
         return []
     rows = np.arange(0, len(candidates.X), -(-len(candidates.X) // COMPARED_ROWS))
@@ -53,7 +53,7 @@ def simple_nets(objective, candidates):
         for chosen in _best_sums(columns, y, A, min(MAX_TERMS, len(A), len(rows) // 4)):
             net = free
             for t in sorted(chosen, key=lambda t: tuple(-A[t])):
-                net = net.with_node(*_node(objective, A[t], sign[t]))
+                net = net.with_node(*product_node(objective, A[t], sign[t]))
             found.append(objective.fit(net, max_iter=30, tol=1e-10))
             if found[-1].squares < EXHAUSTED:
                 break
@@ -65,17 +65,17 @@ def _best_sums(columns, y, A, most):
     chosen = []
     while chosen is not None and len(chosen) < most:
         if len(chosen) == 1:
-            options = [_best_pair(columns, y, A)]
+            options = [best_pair(columns, y, A)]
         else:
             options = [_extended(columns, y, A, chosen)]
             options += [_best_triple(columns, y, A)] if len(chosen) == 2 else []
         options = [one for one in options if one is not None]
-        chosen = min(options, key=lambda one: _length(columns, y, A, one), default=None)
+        chosen = min(options, key=lambda one: length_of_sum(columns, y, A, one), default=None)
         if chosen is not None:
             yield chosen
 
 
-def _products(objective, candidates):
+def simple_products(objective, candidates):
     """Exponents (n, d) and signs of the products that are compared."""
     d, scaling = objective.d, objective.scaling
     low, high = objective.exponent_bounds
@@ -134,11 +134,16 @@ def _near(candidates):
 
 
 def _extended(columns, y, A, chosen):
-    """The chosen columns and one more, each then replaced by a better one while there is any; None without one.
+    """The chosen columns and one more, improved; None without one."""
+    return improved(columns, y, A, [*chosen, None])
+
+
+def improved(columns, y, A, chosen):
+    """Columns, the last of which may be None, each replaced by a better one while there is any; None without one.
 
     Better is what shortens the description: of two sums that fit equally, the one whose terms share exponents.
     """
-    chosen, least = [*chosen, None], np.inf
+    chosen, least = list(chosen), np.inf
     own = prices(A)
     for _ in range(SWEEPS):
         before = least
@@ -162,14 +167,14 @@ def _extended(columns, y, A, chosen):
     return chosen
 
 
-def _best_pair(columns, y, A):
-    """The two columns that together shorten the description most, of the PAIRED that explain most alone.
+def best_pair(columns, y, A, most=PAIRED):
+    """The two columns that together shorten the description most, of the ``most`` that explain most alone.
 
     Term by term it is not found: of q / (4 pi epsilon r (1 - v / c)) through a reciprocal the best single product is
     one of (v / c)^-0.5, with which neither of the two right ones is good.
     """
     alone = y @ columns
-    order = np.argsort(-np.abs(alone), kind="stable")[:PAIRED]
+    order = np.argsort(-np.abs(alone), kind="stable")[:most]
     some, g, a = columns[:, order], A[order], alone[order]
     cosine, own = some.T @ some, prices(g)
     left = 1.0 - cosine**2
@@ -214,10 +219,10 @@ def _best_triple(columns, y, A):
     best = np.argpartition(score, min(50, score.size - 1), axis=None)[:50]
     triples = [(which[i[p]], which[j[p]], which[k]) for p, k in zip(*np.unravel_index(best, score.shape), strict=True)]
     triples = [[int(t) for t in one] for one in triples if len(set(one)) == 3]
-    return min(triples, key=lambda one: _length(columns, y, A, one), default=None)
+    return min(triples, key=lambda one: length_of_sum(columns, y, A, one), default=None)
 
 
-def _length(columns, y, A, chosen):
+def length_of_sum(columns, y, A, chosen):
     """Twice the description length of y and of the exponents, for comparisons of sums of equally many terms.
 
     ``linked`` adds log(n) for each parameter, and takes the error on rows left out.
@@ -240,7 +245,7 @@ def prices(exponents):
     return price
 
 
-def _node(objective, A, sign):
+def product_node(objective, A, sign):
     """A NewNode: the product with these exponents, its factor free."""
     lower, upper = objective.node_bounds("product")
     lower[: len(A)] = upper[: len(A)] = A

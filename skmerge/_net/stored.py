@@ -7,6 +7,7 @@ import numpy as np
 
 from skmerge._ext import net_kernel
 from skmerge._net import limits, uncertainty
+from skmerge._net.functions import KINDS, Functions
 from skmerge._net.floats import SMALL, squarable, within_float
 from skmerge._net.links import LINKS
 
@@ -33,6 +34,27 @@ class Nets(SimpleNamespace):
     )
 
     @property
+    def functions(self):
+        """The functions of features among the columns of ``A_``, behind the features."""
+        return Functions(**self.functions_)
+
+    @property
+    def geometry(self):
+        """What the compiled functions take of the features and functions."""
+        scaling = self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
+        of_function = (1.0, 0.0, 1) if len(self.functions_["kind"]) else ()
+        if not of_function:
+            return scaling
+        n = len(self.functions_["kind"])
+        return tuple(np.append(a, np.full(n, one, a.dtype)) for a, one in zip(scaling, of_function, strict=True))
+
+    def completed(self, X):
+        """Rows X with the columns of the functions."""
+        if not len(self.functions_["kind"]):
+            return X
+        return np.column_stack([X, self.functions.columns(X / self.x_scale_)])
+
+    @property
     def n_outputs(self):
         return len(self.y_scale_)
 
@@ -45,10 +67,14 @@ class Nets(SimpleNamespace):
         constant = self.D_[e, k] + self.blend_[e, k].mean() * self.y_mean_[k]
         return np.append(np.hstack(nodes).ravel(), constant)
 
+    def parameters(self, e, k):
+        """Those of member e of output k, then factor and phase of every function."""
+        return np.append(self.theta(e, k), self.functions.parameters)
+
     def members(self, k):
         """Each Member of output k that counts."""
         sign = np.ascontiguousarray(self.sign_[:, k]).view(np.uint8)
-        geometry = self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
+        geometry = self.geometry
         for e in np.flatnonzero(self.estimator_weight_[:, k]):
             yield Member(self.estimator_weight_[e, k], (*geometry, self.theta(e, k), sign[e]))
 
@@ -57,6 +83,7 @@ class Nets(SimpleNamespace):
         out = np.zeros((len(X), self.n_outputs))
         for k, scale in enumerate(self.y_scale_):
             rows, low, high = limits.limited(self, X, k)
+            rows = self.completed(rows)
             for weight, net in self.members(k):
                 out[:, k] += weight * net_kernel.predict(rows, *net, n_threads)
             out[:, k] = np.clip(self.link(k).value(within_float(out[:, k], scale)), low, high)
@@ -71,9 +98,14 @@ class Nets(SimpleNamespace):
         mean, std = np.zeros((2, len(X), self.n_outputs))
         for k, scale in enumerate(self.y_scale_):
             members = list(self.members(k))
-            rows, low, high = limits.limited(self, X, k)
+            given, low, high = limits.limited(self, X, k)
+            rows = self.completed(given)
             if len(self.A_) == 1:
                 f, J = net_kernel.jacobian(rows, np.zeros(len(X)), np.ones(len(X)), *members[0].net)
+                if rows is not given:
+                    slope = net_kernel.input_gradient(rows, *members[0].net)[:, given.shape[1] :, None]
+                    of_functions = slope * self.functions.by_parameters(given / self.x_scale_)
+                    J = np.column_stack([J, of_functions.reshape(len(X), -1)])
                 J = squarable(J)
                 size = np.maximum(np.abs(J).max(axis=1), SMALL)
                 J /= size[:, None]
@@ -102,42 +134,53 @@ class Nets(SimpleNamespace):
         return within_float(np.maximum.reduce([std, *ends, beyond]))
 
     def is_undefined(self, X):
-        """Rows for which a link of an output has no value, as the root of a negative number: bool (n,)."""
+        """Rows for which a link or a function has no value, as the root of a negative number: bool (n,)."""
         found = np.zeros(len(X), bool)
         for k in np.flatnonzero(self.link_ != "identity"):
-            u = sum(weight * net_kernel.predict(X, *net) for weight, net in self.members(k))
+            u = sum(weight * net_kernel.predict(self.completed(X), *net) for weight, net in self.members(k))
             found |= self.link(k).is_undefined(u)
-        return found
+        return found | self.functions.is_undefined(X / self.x_scale_)
 
     def gradient(self, X, n_threads=1):
         """Slopes of complete rows without the offset, (n, m, d)."""
         out = np.zeros((len(X), self.n_outputs, X.shape[1]))
         for k, scale in enumerate(self.y_scale_):
-            rows, low, high = limits.limited(self, X, k)
-            u = np.zeros(len(X))
+            given, low, high = limits.limited(self, X, k)
+            rows, u = self.completed(given), np.zeros(len(X))
             for weight, net in self.members(k):
                 if self.link_[k] != "identity":
                     u += weight * net_kernel.predict(rows, *net, n_threads)
-                gradient = net_kernel.input_gradient(rows, *net, n_threads)
+                gradient = self._by_features(net_kernel.input_gradient(rows, *net, n_threads), given)
                 with np.errstate(over="ignore"):
                     out[:, k] = within_float(out[:, k] + within_float(gradient, weight, scale))
             if self.link_[k] != "identity":
                 out[:, k] = within_float(out[:, k], self.link(k).slope(within_float(u, scale))[:, None])
             if np.isfinite(low):  # a value at its limit does not change
-                out[:, k][rows != X] = 0.0
+                out[:, k][given != X] = 0.0
                 y = self.predict(X, n_threads)[:, k]
                 out[(y <= low) | (y >= high), k] = 0.0
         return out
 
+    def _by_features(self, gradient, X):
+        """Slopes (n, d) from those by features and functions."""
+        d = X.shape[1]
+        if gradient.shape[1] == d:
+            return gradient
+        with np.errstate(over="ignore", invalid="ignore"):
+            inner = self.functions.by_features(X / self.x_scale_) / self.x_scale_
+            return within_float(gradient[:, :d] + np.nan_to_num(np.einsum("nq,nqd->nd", gradient[:, d:], inner)))
+
     def check(self, n_features):
         """Raise ValueError if an array is not such as a fit stores."""
         n_estimators, m, h, d = self.A_.shape if np.ndim(self.A_) == 4 else (0, 0, 0, 0)
-        if not n_estimators * m * h * d or d != n_features:
+        self._check_functions(n_features)
+        n_functions = len(self.functions_["kind"])
+        if not n_estimators * m * h * d or d != n_features + n_functions:
             raise ValueError(f"A_ has shape {np.shape(self.A_)}; the model is damaged, fit it again.")
         node = (n_estimators, m, h)
         shapes = {"A_": (*node, d), "B_": node, "C_": node, "blend_": node, "sign_": (*node, d)}
         shapes |= dict.fromkeys(("D_", "estimator_weight_"), (n_estimators, m))
-        shapes |= dict.fromkeys(("x_scale_", "x_mean_", "x_min_", "x_max_", "product_"), (d,))
+        shapes |= dict.fromkeys(("x_scale_", "x_mean_", "x_min_", "x_max_", "product_"), (n_features,))
         shapes |= dict.fromkeys(("y_scale_", "y_mean_", "noise_std_", "form_error_", "relative_"), (m,))
         for name, shape in shapes.items():
             array = getattr(self, name)
@@ -156,9 +199,9 @@ class Nets(SimpleNamespace):
             return isinstance(c, np.ndarray) and c.shape == (p, p) and c.dtype == float and np.isfinite(c).all()
 
         least, limit = np.asarray(self.x_least_), np.asarray(self.target_range_)
-        p, n_covariances = h * (d + 3) + 1, (0, m) if n_estimators == 1 else (0,)
+        p, n_covariances = h * (d + 3) + 1 + 2 * n_functions, (0, m) if n_estimators == 1 else (0,)
         right = {
-            "x_least_": least.shape == (d,) and np.isfinite(least).all() and (least >= 0).all(),
+            "x_least_": least.shape == (n_features,) and np.isfinite(least).all() and (least >= 0).all(),
             "target_range_": limit.shape == (2, m) and limit.dtype == float and not np.isnan(limit).any(),
             "covariance_": len(self.covariance_) in n_covariances and all(is_covariance(c) for c in self.covariance_),
         }
@@ -169,6 +212,19 @@ class Nets(SimpleNamespace):
                 raise ValueError(f"{name} has another shape or type than a fit stores; fit the model again.")
 
 
+    def _check_functions(self, n_features):
+        shapes = {"kind": (), "exponent": (n_features,), "factor": (), "phase": (), "free": (2,)}
+        found = self.functions_ if isinstance(self.functions_, dict) else {}
+        n = len(found["kind"]) if np.ndim(found.get("kind")) == 1 else 0
+        right = found.keys() == shapes.keys() and all(str(kind) in KINDS for kind in found["kind"])
+        for name, shape in shapes.items():
+            right = right and isinstance(found[name], np.ndarray) and found[name].shape == (n, *shape)
+            number = name in ("exponent", "factor", "phase")
+            right = right and (not number or (found[name].dtype == float and np.isfinite(found[name]).all()))
+        if not right or found["free"].dtype != bool:
+            raise ValueError("functions_ has another form than a fit stores; fit the model again.")
+
+
 def parts_of(nodes):
     """A, B, C and blend from flat parameters (..., d + 3) of nodes, which hold 1 / C."""
     with np.errstate(divide="ignore", over="ignore"):
@@ -177,9 +233,12 @@ def parts_of(nodes):
 
 def arrays_of(results, objectives):
     """Arrays of what was trained, under their names, by a list of Trained and the Objective of each."""
-    scaling, m = objectives[0].scaling, len(results)
+    given, m = objectives[0].n_given, len(results)
+    scaling = objectives[0].scaling.of_first(given)
     n_estimators = max(len(trained.members) for trained in results)
-    n_nodes, d = max(1, *(net.n_nodes for trained in results for net in trained.members)), len(scaling.x_scale)
+    n_nodes = max(1, *(net.n_nodes for trained in results for net in trained.members))
+    functions = Functions.joined([objective.functions for objective in objectives], given)
+    d, first = given + len(functions), np.cumsum([0] + [len(objective.functions) for objective in objectives])
     A, D = np.zeros((n_estimators, m, n_nodes, d)), np.zeros((n_estimators, m))
     B, blend = np.zeros((2, *A.shape[:3]))
     C, sign, estimator_weight = np.full(B.shape, np.inf), np.zeros(A.shape, bool), np.zeros(D.shape)
@@ -191,14 +250,18 @@ def arrays_of(results, objectives):
         members = trained.members
         if not trained.is_law:
             target_range[:, k] = within_float(limits.widened(objectives[k].y), y_scale[k])
+        columns = np.r_[0:given, given + first[k] : given + first[k + 1]]
         blend[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
         estimator_weight[: len(members), k] = trained.weight
         for e, net in enumerate(members):
             h = net.n_nodes
-            A[e, k, :h], B[e, k, :h], C[e, k, :h], blend[e, k, :h] = parts_of(net.nodes)
-            sign[e, k, :h] = net.sign
+            A[e, k, :h][:, columns], B[e, k, :h], C[e, k, :h], blend[e, k, :h] = parts_of(net.nodes)
+            sign[e, k, :h][:, columns] = net.sign
             D[e, k] = net.theta[-1] - blend[e, k].mean() * y_mean[k]
-        found = uncertainty.of_law(objectives[k], members[0], trained.noise, n_nodes) if n_estimators == 1 else None
+        found = None
+        if n_estimators == 1:
+            layout = uncertainty.Layout.of(members[0], n_nodes, columns, d, first[k], len(functions))
+            found = uncertainty.of_law(objectives[k], members[0], trained.noise, layout)
         assessed += [found] * (found is not None)
     covariance, null, status = map(list, zip(*assessed, strict=True)) if len(assessed) == m else ([], [], [])
     # The error of the form of a law, not of its parameters.
@@ -210,6 +273,7 @@ def arrays_of(results, objectives):
         "blend_": blend,
         "D_": D,
         "sign_": sign,
+        "functions_": functions.arrays,
         "estimator_weight_": estimator_weight,
         "x_scale_": scaling.x_scale,
         "x_mean_": scaling.x_mean,
@@ -240,8 +304,8 @@ def candidates_of(trained):
         if not np.isfinite(one.error) and not one.is_chosen:  # an exponent at its limit
             continue
         net, error = trained.members[0] if one.is_chosen else one.net, error_of(one)
-        found = {"theta": net.theta, "sign": net.sign, "link": one.link}
         objective = one.objective
+        found = {"theta": net.theta, "sign": net.sign, "link": one.link, "functions": objective.functions.arrays}
         found |= {"y_scale": float(objective.y_scale), "y_mean": float(objective.weight @ objective.y)}
         found |= {"n_parameters": net.n_free, "validation_error": error, "is_chosen": one.is_chosen}
         kept.setdefault(net.n_free, found)
@@ -261,4 +325,5 @@ def with_net(nets, k, candidate):
     arrays |= {"estimator_weight_": np.ones((1, 1)), "target_range_": np.array([[-np.inf], [np.inf]])}
     arrays |= {name: getattr(nets, name)[k : k + 1] for name in ("noise_std_", "form_error_", "relative_")}
     arrays |= {f"{name}_": np.array([candidate[name]]) for name in ("link", "y_scale", "y_mean")}
+    arrays["functions_"] = candidate.get("functions", Functions.none(len(nets.x_scale_)).arrays)
     return Nets(**vars(nets) | arrays | {"covariance_": []})

@@ -11,7 +11,7 @@ from joblib import delayed, effective_n_jobs
 from skmerge._net import comparison, uncertainty
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
 from skmerge._net.law import BIG, FOLDS, Candidate, Law, search_law, search_without_fold
-from skmerge._net.linked import best_linked, may_have_link
+from skmerge._net.linked import best_linked
 from skmerge._net.selection import MAX_NODES
 from skmerge._parallel import Flag, each
 from skmerge._progress import SILENCE, Task, refine, rms
@@ -38,7 +38,7 @@ EXACT_FIT = 1e-12
 class Settings(NamedTuple):
     """Parameters of MergedNetRegressor, as it describes them; ``sign`` is "auto" or a bool ndarray (n_features,).
 
-    ``links``: names of the links that are tried; ``asks_for_link``: whether one of them is wanted whatever it errs.
+    ``links``: names of the links that are tried, "functions" among them; ``functions``: kinds of them; ``asks_for_link``: whether one of them is wanted whatever it errs.
     """
 
     sign: object
@@ -49,6 +49,7 @@ class Settings(NamedTuple):
     n_jobs: int | None
     links: tuple = ()
     asks_for_link: bool = False
+    functions: tuple = ()
 
 
 class Trained(NamedTuple):
@@ -287,7 +288,7 @@ def _is_preferred(objective, law, best):
 def _law_of_output(exact, objective, k, folds, seeds, settings, stage, n_threads):
     output = stage.begin("output", None, index=k)
     law = search_law(objective, settings, seeds, folds, output, n_threads)
-    if settings.links and objective.n <= BIG and (settings.asks_for_link or may_have_link(objective, law)):
+    if settings.links and objective.n <= BIG:
         law = best_linked(settings.links, exact, objective, law, settings, seeds, folds, output)
     text = f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)"
     output.end(text, net=law.net if law.link == "identity" else None)

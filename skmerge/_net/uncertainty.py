@@ -1,5 +1,7 @@
 """What the data say about the parameters of a law: their covariance, and which of them they do not determine."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import stdtrit
 
@@ -34,33 +36,59 @@ def with_free_exponents(objective, net):
     return free if objective.with_free_constant(free).n_free < objective.n else net
 
 
-def of_law(objective, net, noise, n_nodes):
+class Layout(NamedTuple):
+    """Where the parameters of a net stand among those that are stored: ``place`` (p,) in so many, ``size``."""
+
+    place: np.ndarray
+    size: int
+
+    @classmethod
+    def of(cls, net, n_nodes, columns, n_features, first, n_functions):
+        """A net of the features ``columns`` among ``n_features``; its functions are the ``first`` of ``n_functions`` on.
+
+        Padded to ``n_nodes``; factor and phase of the functions follow the constant.
+        """
+        within = np.r_[columns, n_features + np.arange(3)]
+        nodes = (np.arange(net.n_nodes)[:, None] * (n_features + 3) + within).ravel()
+        constant = n_nodes * (n_features + 3)
+        own = np.arange(2 * (net.n_features - (n_features - n_functions)))
+        return cls(np.r_[nodes, constant, constant + 1 + 2 * first + own].astype(int), constant + 1 + 2 * n_functions)
+
+
+def of_law(objective, net, noise, layout):
     """What ``assess`` finds of a law, those of its exponents free that the data chose; None if it has too many rows."""
     free = with_free_exponents(objective, net)
     JTJ = objective.curvature(objective.with_free_constant(free))
     if JTJ is None:
         return None
     shift = None if free is net else objective.fit(free, max_iter=30).theta - net.theta
-    return assess(objective, free, JTJ, noise, n_nodes, shift)
+    return assess(objective, free, JTJ, noise, layout, shift)
 
 
-def assess(objective, net, JTJ, noise, n_nodes, shift=None):
-    """Of the p flat parameters, padded to n_nodes: covariance, directions without effect, status.
+def assess(objective, net, JTJ, noise, layout, shift=None):
+    """Of the p flat parameters, as ``layout`` places them: covariance, directions without effect, status.
+
+    Where ``objective`` has functions their factors and phases follow the parameters of the net.
 
     ``shift`` (p,): by how much the parameters would differ if none was fixed at a simple value.
 
     ``covariance`` (p, p) is 0 where a parameter other than the constant is fixed. It leaves out the directions that the
     data do not determine, ``null`` (q, p). ``status`` (p,) is FREE to SHARED.
     """
-    d, p = net.n_features, len(net.theta)
-    place = np.r_[np.arange(p - 1), n_nodes * (d + 3)]
-    size = n_nodes * (d + 3) + 1
+    place, size = layout
     covariance, status = np.zeros((size, size)), np.full(size, FIXED, np.uint8)
     found = _status_of(objective, net, noise)
-    status[place] = found
-    moving = (net.lower < net.upper) & (found != BOUND)
+    fitted = net.lower < net.upper
+    moving = fitted & (found != BOUND)
     # A constant fixed at zero because the data did not object is as uncertain as a free one.
     moving[-1] = objective.intercept
+    if len(objective.functions):
+        free = objective.functions.free.ravel()
+        fitted, moving = np.append(fitted, free), np.append(moving, free)
+        found = np.append(found, np.where(free, FREE, FIXED)).astype(np.uint8)
+        J = np.column_stack([objective.jacobian(net)[1], objective.jacobian_of_functions(net)])
+        JTJ, shift = J.T @ J, None if shift is None else np.append(shift, np.zeros(len(free)))
+    status[place] = found
     strength = np.diag(JTJ)
     live = (strength > 0) & np.isfinite(strength)
     free = np.flatnonzero(moving & live)
@@ -77,7 +105,7 @@ def assess(objective, net, JTJ, noise, n_nodes, shift=None):
             std = np.sqrt(np.diag(covariance)[place[free]])
             moved = np.clip(shift[free], -MAX_SHIFT * std, MAX_SHIFT * std)
             covariance[np.ix_(place[free], place[free])] += np.outer(moved, moved)
-        if np.count_nonzero(moving & (net.lower < net.upper)) >= objective.n:  # no row remains to measure the noise
+        if np.count_nonzero(moving & fitted) >= objective.n:  # no row remains to measure the noise
             vector, none = np.eye(len(free)), np.ones(len(free), bool)
         lost = np.where(np.abs(vector[:, none]) > 1e-3, vector[:, none] / unit[:, None], 0.0)
     dead = np.flatnonzero(moving & ~live)
@@ -87,10 +115,10 @@ def assess(objective, net, JTJ, noise, n_nodes, shift=None):
     return covariance, null, status
 
 
-def given_zero(covariance):
-    """The covariance of the other parameters where the constant, the last of them, is zero."""
-    variance = covariance[-1, -1]
-    return covariance - np.outer(covariance[-1] / variance, covariance[-1]) if variance > 0 else covariance
+def given_zero(covariance, constant):
+    """The covariance of the other parameters where the constant, number ``constant`` of them, is zero."""
+    column, variance = covariance[constant], covariance[constant, constant]
+    return covariance - np.outer(column / variance, column) if variance > 0 else covariance
 
 
 def _correlations(gram, unit):
@@ -113,6 +141,7 @@ def _status_of(objective, net, noise):
             at_bound = (np.stack([low, high]) == A).any(axis=0) & ((A != 0) | (of_node[i, :d] == FREE))
             of_node[i, :d][power & at_bound] = BOUND
             of_node[i, :d][power & (low == high)] = GIVEN
+            of_node[i, objective.n_given : d] = FIXED  # a power of a function is a part of the form
     part = objective.subset(np.arange(0, objective.n, -(-objective.n // STATUS_ROWS)))
     residual, J = part.jacobian(net)
     with np.errstate(over="ignore", invalid="ignore"):
