@@ -5,7 +5,7 @@ from scipy.optimize import nnls
 from scipy.special import stdtrit
 
 from skmerge._forest import levels, unknown
-from skmerge.metrics import HALF_90
+from skmerge.metrics import HALF_90, factor_90
 
 FEW_ERRORS = 10  # of fewer the greatest error says little of the next one
 LEAST_NOISE = 0.1  # of the pooled error: where all members agree they may all be wrong
@@ -111,16 +111,9 @@ def calibrate(error, spread, weight, group=None):
     std = np.sqrt(noise2 + factor2 * spread2)
     ratio = np.where(std > 0, error / np.where(std > 0, std, 1.0), 0.0)
     parts = [group == g for g in np.unique(group)] if group is not None else [np.ones(len(ratio), bool)]
-    at = max(_nine_tenths(ratio[part], weight[part]) for part in parts) / HALF_90
+    at = max(factor_90(ratio[part], weight[part]) for part in parts)
     count = len(error) if group is None else len(parts)
     if count < FEW_ERRORS:
         at *= stdtrit(count - 1, 0.95) / HALF_90
     noise, factor = np.sqrt([noise2, factor2]) * max(at, NARROWEST)
     return np.array([max(noise, LEAST_NOISE * np.sqrt(pooled)), factor])
-
-
-def _nine_tenths(ratio, weight):
-    """The value that nine tenths do not exceed."""
-    order = np.argsort(ratio, kind="stable")
-    reached = np.cumsum(weight[order]) / weight.sum()
-    return ratio[order][min(np.searchsorted(reached, 0.9), len(order) - 1)]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skmerge.metrics import HALF_90
+from skmerge.metrics import factor_90
 
 WRONG = 8.0  # score above which the worst entry of a row does not predict the others
 
@@ -34,8 +34,8 @@ def std_scale(X, values, std, levels, properties):
     for j in np.flatnonzero([codes is None for codes in levels]):
         rows = ~np.isnan(X[:, j])
         ratio = np.abs(X[rows, j] - values[rows, j]) / std[rows, j]
-        if len(ratio) >= 10 and np.quantile(ratio, 0.9) > 0:
-            factor[j] = np.quantile(ratio, 0.9) / HALF_90
+        if len(ratio) >= 10 and (own := factor_90(ratio)) > 0:
+            factor[j] = own
         if len(ratio) and j not in properties:
             # Nine tenths of the entries of an element in few alloys are zero and predicted as zero.
             factor[j] = max(factor[j], np.sqrt(np.mean(ratio**2)))

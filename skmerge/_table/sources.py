@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from skmerge._gaussian.joint import fit_joint
-from skmerge.metrics import HALF_90
+from skmerge.metrics import HALF_90, factor_90
 
 DISTANCES = (0.05, 0.2, 0.8)  # of two sources in the kernel: from nearly the same curve to curves of their own
 NOISES = (0.3, 1.0)  # standard deviations of a property by which a source may scatter more than the others
@@ -78,7 +78,7 @@ def _square(own, common):
     """Squared factor of some cells, and their number; ``common``: that of the SHRINK cells beside them."""
     n, square = len(own), common
     if n >= MIN_QUANTILE_CELLS:
-        square = (np.quantile(own, 0.9) / HALF_90) ** 2
+        square = factor_90(own) ** 2
     elif n:
         square = np.mean(np.minimum(own, 3.0 * np.quantile(own, 0.8)) ** 2)  # one wrong entry must not set it
     return (n * square + SHRINK * max(square, common)) / (n + SHRINK), n
