@@ -1,4 +1,4 @@
-"""The fitted nets of all outputs over their arrays: checked, for a damaged file must not predict, and evaluated."""
+"""The fitted nets of all outputs over their arrays, which are checked, because a damaged file must not predict."""
 
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -46,7 +46,7 @@ class Nets(SimpleNamespace):
         return np.append(np.hstack(nodes).ravel(), constant)
 
     def members(self, k):
-        """Each Member of output k that counts."""
+        """Each Member of output k that has a weight."""
         sign = np.ascontiguousarray(self.sign_[:, k]).view(np.uint8)
         geometry = self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
         for e in np.flatnonzero(self.estimator_weight_[:, k]):
@@ -97,7 +97,7 @@ class Nets(SimpleNamespace):
         with np.errstate(over="ignore"):
             std = within_float(spread, np.abs(link.slope(u)))
             ends = [np.abs(link.value(within_float(u + side * spread)) - link.value(u)) for side in (-1.0, 1.0)]
-            # Where h has no value, the distance to where it has one counts as an error of u.
+            # Where h has no value, the distance to the nearest u with a value counts as an error of u.
             beyond = np.where(link.is_undefined(u), np.abs(link.value(np.abs(u) + spread)), 0.0)
         return within_float(np.maximum.reduce([std, *ends, beyond]))
 
