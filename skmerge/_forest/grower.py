@@ -22,7 +22,7 @@ PARTS = 5  # a member that draws "part" of the rows leaves out one of so many
 VALIDATION_BY_ROWS, VALIDATION_BY_GROUPS = 10**9, 2 * 10**9
 FEW_GROUPS = 10  # with fewer, members that leave groups out would make the forest worse for the trained groups
 UNKNOWN = 65_535  # code of NaN
-MAX_LINEAR = 30  # coordinates of a leaf's plane: of more features, those that follow y most
+MAX_LINEAR = 30  # coordinates of a leaf's plane; of more features, those on which y depends most
 MAX_SQUARED = 10  # of them, those with second-order terms: 66 terms
 ENDLESS = 2**31 - 1
 
@@ -49,7 +49,7 @@ class Recipe:
     rate: float = 1.0
     ridge: float = 1e-6
     rounds: int = 0
-    min_gain: float = 1e-9  # of the mean square that a node leaves over; what is less is rounding
+    min_gain: float = 1e-9  # of the mean square that remains in a node; less is rounding
 
     def coordinates(self, k):
         """Of k possible coordinates how many a leaf has, and how many with second-order terms."""
@@ -268,7 +268,7 @@ def grow_members(tree_data, pairs, seed, n_jobs, kept, task):
                 stop |= bool(member.end())
                 if stop and all(groups):
                     tree_data.cancelled[0] = 1
-                    with warnings.catch_warnings():  # of members that were grown in vain
+                    with warnings.catch_warnings():  # about members that are not used
                         warnings.simplefilter("ignore", UserWarning)
                         grown.close()
                     break

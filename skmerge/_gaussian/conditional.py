@@ -97,8 +97,8 @@ def fill(mean, S, z):
 def variance_of(S, z, predict, progress=None):
     """What missing cells add to the variance of a prediction, (n, m); 0.0 where nothing is missing.
 
-    Along each principal axis of the conditional covariance of a row's missing cells, these move by one standard
-    deviation to either side; the mean squares of the changes of the prediction are summed over the axes. For a linear
+    A row's missing cells are moved by one standard deviation to either side along each principal axis of their
+    conditional covariance, and the mean squared changes of the prediction are summed over the axes. For a linear
     prediction this is linear error propagation; for others it is not zero where their slope is.
 
     Parameters

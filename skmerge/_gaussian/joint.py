@@ -18,7 +18,7 @@ LENGTHS = (0.5, 1.0)  # in median distances; 1 is best for 320 descriptors of mo
 
 
 class Moments(NamedTuple):
-    """Of each cell from the others of its row, (n, m) each."""
+    """Expectation and variance of each cell, from the others of its row, (n, m) each."""
 
     expected: np.ndarray
     variance: np.ndarray

@@ -47,7 +47,7 @@ def simple_law(search, folds):
 def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
     """The law of a link, its errors in units of var(y); None if there is none.
 
-    ``law`` of ``objective``, which is ``exact`` rounded, is where it starts from.
+    The search starts from the predictions of ``law``, the law of ``objective``, which is ``exact`` rounded.
     """
     link = LINKS[name]
     f = objective.predict(law.net) if law.error < CLOSE else exact.y  # in units of std(y)

@@ -1,6 +1,6 @@
 """Links: y = h(u), where u is the sum that the net computes.
 
-The root, the reciprocal or the exponential of a sum of products is itself none: m / sqrt(1 - v^2 / c^2), a b / (a + b).
+The root, reciprocal or exponential of a sum of products is not such a sum: m / sqrt(1 - v^2 / c^2), a b / (a + b).
 """
 
 from collections.abc import Callable

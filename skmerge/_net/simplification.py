@@ -3,7 +3,7 @@
 The criterion is n log(residual) + log(n) n_parameters n / (n - n_parameters), Schwarz's with the small-sample factor.
 Here n is the number of distinct rows: weights say how exact rows are, not how many. The residual is that of the fitted
 rows, hence the small-sample factor. ``linked`` compares laws by their error on rows left out, without that factor, and
-counts the digits of exponents that are fixed.
+adds a price for exponents that are fixed.
 """
 
 from collections.abc import Callable

@@ -130,7 +130,7 @@ class Nets(SimpleNamespace):
         return out
 
     def check(self, n_features):
-        """Raise ValueError if an array is not such as a fit stores."""
+        """Raise ValueError if an array has a shape, a type or a value that no fit stores."""
         n_estimators, m, h, d = self.A_.shape if np.ndim(self.A_) == 4 else (0, 0, 0, 0)
         if not n_estimators * m * h * d or d != n_features:
             raise ValueError(f"A_ has shape {np.shape(self.A_)}; the model is damaged, fit it again.")
@@ -191,7 +191,7 @@ def arrays_of(results, objectives):
         members = trained.members
         if not trained.is_law:
             target_range[:, k] = within_float(limits.widened(objectives[k].y), y_scale[k])
-        blend[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
+        blend[:, k] = 1.0  # nodes that fill up the arrays are sums with A = B = 0, which add nothing
         estimator_weight[: len(members), k] = trained.weight
         for e, net in enumerate(members):
             h = net.n_nodes

@@ -38,7 +38,7 @@ EXACT_FIT = 1e-12
 class Settings(NamedTuple):
     """Parameters of MergedNetRegressor, as it describes them; ``sign`` is "auto" or a bool ndarray (n_features,).
 
-    ``links``: names of the links that are tried; ``asks_for_link``: whether one of them is wanted whatever it errs.
+    ``links``: names of the links that are tried; ``asks_for_link``: whether one is taken whatever its error.
     """
 
     sign: object

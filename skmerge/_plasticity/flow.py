@@ -1,9 +1,10 @@
 """Plastic flow in trajectories of cubic crystals, and the table of splines that represents it.
 
 The stress of a crystal that flows plastically hardly depends on its history: within 0.1 % of strain it relaxes to the
-flow stress S(axis, rho). Density and lattice rotation are functions of the plastic strain. These three functions are
-smooth, but the recorded rates are not: the slope of stress falls by a factor of 100 within one step. S and
-d sqrt(rho) / d eps_p are nearly linear in sqrt(rho) (Taylor, Kocks and Mecking), so that six splines along it suffice.
+flow stress S(axis, rho). Density and lattice rotation change with the plastic strain, at rates that are functions of
+axis and rho, too. These three functions are smooth, but the recorded rates are not: the slope of stress falls by a
+factor of 100 within one step. S and d sqrt(rho) / d eps_p are nearly linear in sqrt(rho) (Taylor, Kocks and Mecking),
+so that six splines along it suffice.
 
 Where several sets of slip systems are possible, a crystal keeps its first one, which neither axis nor density show.
 With memory, the functions depend on the axis at the start of the path.
@@ -320,10 +321,10 @@ def smooth(matrix, values, weight, shape, penalty_weight=PENALTY):
 
 
 def with_lower_bound(coefficients, least):
-    """Coefficients of a flow stress that is nowhere below a positive one: below zero a grain would have no next state.
+    """Coefficients of a flow stress that is at least ``least``: with a negative one a grain would have no next state.
 
     The splines of the axis are positive weights of curves along sqrt(rho). Where a curve is too low, the coefficients
-    that determine it there are raised. Other coefficients may be negative, for six of them represent a steep line.
+    that determine it there are raised. Other coefficients may be negative, because six splines represent a steep line.
     """
     n = coefficients.shape[-1]
     splines = design_matrix(np.linspace(0, n - 3, 8 * (n - 3) + 1)[:, None], [0.0], [1.0], [n]).toarray()

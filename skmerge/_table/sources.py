@@ -81,7 +81,7 @@ def _square(own, common):
     if n >= MIN_QUANTILE_CELLS:
         square = factor_90(own) ** 2
     elif n:
-        square = np.mean(np.minimum(own, 3.0 * np.quantile(own, 0.8)) ** 2)  # one wrong entry must not set it
+        square = np.mean(np.minimum(own, 3.0 * np.quantile(own, 0.8)) ** 2)  # one wrong entry must not determine it
     return (n * square + SHRINK * max(square, common)) / (n + SHRINK), n
 
 
