@@ -1,7 +1,8 @@
 """Text in a table, of any container: which columns hold numbers, words, or true and false, and what to say if neither.
 
-One rule for pandas, polars, arrays of objects and lists. A column of text whose cells all parse as numbers is numbers
-(said in a warning); one whose cells mostly do, or look like a number with a unit or a sign, is a mistake and refused.
+One rule for pandas, polars, arrays of objects and lists. A column of text whose cells can all be read as numbers is a
+column of numbers; a warning says so. If most of the cells can, or look like a number with a unit or a sign, the column
+is a mistake and raises an error.
 """
 
 import re

@@ -119,8 +119,9 @@ def check_container(argument, value):
 def check_same_rows(X, name, value, columns=False):
     """Raise if a frame or series beside the frame X has other rows, or other columns where it should have the same.
 
-    A frame says which row and column each entry belongs to; taken by position, one in another order is wrong in
-    silence. A series of other labels than X's is taken by position, as scikit-learn does: they say nothing of X.
+    The labels of a frame say which row and column each entry belongs to. Read by position, a frame in another order
+    would give wrong results without a message. A series whose labels are not those of X is read by position, as
+    scikit-learn does: its labels say nothing about X.
     """
     if not is_frame(X) or value is None:
         return

@@ -92,14 +92,21 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
     std_scale_ : ndarray of shape (2, n_outputs)
         What calibrates the standard deviation: factors of noise and spread.
     stand_in_ : ndarray of shape (n_rows, n_features)
-        Up to 400 training rows; those most like a row in what is known say what its unknown features may be.
+        Up to 400 training rows. Those that are most like a row in its known features show what its unknown features
+        may be.
     gap_scale_ : ndarray of shape (n_features, n_outputs)
-        Factor of what they then change; less than 1 where errors of training rows without the feature say so.
-    level_, level_start_, level_bend_, level_error_ : ndarray
-        Least and greatest value of each level of features that have some, (n_levels, 2), those of feature j from
-        ``level_start_[j]`` on; by what share of the difference of two levels the value in their middle is nearer to
-        the lower level's, (n_features,), and the standard error there, (n_features, n_outputs), both for each unit of
-        their distance.
+        Factor of the change of the prediction that an unknown feature may cause; less than 1 where the errors of
+        training rows without that feature are smaller.
+    level_ : ndarray of shape (n_levels, 2)
+        Least and greatest value of each level, one feature after the other. A level is one of the few values of a
+        feature, or several that are close together.
+    level_start_ : ndarray of shape (n_features + 1,)
+        The levels of feature j are ``level_[level_start_[j]:level_start_[j + 1]]``.
+    level_bend_ : ndarray of shape (n_features,)
+        The prediction in the middle between two levels is not the mean of theirs, but closer to that of the lower level
+        by this share of their difference for each unit of the distance of the levels.
+    level_error_ : ndarray of shape (n_features, n_outputs)
+        Standard error in the middle between two levels for each unit of their distance, in units of the spread of y.
     feature_importances_ : ndarray of shape (n_features,)
         Share of the squares taken away by splits on a feature.
     n_features_in_, feature_names_in_ : as in scikit-learn

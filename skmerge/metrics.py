@@ -187,6 +187,18 @@ def interval_coverage(
     return (np.abs(y - p) <= norm.ppf(0.5 + levels[:, None] / 2) * s).mean(axis=1)
 
 
+def factor_90(ratio, weight=None):
+    """Factor of standard deviations that lets 90 % of the errors lie within HALF_90 of them.
+
+    ``ratio`` (n,): sizes of the errors over their standard deviations. Without weights, interpolated between two rows.
+    """
+    if weight is None:
+        return np.quantile(ratio, 0.9) / HALF_90
+    order = np.argsort(ratio, kind="stable")
+    reached = np.cumsum(weight[order]) / weight.sum()
+    return ratio[order][min(np.searchsorted(reached, 0.9), len(order) - 1)] / HALF_90
+
+
 def measured(*arrays):
     """y_true, y_pred and std, flat, where the first one is not NaN."""
     arrays = [np.asarray(array, dtype=float) for array in arrays]

@@ -120,7 +120,7 @@ def read_damask(
             if "phase" not in file[name]:
                 raise ValueError(f"{path}: {name} has no group phase; write results of the phases.")
         steps = [file[name]["phase"] for name in names]
-        chosen = readable_phases(path, steps, phases, density)
+        chosen = datasets_of_phases(path, steps, phases, density)
         axis = axis_of_loading(path, [[group[f"{phase}/mechanical/F"] for phase in chosen] for group in steps], axis)
         parts = [grains_of(path, names, steps, phase, chosen[phase], axis, grains) for phase in chosen]
     strain, sigma, rho, turn = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -142,8 +142,8 @@ def names_given(name, value, what):
     return given
 
 
-def readable_phases(path, steps, phases, density):
-    """Names of the phases to read, with their datasets of densities or slip resistances."""
+def datasets_of_phases(path, steps, phases, density):
+    """{phase: names of its datasets of densities or slip resistances}, for the phases to read."""
     present = sorted(set().union(*steps))
     unknown = [name for name in phases or () if name not in present]
     if unknown:

@@ -19,7 +19,7 @@ FINITE = np.finfo(float).max
 REFIT_FOLDS = 5  # in which models without out-of-bag predictions are fitted again
 LEAST_EIGENVALUE = 1e-3  # of an estimated correlation
 NARROW = 1e-3  # width of a narrow target, relative to its size
-LIKELIEST = 1e-3  # probability below which a narrow target is refused
+LIKELIEST = 1e-3  # a narrow target that is met with a probability below this raises an error
 MET = 1e-6  # width of a target of one number, relative to the spread over inputs; searches come within 1e-8 to 1e-6
 GOAL_WORDS = {"maximise": 1.0, "maximize": 1.0, "minimise": -1.0, "minimize": -1.0}
 

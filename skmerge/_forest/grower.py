@@ -20,9 +20,9 @@ MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, 
 PARTS = 5  # a member that draws "part" of the rows leaves out one of so many
 # Members that only validate, by rows or by groups left out, are numbered from here on.
 VALIDATION_BY_ROWS, VALIDATION_BY_GROUPS = 10**9, 2 * 10**9
-FEW_GROUPS = 10  # of fewer, members that miss some bend what the others have learned of them
+FEW_GROUPS = 10  # with fewer, members that leave groups out would make the forest worse for the trained groups
 UNKNOWN = 65_535  # code of NaN
-MAX_LINEAR = 30  # coordinates of a leaf's plane: of more features, those that follow y most
+MAX_LINEAR = 30  # coordinates of a leaf's plane; of more features, those on which y depends most
 MAX_SQUARED = 10  # of them, those with second-order terms: 66 terms
 ENDLESS = 2**31 - 1
 
@@ -31,10 +31,11 @@ ENDLESS = 2**31 - 1
 class Recipe:
     """How the trees of a member grow.
 
-    ``n_stages`` trees follow each other, each fitted to what a share ``rate`` of the ones before leaves over. ``rows``
-    are drawn with replacement ("bootstrap"), all of them ("all"), or all but one of five parts ("part"). Of members
-    that draw, the first ``rounds`` times five draw without a part, the same as that of all other kinds: five members,
-    one of each kind, have all not seen a fifth of the rows, where otherwise it would be one in 500.
+    ``n_stages`` trees follow each other; each is fitted to what remains when the trees before it, times ``rate``, are
+    subtracted. ``rows`` are drawn with replacement ("bootstrap"), all of them ("all"), or all but one of five parts
+    ("part"). The first ``rounds`` times five members of "bootstrap" draw from all rows but one part. Members of one
+    number leave out the same part in all kinds, so that a fifth of the rows is unseen by five members, one of each
+    kind; otherwise it would be one row in 500.
     """
 
     order: int
@@ -48,14 +49,14 @@ class Recipe:
     rate: float = 1.0
     ridge: float = 1e-6
     rounds: int = 0
-    min_gain: float = 1e-9  # of the mean square that a node leaves over; what is less is rounding
+    min_gain: float = 1e-9  # of the mean square that remains in a node; less is rounding
 
     def coordinates(self, k):
         """Of k possible coordinates how many a leaf has, and how many with second-order terms."""
         return (k if self.order else 0), (min(k, MAX_SQUARED) if self.order == 2 else 0)
 
     def rules(self, d):
-        """What growth on d features goes by."""
+        """The Rules by which trees of d features grow."""
         return Rules(
             self.criterion != "value", self.criterion == "slope", self.ridge, self.min_gain, self.min_samples_leaf,
             self.max_depth, self.max_leaf_nodes, self.max_leaf_nodes < ENDLESS, max(1, round(self.max_features * d)),
@@ -77,7 +78,7 @@ class TreeData(Shared):
     weight : ndarray of shape (n,), summing to one
     group : ndarray of shape (n,), number of each row's group, or None: each its own
     cancelled : int32 ndarray of shape (1,), set to stop
-    reporter : Reporter, which hears of every tree
+    reporter : Reporter, which is told of every tree
     """
 
     features: Features
@@ -103,7 +104,7 @@ class TreeData(Shared):
 
     @cached_property
     def groups_are_levels(self):
-        """Whether groups are the levels of one feature: rows of a new one lie between them."""
+        """Whether the groups are the levels of one feature, so that rows of a new group lie between levels."""
         if not self.n_groups:
             return False
         level, start = levels.find(self)
@@ -116,11 +117,11 @@ class TreeData(Shared):
 
     @property
     def validates_by_groups(self):
-        """Whether members that predict draw rows, as without groups, and others, which leave groups out, validate them.
+        """Whether the members that predict draw rows, as without groups, and other members, without a group, validate.
 
-        So it is with few groups and with levels. Measured on curves of specimens, error over variance for new specimens
-        if members draw groups, or rows: 0.85, 0.72 (6 groups), 0.31, 0.50 (12), 0.17, 0.43 (40); for the trained ones
-        0.32, 0.001 (6), 0.06, 0.001 (12).
+        This is so with few groups, and if they are levels. Measured on curves of specimens, squared error over
+        variance: for new specimens 0.85 if members draw groups and 0.72 if they draw rows (6 groups), 0.31 and 0.50
+        (12), 0.17 and 0.43 (40); for the trained specimens 0.32 and 0.001 (6), 0.06 and 0.001 (12).
         """
         return 0 < self.n_groups < FEW_GROUPS or self.groups_are_levels
 
@@ -131,13 +132,13 @@ class TreeData(Shared):
         """
         n = len(self.weight)
         weight = self.weight * n
-        # Groups come or stay away whole.
+        # All rows of a group are drawn together, or none.
         group = None if self.validates_by_groups and member < VALIDATION_BY_GROUPS else self.group
         n_parted = n if group is None else self.n_groups
         drawn = recipe.rows == "bootstrap"
         parted = recipe.rows == "part" or member >= VALIDATION_BY_GROUPS or (drawn and member < PARTS * recipe.rounds)
         if n_parted > 1 and parted:
-            # Every five members leave out every row once; another five part the rows anew.
+            # Five members together leave out every row once; the next five divide the rows into other parts.
             order = np.random.default_rng([seed, member // PARTS]).permutation(n_parted)
             out = order[member % PARTS :: PARTS]
             weight[out if group is None else np.isin(group, out)] = 0.0
@@ -183,7 +184,7 @@ class TreeData(Shared):
         return trees, out, trees.sums(self.X[out]) if len(out) else np.empty((0, m))
 
     def _left_over(self, rest, tree, s):
-        """rest, values and slopes, without what a tree says, for every row."""
+        """``rest``, values and slopes of every row, less those of a tree."""
         m = self.y.shape[1]
         rest = rest.copy()
         rest[:, :m] -= tree.sums(self.X)
@@ -237,7 +238,8 @@ def grow_members(tree_data, pairs, seed, n_jobs, kept, task):
         mine = [(recipe, e) for e in range(kept.trees[kind].n_members if kept else 0, wanted)]
         validating = replace(recipe, rows="part") if recipe.rows == "all" else recipe
         if recipe.rows == "all" and not kept:
-            # Trees that have seen every row cannot be validated: others, soon forgotten, each miss one part.
+            # Trees that have seen every row cannot be validated. Others, which each leave out a part, are grown for
+            # that and not kept.
             mine += [(validating, VALIDATION_BY_ROWS + e) for e in range(PARTS)]
         if tree_data.validates_by_groups and not kept:
             mine += [(validating, VALIDATION_BY_GROUPS + e) for e in range(min(PARTS, tree_data.n_groups))]
@@ -266,7 +268,7 @@ def grow_members(tree_data, pairs, seed, n_jobs, kept, task):
                 stop |= bool(member.end())
                 if stop and all(groups):
                     tree_data.cancelled[0] = 1
-                    with warnings.catch_warnings():  # of members that were grown in vain
+                    with warnings.catch_warnings():  # about members that are not used
                         warnings.simplefilter("ignore", UserWarning)
                         grown.close()
                     break
@@ -293,7 +295,7 @@ def prepare(data, reporter):
         direction = None
         if data.direction is not None and not np.isnan(data.slope).all():
             direction = data.direction[:, active] / spread
-            # To length one; where it leaves the coordinates its slope is not theirs.
+            # To length one. A direction with a part outside the coordinates is not used: its slope is another one.
             length = np.sqrt((direction**2).sum(axis=1, keepdims=True))
             elsewhere = np.delete(data.direction, active, axis=1).any(axis=1, keepdims=True)
             usable = (length > 0) & ~elsewhere
@@ -307,7 +309,7 @@ def prepare(data, reporter):
 
 
 def encode(X):
-    """Features of X: the code of a value is its rank among those of its column, of neighbours if they are too many."""
+    """Features of X: the code of a value is its rank in its column; if there are too many, neighbours share one."""
     n, d = X.shape
     codes = np.empty((n, d), np.uint16)
     lower, upper, place = [], [], np.zeros(d + 1, np.intp)
@@ -347,10 +349,10 @@ def location_and_spread(x, weight):
 
 
 def choose_coordinates(X, y, weight, dydx=None):
-    """The features that a leaf's plane may use, the most telling first if there are too many.
+    """The features that a leaf's plane may use; if there are too many, those on which y depends most, in this order.
 
-    A feature tells by its correlation with y, or by what known slopes say that y changes over its spread: of x^2 about
-    0 only the latter.
+    How much y depends on a feature is measured by their correlation and, where slopes are known, by the change of y
+    over the spread of the feature: x^2 about 0 has no correlation with x.
     """
     d = X.shape[1]
     if d <= MAX_SQUARED:

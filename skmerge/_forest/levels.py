@@ -1,11 +1,12 @@
-"""Features of few values, such as five temperatures: where a row lies between two of them, and what that costs.
+"""Features of few values, such as five temperatures: predictions between two values, and their errors.
 
-A level is a value, or values that lie close together beside the gap to the next: temperatures are read, converted and
-rounded.
+A level is one value, or several values that are close together compared with the gap to the next: temperatures are
+read, converted and rounded.
 
-A threshold between two levels could be anywhere between them: trees that cut at the same middle jump there together.
-So a row between two levels goes to both sides, and the leaves count by how near it is: a line from level to level, bent
-where rows at inner levels, predicted from the levels beside, tell that all of it bends alike.
+A threshold between two levels could be anywhere between them. All trees split in the middle, so that the prediction
+would jump there. Therefore a row between two levels goes to both sides of such splits, and the leaves are weighted by
+its distance to the levels: the prediction is a line from level to level. Rows at inner levels are predicted from the
+two levels beside them; if their errors show that the function is curved in the same way everywhere, the lines are bent.
 """
 
 import numpy as np
@@ -16,17 +17,18 @@ from skmerge.metrics import HALF_90
 MAX_LEVELS_PER_FEATURE, ROWS_PER_LEVEL = 20, 5  # a feature has at most so many levels, of so many rows each on average
 GAP_RATIO = 10  # a gap between levels is so many times as wide as any within
 ROUNDING_RATIO = 1e4  # so many times as wide: what lies within is rounding
-DECADES = 100  # positive values that span so much are spaced by their ratios
-BEND_GAIN, MAX_BEND = 0.95, 0.2  # absolute errors left over, of what was, for which a line is bent; by how much at most
-ALIKE_ERRORS = 0.1  # product of the mean errors of neighbouring levels, in mean squares, from which on they err alike
+DECADES = 100  # of positive values with such a ratio of the greatest to the least, logarithms are compared first
+BEND_GAIN = 0.95  # a line is bent if less than this share of the absolute errors is left
+MAX_BEND = 0.2  # of the difference of two levels
+ALIKE_ERRORS = 0.1  # errors of neighbouring levels are alike from this product of their means on, in mean squares
 MAX_INNER_ROWS = 400  # rows at inner levels that are predicted from the levels beside
 
 
 def find(tree_data):
     """Levels of all features, one after the other, and where those of each begin, (d + 1,).
 
-    A level is its least and its greatest value, (2,). Features along which slopes are known have none: these tell what
-    happens between.
+    Each level is stored as its least and its greatest value. Features along which slopes are known have no levels: the
+    slopes say what happens between the values.
     """
     features = tree_data.features
     d = features.X.shape[1]
@@ -44,10 +46,11 @@ def find(tree_data):
 
 
 def starts_of_levels(values, count):
-    """Places (k,) at which the levels of a feature begin among its sorted values, which ``count`` rows have.
+    """Places (k,) at which the levels of a feature begin among its sorted values; ``count`` (n,): rows of each value.
 
-    Few values are levels each; unless they, too, lie in three groups or more, of several values each, or of one and
-    the rounding of it.
+    If there are few values, each is a level. But if they form three groups or more, each group is a level, provided
+    that each has several values or that the differences within groups are so small that they are rounding. Many
+    values have levels only if they form groups.
     """
     few = 2 <= len(values) <= MAX_LEVELS_PER_FEATURE and count.sum() >= ROWS_PER_LEVEL * len(values)
     scales = [values]
@@ -62,10 +65,10 @@ def starts_of_levels(values, count):
 
 
 def gathered(x, count):
-    """Where groups of sorted values begin, each gap between which is much wider than any within, and by how much.
+    """Where groups of sorted values begin, and how many times the gaps between them are as wide as those within.
 
-    Nothing, and 0, if there are no such groups, or if those beside the largest have too few rows: the outermost rows of
-    a long tail are no levels.
+    Empty and 0 if no gaps are much wider than the others, or if the groups other than the largest have too few rows:
+    the outermost rows of a long tail are no levels.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         gap = np.diff(x)
@@ -82,11 +85,11 @@ def gathered(x, count):
 
 
 def gaps(X, level, start, bend):
-    """Gaps: the rows of X that lie between levels, which these are, and by what share each belongs to that above."""
+    """Gaps: the rows of X that lie between levels, the two levels, and the weight of the upper one."""
     beside = {}
     for j in np.flatnonzero(start[1:] - start[:-1] > 1):
         (first, last), x = level[start[j] : start[j + 1]].T, X[:, j]
-        above = last.searchsorted(x)  # of NaN the end
+        above = last.searchsorted(x)  # for NaN the end
         inner = (above > 0) & (above < len(last)) & (first.take(above, mode="clip") > x)
         if inner.any():
             beside[j] = inner, last[above[inner] - 1], first[above[inner]]
@@ -98,20 +101,20 @@ def gaps(X, level, start, bend):
     at = np.flatnonzero((low < high).any(axis=1))
     X, low, high = X[at], low[at], high[at]
     width, share = _width_and_share(X, low, high)
-    bend = np.clip(bend * width, -MAX_BEND, MAX_BEND)  # of a smooth function it grows with the distance
+    bend = np.clip(bend * width, -MAX_BEND, MAX_BEND)  # for a smooth function it grows with the distance
     near = share - 4 * bend * share * (1 - share)
     return Gaps(at, X, low, high, near, (1 - 4 * bend * (1 - 2 * share)) / width)
 
 
 def _width_and_share(X, low, high):
-    """How far the levels beside rows are apart, 1 without any, and how far a row is from the lower one, as a share."""
+    """Distance of the two levels beside each row, 1 without any, and the share of the way at which the row lies."""
     inside = low < high
     width = np.where(inside, high - low, 1.0)
     return width, np.where(inside, X - low, 0.0) / width
 
 
 def distance(X, level, start, reach):
-    """(n,): how far each row is from the nearest level, at most over its features, in units of ``reach`` (d,)."""
+    """Distances (n,) of rows to the nearest level, the greatest over their features, in units of ``reach`` (d,)."""
     between = gaps(X, level, start, 0.0)
     out = np.zeros(len(X))
     with np.errstate(invalid="ignore"):  # inf - inf where there is no level
@@ -121,7 +124,7 @@ def distance(X, level, start, reach):
 
 
 def variance(between, error):
-    """What lying between levels adds to the variance of rows, Gaps, (n, m); ``error``: of ``bends_and_errors``."""
+    """What is added to the variance of rows between levels, Gaps, (n, m); ``error``: of ``bends_and_errors``."""
     width, share = _width_and_share(between.X, between.low, between.high)
     return (4 * share * (1 - share) * width * (between.low < between.high)) ** 2 @ error**2
 
@@ -129,10 +132,12 @@ def variance(between, error):
 def bends_and_errors(X, y, weight, base2, level, start, predict):
     """How the lines between levels bend, (d,), and their standard error in the middle, (d, m), per unit of distance.
 
-    Rows at inner levels are predicted by the line between the two levels beside; its error is 4 u (1 - u) times that
-    in the middle. If a share of the fall from level to level explains it, the least absolute errors decide which, and
-    two or more inner levels. Along a curve a gap of half the width errs by half at most; where y may jump, by as much.
-    Of two levels only nobody knows: half of what y differs by.
+    Rows at inner levels are predicted by the line between the two levels beside them. At a share u of the way between
+    these, the error is 4 u (1 - u) times that in the middle. If the errors of rows at two or more inner levels are
+    explained by a fixed share of the difference of the two levels, the lines are bent by that share, the one with the
+    least absolute errors. Between neighbouring levels the gap is half as wide as between the two levels: along a smooth
+    curve the error is at most half as large, where y jumps it is as large. With two levels only, nothing is known about
+    what lies between: the error is half of the difference of y.
 
     Parameters
     ----------
@@ -173,16 +178,17 @@ def bends_and_errors(X, y, weight, base2, level, start, predict):
             out[j, k] = quantile(x, w, 0.9) / HALF_90
             if step and jumps(straight[at, k] / each, base2[k] / each**2, at_level, w):
                 alike = at_level == np.unique(at_level)[:, None]
-                # What was held out is as wide as two gaps.
+                # The tested line spans two gaps. A jump has the same error within one gap, so twice that per distance.
                 out[j, k] = 2 * max(quantile(x[rows_of], w[rows_of], 0.9) for rows_of in alike) / HALF_90
     return bend, out
 
 
 def jumps(error, noise2, level, weight):
-    """Whether errors, beyond their noise, differ from one inner level to the next as if y jumped somewhere between.
+    """Whether errors, beyond their noise, differ from one inner level to the next as if y jumped between them.
 
-    Of a curve neighbours err alike: the product of their mean errors is near the mean square. A jump errs to either
-    side of it and nowhere else, and one inner level alone can tell nothing from it.
+    Along a smooth curve the errors at neighbouring levels are alike: the product of their means is near the mean
+    square. Where y jumps, only the two levels beside the jump have errors, and these have opposite signs. A single
+    inner level cannot distinguish the two cases, and counts as a jump.
     """
     if np.average(error**2, weights=weight) < 2 * np.average(noise2, weights=weight):
         return False
@@ -193,13 +199,13 @@ def jumps(error, noise2, level, weight):
 
 
 def borne_out(fall, level):
-    """Whether y falls about two inner levels at least: the one beside a jump would bend the lines of all."""
+    """Whether y changes at two inner levels at least; a single one, beside a jump, must not bend all lines."""
     size = np.sort(np.bincount(level, np.nan_to_num(fall)))
     return size[-2] > MAX_BEND * size[-1]
 
 
 def bent(error, fall, weight):
-    """The multiple of ``fall`` that leaves the least absolute errors, 0 if it helps little."""
+    """The multiple of ``fall`` with which the sum of absolute errors is least; 0 if it decreases the sum by little."""
     size = weight * np.abs(fall)
     if not size.any():
         return 0.0
@@ -210,6 +216,7 @@ def bent(error, fall, weight):
 
 
 def quantile(x, weight, share):
+    """The least x such that the weights up to it sum to at least this share of all."""
     order = np.argsort(x, kind="stable")
     reached = np.cumsum(weight[order])
     return x[order][np.searchsorted(reached, share * reached[-1])]

@@ -5,8 +5,8 @@ from scipy.optimize import nnls
 
 from skmerge._forest.grower import ENDLESS, PARTS, Recipe
 
-# Chosen on the tables and functions of benchmarks/: mean rank among 15 peers 2.7, where the best of the recipes alone
-# reaches 3.1 and a forest of order 0 8.6. Weak members that follow each other see what one deep tree misses.
+# Chosen on the tables and functions of benchmarks/: the mean rank among 15 models is 2.7, that of the best recipe alone
+# 3.1, that of a forest of order 0 8.6. Sequences of weak trees find what one deep tree misses.
 SHORT_STEPS = {"rows": "part", "max_features": 0.5, "max_leaf_nodes": 64}
 VALUES = (
     (Recipe(0, "value", 1, max_features=0.5, rounds=1), 0.4),
@@ -15,7 +15,7 @@ VALUES = (
     (Recipe(0, "value", 3, n_stages=60, rate=0.15, **SHORT_STEPS), 0.1),
     (Recipe(1, "plane", 5, n_stages=40, rate=0.12, ridge=5.0, **SHORT_STEPS), 0.1),
 )
-# With slopes a leaf of order 2 is exact on smooth functions; larger leaves and a test of the gain take away noise.
+# With slopes a leaf of order 2 is exact for smooth functions; larger leaves and a least gain of splits reduce noise.
 SLOPES = (
     (Recipe(2, "slope", 10, rounds=1), 0.4),
     (Recipe(2, "slope", 20, min_gain=5.0, rounds=1), 0.3),
@@ -29,12 +29,13 @@ def recipes(order, criterion, has_slopes, n_estimators, bootstrap, given):
     """(recipe, number of members) pairs; ``given`` holds what the user prescribed for every tree."""
     if order == "auto":
         chosen = SLOPES if has_slopes else VALUES
-        # One by one, two of each kind first: more members never mean fewer of a kind, which a warm start relies on.
+        # Members are added one by one, two of each kind first. With more members no kind has fewer: a warm start
+        # needs that.
         counts = [1] * len(chosen)
         while sum(counts) < n_estimators:
             claims = [(count < 2, share / (2 * count + 1)) for (_, share), count in zip(chosen, counts, strict=True)]
             counts[claims.index(max(claims))] += 1
-        # Members that leave out a part each come in rounds, so that every row is left out equally often.
+        # Members that each leave out a part come in rounds of PARTS, so that every row is left out equally often.
         for i, (recipe, _) in enumerate(chosen):
             if recipe.rows == "part" and n_estimators >= 10 * PARTS:
                 counts[i] = max(PARTS, counts[i] // PARTS * PARTS)
@@ -56,7 +57,7 @@ def recipes(order, criterion, has_slopes, n_estimators, bootstrap, given):
 
 
 def enough(order, bootstrap):
-    """How many members leave out every row, in each kind; of bootstraps alone ten leave out 99 % of the rows."""
+    """How many members it takes for each kind to leave out every row; ten bootstraps leave out 99 % of the rows."""
     least = PARTS if order == "auto" else 2 * PARTS
     pairs = ((n, recipes(order, "auto", False, n, bootstrap, {})) for n in range(1, 1000))
     return next(n for n, kinds in pairs if min(count for _, count in kinds) >= least)
@@ -82,12 +83,13 @@ def weights(predictions, y, row_weight):
     for k in range(m):
         known = ~np.isnan(predictions[:, :, k]).any(axis=0) & ~np.isnan(y[:, k])
         root = np.sqrt(row_weight[known])
-        # Of rows that few members happened to leave out, more: 15 rows would set five weights.
+        # Enough rows for the weights; more where only few rows are left out, or else 15 rows would set five weights.
         most = np.count_nonzero(~np.isnan(y[:, k]))
         if np.count_nonzero(known) < min(max(most, 3 * n_recipes), 10 * n_recipes):
             continue
         share, _ = nnls(predictions[:, known, k].T * root[:, None], y[known, k] * root)
-        # A sum far from one would shrink a forest that has learned nothing towards the mean of y, which is right.
+        # The weights need not sum to one: those of a forest that has learned nothing are small, and its prediction is
+        # then near the mean of y, as it should be.
         if share.any():
             out[:, k] = share
     return out

@@ -1,4 +1,4 @@
-"""A fitted forest over its arrays: checked, for a damaged file must not predict, and evaluated."""
+"""A fitted forest over its arrays, which are checked, because a damaged file must not predict, and evaluated."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ from skmerge._ext.tree_growing import NODE, Coordinates
 from skmerge._forest import levels, unknown
 from skmerge._forest.tree import Trees
 
-# Arrays of each kind of member: their types and numbers of axes, and what they are of its Trees.
+# Arrays of each kind of member: their types, their numbers of axes, and the attributes of Trees that they hold.
 OF_A_KIND = {
     "nodes_": (NODE, 1, "nodes"),
     "tree_start_": (np.dtype(np.intp), 1, "start"),
@@ -129,7 +129,7 @@ class Forest(SimpleNamespace):
     def check(self):
         """Raise ValueError if an array is not what a fit leaves.
 
-        Takes no longer for more trees: what is in the arrays is checked where it is read.
+        The time does not depend on the number of trees: the contents of the arrays are checked where they are read.
         """
         d, m, k = self.n_features, self.n_outputs, len(np.atleast_1d(self.coordinate_))
         of_outputs = dict.fromkeys(("y_shift_", "y_unit_"), (m,)) | {"std_scale_": (2, m)}

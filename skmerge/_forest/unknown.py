@@ -1,7 +1,8 @@
-"""What an unknown feature may be: training rows that are alike in what is known stand in for it.
+"""What an unknown feature may be: its values in the training rows that are most like a row in its known features.
 
-Measured on y = 3 x0 + x1 + noise with x0 unknown (error 1.2): following both sides of a split, weighted by their rows,
-loses how the trees of a sequence vary together (std 0.7); a normal distribution of all features costs their cube.
+Two alternatives were measured on y = 3 x0 + x1 + noise with x0 unknown (error 1.2). To follow both sides of a split,
+weighted by their rows, ignores that the trees of a sequence vary together (std 0.7). A normal distribution of all
+features takes time that grows with the cube of their number.
 """
 
 import numpy as np
@@ -11,12 +12,13 @@ from skmerge._forest.grower import location_and_spread
 MAX_STAND_INS, NEAREST = 400, 20  # rows kept; of them, those that stand in for the unknown features of a row
 GOLDEN = (5**0.5 - 1) / 2
 MAX_INCOMPLETE_ROWS = 100  # training rows with unknown features whose errors are compared with what stand-ins change
-MIN_UNKNOWN = 20  # training rows with a feature unknown from which on their errors say what that costs
+# From so many training rows without a feature on, their errors say what its absence adds to the variance.
+MIN_UNKNOWN = 20
 MAX_FILLED_NUMBERS = 10**6  # held at a time
 
 
 def stand_ins(X, weight):
-    """MAX_STAND_INS rows or fewer, as often as their weights say; for every k the first k are spread over all."""
+    """MAX_STAND_INS rows or fewer, each as often as its weight says; for every k the first k are spread over all."""
     count = min(MAX_STAND_INS, len(X))
     place = np.searchsorted(np.cumsum(weight), (np.arange(count) + 0.5) / count * weight.sum())
     order = np.argsort(np.arange(count) * GOLDEN % 1.0, kind="stable")
@@ -24,9 +26,10 @@ def stand_ins(X, weight):
 
 
 def squares(X, rows, predict, m):
-    """Mean squared change of ``predict`` (n, m) where stand-ins, ``rows``, fill the unknown features of X; 0 for none.
+    """Mean squared change of ``predict`` (n, m) when stand-ins, ``rows``, fill the unknown features of X; 0 for none.
 
-    A stand-in whose own feature is unknown changes nothing: of a feature that is often missing the forest has learned.
+    A stand-in in which the feature is unknown, too, changes nothing: where a feature is often missing, the forest has
+    learned from rows without it.
     """
     out = np.zeros((len(X), m))
     at = np.flatnonzero(np.isnan(X).any(axis=1))
@@ -49,7 +52,7 @@ def squares(X, rows, predict, m):
 
 
 def factors(error2, base2, gap2, unknown, weight):
-    """Of what a feature's gap may change, what the errors of rows bear out: (d,), 1 where too few rows say.
+    """Factors (d,) of the change by an unknown feature, such that it explains the errors of rows; 1 for too few rows.
 
     Parameters
     ----------

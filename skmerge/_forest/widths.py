@@ -1,14 +1,14 @@
-"""How wide the intervals of a forest are, calibrated by the errors of the members that have not seen a row."""
+"""The widths of a forest's intervals, calibrated by the errors for rows that members have not seen."""
 
 import numpy as np
 from scipy.optimize import nnls
 from scipy.special import stdtrit
 
 from skmerge._forest import levels, unknown
-from skmerge.metrics import HALF_90
+from skmerge.metrics import HALF_90, factor_90
 
-FEW_ERRORS = 10  # of fewer the greatest error says little of the next one
-LEAST_NOISE = 0.1  # of the pooled error: where all members agree they may all be wrong
+FEW_ERRORS = 10  # the greatest of fewer errors says little about the next one
+LEAST_NOISE = 0.1  # of the pooled error: members that agree may all be wrong
 NARROWEST = 0.3  # of the least-squares estimate, where nine tenths of the errors are almost zero
 
 
@@ -63,14 +63,15 @@ def calibrate_forest(forest, tree_data, sums, count, weight):
 
 
 def out_of_bag(mean, square, count, n_members, weight):
-    """Prediction and spread of each row by the members that have not seen it, (n, m) each, and their surplus.
+    """Prediction and spread of rows by the members that have not seen them, and the surplus of errors, (n, m) each.
 
-    Few members have not seen a row; all together scatter less. By how much, in squares, is the surplus.
+    Only few members have not seen a row, and their mean scatters more than that of all members. The surplus is the
+    difference of the two variances.
 
     Parameters
     ----------
     mean, square : ndarray of shape (n_recipes, n, m)
-        Of these members and of their squares, NaN where there is none.
+        Means of the predictions of these members and of their squares, NaN where there is none.
     count : ndarray of shape (n_recipes, n), how many they are
     n_members : ndarray of shape (n_recipes,)
     weight : ndarray of shape (n_recipes, m)
@@ -86,7 +87,7 @@ def out_of_bag(mean, square, count, n_members, weight):
 
 
 def without_surplus(error, surplus):
-    """Errors (n,) as they would be of all members together."""
+    """Errors (n,), reduced to the size that they would have for the mean of all members."""
     if not error.any():
         return error
     return error * np.sqrt(np.clip(1.0 - surplus.mean() / np.mean(error**2), 0.25, 1.0))
@@ -95,7 +96,8 @@ def without_surplus(error, surplus):
 def calibrate(error, spread, weight, group=None):
     """Factors of noise and spread, std^2 = noise^2 + factor^2 spread^2, with 90 % of the errors within 1.645 std.
 
-    ``group``: numbers of groups, too few for a share of them to be 90 %: so it is of the group that errs most.
+    ``group``: numbers of groups. They are too few to count 90 % of them, so that 90 % of the errors of each group are
+    within, also of the one with the largest errors.
     """
     # Squared errors against squared spread, by least squares on what is not extreme.
     error2, spread2 = error**2, spread**2
@@ -111,16 +113,9 @@ def calibrate(error, spread, weight, group=None):
     std = np.sqrt(noise2 + factor2 * spread2)
     ratio = np.where(std > 0, error / np.where(std > 0, std, 1.0), 0.0)
     parts = [group == g for g in np.unique(group)] if group is not None else [np.ones(len(ratio), bool)]
-    at = max(_nine_tenths(ratio[part], weight[part]) for part in parts) / HALF_90
+    at = max(factor_90(ratio[part], weight[part]) for part in parts)
     count = len(error) if group is None else len(parts)
     if count < FEW_ERRORS:
         at *= stdtrit(count - 1, 0.95) / HALF_90
     noise, factor = np.sqrt([noise2, factor2]) * max(at, NARROWEST)
     return np.array([max(noise, LEAST_NOISE * np.sqrt(pooled)), factor])
-
-
-def _nine_tenths(ratio, weight):
-    """The value that nine tenths do not exceed."""
-    order = np.argsort(ratio, kind="stable")
-    reached = np.cumsum(weight[order]) / weight.sum()
-    return ratio[order][min(np.searchsorted(reached, 0.9), len(order) - 1)]

@@ -5,16 +5,16 @@ import numpy as np
 from skmerge._parameters import raise_invalid
 from skmerge._validation import naming
 
-CLIP = 6.0  # standard deviations; a cell beyond counts as this far where it predicts others
+CLIP = 6.0  # standard deviations; a cell beyond is moved there where it predicts others
 LEAST_FILL = 0.1  # of the smallest entry of a column of one sign
-REACH = 4.0  # robust standard deviations within which a unit is found
+REACH = 4.0  # robust standard deviations; entries beyond are moved there when the unit of a column is computed
 
 
 def is_better_as_logarithm(x):
     """Whether the logarithm of positive numbers is nearer to a normal distribution than they are, by likelihood.
 
     Box and Cox, J. R. Stat. Soc. B 26, 211 (1964), with exponents 0 and 1 only: a factor of 10 in likelihood decides.
-    Numbers within two decades are predicted better as they are: elongations of alloys, 2 to 128 %, R2 0.50, not 0.37.
+    Numbers within two decades are predicted better without: elongations of alloys, 2 to 128 %, with R2 0.50, not 0.37.
     """
     if len(x) < 5 or x.min() <= 0 or x.max() / 100.0 <= x.min():
         return False
@@ -59,9 +59,8 @@ class Columns:
         """From a table (n, d), NaN where missing.
 
         ``names``: ColumnNames, which translates the keys of ``log`` and ``bounds``; ``codes``: numbers of the
-        categorical
-        columns, ``bits`` of those of 0 and 1; ``law`` (n, d): values of laws, of which X is the remainder; columns with
-        a law are no logarithms.
+        categorical columns, ``bits`` of those of 0 and 1; ``law`` (n, d): values of laws, of which X is the remainder;
+        columns with a law are not learned as logarithms.
         """
         d, whole = X.shape[1], X if law is None else X + law
         self.low, self.high = np.full(d, -np.inf), np.full(d, np.inf)
@@ -160,10 +159,10 @@ class Columns:
 
 
 def _clipped(z):
-    """Each column within REACH robust standard deviations of its median: a wrong entry must not set its unit."""
+    """Each column within REACH robust standard deviations of its median: a wrong entry must not determine the unit."""
     low, middle, high = np.nanquantile(z, [0.1, 0.5, 0.9], axis=0)
     reach = REACH * (high - low) / 2.563  # of a normal distribution
-    reach = np.where(reach > 0, reach, np.inf)  # nine tenths are zero, as of an element in few alloys
+    reach = np.where(reach > 0, reach, np.inf)  # 0 if nine tenths are zero, as for an element in few alloys
     return np.clip(z, middle - reach, middle + reach)
 
 

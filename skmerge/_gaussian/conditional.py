@@ -35,8 +35,8 @@ def conditional(S, seen, wanted, noise=0.0, precision=None):
     seen, wanted : numbers of columns, (s,) and (w,); without noise none of the wanted ones is seen
     noise : 0.0 or variances (s,) of the measurements
     precision : the inverse of S, or None
-        With it, the unseen columns are inverted where they are fewer than the seen ones: of 300 columns with 60 unseen
-        a tenth of the work.
+        With it, the block of the unseen columns is inverted where these are fewer than the seen ones: with 60 of 300
+        columns unseen that is a tenth of the work.
     """
     if _few_hidden(S, seen, noise, precision):
         hidden = np.setdiff1d(np.arange(len(S)), seen)
@@ -48,7 +48,7 @@ def conditional(S, seen, wanted, noise=0.0, precision=None):
 
 
 def each_without_itself(S, seen, residual, noise=0.0, precision=None):
-    """Expectation (n, m) and variance (m,) of every column from the seen ones, of a seen one from the others.
+    """Expectation (n, m) and variance (m,) of every column from the seen ones; of a seen one from the other seen ones.
 
     ``residual`` (n, s): the seen columns less their means; the others as in ``conditional``.
     """
@@ -97,9 +97,9 @@ def fill(mean, S, z):
 def variance_of(S, z, predict, progress=None):
     """What missing cells add to the variance of a prediction, (n, m); 0.0 where nothing is missing.
 
-    The sum, over the principal axes of the conditional covariance of a row's missing cells, of the mean squared change
-    of the prediction one standard deviation to either side. That is linear error propagation where the prediction is a
-    plane, and not zero where its slope is.
+    A row's missing cells are moved by one standard deviation to either side along each principal axis of their
+    conditional covariance, and the mean squared changes of the prediction are summed over the axes. For a linear
+    prediction this is linear error propagation; for others it is not zero where their slope is.
 
     Parameters
     ----------

@@ -10,15 +10,15 @@ from scipy.spatial.distance import cdist
 from skmerge._gaussian.conditional import conditional, each_without_itself, parts, patterns
 
 MAX_LANDMARKS = 2000  # rows whose means follow the descriptors; a factor of their kernel takes n^3 / 3 operations
-RIDGES = (1e-3, 0.05, 0.3, 1.5, 8.0)  # variance about the smooth mean over that of the mean itself
-LINEAR = 0.3  # share of a linear kernel beside it, which extrapolates; 1 and 0 measure worse on alloys
-MAX_COLUMNS = 400  # of one covariance; a step takes their cube for every pattern of missing cells
-LIMIT = 1e4  # standard deviations; an entry beyond leaves no digits of its column's covariance with the others
+RIDGES = (1e-3, 0.05, 0.3, 1.5, 8.0)  # ratio of the variance about the smooth mean to that of the mean
+LINEAR = 0.3  # share of a linear kernel that is added, which extrapolates; 1 and 0 were worse on alloys
+MAX_COLUMNS = 400  # of one covariance; a step takes their cube in time for every pattern of missing cells
+LIMIT = 1e4  # standard deviations; with an entry beyond, rounding leaves nothing of its column's covariances
 LENGTHS = (0.5, 1.0)  # in median distances; 1 is best for 320 descriptors of molecules, 0.5 for compositions
 
 
 class Moments(NamedTuple):
-    """Of each cell from the others of its row, (n, m) each."""
+    """Expectation and variance of each cell, from the others of its row, (n, m) each."""
 
     expected: np.ndarray
     variance: np.ndarray
@@ -130,7 +130,7 @@ def fit_linear(z, error=None, damping=1.0, max_iter=100, tol=1e-2, progress=None
         return None
     nothing, rows = np.zeros((len(z), 0)), np.arange(len(z))
     z = np.clip(z, -LIMIT, LIMIT)
-    # The prior is weak: columns that add to 100 determine each other.
+    # A weak prior, because columns that sum to 100 determine each other.
     (joint,) = fit_joint(z, nothing, rows, 1.0, error, damping, max_iter, tol, progress, limit=len(z))
     return asdict(joint)
 
@@ -162,7 +162,7 @@ def fit_joint(
     prior : rows that a prior unit covariance counts for; ``_prior_rows`` if None
     damping : share of each step that is taken
     progress : Stages of _progress or None
-    limit : number of rows used, those with the most cells
+    limit : greatest number of rows that are used, those with the most cells
     share : weights (n,) of the errors of rows in the choice of length and ridge, or None
 
     Returns
@@ -207,8 +207,8 @@ def fit_joint(
 def cross_fitted(joint, z, features, groups, fold_of, prior=None, error=None, progress=None, n_iter=10):
     """Moments of each cell by fits that have not seen its fold.
 
-    The fills of a single fit have seen the row that is left out: with half of the cells missing its 90 % intervals
-    contain 79 %. Each fold starts from the whole fit and keeps its length and ridge.
+    The fills of a single fit have seen the row that is left out: with half of the cells missing, its 90 % intervals
+    contain 79 % of the cells. The fit of each fold starts from that of all rows and keeps its length and ridge.
     """
     m = z.shape[1]
     prior = _prior_rows(m) if prior is None else prior

@@ -7,8 +7,8 @@ from skmerge._net.objective import Network, NewNode, collinear
 
 START_EXPONENTS = np.array([-3, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 3])
 N_CANDIDATES = 300
-MAX_LAW_FEATURES = 25  # among which a law is searched; a committee takes all
-SEARCH_ROWS = 2000  # on which candidates are ranked at most
+MAX_LAW_FEATURES = 25  # that the search for a law considers; a committee takes all
+SEARCH_ROWS = 2000  # at most, on which candidates are ranked
 RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
 
 
@@ -71,7 +71,7 @@ class Candidates:
             A, sign, columns = self._sums(net, residual) if kind == "sum" else self._products(net)
             for t, factor in self._rank(columns, residual, basis, additive=A if kind == "blend" else None)[:5]:
                 found.append(self._node(kind, A[t], sign[t], factor))
-        if blend == 1.0:  # without products only these are curved; beside products they were found to displace the law
+        if blend == 1.0:  # without products only these are curved; beside products they were found to replace the law
             A, middle, height, columns = self._saturating()
             for t, factor in self._rank(columns, residual, basis)[:4]:
                 node = self._node("sum", A[t], np.zeros(len(A[t]), np.uint8), factor, saturating=True)
@@ -93,13 +93,13 @@ class Candidates:
         A = np.tile(self.prior, (N_CANDIDATES, 1))
         old = [net.nodes[i, : self.objective.d] * may for i in range(net.n_nodes) if net.kind(i) != "sum"]
         if len(admitted):
-            # The terms of a law share factors: one to three exponents of a present node change.
+            # Terms of a law share factors: of a node that is there already, one to three exponents are changed.
             kept = rng.random((N_CANDIDATES, 1)) < (0.6 if old else 0.0)
             if old:
                 A = np.where(kept, np.array(old)[rng.integers(len(old), size=N_CANDIDATES)], A)
             most = np.where(kept, min(3, len(admitted)), min(12, len(admitted)))
             size = rng.integers(1, most + 1)
-            # The features with the largest log p + Gumbel number are a draw without replacement.
+            # The features with the largest log p + Gumbel number are drawn without replacement, with probabilities p.
             key = rng.gumbel(size=(N_CANDIDATES, len(admitted)))
             key += np.where(kept, 0.0, np.log(self._relevance(net)))
             drawn = np.argsort(np.argsort(-key, axis=1), axis=1) < size
@@ -158,7 +158,7 @@ class Candidates:
     def _rank(self, columns, residual, basis, additive=None):
         """The columns that explain most of the residual beside the present nodes: [(index, factor), ...], best first.
 
-        With ``additive`` the nodes blend: their sums have no free factor, only B times the products has one.
+        With ``additive`` the nodes blend: their sums have no free factor, only the products have one, B.
         """
         if not columns.shape[1]:
             return []
@@ -208,8 +208,8 @@ class Candidates:
     def saturated(self):
         """Each NewNode, a product that saturates, that would explain most beside a constant.
 
-        They are drawn as such: the single power closest to 5 x / (2 + x) may be x^0.001 times a huge factor, which is
-        no start for it.
+        They are drawn as such, because the best product that does not saturate may be no start: that for 5 x / (2 + x)
+        may be x^0.001 times a huge factor.
         """
         if self.objective.blend not in ("learn", 0.0) or not len(self.admitted):
             return []

@@ -1,8 +1,8 @@
 """A committee of wider nets for data that no short law explains.
 
-Each member leaves one fold out, so that the committee measures its own error. The evidence sets the penalties (MacKay,
-Neural Computation 4, 415, 1992): for each group of parameters, sigma^2 gamma / sum(theta^2), where gamma is the number
-of them that the data determine.
+Each member leaves one fold out, so that the committee measures its own error. The evidence determines the penalties
+(MacKay, Neural Computation 4, 415, 1992): for each group of parameters, sigma^2 gamma / sum(theta^2), where gamma is
+the number of them that the data determine.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from scipy.optimize import nnls
 from skmerge._net.objective import MAX_NORMAL_EQUATIONS
 from skmerge._progress import SILENCE, refine
 
-START_ROWS = 4000  # a member starts from no more rows than these
+START_ROWS = 4000  # a member is first trained on no more rows than these
 MANY_FEATURES = 100
 MAX_EVIDENCE_PARAMETERS = 1200  # of a member whose penalties the evidence sets; above, they stay as given
 
@@ -33,7 +33,7 @@ class Recipe:
     rounds: int
 
 
-# Of some twenty tried on seven tables: stacked, their mean rank among 15 models is 3.4; picking the best of them, 4.1.
+# Chosen among some twenty on seven tables: their stack has a mean rank of 3.4 among 15 models, the best of them 4.1.
 RECIPES = (
     Recipe(20, False, 1e-3, 12),
     Recipe(40, True, 1e-3, 12),
@@ -95,7 +95,7 @@ def plan_committee(objective, n_estimators, n_nodes):
         n_folds = 5
         if objective.n > START_ROWS:  # with so many rows a small committee is enough
             n_folds, recipes = 2, recipes[1:3]
-        elif objective.d > MANY_FEATURES:  # no more than two nodes are affordable, and only the evidence helps
+        elif objective.d > MANY_FEATURES:  # then two nodes are affordable at most, and only penalties by evidence help
             recipes = recipes[:1]
         return [(recipe, fold) for recipe in recipes for fold in range(n_folds)], n_folds
     if n_estimators == 1:  # one net of all rows, and three that measure how good it is
@@ -161,7 +161,7 @@ def evidence(objective, net, group, unit, strength):
 
 
 def affordable(objective, recipe):
-    """The recipe with at most 1.5 parameters a row, iterations below MAX_NORMAL_EQUATIONS / 10, two nodes at least."""
+    """The recipe, limited to 1.5 parameters a row and MAX_NORMAL_EQUATIONS / 10 an iteration, but with two nodes."""
     rows = min(objective.n, START_ROWS)
     most = int(min(np.sqrt(MAX_NORMAL_EQUATIONS / 10 / rows), 1.5 * rows) / (objective.d + 3))
     return replace(recipe, n_nodes=max(2, min(recipe.n_nodes, most)))
@@ -189,7 +189,7 @@ def combine(objective, members, nets, folds, single):
     # Where a callback stopped the training, rows that every recipe left out stand for all.
     seen = (count > 0).all(axis=1)
     residual = np.where(seen[:, None] | ~seen.any(), residual, 0.0)
-    # Least squares with weights >= 0; a heavy row makes them sum to one.
+    # Least squares with weights >= 0; an additional row with a large weight makes them sum to one.
     heavy = max(1e3 * np.abs(residual).sum(), 1e-6)
     share, _ = nnls(np.vstack([residual, np.full((1, len(recipes)), heavy)]), np.append(np.zeros(objective.n), heavy))
     share /= share.sum()

@@ -7,9 +7,9 @@ from skmerge._net.objective import ROUNDING
 
 RECOMBINED = 1000  # rows at which nets are compared
 # A simpler net may have FORGIVEN times the squares of the best, if their differences, row by row, add up to less than
-# FORGIVEN_Z times their own spread. Of pure noise (45 rows of 3 columns, 200 of 5) 0 of 60 draws then give anything but
-# a constant; with FORGIVEN_Z 1.0 8 do, with 2.0 none, but Feynman formulae with 5 % noise err by .0106 std(y), not
-# .0082.
+# FORGIVEN_Z times their own spread. With it, none of 60 tables of pure noise (45 rows of 3 columns, 200 of 5) gave
+# anything but a constant. With FORGIVEN_Z 1.0, 8 did; with 2.0 none did, but the errors of Feynman formulae with 5 %
+# noise were .0106 std(y), not .0082.
 FORGIVEN = 4.0
 FORGIVEN_Z = 1.5
 
@@ -21,10 +21,10 @@ def cross_validate(search, nets, folds):
 
     - On the rows left out of each fold.
     - On every row left out alone (`leave_one_out`). The fit without a fold starts from that of all rows and keeps what
-      its rows cannot decide, so that a term made for one row survives it: of x0^2 x1 with 2 % error, 40 rows, 5 draws
-      in 12 had one such as x0^13.85.
-    - The squared distance from the median of the comparably good nets at rows whose features are recombined within
-      what was measured. A term that no measured row determines shows only there.
+      its rows do not determine, so that a term for a single row remains: of 12 tables of x0^2 x1 with 2 % error and 40
+      rows, 5 had one such as x0^13.85.
+    - The squared distance from the median of the comparably good nets at rows whose features are recombined from
+      different rows. A term that no measured row determines is visible only there.
 
     Returns
     -------
@@ -47,12 +47,12 @@ def cross_validate(search, nets, folds):
             fitted = rest.fit(net, search.penalties(net), max_iter=30, tol=1e-6)
             without_fold[k, fold] = objective.weight[fold] * part.squares(fitted)
             predictions[k, f] = squarable(objective.predict(fitted, recombined))
-        one.end(f"cross-validation: fold {f + 1} of {len(folds)}", level=2)  # a net needs all: no stop is heeded
+        one.end(f"cross-validation: fold {f + 1} of {len(folds)}", level=2)  # a net needs all folds: a stop is ignored
     task.end()
     alone = np.array([objective.weight * leave_one_out(objective, net) for net in nets])
     errors = np.maximum(without_fold.sum(axis=1), alone.sum(axis=1))
     good, y = errors <= 10 * errors.min() + ROUNDING, objective.y
-    if objective.link is not None:  # what counts is the distance of y
+    if objective.link is not None:  # the distance that counts is that of y
         with np.errstate(over="ignore"):
             predictions, y = (
                 squarable(objective.link.value(u * objective.y_scale)) / objective.error_unit for u in (predictions, y)
@@ -69,7 +69,7 @@ def cross_validate(search, nets, folds):
 def leave_one_out(objective, net):
     """Squared error of every row if the net were fitted without it, by the linear model: (residual / (1 - leverage))^2.
 
-    A row that alone determines a parameter has the error of the mean: the other rows do not predict it.
+    A row that alone determines a parameter gets the error of the mean: the other rows do not predict it.
     """
     _, J = objective.jacobian(net)
     J = squarable(J[:, net.lower < net.upper])
@@ -86,9 +86,9 @@ def leave_one_out(objective, net):
 
 
 def no_worse(squares, best):
-    """Whether a net whose rows have these squares errs no more than the best, as far as the rows can decide.
+    """Whether the errors of a net with these squares of rows are no greater than the best, as far as rows can decide.
 
-    Differences are taken row by row, so that one that rests on FORGIVEN_Z^2 rows or fewer does not count.
+    Differences are taken row by row, so that a difference that comes from FORGIVEN_Z^2 rows or fewer does not count.
     """
     difference = squares - best
     total = difference.sum()
@@ -109,7 +109,8 @@ def simplest_of_the_best(nets, errors, squares):
 def near_zero(X):
     """Features of which new rows may lie anywhere between zero and the smallest measured size, as bool (d,).
 
-    Those whose smallest size is at most six steps from zero, a step being the mean distance of the sqrt(n) smallest.
+    These are the features whose smallest size is at most six steps from zero. A step is the mean distance of the
+    sqrt(n) smallest sizes.
     """
     near = np.zeros(X.shape[1], bool)
     for j in range(X.shape[1]):

@@ -1,14 +1,15 @@
-"""Whether y depends on a feature at all, asked without a net: by correlations, whose distribution is known.
+"""Whether y depends on a feature at all, without a net: by correlations, whose distribution is known.
 
-A search among many forms fits noise, so that what it finds is held against a constant row by row (``comparison``). That
-has little power where two or three rows hold most of the squares, as in tables of six rows, or where y spans decades.
+A search among many forms fits noise, so that its result is compared with a constant row by row (``comparison``). That
+comparison detects little where two or three rows have most of the squares, as in tables of six rows or where y spans
+decades.
 """
 
 import numpy as np
 from scipy.special import stdtr
 
-LEVEL = 0.01  # probability, over all features and tests of each, that noise is called a dependence
-RANKED = 8  # rows from which on Student's t holds for ranks: of six, all in order, the probability is 1 in 360
+LEVEL = 0.01  # probability that noise counts as a dependence, over all features and all tests of each
+RANKED = 8  # least number of rows with which Student's t holds for ranks: six are all in order once in 360 draws
 
 
 def is_correlated(X, y, weight):
@@ -43,7 +44,7 @@ def _ranks(x, weight):
 
 
 def _probability(a, b, weight):
-    """That of so large a correlation between independent a and b, by Student's t."""
+    """Probability of a correlation as large as that of a and b if they were independent, by Student's t."""
     a, b = a - weight @ a, b - weight @ b
     size = np.sqrt((weight @ a**2) * (weight @ b**2))
     if not size > 1e-12:

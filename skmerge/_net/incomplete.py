@@ -1,4 +1,4 @@
-"""Missing inputs of the net: what fills them, what that adds to a variance, and how much incomplete rows weigh."""
+"""Missing inputs of the net: how they are filled, what that adds to a variance, and the weight of incomplete rows."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from skmerge._gaussian.joint import fit_linear
 
 MAX_COVARIANCE_FEATURES = 100  # beyond, a missing feature is its mean: a step of the covariance takes their cube
 COVARIANCE_ROWS = 20_000  # from which the covariance is estimated
-MIN_WEIGHT = 0.02  # of 1, below which an incomplete row is left out
+MIN_WEIGHT = 0.02  # an incomplete row with less is left out; a complete one has 1
 
 
 class Inputs:
-    """What fills the missing inputs of a regressor, and what they add to the variance of a prediction.
+    """How missing inputs of a regressor are filled, and what they add to the variance of a prediction.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Inputs:
 
 
 def initial_weights(X, target):
-    """Weights (n, m) of the rows for each output at first: the complete ones alone where they are enough."""
+    """The first weights (n, m) of the rows for each output: only complete rows count if they are enough."""
     complete, measured = ~np.isnan(X).any(axis=1), ~np.isnan(target)
     enough = (measured & complete[:, None]).sum(axis=0) >= max(20, 3 * X.shape[1])
     return np.where(complete[:, None] | ~enough, 1.0, 0.0)

@@ -1,8 +1,8 @@
-"""The limits of a committee's predictions: unlike a law it contains nothing about what lies beyond the trained rows.
+"""The limits of a committee's predictions: unlike a law, it contains nothing about what is beyond the trained rows.
 
-Its products are steep near zero, whatever their exponents: one of x^0.05 falls from 0.82 at the smallest trained x of
-0.02 to 0 at x = 0. So a feature that may enter products counts as half its smallest trained size where it is less, and
-a prediction stays within the trained range of y, widened by its width to either side.
+Its products are steep near zero, whatever their exponents: x^0.05 falls from 0.82 at x = 0.02, the smallest trained
+value, to 0 at x = 0. Therefore a feature that may enter products counts as half its smallest trained size where it is
+less, and predictions are kept within the trained range of y, widened by its width to either side.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def is_committee(nets):
 
 
 def limited(nets, X, k):
-    """X as output k takes it, and the least and greatest value that it predicts."""
+    """X within the limits for output k, and the least and greatest value of its predictions."""
     if not is_committee(nets)[k]:
         return X, -np.inf, np.inf
     return np.clip(X, *feature_limits(nets)), *nets.target_range_[:, k]
@@ -34,10 +34,10 @@ def feature_limits(nets):
 
 
 def distance_below(nets, X):
-    """How far sizes lie below the trained ones, in units of the range of their logarithm, where they matter, (n,).
+    """How far sizes are below the trained ones, in units of the range of their logarithms, where that matters, (n,).
 
-    They matter with negative exponents in a law. In a committee, for features of one sign, they do with any exponent,
-    down to half the smallest trained size.
+    In a law it matters for features with negative exponents. In a committee it matters for features of one sign in any
+    product, down to half the smallest trained size.
     """
     A = nets.A_[..., : len(nets.x_scale_)]
     power = (A != 0) & (nets.B_ != 0)[..., None] & (nets.blend_ < 1)[..., None]

@@ -1,9 +1,9 @@
 """A law through a link: y = h(u), u a sum of nodes that the usual search finds.
 
-Near a prediction f, y is linear in u: y = f + h'(u0) (u - u0) with u0 = T(f), T the inverse of h. So the search learns
-the target u0 + (y - f) / h'(u0), a row weighing h'(u0)^2, and its fit is repeated with its own predictions as f until
-nothing changes: that is the least squares of y itself. T(y) alone would be biased by the noise: 1 / y is greater in the
-mean than 1 / f.
+Near a prediction f, y is linear in u: y = f + h'(u0) (u - u0) with u0 = T(f), where T is the inverse of h. Therefore
+the search learns the target u0 + (y - f) / h'(u0) with the weight h'(u0)^2 of each row. The fit is repeated, with its
+own predictions as f, until nothing changes; then it is the least-squares fit of y itself. With T(y) as the target the
+noise would cause a bias: the mean of 1 / y is greater than 1 / f.
 """
 
 import numpy as np
@@ -17,27 +17,27 @@ from skmerge._net.links import LINKS
 from skmerge._net.products import price_of, simple_nets
 from skmerge._net.selection import EXHAUSTED, LawSearch
 
-NO_LINK_NEEDED = 2  # parameters of a law that needs no link
-SURE = 40.0  # by which the description must be shorter if the search for a function is not repeated without each fold
-OF_LINK = {"exp": "log", "reciprocal": "exp"}  # functions that are looked for through a link, of ln y and 1 / y
-FORGIVEN = 1.2  # times the squares of the other law that it may then have
-MIN_ROWS = 8  # among which a function is looked for
+NO_LINK_NEEDED = 2  # a single node with no more parameters than these needs no link
+SURE = 40.0  # if the description is shorter by so much, the search for a function is not repeated without each fold
+FORGIVEN = 1.2  # times the squares of the other law that its repetition may have
+OF_LINK = {"exp": "log", "reciprocal": "exp"}  # functions that are looked for through a link, of log y and 1 / y
+MIN_ROWS = 8  # for a search for a function
 GOOD_PRODUCT = 0.0035  # squared error, in units of var(y), of one product that needs no function
 NO_NOISE = 1e-6  # squares below which functions are fitted to the last digit
-POOR = 0.1  # squared error, in units of var(y), of a law whose predictions are no start
-# Squared errors, in units of var(y), of a law whose predictions are nearer to the noise-free y than y itself.
+POOR = 0.1  # squared error, in units of var(y), from which on the predictions of a law are no start
+# Squared errors, in units of var(y), between which the predictions of a law are f at first; else y itself is.
 EXACT, CLOSE = 1e-4, 0.01
-MAX_NOT_POSITIVE = 0.1  # most share of y, and of predictions, that are not positive
-LEAST_NOISY = 0.2  # of the smallest twentieth of |y|, the least f where errors are larger
-LEAST_EXACT = 1e-9  # of it, the least f at all
-MAX_FREE = 6  # parameters of a law through a link; with more it is no law but an approximation
-MAX_LINKED_NODES = 4  # a longer sum explains no more through a link than without
+MAX_NOT_POSITIVE = 0.1  # greatest share of y, and of predictions, that may be zero or negative
+LEAST_NOISY = 0.2  # of the 5 % quantile of |y|: the least f if errors are large
+LEAST_EXACT = 1e-9  # of that quantile: the least f without errors
+MAX_FREE = 6  # parameters of a law through a link; one with more is an approximation, not a law
+MAX_LINKED_NODES = 4  # longer sums were no better with a link than without
 PASSES, CONVERGED = 20, 1e-10
 LEAST_UNIT = 1e-100  # unit of u, which is y^2, 1/y, ... and must be within the range of float with room for its powers
 
 
 def may_have_link(objective, law):
-    """Whether a search for a link may find a better law; collinear features do not determine exponents."""
+    """Whether a search for a link may find a better law; with collinear features, exponents are not determined."""
     long = law.net.n_free > NO_LINK_NEEDED or law.net.n_nodes > 1
     return long and EXHAUSTED < law.error < POOR and objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
 
@@ -103,7 +103,7 @@ def with_nested_error(law, objective, settings, seeds, folds):
 def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
     """The law of a link, its errors in units of var(y); None if there is none.
 
-    ``law`` of ``objective``, which is ``exact`` rounded, is where it starts from.
+    The search starts from the predictions of ``law``, the law of ``objective``, which is ``exact`` rounded.
     """
     link = LINKS[name]
     f = objective.predict(law.net) if EXACT < law.error < CLOSE else exact.y  # in units of std(y)
@@ -138,7 +138,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
             functions = linked.functions
         search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task)
         net = search.objective.fit(net, search.penalties(net), 60, 1e-10)
-    if settings.n_nodes == "auto":  # without terms that only made up for the first, inexact target
+    if settings.n_nodes == "auto":  # drop terms that only corrected the first, inexact target
         one = task.begin("net", None)
         net = search.simplifier.simplified(search.simplifier.thinned(net), one)
         one.end()
@@ -154,7 +154,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
 
 
 def _linearised(link, exact, f):
-    """The objective of the link near predictions f, in units of std(y); None where they are outside its range."""
+    """The objective of the link near predictions f, in units of std(y); None if the link cannot give them."""
     f = np.clip(f, -1e100, 1e100)
     small, error = np.quantile(np.abs(exact.y), 0.05), np.sqrt(np.mean((exact.y - f) ** 2))
     least = min(LEAST_NOISY * small, 2 * error) + LEAST_EXACT * small
@@ -172,7 +172,7 @@ def _linearised(link, exact, f):
 def _score(net, error, n, more=0.0):
     """Twice the description length of y and of the net: the error on rows left out, free parameters, exponents.
 
-    An exponent that stands in several terms counts once: terms of a law share factors. ``more``: for the link. Unlike
+    An exponent that occurs in several terms counts once: terms of a law share factors. ``more``: for the link. Unlike
     the criterion of ``simplification``, which compares fits to the same rows, it needs no small-sample factor and
     distinguishes errors down to the rounding of a law without noise.
     """
@@ -192,7 +192,7 @@ def _is_power(link, net):
 
 
 def _has_pole(link, search, net):
-    """Whether h has a pole where features take the values of other rows."""
+    """Whether h has a pole at points whose features have values of different rows."""
     if link.power is None or link.power > 0.0:
         return False
     rng, X = np.random.default_rng(0), search.candidates.X
@@ -209,7 +209,8 @@ def _score_of(one, n, more=0.0):
 def best_linked(names, exact, objective, law, settings, seeds, folds, task):
     """The law with the shortest description: this one, one with simple exponents ("identity"), or one through a link.
 
-    A link has to pay for the choice among them. Where the user asks for one, its law if there is one.
+    The description of a link includes which of them it is. If the user asks for a link, its law is taken if there is
+    one.
     """
     best, tried = law, list(law.tried)
     least = np.inf if settings.asks_for_link else _score(law.net, law.error, exact.n)
@@ -227,7 +228,7 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
             found = simple_law(search, folds)
         else:
             found, more = law_of_link(name, exact, objective, law, settings, seeds, folds, one), 2 * np.log(len(LINKS))
-            # More parameters than the law without a link has are an approximation, unless it errs half as much.
+            # With more parameters than the law without a link it must have less than half of its squared error.
             most = MAX_FREE if found is None or 2 * found.error < law.error else min(MAX_FREE, law.net.n_free)
             most = np.inf if settings.asks_for_link else most
         text = f"link {name}: none"

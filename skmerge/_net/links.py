@@ -1,6 +1,6 @@
 """Links: y = h(u), where u is the sum that the net computes.
 
-The root, the reciprocal or the exponential of a sum of products is itself none: m / sqrt(1 - v^2 / c^2), a b / (a + b).
+The root, reciprocal or exponential of a sum of products is not such a sum: m / sqrt(1 - v^2 / c^2), a b / (a + b).
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ NEAREST_POLE = 1e-100  # distance from a pole; a slope is not steeper than there
 
 @dataclass(frozen=True)
 class Link:
-    """h, finite for every finite u, its derivative, and its inverse for y > 0; how it is written.
+    """h, which is finite for every finite u, its derivative, its inverse for y > 0, and how it is written.
 
-    ``power``: y in units of s is u in units of s^power; None: u less log(s).
+    ``power``: if y is divided by s, u is divided by s^power; if None, log(s) is subtracted from u.
     """
 
     value: Callable
@@ -32,7 +32,7 @@ class Link:
     python: str
 
     def is_undefined(self, u):
-        """Where h has no value, or y another sign than in all the data."""
+        """Where h has no value, or its value has another sign than all the data."""
         return (u <= 0) & self.positive
 
 

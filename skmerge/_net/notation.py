@@ -14,8 +14,8 @@ MOST_DIGITS = 14  # beyond the usual three significant; then repr
 class Term(NamedTuple):
     """A term of a law: its kind ("product", "linear" or "sum", which saturates), text and exponents.
 
-    ``exponent`` (n_features,) is NaN where the feature takes no part, of a sum everywhere; ``std`` (n_features,) holds
-    the standard errors, 0 where an exponent is fixed and NaN where it is undetermined or was not requested.
+    ``exponent`` (n_features,) is NaN for features that take no part, and everywhere for a sum; ``std`` (n_features,)
+    holds the standard errors, 0 where an exponent is fixed, NaN where it is undetermined or errors were not requested.
     """
 
     kind: str

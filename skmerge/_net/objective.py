@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 
 from skmerge._ext import net_kernel, net_solver
 from skmerge._net.correlation import is_correlated
-from skmerge._net.functions import Functions
 from skmerge._net.floats import squarable
+from skmerge._net.functions import Functions
 from skmerge._parallel import Shared
 
 # Exponents beyond this are steps, not laws; slopes and constants are free.
@@ -17,8 +17,8 @@ MAX_EXPONENT = 30.0
 # Residuals below this are rounding; relative to the variance of y.
 ROUNDING = 1e-14
 MAX_CURVATURE = 2000  # parameters whose covariance is kept, 32 MB
-# Multiply-adds of one Levenberg-Marquardt iteration, (n_rows + n_parameters / 3) n_parameters^2, above which L-BFGS
-# takes over (0.1 s).
+# Multiply-adds of one Levenberg-Marquardt iteration, (n_rows + n_parameters / 3) n_parameters^2, above which L-BFGS is
+# used instead (0.1 s).
 MAX_NORMAL_EQUATIONS = 2e9
 # Binary digits of the numbers that a search sees. Other units change the last of 53 digits and with it, once in 10^5
 # numbers, one of 32. The rounding error, 1e-10, matters only for a law without noise.
@@ -28,7 +28,7 @@ CORRELATED = 5000  # rows, evenly spaced, among which correlations are looked fo
 
 
 def rounded(value, spread):
-    """value to DIGITS of itself or of its spread, whichever is finer, so that other units leave the same number."""
+    """value to DIGITS of itself or of its spread, whichever is finer, so that other units give the same number."""
     # With 0.37 a spread of exactly a power of two is on no step. With 16 a constant column is rounded, too.
     power = np.floor(np.log2(spread) + 0.37) if spread > 0 else np.inf
     out = np.empty(len(value))
@@ -50,7 +50,7 @@ def in_units(x, unit, weight):
 
 
 def collinear(Z, root):
-    """Whether some columns determine another to 1e-5 of its spread, rows weighted by root^2."""
+    """Whether a column is a linear function of others to within 1e-5 of its spread; rows are weighted by root^2."""
     Z = (Z - root**2 @ Z) * root[:, None]
     length = np.sqrt((Z**2).sum(axis=0))
     Z = Z[:, length > 1e-12] / length[length > 1e-12]
@@ -61,8 +61,8 @@ def collinear(Z, root):
 class Scaling:
     """Units in which the net is fitted, and which features may enter a product.
 
-    A feature may enter a product if at most a tenth of the weight has it at zero and its other sizes differ: |x|^A is 0
-    or infinite at zero and hides the other factors there. A feature with any zeros has no negative exponent.
+    A feature may enter a product if it is zero for at most a tenth of the weight and its other sizes differ: at zero,
+    |x|^A is 0 or infinite, whatever the other factors are. A feature with any zeros has no negative exponent.
     """
 
     x_scale: np.ndarray  # weighted geometric mean of the non-zero |x_j|
@@ -84,7 +84,8 @@ class Scaling:
             share = weight[nonzero].sum()
             zeros[j] = not nonzero.all()
             if share > 0:
-                # Powers of two keep the logarithm small: that of 1e30 is 1e-14 off, and its exponential as much.
+                # Division by a power of two keeps the logarithm small: that of 1e30 has an error of 1e-14, as has its
+                # exponential.
                 power = np.frexp(np.abs(x).max())[1]
                 log = np.log2(np.maximum(np.ldexp(np.abs(x[nonzero]), -power), np.finfo(float).tiny))
                 # At least the smallest normal number: 1 / x_scale is within the range of float.
@@ -93,7 +94,8 @@ class Scaling:
             if share > 0:
                 log = np.log(np.abs(z[nonzero]))
                 spread[j] = weight[nonzero] @ (log - weight[nonzero] @ log / share) ** 2 / share
-            product[j] = share >= 0.9 - 1e-9 and spread[j] > 1e-20  # 9 of 10 rows may sum to less than 0.9
+            # The weights of 9 of 10 rows may sum to less than 0.9.
+            product[j] = share >= 0.9 - 1e-9 and spread[j] > 1e-20
             signed[j] = product[j] and x.min() < 0 < x.max()
             z = squarable(z)
             x_mean[j] = weight @ z
@@ -220,8 +222,8 @@ class Objective(Shared):
     With ``unit`` (n,) errors are also in these units, see ``with_target``. ``functions``: those whose columns are the
     last of X, see ``with_functions``.
 
-    ``share`` (n,) are the given weights, ``weight`` these over size^2; either sums to one. The root of a weighted
-    square, times ``error_unit``, is an error in units of y, or as a share of ``size``.
+    ``share`` (n,): the given weights, which sum to one; ``weight`` (n,): these over size^2, which sum to one, too. The
+    root of a weighted square, times ``error_unit``, is an error in units of y, or as a share of ``size``.
     """
 
     def __init__(
@@ -281,7 +283,7 @@ class Objective(Shared):
         return other
 
     def with_target(self, target, unit, link):
-        """The same rows with the target of a link, whose errors times 1 / ``unit`` (n,) are those of y."""
+        """The same rows with the target of a link; its errors over ``unit`` (n,) are those of y."""
         other = Objective(
             self.X, target, self.share, self.scaling, self.exponent_bounds, self.blend, self.cancelled, self.intercept,
             self.size, unit,
@@ -289,7 +291,7 @@ class Objective(Shared):
         return other._with(link=link)
 
     def in_units(self, scale, net):
-        """The objective of a link and a net of it, whose y was in units of ``scale``, with y itself."""
+        """The objective of a link and its net, for y in its own unit; before, y was in units of ``scale``."""
         if self.link.power is not None:
             with np.errstate(over="ignore"):
                 y_scale = self.y_scale * scale**self.link.power
@@ -333,7 +335,7 @@ class Objective(Shared):
         return self._with(exponent_bounds=(np.where(features & (high > 0), np.maximum(low, 0.0), low), high))
 
     def rounded(self):
-        """The same objective in scaled units, to DIGITS: other units of X and y leave every number as it is."""
+        """The same objective in scaled units, to DIGITS: every number is the same in other units of X and y."""
         d = self.n_given
         X = np.empty((self.n, d))
         for j, unit in enumerate(self.scaling.x_scale[:d]):

@@ -51,7 +51,7 @@ class Offset:
         return value.reshape(len(X), -1)
 
     def add_gradient(self, gradient, X, x_scale):
-        """Add its slopes, of a function by central differences, to those of the net (n, m, d)."""
+        """Add its slopes, those of a function by central differences, to those of the net (n, m, d)."""
         if self.column is not None:
             gradient[:, :, self.column] += 1.0
         elif self.given is not None:

@@ -10,11 +10,11 @@ from skmerge._net.notation import MOST_DIGITS, power_of_ten, written
 
 RANGE = 250  # decades that the numbers of a formula in raw units may span
 MAX_TERMS, MAX_NUMBERS = 12, 200  # of a formula; a longer one str() only describes
-# Root mean square of printed text minus prediction, each over hypot(std(y), its distance from the mean): of rows at a
-# distance of std(y) from the mean, 3 % of std(y). Three digits of a factor are up to 0.5 %, of an exponent over three
-# decades 1 to 3 %.
+# Root mean square of the difference between printed text and prediction, each over hypot(std(y), its distance from the
+# mean): 3 % of std(y) for rows at a distance of std(y) from the mean. Three digits change a factor by up to 0.5 %, and,
+# of an exponent, a product over three decades by 1 to 3 %.
 TEXT_TOLERANCE = 0.02
-POINTS = 256  # of each sample on which it is measured: their mean square is known within 10 %
+POINTS = 256  # of each sample with which it is measured; their mean square is then known to 10 %
 # What follows a number whose parameter has such a status.
 NOTES = {
     uncertainty.SHARED: "(undetermined)",
@@ -45,7 +45,7 @@ class PrintedNet(NamedTuple):
 
 
 class Numbers:
-    """One output's numbers, in raw units where its numbers lie well within the range of float, else in powers of ten.
+    """The numbers of one output, in raw units if they are well within the range of float, else in powers of ten.
 
     A law has a list of terms and a dict of ``values``, the numbers that are printed: (t, "factor"), (t, "shift"),
     (t, "plateau") and, for each feature used, (t, j), the exponent or slope, of term t; ("linear", j), ("constant",).
@@ -185,7 +185,7 @@ class Numbers:
             self.plan = plan
             with np.errstate(all="ignore"):
                 self.terms, self.values = self._as_merged(terms, values)
-            # The joint exponent of two products that nearly cancel is beyond both.
+            # The joint exponent of two products that nearly cancel is not between theirs.
             powers = [(key[1], value) for key, value in self.values.items() if self._is_exponent(key)]
             powers = [(j, value) for j, value in powers if j < len(low)]  # not of functions
             allowed = all(low[j] - 1e-9 <= value <= high[j] + 1e-9 for j, value in powers)
@@ -248,9 +248,9 @@ class Numbers:
     def _samples(self):
         """Points at which the text is compared with the prediction, a list of arrays in printed units.
 
-        A model does not keep its training rows. One array is even in their box and one, for features of one sign, even
-        in logarithms: a table may be either. One for each sum that saturates lies where that is steepest: a misplaced
-        step would be missed elsewhere.
+        A model does not keep its training rows, so that points are drawn in their box: one array evenly, one evenly in
+        the logarithms of features of one sign, because a table may be either. For each sum that saturates there is one
+        more, where the sum is steepest: elsewhere a misplaced step would not be noticed.
         """
         low, high = self.nets.x_min_ / self.x, self.nets.x_max_ / self.x
         rng = np.random.default_rng(0)  # not a Sobol sequence, which has fewer features than a table may have

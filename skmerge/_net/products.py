@@ -1,7 +1,8 @@
 """Sums of products with simple exponents: the best of some thousand products, by least squares.
 
-The search of `selection` draws exponents and frees them, so that two terms with fitted exponents may hide three simple
-ones. Here all products of a few features with simple exponents are compared at once, and only factors are fitted.
+The search of `selection` draws exponents and then fits them, so that it may find two terms with fitted exponents where
+three simple ones are right. Here all products of a few features with simple exponents are compared at once, and only
+their factors are fitted.
 """
 
 from itertools import combinations
@@ -12,20 +13,20 @@ from skmerge._net.objective import NewNode
 from skmerge._net.selection import EXHAUSTED
 
 EXPONENTS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
-MAX_PRODUCTS = 8_000  # products of a few features
-PAIRED = 1200  # of which all pairs are compared
-MAX_PAIRED = 14  # features of the best product, of which pairs change
-TRIPLED = 150  # of the simplest, of which all triples are compared
+MAX_PRODUCTS = 8_000  # of a few features, that are compared
+PAIRED = 1200  # products of which all pairs are compared
+MAX_PAIRED = 14  # features of which the exponents of pairs are changed in the best product
+TRIPLED = 150  # of the simplest products, of which all triples are compared
 COMPARED_ROWS = 500  # on which they are compared
 MAX_TERMS = 6
-FLOOR = 1e-14  # share of the squares of y that is rounding
+FLOOR = 1e-14  # share of the squares of y below which residuals are rounding
 PRICES = {0.0: 0.0, 1.0: 1.0, 2.0: 2.0, 0.5: 2.0, 3.0: 3.0, 1.5: 3.0, 4.0: 3.0}  # of an exponent; 4 of any other
-SWEEPS = 3  # in which each term is replaced by a better one
-NEW = 1e-4  # least squared share of a column that the other terms do not explain
+SWEEPS = 3  # passes in which each term may be replaced by a better one
+NEW = 1e-4  # least share of the squares of a column that is not explained by the other terms
 
 
 def simple_nets(objective, candidates):
-    """The best sum of one product, of two, ... that ``objective`` allows, fitted; ``candidates``: Candidates of it."""
+    """The best sums of one product, of two, ... that an objective allows, fitted; ``candidates``: its Candidates."""
     A, sign = simple_products(objective, candidates)
     if not len(A):
         return []
@@ -61,7 +62,7 @@ def simple_nets(objective, candidates):
 
 
 def _best_sums(columns, y, A, most):
-    """Numbers of the columns, of unit length, whose sum describes y best: of one, of two, ... up to ``most``."""
+    """Numbers of the columns, of unit length, whose sum describes y best: one column, two, ... up to ``most``."""
     chosen = []
     while chosen is not None and len(chosen) < most:
         if len(chosen) == 1:
@@ -96,7 +97,8 @@ def simple_products(objective, candidates):
     A = np.unique(np.vstack(rows[1:]), axis=0) if len(rows) > 1 else np.zeros((0, d))
     A = A[A.any(axis=1)]  # without the constant
     A = A[((low <= A) & (high >= A)).all(axis=1)]
-    whole = np.where(scaling.signed, np.round(A) == A, True).all(axis=1)  # a root of a feature of both signs is no law
+    # No law has the root of a feature of both signs.
+    whole = np.where(scaling.signed, np.round(A) == A, True).all(axis=1)
     A = A[whole]
     if isinstance(candidates.sign, str):
         sign = (scaling.signed & (A % 2 == 1)).astype(np.uint8)
@@ -106,7 +108,7 @@ def simple_products(objective, candidates):
 
 
 def _near(candidates):
-    """Exponents that differ in one or two features from those of the best product, rounded; a list of arrays.
+    """Exponents that differ from the rounded ones of the best product in one or two features; a list of arrays.
 
     Terms of a law share factors, so that not all products of many features are needed.
     """
@@ -134,14 +136,15 @@ def _near(candidates):
 
 
 def _extended(columns, y, A, chosen):
-    """The chosen columns and one more, improved; None without one."""
+    """The chosen columns and one more, improved; None if there is none."""
     return improved(columns, y, A, [*chosen, None])
 
 
 def improved(columns, y, A, chosen):
-    """Columns, the last of which may be None, each replaced by a better one while there is any; None without one.
+    """Columns, each replaced by a better one while there is any; the last may be None. None if there is none.
 
-    Better is what shortens the description: of two sums that fit equally, the one whose terms share exponents.
+    A column is better if the description is shorter with it: of two sums that fit equally, that whose terms share
+    exponents.
     """
     chosen, least = list(chosen), np.inf
     own = prices(A)
@@ -168,10 +171,10 @@ def improved(columns, y, A, chosen):
 
 
 def best_pair(columns, y, A, most=PAIRED):
-    """The two columns that together shorten the description most, of the ``most`` that explain most alone.
+    """The two columns with the shortest description together, among the ``most`` that explain most alone.
 
-    Term by term it is not found: of q / (4 pi epsilon r (1 - v / c)) through a reciprocal the best single product is
-    one of (v / c)^-0.5, with which neither of the two right ones is good.
+    A search term by term does not find them: for q / (4 pi epsilon r (1 - v / c)) through a reciprocal, the best single
+    product contains (v / c)^-0.5, and neither of the two right ones is good beside it.
     """
     alone = y @ columns
     order = np.argsort(-np.abs(alone), kind="stable")[:most]
@@ -189,9 +192,9 @@ def best_pair(columns, y, A, most=PAIRED):
 
 
 def _best_triple(columns, y, A):
-    """The best three of the simplest products, of one or two features with small exponents; None without any.
+    """The best three of the simplest products, of one or two features with small exponents; None if there are none.
 
-    x^2 + y^2 + z^2 is found neither from its best pair nor by replacing one term after the other.
+    x^2 + y^2 + z^2 is not found from its best pair, nor if one term after the other is replaced.
     """
     used = np.count_nonzero(A, axis=1)
     simple = np.flatnonzero((used <= 2) & (np.abs(A).max(axis=1) <= 2))
@@ -233,7 +236,7 @@ def length_of_sum(columns, y, A, chosen):
 
 
 def price_of(A):
-    """Of the exponents of a sum, A (n_terms, n_features): one that stands in several terms counts once, 0 is free."""
+    """Price of the exponents of a sum, A (n_terms, n_features): an exponent in several terms counts once, 0 is free."""
     return sum(prices(np.unique(column)).sum() for column in np.transpose(A))
 
 

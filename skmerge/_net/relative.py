@@ -1,13 +1,13 @@
-"""Errors that grow with y: each row has the weight 1 / size^2, its error being a share of its size.
+"""Errors that grow with y: the error of a row is a share of its size, and its weight is 1 / size^2.
 
-The size is |y| at first and then the prediction of the net fitted before. Weights 1 / y^2 of the data alone favour rows
-that came out too small: at 30 % noise they put a factor at 0.885 of its value, 4 standard errors off.
+The size is first |y|, then the prediction of the net that was fitted before. Weights 1 / y^2 favour rows whose
+measured y is too small: with 30 % noise a factor is then found at 0.885 of its value, 4 standard errors off.
 """
 
 import numpy as np
 
-TREND = 0.3  # of the trend: a row whose error happens to make y nearly zero would decide all
-LEAST_SIZE = 0.1  # of |y|: where a prediction passes through zero its row does not decide all
+TREND = 0.3  # of the trend, the least first size: else a row with y near zero, by its error, would decide alone
+LEAST_SIZE = 0.1  # of |y|: else a row whose prediction is near zero would decide alone
 
 
 def sizes(target, prediction):
@@ -18,7 +18,7 @@ def sizes(target, prediction):
 
 
 def first_sizes(X, target):
-    """Sizes before any net is fitted: |y|, at least a share of its trend, a power law in log |y|."""
+    """Sizes before any net is fitted: |y|, at least TREND times the trend, which is a power law fitted to log |y|."""
     with np.errstate(divide="ignore"):
         logs = np.log(np.abs(X))
     columns = np.where(np.isfinite(logs).all(axis=0), logs, X / np.maximum(np.abs(X).max(axis=0), 1e-300))

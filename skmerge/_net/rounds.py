@@ -1,4 +1,4 @@
-"""Fits of all outputs, repeated where an earlier fit gives the weights of rows: missing inputs, relative errors."""
+"""Fits of all outputs, repeated where the weights of rows come from an earlier fit: missing inputs, relative errors."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -53,7 +53,7 @@ class Rounds:
             stage = task.begin("earlier fit", 2, aside=True) if left else task
             if not left and len(objectives) == 1:
                 stage.attributes = partial(self._attributes_of, objectives[0])
-            settings = self.settings  # an earlier fit only predicts: a link costs more than it gains there
+            settings = self.settings  # an earlier fit only predicts, for which a link is not worth its time
             if left and not settings.asks_for_link:
                 settings = settings._replace(links=())
             training = Training(settings, self.target_name, self.seed, fold_of, stage)

@@ -12,10 +12,10 @@ from skmerge._net.objective import MAX_EXPONENT, ROUNDING, Scaling
 from skmerge._net.simplification import Simplifier, criterion
 from skmerge._progress import rms
 
-EXHAUSTED = 1e-17  # squares that remain of a law without noise: the data are rounded to 1e-10
+EXHAUSTED = 1e-17  # squares that a law without noise leaves, because the data are rounded to 1e-10
 MAX_NODES = 10  # of a law; 6 leave 17 % of the Feynman formulae above R2 = 0.999 unexplained, 10 leave 15 %
 BEAM = 2
-# Ridge where columns are collinear. Without it, each fold divides a slope among them in its own way: a line in 40 rows
+# Ridge where columns are collinear. Without it, each fold divides a slope among them in another way: a line in 40 rows
 # with one column twice had a validation error of 0.4 to 1.8 std(y), with 1e-6 of 0.07, with 1e-5 of 0.003, its noise.
 TIE_BREAKER = 1e-5
 
@@ -70,7 +70,7 @@ class LawSearch:
         # A constant and one node, in case the longer nets fit a few rows only.
         chosen += [path[h] for h in range(first, min(2, len(path))) if h not in order]
         found = self._all_simplified(chosen, thin=True)
-        # As many parameters as rows fit any rows; cross-validation, which starts from there, does not see it.
+        # As many parameters as rows fit any rows; cross-validation, which starts from that fit, does not detect it.
         return [net for net in found if np.isfinite(criterion(objective, net))] or found
 
     def _grow(self):

@@ -3,7 +3,7 @@
 The criterion is n log(residual) + log(n) n_parameters n / (n - n_parameters), Schwarz's with the small-sample factor.
 Here n is the number of distinct rows: weights say how exact rows are, not how many. The residual is that of the fitted
 rows, hence the small-sample factor. ``linked`` compares laws by their error on rows left out, without that factor, and
-counts the digits of exponents that are fixed.
+adds a price for exponents that are fixed.
 """
 
 from collections.abc import Callable
@@ -87,7 +87,7 @@ class Simplifier:
             if not len(free) or net.JTJ is None:
                 break
             H = net.JTJ[np.ix_(free, free)]
-            if not np.isfinite(H).all():  # features over 150 decades
+            if not np.isfinite(H).all():  # features that span 150 decades
                 break
             unit, cosines = _cosines(H)
             covariance = np.linalg.pinv(cosines, rcond=1e-12, hermitian=True)
@@ -121,10 +121,10 @@ class Simplifier:
         return net
 
     def _mirrored(self, net, better):
-        """Saturating products g(B p; C) as C sign B - g(C^2 / (B p); C), if that saves a constant or a pole.
+        """Saturating products g(B p; C) as the equal C sign B - g(C^2 / (B p); C), if that saves a constant or a pole.
 
-        Both are equal. Exponents are simple by then. For 5 x / (2 + x) the search finds 5 - g(10 / x; 5) in every third
-        table; g(2.5 x; 5) has a parameter less.
+        Exponents are simple by then. For 5 x / (2 + x) the search finds 5 - g(10 / x; 5) in every third table, but
+        g(2.5 x; 5) has one parameter less.
         """
         d, last = self.objective.d, len(net.theta) - 1
         low, high = (bound[:d] for bound in self.objective.node_bounds("product"))
@@ -152,8 +152,8 @@ class Simplifier:
     def plainer(self, net):
         """The net without the nodes and exponents that a comparison of errors row by row does not support.
 
-        The criterion assumes that all rows are equally exact. If a few are far less so, such as the greatest values
-        with a relative error, the search adds terms for these rows alone.
+        The criterion assumes that all rows are equally exact. If a few are much less exact, such as the greatest values
+        where errors are relative, the search adds terms for these rows alone.
         """
         if not self.active or self.objective.n <= net.n_free + 1:
             return net
@@ -172,10 +172,10 @@ class Simplifier:
         return self.fit(self._joined(self._without_empty(net)), max_iter=300, tol=1e-12)
 
     def _without_undecided(self, net):
-        """The net with simple exponents set to zero, the cheapest first, that gain less than a free exponent has to.
+        """The net without those simple exponents that improve it less than a free one has to, the cheapest first.
 
-        A simple value that fits no better than its neighbours is one of many, and no simpler than a free one: of lines
-        in 40 rows beside a column within 1 % of 1, two in three had that column with an exponent up to 6.
+        A simple value that fits no better than its neighbours was chosen among many, and is no simpler than a free one:
+        of lines in 40 rows with another column that is within 1 % of 1, two in three had an exponent up to 6 of it.
         """
         d, (low, high) = self.objective.d, self.objective.exponent_bounds
         may = (low < high) & (low <= 0) & (high >= 0)
@@ -241,7 +241,7 @@ class Simplifier:
         return net
 
     def _joined(self, net):
-        """The net with products of the same exponents joined; the tie breaker of the ridge favours many small ones."""
+        """The net with products of the same exponents joined, which the ridge of collinear columns keeps apart."""
         d = self.objective.d
         for i in reversed(range(net.n_nodes if self.n_nodes is None else 0)):
             for other in range(i):

@@ -1,4 +1,4 @@
-"""The fitted nets of all outputs over their arrays: checked, for a damaged file must not predict, and evaluated."""
+"""The fitted nets of all outputs over their arrays, which are checked, because a damaged file must not predict."""
 
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -7,8 +7,8 @@ import numpy as np
 
 from skmerge._ext import net_kernel
 from skmerge._net import limits, uncertainty
-from skmerge._net.functions import KINDS, Functions
 from skmerge._net.floats import SMALL, squarable, within_float
+from skmerge._net.functions import KINDS, Functions
 from skmerge._net.links import LINKS
 
 NOT_NEGATIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
@@ -72,7 +72,7 @@ class Nets(SimpleNamespace):
         return np.append(self.theta(e, k), self.functions.parameters)
 
     def members(self, k):
-        """Each Member of output k that counts."""
+        """Each Member of output k that has a weight."""
         sign = np.ascontiguousarray(self.sign_[:, k]).view(np.uint8)
         geometry = self.geometry
         for e in np.flatnonzero(self.estimator_weight_[:, k]):
@@ -129,7 +129,7 @@ class Nets(SimpleNamespace):
         with np.errstate(over="ignore"):
             std = within_float(spread, np.abs(link.slope(u)))
             ends = [np.abs(link.value(within_float(u + side * spread)) - link.value(u)) for side in (-1.0, 1.0)]
-            # Where h has no value, the distance to where it has one counts as an error of u.
+            # Where h has no value, the distance to the nearest u with a value counts as an error of u.
             beyond = np.where(link.is_undefined(u), np.abs(link.value(np.abs(u) + spread)), 0.0)
         return within_float(np.maximum.reduce([std, *ends, beyond]))
 
@@ -171,7 +171,7 @@ class Nets(SimpleNamespace):
             return within_float(gradient[:, :d] + np.nan_to_num(np.einsum("nq,nqd->nd", gradient[:, d:], inner)))
 
     def check(self, n_features):
-        """Raise ValueError if an array is not such as a fit stores."""
+        """Raise ValueError if an array has a shape, a type or a value that no fit stores."""
         n_estimators, m, h, d = self.A_.shape if np.ndim(self.A_) == 4 else (0, 0, 0, 0)
         self._check_functions(n_features)
         n_functions = len(self.functions_["kind"])
@@ -251,7 +251,7 @@ def arrays_of(results, objectives):
         if not trained.is_law:
             target_range[:, k] = within_float(limits.widened(objectives[k].y), y_scale[k])
         columns = np.r_[0:given, given + first[k] : given + first[k + 1]]
-        blend[:, k] = 1.0  # nodes that pad add nothing as sums with A = B = 0
+        blend[:, k] = 1.0  # nodes that fill up the arrays are sums with A = B = 0, which add nothing
         estimator_weight[: len(members), k] = trained.weight
         for e, net in enumerate(members):
             h = net.n_nodes

@@ -17,20 +17,20 @@ from skmerge._parallel import Flag, each
 from skmerge._progress import SILENCE, Task, refine, rms
 from skmerge._text import warn
 
-# A law with a cross-validated squared error below this, in units of the variance, is kept without training a committee,
-# which takes 20 to 50 times as long; a short law needs to be only about as good. Formulae with 5 % noise lie below,
-# real tables above.
+# A law with a cross-validated squared error below this, in units of the variance, is kept, and no committee is trained,
+# which takes 20 to 50 times as long. For a short law a greater error suffices. Laws of formulae with 5 % noise have
+# errors below, those of real tables above.
 GOOD_LAW = 0.001
 GOOD_SHORT_LAW = 0.0035
-SHORT_LAW = 10  # free parameters
-# An error of a law with so few parameters counts only beyond its scatter, sqrt(2 / n): of lines with 5 % noise at 20
-# rows 2 in 12 went to a committee that was no better, of lines beside an irrelevant column at 40 rows 6 in 12. Of
-# longer laws some that pass so have poles.
+SHORT_LAW = 10  # free parameters of a short law
+# The limit for a law with so few parameters is raised by the scatter of the error, sqrt(2 / n). Without that,
+# committees that were no better were trained for 2 of 12 lines with 5 % noise and 20 rows, and for 6 of 12 lines
+# with an irrelevant column and 40 rows. For longer laws it is not raised: some that would then be kept have poles.
 SHORTEST_LAW = 4
-FEW_ROWS = 20  # below, a committee has nothing to learn from
-GROSS = 0.75  # share of the squared error that one of FEW_ROWS or more rows never has of normal noise: of 20 it has 0.2
-# Squares, in units of var(y), below which a law counts as free of noise and is fitted on to the last digit (of twelve
-# such nets three gain, one a factor of six), and below which the rounding of the data may show in it.
+FEW_ROWS = 20  # with fewer, no committee is trained beside a law
+GROSS = 0.75  # share of the squared error that no row of FEW_ROWS or more has with normal noise: of 20 it has 0.2
+# Squares, in units of var(y), below which a law counts as free of noise and is fitted further, to the last digit (of
+# twelve such nets three improve, one by a factor of six), and below which the rounding of the data may be visible.
 NO_NOISE = 1e-6
 EXACT_FIT = 1e-12
 
@@ -38,7 +38,8 @@ EXACT_FIT = 1e-12
 class Settings(NamedTuple):
     """Parameters of MergedNetRegressor, as it describes them; ``sign`` is "auto" or a bool ndarray (n_features,).
 
-    ``links``: names of the links that are tried, "functions" among them; ``functions``: kinds of them; ``asks_for_link``: whether one of them is wanted whatever it errs.
+    ``links``: names of the links that are tried, and "functions"; ``functions``: kinds of these; ``asks_for_link``:
+    whether a link is taken whatever its error.
     """
 
     sign: object
@@ -53,10 +54,10 @@ class Settings(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What was trained for one output: networks, their weights, squared error of new rows and of that the noise.
+    """What was trained for one output: networks, their weights, the squared error for new rows, and its part by noise.
 
-    ``tried``: candidates for a law; of the chosen one, the net before it was fitted to all rows. ``link``: what makes y
-    of the nets' output.
+    ``tried``: candidates for a law; that of the chosen one is the net before the last fit. ``link``: the name of the
+    function of the nets' output that is y.
     """
 
     members: list
@@ -86,7 +87,7 @@ class Training:
         return np.random.SeedSequence([self.seed, *which])
 
     def _threads(self, n_tasks):
-        """Threads for each of so many tasks that run at once, where it has rows for them."""
+        """Threads for each of so many tasks that run at once."""
         return max(1, self.n_jobs // n_tasks)
 
     def folds(self, rows, n_folds):
@@ -97,7 +98,7 @@ class Training:
     def run(self, objectives, rows):
         """Train every output; ``rows[k]``: which rows of the table objective k holds.
 
-        Returns a pair of Trained and Objective for each: another than that given where there is a link.
+        Returns a pair of Trained and Objective for each. With a link, the objective is that of the link.
         """
         exact, laws, stop = list(objectives), [None] * len(objectives), False
         objectives = [objective.rounded() if objective.n <= BIG else objective for objective in exact]
@@ -140,13 +141,13 @@ class Training:
         return law.error > good_enough(law.net.n_free, objective.n)
 
     def _choose(self, objective, k, rows, law, output):
-        """The simplest of constant, law and committee that errs no more than the others: (law, committee or None)."""
+        """The simplest of constant, law and committee whose error is no greater: (law, committee or None)."""
         committee, squares, keep_law = None, None, False
         if law is None or objective.n >= FEW_ROWS:
             committee, squares = self._train_committee(objective, k, rows, output)
         if law is not None and (committee is None or _is_preferred(objective, law, squares)):
             limit = np.inf if committee is None or law.net.n_free <= SHORTEST_LAW else committee.error
-            # A search through a link without each fold would start from predictions that have seen it.
+            # For a link it would be no test: a search without a fold would start from predictions that have seen it.
             is_linked = law.link != "identity"
             nested = law.squares if is_linked else self._nested_squares(objective, k, rows, limit, output)
             nested_law = law._replace(squares=nested, error=mean_of(objective, nested))
@@ -170,9 +171,9 @@ class Training:
     def _nested_squares(self, objective, k, rows, limit, output):
         """Share of every row in the squared error of the law, by nested cross-validation: a search without each fold.
 
-        Cross-validation of the one law that all rows chose underestimates its error: on the qsar_fish table it
-        preferred laws (R2 0.56 on new rows) to committees (0.63). It ends early, and is infinite, once the error is
-        beyond ``limit``.
+        Cross-validation of the one law that was found from all rows underestimates its error: for the qsar_fish table
+        it preferred laws (R2 0.56 for new rows) to committees (0.63). It ends early, with infinite squares, as soon as
+        the error is greater than ``limit``.
         """
         squares = np.full(objective.n, np.nan)
         parts = self.folds(rows, FOLDS)
@@ -204,8 +205,8 @@ class Training:
                 members.append(rest.fit(net, penalties(net), max_iter=100))
             while len(members) < self.settings.n_estimators:  # fewer rows than members
                 members.append(members[len(members) % objective.n])
-        # A constant fixed at zero because the data did not object has the error of a free one: errors do not depend on
-        # the origin of y.
+        # A constant that was fixed at zero because the data did not object gets the error of a free one: errors must
+        # not depend on the origin of y.
         noisy = net
         if objective.intercept and net.lower[-1] == net.upper[-1]:
             freed = objective.with_free_constant(net)
@@ -217,7 +218,7 @@ class Training:
 
     def _train_committee(self, objective, k, rows, output):
         """A committee, and the share of every row in its squared error on rows left out."""
-        # Without a pole at zero where new rows may come nearer to it than any trained one.
+        # Without poles at zero of features of which new rows may be nearer to zero than any trained row.
         objective = objective.regular(comparison.near_zero(objective.X))
         plan, n_folds = plan_committee(objective, self.settings.n_estimators, self.settings.n_nodes)
         parts = self.folds(rows, n_folds)
@@ -261,7 +262,7 @@ def mean_of(objective, squares):
 
 
 def _warn_of_gross_error(objective, squares, target):
-    """Warn if one row makes up most of the error of what was chosen: the others then decide little."""
+    """Warn if one row has most of the error of what was chosen: the others then decide little."""
     known = np.nan_to_num(squares, nan=0.0, posinf=0.0)
     worst = int(np.argmax(known))
     if objective.n >= FEW_ROWS and known[worst] > GROSS * known.sum() > 0:
@@ -279,7 +280,7 @@ def _is_preferred(objective, law, best):
         return True
     if law.net.n_free > SHORTEST_LAW:
         return law.error <= mean_of(objective, best)
-    if law.squares is None:  # the error of a sample of rows scatters too much for a comparison row by row
+    if law.squares is None:  # known only for a sample of rows, whose error scatters
         return law.error <= comparison.FORGIVEN * mean_of(objective, best)
     known = ~np.isnan(best) & ~np.isnan(law.squares)
     return comparison.no_worse(law.squares[known], best[known])

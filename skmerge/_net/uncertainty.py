@@ -1,4 +1,4 @@
-"""What the data say about the parameters of a law: their covariance, and which of them they do not determine."""
+"""What the data say about the parameters of a law: their covariance, and which parameters are undetermined."""
 
 from typing import NamedTuple
 
@@ -9,21 +9,21 @@ from skmerge._net.floats import squarable
 from skmerge._net.objective import ROUNDING
 
 # The status of a parameter: estimated; fixed by its form or because the data did not object; fixed by the user; fixed
-# by the user against the data; an exponent at its bound; undetermined; undetermined, for other features do as well.
+# by the user against the data; an exponent at its bound; undetermined; undetermined, as other features fit as well.
 FREE, FIXED, GIVEN, REJECTED, BOUND, UNDECIDED, SHARED = range(7)
 REJECTION = 3.0  # standard errors by which the data would move a given exponent
 STATUS_ROWS = 2000  # that decide on the status
 MAX_STATUS_PARAMETERS = 200  # above, a net is no law, and its parameters are FREE or FIXED
-MAX_SHIFT = 3.0  # standard errors that a parameter fixed at a simple value counts for
+MAX_SHIFT = 3.0  # standard errors by which a parameter would move at most if simple values were not fixed
 NULL = 1e-12  # eigenvalue of the correlations below which a direction has no effect
 
 
 def with_free_exponents(objective, net):
     """The net with those exponents free that the data, not the user, fixed at simple values other than zero.
 
-    An exponent that the data chose is as uncertain as a fitted one: where 2.5 x^0.71 was simplified to 2.5 x^(2/3), the
-    factor was 3.0 standard errors off in the root mean square as long as the exponent counted as known. It is the net
-    itself where there are too few rows to measure so many parameters.
+    A simple exponent that was chosen by the data is as uncertain as a fitted one: where 2.5 x^0.71 was simplified to
+    2.5 x^(2/3), the factor was 3.0 standard errors off in the root mean square as long as the exponent counted as
+    known. If there are too few rows to determine so many parameters, the result is the net itself.
     """
     d = net.n_features
     low, high = (bound[:d] for bound in objective.node_bounds("product"))
@@ -56,7 +56,7 @@ class Layout(NamedTuple):
 
 
 def of_law(objective, net, noise, layout):
-    """What ``assess`` finds of a law, those of its exponents free that the data chose; None if it has too many rows."""
+    """What ``assess`` finds for a law, with the exponents free that the data chose; None for too many rows."""
     free = with_free_exponents(objective, net)
     JTJ = objective.curvature(objective.with_free_constant(free))
     if JTJ is None:
@@ -96,7 +96,7 @@ def assess(objective, net, JTJ, noise, layout, shift=None):
     with np.errstate(over="ignore"):
         value, vector, none = _correlations(JTJ[np.ix_(free, free)], unit)
         inverse = (vector[:, ~none] / value[~none]) @ vector[:, ~none].T
-        # So wide that two standard deviations hold 95 % however few rows measure the noise.
+        # Wide enough that two standard deviations hold 95 %, even if few rows determine the noise.
         wider = (stdtrit(max(objective.n - len(free), 1), 0.975) / stdtrit(np.inf, 0.975)) ** 2
         covariance[np.ix_(place[free], place[free])] = np.clip(
             wider * noise / objective.n * inverse / unit[:, None] / unit, -1e300, 1e300
@@ -105,7 +105,7 @@ def assess(objective, net, JTJ, noise, layout, shift=None):
             std = np.sqrt(np.diag(covariance)[place[free]])
             moved = np.clip(shift[free], -MAX_SHIFT * std, MAX_SHIFT * std)
             covariance[np.ix_(place[free], place[free])] += np.outer(moved, moved)
-        if np.count_nonzero(moving & fitted) >= objective.n:  # no row remains to measure the noise
+        if np.count_nonzero(moving & fitted) >= objective.n:  # no row remains to determine the noise
             vector, none = np.eye(len(free)), np.ones(len(free), bool)
         lost = np.where(np.abs(vector[:, none]) > 1e-3, vector[:, none] / unit[:, None], 0.0)
     dead = np.flatnonzero(moving & ~live)
@@ -166,8 +166,8 @@ def _status_of(objective, net, noise):
 
     weak, shared = [], []
     for i in range(net.n_nodes):
-        # Would other features do as well? Compare the standard errors with every slope or exponent of the node free to
-        # those with each of them alone.
+        # Would other features fit as well? Compare the standard errors if all slopes or exponents of the node are free
+        # with those if each of them alone is free.
         sum_ = net.kind(i) == "sum"
         may = scaling.slope_variance >= 1e-24 if sum_ else power & (low < high)
         own = index[i, :d][may & live[index[i, :d]] & (of_node[i, :d] != BOUND)]

@@ -25,12 +25,12 @@ class Axial(Kind):
     """A fitted propagator of crystals that are loaded along one axis."""
 
     NAMES = "table_", "reached_", "grid_", "part_", "exponent_", "longest_step_", "memory_", "start_"
-    # A leaf of fewer than 200 rows would follow a single trajectory and not describe the space between two.
+    # A leaf of fewer than 200 rows would fit a single trajectory and not describe what is between two.
     FOREST: ClassVar = {"n_estimators": 10, "order": 2, "min_samples_leaf": 200}
 
     @classmethod
     def learn(cls, steps, learner, weight=None, memory=False):
-        """From Steps: a table of splines for each direction of straining; ``learner`` None: a quick one, without it."""
+        """From Steps: a table of splines for each direction of straining; without ``learner`` quick and less exact."""
         weight = np.ones(len(steps.slope)) if weight is None else weight
         elastic = flow.moduli(steps)
         grid = flow.grid_of(steps, flow.MEMORY if memory else flow.SMOOTH)

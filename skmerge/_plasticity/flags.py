@@ -1,4 +1,4 @@
-"""The words for the flags of a grain, which add up; the compiled steps define the flags."""
+"""Texts for the flags of a grain, which add up; the compiled steps define the flags."""
 
 from skmerge._ext.crystal_stepping import ELSEWHERE, LONG, LOST, OUTSIDE, REVERSED
 from skmerge._text import warn

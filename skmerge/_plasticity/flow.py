@@ -1,12 +1,13 @@
 """Plastic flow in trajectories of cubic crystals, and the table of splines that represents it.
 
-The stress of a flowing crystal hardly depends on its history: it relaxes within 0.1 % of strain to the flow stress
-S(axis, rho), and density and lattice rotation follow the plastic strain. These three functions are smooth; the recorded
-rates are not: the slope of stress falls by a factor of 100 within one step. S and d sqrt(rho) / d eps_p are nearly
-linear in sqrt(rho) (Taylor, Kocks and Mecking), hence six splines suffice along it.
+The stress of a crystal that flows plastically hardly depends on its history: within 0.1 % of strain it relaxes to the
+flow stress S(axis, rho). Density and lattice rotation change with the plastic strain, at rates that are functions of
+axis and rho, too. These three functions are smooth, but the recorded rates are not: the slope of stress falls by a
+factor of 100 within one step. S and d sqrt(rho) / d eps_p are nearly linear in sqrt(rho) (Taylor, Kocks and Mecking),
+so that six splines along it suffice.
 
-Where several sets of slip systems are possible, a crystal keeps the first one, and neither axis nor density show which
-it is. With memory, the functions depend on the axis at the start of the path.
+Where several sets of slip systems are possible, a crystal keeps its first one, which neither axis nor density show.
+With memory, the functions depend on the axis at the start of the path.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from skmerge._orientation import (
     turn_pseudovector,
 )
 
-SMOOTH = 32, 32, 6  # splines; 20 along each coordinate of the axis double the error of rotation, 48 gain nothing
+SMOOTH = 32, 32, 6  # splines; with 20 along each coordinate of the axis errors of rotation double, 48 are no better
 MEMORY = 48, 48, 40  # with memory; 32 and 24 increase the error by a tenth
 MARGIN = 0.15  # of the table around the triangle, where the images of its rows by symmetry lie
 PENALTY = 1e-7  # on second differences, relative to mean squares; with 1e-6 and 1e-8 errors change by a third at most
@@ -40,12 +41,12 @@ ROOT_PENALTY = 30.0  # times PENALTY along sqrt(rho); 0.3 increases errors by a 
 MANY_TRAJECTORIES = 300  # trajectories; fewer are penalised more, which decreases the error of 50 by half
 PLASTIC = 0.9  # least plastic share of a step from which flow is learned
 SPACING = 0.03  # of steps of a trajectory that are used, in standard deviations of the features
-GUESS_WEIGHT = 1e-2  # of the forest's guess in a cell without rows; a row has 1
+GUESS_WEIGHT = 1e-2  # of the forest's prediction in a cell without rows; a row has 1
 KNEE_EXPONENT = 20.0  # exponent of the knee where no step lies in it; flow stress depends on it by 0.05 % at most
-# Similar states differ by .01-.05 where 10 to 400 crystals follow one law, by .12-.34 where two rates, two materials or
-# inverse orientations are mixed, by .15 among grains of a polycrystal.
+# Flow stresses of similar states differ by .01-.05 if 10 to 400 crystals obey one law, by .12-.34 if two rates, two
+# materials or inverse orientations are mixed, by .15 among grains of a polycrystal.
 MOST_DIFFERENT, NEAR_STATE, N_COMPARED = 0.1, 0.15, 3000
-STIFFER = 10.0  # elastic slope over the first slope, where a record does not resolve the knee
+STIFFER = 10.0  # elastic slope over the first slope, if the record does not resolve the knee
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,8 @@ class Moduli(NamedTuple):
 def moduli(steps):
     """Moduli of Steps.
 
-    The elastic slope is that of the steepest step. A step that begins under stress against its direction of straining
-    does not count: after a reversal the crystal still flows backwards, and the slope is up to twice the modulus.
+    The elastic slope is that of the steepest step. Steps that begin with a stress against their direction of straining
+    do not count: after a reversal the crystal still flows backwards, and the slope is up to twice the modulus.
     """
     loaded = steps.sign * (2 * steps.stress - steps.last_stress) >= -1e-6 * np.abs(steps.last_stress)
     loaded |= np.bincount(steps.group, loaded)[steps.group] == 0
@@ -154,19 +155,19 @@ def moduli(steps):
 
 
 def part_numbers(signs):
-    """The part for falling and for rising strain, -1 - part where only the other of the sorted signs was trained."""
+    """The part for falling and for rising strain; -1 - part where only the other direction was trained."""
     return np.array([0 if -1 in signs else -1, len(signs) - 1 if 1 in signs else -1], np.int32)
 
 
 def root_mean_square(values):
-    """Of each column, 1 where it is zero."""
+    """Root mean square of each column, 1 where it is zero."""
     unit = np.sqrt(np.mean(values**2, axis=0))
     unit[unit == 0] = 1.0
     return unit
 
 
 def flowing(steps, sign, modulus):
-    """Rows of steps that flow plastically in one direction, thinned."""
+    """Rows of steps with plastic flow in one direction, thinned."""
     plastic = 1.0 - steps.slope / modulus
     rows = np.flatnonzero((steps.sign == sign) & (plastic > PLASTIC) & (sign * steps.stress > 0))
     if len(rows) < 50:
@@ -200,7 +201,7 @@ def thinned(steps, rows):
     same = steps.group[rows][1:] == steps.group[rows][:-1]
     along = np.cumsum(np.r_[0.0, np.where(same, apart, 0.0)])
     start = np.maximum.accumulate(np.where(np.r_[True, ~same], np.arange(len(rows)), 0))
-    along = (along - along[start]) // SPACING  # from the start of each trajectory: their order changes nothing
+    along = (along - along[start]) // SPACING  # from the start of each trajectory, so that their order has no effect
     return rows[np.r_[True, ~same | (np.diff(along) > 0)]]
 
 
@@ -214,7 +215,7 @@ def targets(steps, rows, modulus):
 def path_slopes(steps, rows, values):
     """Changes of the features and of the values from each row to the next of its trajectory.
 
-    NaN at ends and where the reduction of the axis changes, because the spin jumps there.
+    NaN at the ends of trajectories and where the reduction of the axis changes, because the spin jumps there.
     """
     direction = np.zeros((len(rows), 3))
     change = np.full(values.shape, np.nan)
@@ -228,7 +229,7 @@ def path_slopes(steps, rows, values):
 
 
 def problems(steps, elastic):
-    """Reasons not to learn from these steps, in words."""
+    """Warnings: reasons why these steps may be unsuitable."""
     found = []
     if not (elastic.resolved or steps.of_states):
         found.append(
@@ -320,10 +321,10 @@ def smooth(matrix, values, weight, shape, penalty_weight=PENALTY):
 
 
 def with_lower_bound(coefficients, least):
-    """Coefficients of a flow stress that is nowhere below a positive one: below zero a grain would have no next state.
+    """Coefficients of a flow stress that is at least ``least``: with a negative one a grain would have no next state.
 
     The splines of the axis are positive weights of curves along sqrt(rho). Where a curve is too low, the coefficients
-    that determine it there are raised. Other coefficients may be negative, for six of them represent a steep line.
+    that determine it there are raised. Other coefficients may be negative, because six splines represent a steep line.
     """
     n = coefficients.shape[-1]
     splines = design_matrix(np.linspace(0, n - 3, 8 * (n - 3) + 1)[:, None], [0.0], [1.0], [n]).toarray()
@@ -349,9 +350,9 @@ def interpolation_matrix(n):
 def interpolated(steps, rows, values, grid, shape):
     """Coefficients by interpolation between trajectories, over the axis at their start, at equal density.
 
-    The interpolant is a thin-plate spline. A trajectory that ends at a lower density is extrapolated, linearly for S
-    and K, as a constant for W. At each corner of a cell, values are clipped to the range of the ten nearest
-    trajectories: where two sets of slip systems meet there is a step, not a slope.
+    The interpolant is a thin-plate spline. A trajectory that ends at a lower density is extrapolated, S and K linearly,
+    W as a constant. At each corner of a cell, values are clipped to the range of the ten nearest trajectories: between
+    two sets of slip systems there is a step, not a slope.
     """
     start = np.flatnonzero(np.r_[True, np.diff(steps.group[rows]) != 0])
     axes, label = np.unique(steps.features[rows[start], :2].round(9), axis=0, return_inverse=True)
@@ -382,7 +383,7 @@ def interpolated(steps, rows, values, grid, shape):
 
 
 def nearest_value(steps, rows, values, grid):
-    """A cheap guess: a function of features that returns the values of the nearest row."""
+    """A quick prediction: a function of features that returns the values of the nearest row."""
     scale = np.array([1.0, 1.0, max(grid[5] - grid[4], 1e-300)])
     tree = cKDTree(steps.features[rows] / scale)
     return lambda features: values[tree.query(features / scale)[1]]

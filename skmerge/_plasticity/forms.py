@@ -133,7 +133,7 @@ def like_start(path, start, orientation):
 def rates_of_columns(flow, X, given, exponent, orientation):
     """Rates per strain of all columns.
 
-    From S, K, W, E (n, 6) of states (n, 5), which were given as (n, 5) or with quaternions; ``exponent`` of the knee.
+    From S, K, W, E (n, 6) of states X (n, 5), ``given`` as (n, 5) or with quaternions; ``exponent`` of the knee.
     """
     x, root = X[:, 0] / flow[:, 0], np.sqrt(X[:, 1])
     plastic = np.abs(x) ** exponent

@@ -148,12 +148,12 @@ class Free(Kind):
         return (root >= least) & (root <= most)
 
     def _overloaded(self, stress, quaternion, root):
-        """Whether the stress of a start is more than a crystal can bear."""
+        """Whether the stress of a start is more than OVERLOAD times the flow stress."""
         return np.abs(stress) > OVERLOAD * self._rates(quaternion, root, True)[:, 0]
 
 
 def reduced(quaternion):
-    """Rotation vectors (n, 3) of the equivalents of the least angle; and operations (n, 3, 3) on crystal vectors."""
+    """Rotation vectors (n, 3) of the equivalents with the least angle, and operations (n, 3, 3) on crystal vectors."""
     every = product(quaternion[:, None], PROPER_QUATERNIONS)
     # Of equal angles the first; rounding keeps the last digit from deciding.
     best = np.argmax(np.abs(every[..., 3]).round(12), axis=1)

@@ -12,8 +12,8 @@ WRONG_STRESS, WRONG_TURN = 0.1, 1 / 3  # shares of stress and rotation; larger e
 ENOUGH_TRAJECTORIES = 15  # trajectories; from so many on, a fifth is held out
 NODES, BINS = 12, 24  # of the table of errors, along each coordinate of the axis and along the strain path
 NODE_WIDTH = 0.06  # width in b1 / b3 and b2 / b3 of the neighbourhood of a node
-WORTH = 0.8  # memory must decrease errors by a fifth: it does not cover paths that begin elsewhere
-EVERYWHERE = 1.0  # held-out trajectories anywhere that weigh as much as one near a node
+WORTH = 0.8  # memory must reduce errors by a fifth, because it is of no use for paths that begin elsewhere
+EVERYWHERE = 1.0  # all held-out trajectories together weigh as much as so many at a node
 
 
 class Trial(NamedTuple):
@@ -56,7 +56,7 @@ def problems(found, state, group, held):
     rotation = product(inverse(quaternion_of(state[first, 2:5])), quaternion_of(state[:, 2:5]))[rows]
     rotation = np.linalg.norm(rotation_vector(rotation), axis=1).mean()
     lattice = np.concatenate([one.error[:, 2] for one in found]).mean()
-    # The relative error means nothing for a lattice that hardly turns, as that of symmetric axes.
+    # The relative error means nothing if the lattice hardly turns, as for symmetric axes.
     if not error > WRONG_STRESS * stress and not lattice > max(WRONG_TURN * rotation, np.radians(0.2)):
         return []
     return [
@@ -98,7 +98,7 @@ def errors(fitted, strain, state, group, held, axis):
 
 
 def scores(found, state):
-    """Mean absolute error of each trajectory, all columns in units of their size; a few lost grains do not dominate."""
+    """Mean absolute error of each trajectory, columns in units of their size. A few lost grains dominate squares."""
     size = np.array([state[:, 0].std(), np.log(state[:, 1]).std(), 0.1])
     return np.array([np.abs(one.error / np.where(size > 0, size, 1.0)).mean() for one in found])
 
@@ -144,7 +144,7 @@ def standard_deviations(passed, squares, start, strain, density, axis):
     share = np.clip((path - passed[at]) / (passed[at + 1] - passed[at]), 0.0, 1.0)[..., None]
     row = np.arange(len(start))[:, None]
     variance = (1 - share) * near[row, at] + share * near[row, at + 1]
-    variance = variance * np.maximum(path / passed[-1], 1.0)[..., None] ** 2  # errors grow on beyond the records
+    variance = variance * np.maximum(path / passed[-1], 1.0)[..., None] ** 2  # errors go on growing beyond the records
     std = np.sqrt(variance).transpose(1, 0, 2)
     std[..., 1] *= density
     return std

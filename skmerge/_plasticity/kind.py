@@ -33,7 +33,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Learner:
-    """Fits copies of a regressor; ``is_default``: whether it is the forest that serves where none is given."""
+    """Fits copies of a regressor; ``is_default``: whether it is the forest that is used if none is given."""
 
     estimator: object
     is_default: bool
@@ -49,7 +49,8 @@ class Learner:
         try:
             return estimator.fit(X, y, **given, **slopes)
         except ValueError:
-            # Tags do not suffice: those of MLPRegressor and GridSearchCV deny several outputs, but both may take them.
+            # Tags do not suffice: those of MLPRegressor and GridSearchCV say that they take one output, but both may
+            # take several.
             if y.ndim == 1 or get_tags(estimator).target_tags.multi_output:
                 raise
             return MultiOutputRegressor(estimator).fit(X, y, **given, **slopes)

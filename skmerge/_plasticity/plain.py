@@ -95,7 +95,7 @@ class Plain(Kind):
             after, error = advance(state, h / counts[:, None])
             if self.integrator == "adaptive":
                 counts = np.minimum(counts * np.maximum(np.ceil(np.sqrt(error / STEP_TOLERANCE)), 1), MAX_SUBSTEPS)
-            for count in np.unique(counts[counts > 1]):  # each state has its own: other states change no result
+            for count in np.unique(counts[counts > 1]):  # each state has its own, so that it does not depend on others
                 some = counts == count
                 after[some] = state[some]
                 for part in range(int(count)):

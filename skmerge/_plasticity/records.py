@@ -12,8 +12,8 @@ from skmerge._text import warn
 from skmerge._validation import check_container, naming
 
 REPEATED = 1e-5  # of the median strain step of a trajectory; smaller steps come from restarts and rounding
-SHORT_STEP, AROUND = 0.02, 3  # a strain step under a fiftieth of the three before and after it divides rounding errors
-STEEPER = 0.2  # of the range of the other steps' slopes; a short step so far beyond it is rounding, not elastic
+SHORT_STEP, AROUND = 0.02, 3  # rates of a step below 0.02 of the three steps before and after are rounding errors
+STEEPER = 0.2  # of the range of the slopes of longer steps; a short step so far beyond is rounding, not elastic
 # An elastic step may be so many times as steep as a step that contains the whole knee. Rates of the lattice and of
 # other variables differ by as much between the elastic range and later.
 KNEE_STEEPNESS = 50.0
@@ -137,10 +137,10 @@ def not_too_close(strain, state, group, groups):
 
 
 def too_close(strain, state, group):
-    """Which records end a step that is far shorter than the steps around it, with rates far beyond theirs.
+    """Which records end a step that is much shorter than the steps around it and has rates far beyond theirs.
 
-    A stress rounded to 0.1 MPa gives a slope of 10^6 MPa over a strain of 1e-7. Real slopes are at most elastic; only
-    the first step of a trajectory may be steeper than all others, if one of these contains the whole knee.
+    A stress rounded to 0.1 MPa gives a slope of 10^6 MPa over a strain of 1e-7. Real slopes are at most elastic. Only
+    the first step of a trajectory may be steeper than all longer ones, if the whole knee is within one of these.
     """
     bad, at = np.zeros(len(strain), bool), np.flatnonzero(group[1:] == group[:-1])
     if not len(at):
@@ -220,9 +220,9 @@ def check_path(strain, n):
 
 
 def n_substeps(strain, n, longest):
-    """Numbers (n, n_steps - 1) into which steps longer than any trained are divided, strain being (1 or n, n_steps).
+    """Into how many substeps steps longer than any trained one are divided, (n, n_steps - 1).
 
-    Warn if this takes long: each substep calls a regressor for every grain.
+    ``strain``: (1 or n, n_steps). Warn if this takes long: each substep calls a regressor for every grain.
     """
     size = np.abs(np.diff(strain, axis=1))
     counts = np.broadcast_to(np.clip(np.ceil(size / longest - 1e-6), 1, MAX_SUBSTEPS), (n, size.shape[1]))

@@ -8,10 +8,10 @@ from skmerge import _text
 from skmerge._text import Column, is_frame, listed, shown, warn
 from skmerge._validation import check_same_rows, naming
 
-MAX_LEVELS = 50  # of a column of codes; it may have more from CELLS_PER_LEVEL cells for each level on
+MAX_LEVELS = 50  # of a column of codes; it may have more if there are CELLS_PER_LEVEL cells for each level
 CELLS_PER_LEVEL = 5
-# Cells for each word from which a column that is not declared may have more than MAX_LEVELS: 265 papers of 1,545 alloys
-# would be 265 columns, and minutes, for words that name the origin of rows.
+# A column that is not declared may have more than MAX_LEVELS words if each has at least so many cells on average: 265
+# papers of 1,545 alloys would become 265 columns, and take minutes, for words that only name the origin of rows.
 MIN_USES = 20
 TRUTH = [False, True]
 

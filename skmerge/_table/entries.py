@@ -9,7 +9,7 @@ from skmerge._table.model import TableModel
 from skmerge._table.ranges import EDGE_STEP, Ranges
 from skmerge._table.units import Units
 
-BEYOND = 4.0  # standard deviations of a prediction one range beyond the table; a line rises by 3.5
+BEYOND = 4.0  # standard deviations of a prediction one range beyond the table; a straight line changes by 3.5
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Entries:
         """Values and standard deviations (n, d)."""
         z = self.units.standardise(X)
         expected, variance = self.model.expected(z)
-        # Beyond the table, other cells may not explain what they explain within it.
+        # Beyond the table, relations between columns that hold within it may no longer hold.
         distance, owner = self.ranges.beyond(X), self.model.layout.owner
         each = np.repeat(distance[:, :1], z.shape[1], axis=1)
         each[:, self.model.layout.at] = distance[:, 1:]
@@ -78,7 +78,7 @@ class Entries:
         scale = self.std_scale * faults.rarity(X, values, std * self.std_scale)
         score = faults.scores(X, values, std, scale, columns.log, columns.levels)
         worst = faults.worst(score, columns.levels)
-        if worst.any():  # a wrong entry does not raise the scores of the others of its row
+        if worst.any():  # a wrong entry must not increase the scores of the other entries of its row
             without = z.copy()
             without[:, : len(columns.owner)][worst[:, columns.owner]] = np.nan
             values, std = self._left_out(X, without, *given)

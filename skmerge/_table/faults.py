@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skmerge.metrics import HALF_90
+from skmerge.metrics import factor_90
 
-WRONG = 8.0  # score above which the worst entry of a row does not predict the others
+WRONG = 8.0  # an entry with a greater score, the worst of its row, is not used to predict the others
 
 
 class Outlier(NamedTuple):
-    """An entry that does not fit: its place, its value and what the rest of the table lets expect.
+    """An entry that does not fit: its place, its value and the value that the rest of the table predicts.
 
     ``row`` is a position counted from 0, ``label`` the row's name in the index of the data frame.
     """
@@ -34,10 +34,10 @@ def std_scale(X, values, std, levels, properties):
     for j in np.flatnonzero([codes is None for codes in levels]):
         rows = ~np.isnan(X[:, j])
         ratio = np.abs(X[rows, j] - values[rows, j]) / std[rows, j]
-        if len(ratio) >= 10 and np.quantile(ratio, 0.9) > 0:
-            factor[j] = np.quantile(ratio, 0.9) / HALF_90
+        if len(ratio) >= 10 and (own := factor_90(ratio)) > 0:
+            factor[j] = own
         if len(ratio) and j not in properties:
-            # Nine tenths of the entries of an element in few alloys are zero and predicted as zero.
+            # Of an element in few alloys nine tenths of the entries are zero and predicted as zero.
             factor[j] = max(factor[j], np.sqrt(np.mean(ratio**2)))
     return factor
 
@@ -63,16 +63,16 @@ def worst(score, levels):
 
 
 def rarity(X, values, std):
-    """Factors (n, d) of standard deviations: in columns that are mostly zero, by the errors of entries that are not.
+    """Factors (n, d) of standard deviations: in columns that are mostly zero, those of other entries, by their errors.
 
-    An alloy with an element that few contain is rare, not wrong; its amount may be wrong.
+    An alloy with an element that few alloys contain is rare, not wrong; but the amount of the element may be wrong.
     """
     factor = np.ones(X.shape)
     for j in np.flatnonzero((X == 0).sum(axis=0) > (~np.isnan(X)).sum(axis=0) / 2):
         rows = ~np.isnan(X[:, j]) & (X[:, j] != 0)
         if rows.any():
             ratio = np.abs(X[rows, j] - values[rows, j]) / std[rows, j]
-            ratio = np.minimum(ratio, 3.0 * np.quantile(ratio, 0.8))  # wrong ones must not set it
+            ratio = np.minimum(ratio, 3.0 * np.quantile(ratio, 0.8))  # wrong entries must not determine it
             factor[rows, j] = max(0.1, np.sqrt(np.mean(ratio**2)))
     return factor
 

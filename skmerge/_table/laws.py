@@ -1,4 +1,4 @@
-"""Laws that the user gives for a table: derived columns, and relations that columns follow but for a remainder."""
+"""Laws that the user gives for a table: derived columns, and relations that columns follow up to a remainder."""
 
 import numpy as np
 

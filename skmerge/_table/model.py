@@ -11,7 +11,7 @@ from skmerge._gaussian.joint import Joint, Moments, cross_fitted, fit_joint, fit
 from skmerge._table import sources, stack
 from skmerge._text import warn
 
-# Standard deviations; a property or a descriptor beyond counts as this far: one wrong entry must not set a covariance.
+# In standard deviations; values beyond are moved there: one wrong entry must not determine a covariance.
 CLIP_PROPERTY, CLIP_DESCRIPTOR = 4.0, 5.0
 
 
@@ -100,8 +100,8 @@ class TableModel:
                 "raise max_iter, or lower damping if they oscillate.",
                 ConvergenceWarning,
             )
-        # Variances by the fit that will predict, so that widths hold for new rows: those of the folds are greater, and
-        # widths fitted to them too narrow for the former (0.79 to 0.95 times, on alloys).
+        # Variances come from the fit that will predict, so that widths are right for new rows. The variances of fits
+        # without a fold are greater; widths fitted to them would be too narrow, 0.79 to 0.95 times (alloys).
         flat, scatter = np.zeros(near.shape), self._noise_of(z)
         base = [
             Moments(
@@ -167,7 +167,7 @@ class TableModel:
             center, unit = layout.own_units
             bits = features * unit + center
             is_bit = np.isclose(bits, 0) | np.isclose(bits, 1)
-            # After the fit the kernel decides, and a missing bit is the probability of 1.
+            # After the fit, the kernel that was chosen decides; a missing bit is then the probability of 1.
             joint = self.joints[-1] if self.joints else None
             if is_bit.all() if joint is None else len(joint.weight) and not joint.length:
                 return np.where(is_bit, np.round(bits), np.clip(bits, 0.0, 1.0))
@@ -198,7 +198,7 @@ class TableModel:
         return sources.with_noise(None, self.source_noise, self.layout.source_code(z), shape)
 
     def _unsure(self, z, progress=None):
-        """What missing descriptors add to the variance of the properties, (n, n_properties); not to that of bits."""
+        """What missing descriptors add to the variance of the properties, (n, n_properties); 0 for a kernel of bits."""
         at, descriptor, joint = self.layout.at, self.layout.descriptor, self.joints[-1]
         if not len(joint.weight) or not joint.length or self.feature_linear is None:
             return 0.0
@@ -210,7 +210,7 @@ class TableModel:
             whole[:, descriptor] = filled[rows] + moves
             return joint.left_out(near[rows], joint.smooth(self._features(whole))).expected
 
-        # Forests are assumed to follow descriptors as the kernel does. Restricted columns have their own variance.
+        # Forests are assumed to depend on descriptors as the kernel does. Restricted columns have their own variance.
         follows = np.where(np.isin(at, self.restricted), 0.0, 1.0 - self.weight[:, 0])
         return follows**2 * conditional.variance_of(covariance, z[:, descriptor], predict, progress)
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from skmerge._validation import distance_beyond
 
-MAX_BEYOND = 10.0  # ranges; a row farther beyond the table counts as this far
+MAX_BEYOND = 10.0  # ranges; the greatest distance of a row beyond the table
 EDGE_STEP = 0.1  # ranges over which a slope at the edge of the table is measured
-# As MAX_BEYOND, for a column of nearly one value; widens a prediction to about the spread of its property.
+# As MAX_BEYOND, for a column with nearly one value; it widens an interval to about the spread of the property.
 MAX_BEYOND_RARE = 0.25
 
 
@@ -16,8 +16,8 @@ MAX_BEYOND_RARE = 0.25
 class Ranges:
     """Ranges of all rows and of those where each property was measured.
 
-    ``graded``: whether a column takes more than one value in the middle eight tenths of these rows. The range of an
-    element that few alloys contain says little.
+    ``graded``: whether a column has more than one value in the middle eight tenths of these rows. Of an element that
+    few alloys contain, the range says little.
     """
 
     ranges: np.ndarray  # (1 + n_properties, 2, d), least and greatest entry; infinite without entries

@@ -1,4 +1,4 @@
-"""The roles of the columns that the user asks for: properties, codes and laws, and which column may predict which."""
+"""The roles of columns, as the user gives them: properties, codes and laws, and which column may predict which."""
 
 from numbers import Integral
 
@@ -14,7 +14,7 @@ SPARSE = 0.2  # share of missing cells above which a column is a property by def
 
 
 def check_ignored(names, ignored, asked):
-    """Raise for a parameter, ``asked`` {parameter: columns}, that names a column which is left out."""
+    """Raise if a parameter names a column that is left out; ``asked``: {parameter: columns}."""
     for argument, columns in asked.items():
         for column in () if isinstance(columns, str) else columns or ():
             if names.number(column, argument) in ignored:

@@ -4,11 +4,11 @@ import numpy as np
 from scipy.special import stdtrit
 
 from skmerge._gaussian.joint import fit_joint
-from skmerge.metrics import HALF_90
+from skmerge.metrics import HALF_90, factor_90
 
-DISTANCES = (0.05, 0.2, 0.8)  # of two sources in the kernel: from nearly the same curve to curves of their own
+DISTANCES = (0.05, 0.2, 0.8)  # of two sources in the kernel: from nearly the same curve to a curve for each
 NOISES = (0.3, 1.0)  # standard deviations of a property by which a source may scatter more than the others
-SHRINK = 2.0  # cells of the common size that count beside those of a source
+SHRINK = 2.0  # cells of the common size that are added to those of a source
 MIN_QUANTILE_CELLS = 10  # of a property from which its factor is a quantile
 MIN_SOURCE_ROWS = 5  # of a source from which its scatter is estimated; each source takes two fits
 NOISE_GAIN = 0.98  # ratio of squared errors below which a source counts as noisier
@@ -17,8 +17,9 @@ NOISE_GAIN = 0.98  # ratio of squared errors below which a source counts as nois
 def fit(z, features_of, groups, code, error, **options):
     """Joint distributions (list of Joint), the distance of the sources, and the extra scatter of each (n_sources,).
 
-    A source of few rows counts as much as one of many: the error of rows left out with their group is a mean over
-    sources. The distance in the kernel allows a source an offset, which may change with the descriptors.
+    The errors of rows that are left out with their group are averaged over sources, so that a source of few rows counts
+    as much as one of many. The distance in the kernel gives each source an offset, which may change with the
+    descriptors.
 
     ``features_of(distance)``: the descriptors (n, d); ``code`` (n,): number of each row's source, -1 where unknown; the
     others as in ``fit_joint``.
@@ -56,11 +57,11 @@ def with_noise(error, noise, code, shape):
 def scale(ratio, code, n_sources):
     """Factors (n_sources, m) of standard deviations, from ``ratio`` (n, m), error by calibrated standard deviation.
 
-    A factor makes 90 % of a source's own cells of a property lie within 1.645 standard deviations. With fewer than
-    MIN_QUANTILE_CELLS of the property it is that of all its properties, and with fewer than MIN_QUANTILE_CELLS of these
-    their root mean square. A factor below the common one is raised as if by SHRINK more cells of the common size: a
-    smaller factor takes many cells, a larger one does not. The spread of few cells is uncertain, so that intervals are
-    those of Student's distribution.
+    With its factor, 90 % of the cells of a source and a property lie within 1.645 standard deviations. If there are
+    fewer than MIN_QUANTILE_CELLS of them, the factor is that of all properties of the source together; if there are
+    fewer than MIN_QUANTILE_CELLS of these, too, it is their root mean square. A factor that is less than the common one
+    is raised as if there were SHRINK more cells of the common size, so that a small factor needs many cells; a greater
+    factor stays as it is. Factors are widened by Student's distribution, because the spread of few cells is uncertain.
     """
     factor = np.empty((n_sources, ratio.shape[1]))
     for source in range(n_sources):
@@ -75,12 +76,12 @@ def scale(ratio, code, n_sources):
 
 
 def _square(own, common):
-    """Squared factor of some cells, and their number; ``common``: that of the SHRINK cells beside them."""
+    """Squared factor of some cells, and their number; ``common``: the squared factor of the SHRINK cells added."""
     n, square = len(own), common
     if n >= MIN_QUANTILE_CELLS:
-        square = (np.quantile(own, 0.9) / HALF_90) ** 2
+        square = factor_90(own) ** 2
     elif n:
-        square = np.mean(np.minimum(own, 3.0 * np.quantile(own, 0.8)) ** 2)  # one wrong entry must not set it
+        square = np.mean(np.minimum(own, 3.0 * np.quantile(own, 0.8)) ** 2)  # one wrong entry must not determine it
     return (n * square + SHRINK * max(square, common)) / (n + SHRINK), n
 
 

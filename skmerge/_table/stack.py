@@ -13,14 +13,14 @@ from skmerge._parallel import each
 from skmerge.forest import GradientForestRegressor
 
 N_FOLDS = 5
-MAX_INPUTS = 100  # of a forest; with more, it takes minutes and is worse than the kernel
+MAX_INPUTS = 100  # of a forest; with more it takes minutes, and its errors are greater than those of the kernel
 MIN_MEASURED = 6  # measured rows of a property with forests; with fewer, n_estimators has no effect on it
 POWERS, SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0), (0.0, 0.5, 2.0)
 PRIOR_ROWS = 20.0  # rows that the prior of equal weights counts for
 
 
 class Stop:
-    """Ends forests that worker threads grow, once asked: an interrupted fit does not wait for them."""
+    """A callback that ends forests in worker threads once ``asked``: an interrupted fit does not wait for them."""
 
     asked = False
 
@@ -84,7 +84,7 @@ def fit(z, at, inputs, base, fold_of, error, n_estimators, seed, n_jobs, progres
         if len(parts) == 1 or len(target) < MIN_MEASURED:
             weight[p, len(base) - 1] = 1.0
             continue
-        # Least squares of weights that add to one: a part that is near zero everywhere would cost nothing else.
+        # Least squares with weights that add to one; else a part that is near zero everywhere could have any weight.
         noise = np.sqrt(((parts[:, seen] - target) ** 2).mean(axis=1).min())
         one, prior = np.full((1, len(parts)), 1e4), np.sqrt(PRIOR_ROWS) * noise * np.eye(len(parts))
         wanted = np.concatenate([target, [1e4], prior.sum(axis=1) / len(parts)])
@@ -107,7 +107,8 @@ def predict(stack, z, at, inputs, base):
             trees = [[forest.predict(X) for forest in pair] for pair in stack.forests[p]]
         which, parts, variance = _parts(base, list(np.mean(trees, axis=0)), p)
         values[:, p] = stack.weight[p, which] @ parts
-        # Widths were fitted with the forests of one fold at a time, which are further apart than their mean.
+        # The widths were fitted with the forests of one fold at a time. These are farther from the other parts than the
+        # mean of all forests is.
         apart = np.mean([_apart(_parts(base, pair, p)[1], stack.weight[p, which]) for pair in trees], axis=0)
         spread[:, p] = _spread(stack.coefficient[p], variance, apart)
     return Moments(values, spread)
@@ -130,12 +131,12 @@ def _spread(coefficient, variance, apart):
 
 
 def _width(error, variance, apart):
-    """The coefficients of ``_spread`` under which the errors of rows left out are most likely.
+    """The coefficients of ``_spread`` with which the errors of rows left out are most likely.
 
-    The variance of a joint distribution is too small where little of a row is known and too large where much is,
-    because fills of other rows have seen the row that is left out. The power corrects that.
+    The variance of a joint distribution is too small for rows with few known cells and too large for rows with many,
+    because the fills of other rows have seen the row that is left out. The power corrects that.
     """
-    # A few wrong entries must not set the width of all intervals.
+    # A few wrong entries must not determine the width of all intervals.
     squares = error**2
     squares = np.maximum(np.minimum(squares, 9.0 * np.quantile(squares, 0.8)), 1e-12)
     found = []

@@ -69,8 +69,7 @@ class Units:
     def restore(self, X, expected, variance, properties):
         """Values and standard deviations (n, d) of standardised columns (n, width).
 
-        ``X`` (n, d): the table; relations are called with its missing descriptors filled, its ``properties`` as they
-        are.
+        ``X`` (n, d): the table. Relations are called with it after missing descriptors, not ``properties``, are filled.
         """
         law, spread = self._laws(X, expected, properties), np.sqrt(variance)
         values, std = np.empty(X.shape), np.empty(X.shape)
