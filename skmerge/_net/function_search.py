@@ -31,7 +31,8 @@ MAX_COSINES = 15_000  # in the scan; where there are many arguments angles end e
 TERM = 8.0  # twice the description length of which product a term is, beside its exponents  # range of c Q in a cosine; of a longer step peaks would be missed
 SIZE = 4000  # functions ranked together; bounds the memory
 OF_EACH = 5  # functions of each kind and scan that are fitted
-GROWN = 5  # of which sums of more than two terms are looked for
+FITTED = 12  # of all of which sums of one and two terms are fitted
+GROWN = 4  # of which sums of more than two terms are looked for
 TAKEN = 3  # of which are cross-validated
 MAX_TERMS = 6
 STEPS = 10  # of the last fit
@@ -61,7 +62,9 @@ def function_nets(objective, candidates, kinds):
     if not kinds or not len(candidates.admitted) or objective.scaling.zeros.any() or objective.scaling.signed.any():
         return []
     table = Table(objective, candidates)
-    states = [table.of_pairs(choice) for choice in table.by_sums(kinds) + table.by_logarithms(kinds)]
+    choices = [] if tuple(kinds) == ("log",) else table.by_sums(kinds) + table.by_logarithms(kinds)
+    choices = sorted(choices, key=lambda choice: choice.score)[:FITTED]
+    states = [table.of_pairs(choice) for choice in choices]
     states = sorted((one for one in states if one is not None), key=lambda one: one.score)[:GROWN]
     fitted = [table.grown(state) for state in states]
     fitted += [table.of_logarithms()] * ("log" in kinds)
@@ -402,7 +405,8 @@ class Table:
             target = np.log(np.where(y > 0, y, 1.0)) - choice.power * np.log(kind.value(choice.factor * Q))
         start = np.linalg.lstsq(lines * weight[:, None], target * weight, rcond=1e-10)[0]
         found = least_squares(residual, np.append(start, choice.factor), method="lm", x_scale="jac", max_nfev=300)
-        score = self.n * np.log(max(2 * found.cost, products.FLOOR)) + products.prices(choice.argument).sum()
+        squares = 2 * found.cost / (y @ (y * self.root**2))
+        score = self.n * np.log(max(squares, products.FLOOR)) + products.prices(choice.argument).sum()
         return choice._replace(factor=float(found.x[-1]), score=float(score))
 
     def _signed(self):
@@ -476,14 +480,30 @@ class Table:
                 places = products.improved(unit, self.y, every, [*places, None])
                 if places is None:
                     return None
-            terms = products.improved(unit, self.y, every, places)
-            if terms is None:
+            options = [products.improved(unit, self.y, every, places)]
+            if size == 3 and code is state.code:
+                options.append(self._pair_beside(unit, every, places))
+            options = [one for one in options if one is not None]
+            if not options:
                 return None
+            terms = min(options, key=lambda one: products.length_of_sum(unit, self.y, every, one))
             before, code = code, every[terms]
             if before is not None and before.shape == code.shape and (before == code).all():
                 break
             state = self._refit(Q, code, state)
         return state
+
+    def _pair_beside(self, unit, every, places):
+        """The terms with the function and the best pair beside them; None without one."""
+        kept = [t for t in places if every[t, -1]]
+        if len(kept) != 1:
+            return None
+        basis = np.linalg.qr(unit[:, kept])[0]
+        left = unit - basis @ (basis.T @ unit)
+        size = np.linalg.norm(left, axis=0)
+        left = np.where(size**2 > NEW, left / np.maximum(size, NEW), 0.0)
+        pair = products.best_pair(left, self.y - basis @ (basis.T @ self.y), every, PAIRED)
+        return None if pair is None else products.improved(unit, self.y, every, [*kept, *pair])
 
     def _dictionary(self, F):
         """Products without and with the function: exponents, whether with it (0, 1), columns without it."""

@@ -100,32 +100,42 @@ def with_nested_error(law, objective, settings, seeds, folds):
     return law._replace(error=float(squares.sum()), squares=squares)
 
 
-def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
+def law_of_link(name, exact, objective, law, settings, seeds, folds, task, least=0.0):
     """The law of a link, its errors in units of var(y); None if there is none.
 
-    The search starts from the predictions of ``law``, the law of ``objective``, which is ``exact`` rounded.
+    The search starts from the predictions of ``law``, the law of ``objective``, which is ``exact`` rounded. A function
+    is looked for where no law without errs less than ``least``, a squared error.
     """
     link = LINKS[name]
     f = objective.predict(law.net) if EXACT < law.error < CLOSE else exact.y  # in units of std(y)
     linked = _linearised(link, exact, f)
     if linked is None:
         return None
-    search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task, MAX_LINKED_NODES)
-    laws = [best_law(search, folds), simple_law(search, folds)]
+    def search_of(objective, *max_nodes):
+        return LawSearch(objective.rounded(), settings, np.random.default_rng(seeds), task, *max_nodes)
+
+    search = search_of(linked, MAX_LINKED_NODES)
+    tried = [one for found in (best_law(search, folds), simple_law(search, folds)) if found for one in found.tried]
+    plain = min(tried, key=lambda one: _score_of(one, exact.n))
+    found = _settled(name, exact, plain._replace(objective=linked), search_of, settings, folds, task)
     kinds = [kind for kind in settings.functions if kind == OF_LINK.get(name)]
-    if kinds:  # and from y itself: where y is small the predictions of another form are far off
-        settings = settings._replace(functions=kinds)
-        laws.append(law_of_functions(linked, search, settings, seeds, folds, task))
-        start = None if f is exact.y else _linearised(link, exact, exact.y)
+    if not kinds or (found is not None and found.error <= least):
+        return found
+    # Where y is small the predictions of a law of another form are far off, and y itself is nearer.
+    laws, starts = [found], [linked] if f is exact.y else [linked, _linearised(link, exact, exact.y)]
+    for start in starts:
         if start is not None:
-            of_start = LawSearch(start.rounded(), settings, np.random.default_rng(seeds), task)
-            laws.append(law_of_functions(start, of_start, settings, seeds, folds, task))
-    tried = [one for found in laws if found is not None for one in found.tried]
-    best = min(tried, key=lambda one: _score_of(one, exact.n))
-    net, functions = best.net, best.objective.functions
-    if len(functions):
-        linked = linked.with_functions(functions)
-        search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task)
+            own = settings._replace(functions=kinds)
+            of_start = law_of_functions(start, search_of(start), own, seeds, folds, task)
+            if of_start is not None:
+                laws.append(_settled(name, exact, of_start, search_of, settings, folds, task))
+    return min((one for one in laws if one is not None), key=lambda one: _score_of(one, exact.n), default=None)
+
+
+def _settled(name, exact, law, search_of, settings, folds, task):
+    """The law of a link, fitted again with its own predictions until they do not change; None if it is none."""
+    link, net, linked, functions = LINKS[name], law.net, law.objective, law.objective.functions
+    search, f = search_of(linked), np.full(exact.n, np.inf)
     for _ in range(PASSES):
         before, f = f, link.value(squarable(search.objective.predict(net)) * linked.y_scale)
         if np.abs(f - before).max() <= CONVERGED * np.abs(f).max():
@@ -136,7 +146,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task):
         if len(functions):
             linked, net = refitted(linked.with_functions(functions), net)
             functions = linked.functions
-        search = LawSearch(linked.rounded(), settings, np.random.default_rng(seeds), task)
+        search = search_of(linked)
         net = search.objective.fit(net, search.penalties(net), 60, 1e-10)
     if settings.n_nodes == "auto":  # drop terms that only corrected the first, inexact target
         one = task.begin("net", None)
@@ -206,6 +216,12 @@ def _score_of(one, n, more=0.0):
     return _score(one.net, one.error, n, more + (0.0 if one.objective is None else length_of(one.objective.functions, n)))
 
 
+def _is_plain(law, other):
+    """Whether a law with functions has an error as small as noise and no more parameters than the other law."""
+    n_free = law.net.n_free + np.count_nonzero(law.objective.functions.free)
+    return n_free <= other.net.n_free and law.error < GOOD_PRODUCT
+
+
 def best_linked(names, exact, objective, law, settings, seeds, folds, task):
     """The law with the shortest description: this one, one with simple exponents ("identity"), or one through a link.
 
@@ -216,7 +232,8 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
     least = np.inf if settings.asks_for_link else _score(law.net, law.error, exact.n)
     may = {name: may_have_link(objective, law) for name in LINKS} | {"functions": may_have_functions(objective, law)}
     for name in names:
-        if not (may[name] or settings.asks_for_link):
+        found_function = best.objective is not None and len(best.objective.functions)
+        if not (may[name] or settings.asks_for_link) or (found_function and best.net.n_nodes == 1):
             continue
         one = task.begin("link", None, aside=True)
         more, most = 0.0, np.inf
@@ -227,7 +244,7 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
             search = LawSearch(objective, settings, np.random.default_rng(seeds), one)
             found = simple_law(search, folds)
         else:
-            found, more = law_of_link(name, exact, objective, law, settings, seeds, folds, one), 2 * np.log(len(LINKS))
+            found, more = law_of_link(name, exact, objective, law, settings, seeds, folds, one, best.error), 2 * np.log(len(LINKS))
             # With more parameters than the law without a link it must have less than half of its squared error.
             most = MAX_FREE if found is None or 2 * found.error < law.error else min(MAX_FREE, law.net.n_free)
             most = np.inf if settings.asks_for_link else most
@@ -236,7 +253,7 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
             tried += found.tried
             text = f"link {name}: {found.net.n_free} parameters, validation error {np.sqrt(found.error):.3g} std(y)"
             score = _score_of(found, exact.n, more)
-            if name == "functions" and 0 < least - score < SURE:
+            if name == "functions" and 0 < least - score < SURE and not _is_plain(found, best):
                 found = with_nested_error(found, objective, settings, seeds, folds)
                 score = score if found.error <= FORGIVEN * best.error else np.inf
             if score < least and found.net.n_free <= most:
