@@ -50,6 +50,7 @@ __all__ = ["MergedNetRegressor"]
 
 MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
 MAX_ESTIMATORS = 1000
+FUNCTIONS = "exp", "log", "cos", "shifted"
 RELATIVE = {"absolute": (False,), "relative": (True,), "auto": (False, True)}
 CHUNK = 16_384  # rows whose standard deviations one thread predicts at a time; bounds the memory
 
@@ -104,6 +105,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         "square"; "exp". All but the first need positive y. "auto" tries them where the law without a link has more
         than two parameters, and takes one whose law is clearly better on rows left out, for its number of parameters,
         and so good that no committee is needed.
+    functions : list of names, default=("exp", "log", "cos", "shifted")
+        Functions of a product that may be a factor of the terms of a law, where the law without has more than two
+        parameters or misses more than noise: ``exp(c Q)``, ``log Q``, ``cos(c Q + phi)`` or a sine, and ``1 + c Q``
+        ("shifted") to the power of -2, -1, -1/2 or 1/2, Q a product of simple powers of up to three features, for exp
+        of all. () tries none.
     n_jobs : int or None, default=None
         Threads over outputs, members and, of more than 16,384, rows; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -114,13 +120,13 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
 
     Attributes
     ----------
-    A_ : ndarray of shape (n_estimators, n_outputs, n_nodes, n_features)
+    A_ : ndarray of shape (n_estimators, n_outputs, n_nodes, n_features + n_functions)
         Slopes and exponents, for x in units of ``x_scale_`` and y in units of ``y_scale_`` (so are ``B_``, ``C_``
         and ``D_``). With a link "y" is here the sum u.
     B_, C_, blend_ : ndarray of shape (n_estimators, n_outputs, n_nodes)
         ``C_`` is infinite where a node does not saturate.
     D_ : ndarray of shape (n_estimators, n_outputs)
-    sign_ : bool ndarray of shape (n_estimators, n_outputs, n_nodes, n_features)
+    sign_ : bool ndarray of shape (n_estimators, n_outputs, n_nodes, n_features + n_functions)
     estimator_weight_ : ndarray of shape (n_estimators, n_outputs)
     x_scale_, x_mean_ : ndarray of shape (n_features,)
     y_scale_, y_mean_ : ndarray of shape (n_outputs,)
@@ -128,6 +134,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Features that may enter a product: at most a tenth of the weight at zero, more than one size.
     x_min_, x_max_, x_least_ : ndarray of shape (n_features,)
         Least and greatest trained value, and smallest trained size other than 0.
+    functions_ : dict of ndarray
+        The functions of products in the laws, n_functions of them: ``kind``, ``exponent`` (n_functions, n_features)
+        of the product Q of x in units of ``x_scale_``, ``factor`` c and ``phase`` phi of the argument c Q + phi, and
+        ``free`` (n_functions, 2), whether these were fitted. ``A_`` and ``sign_`` have a column for each function
+        behind those of the features: its power.
     link_ : ndarray of str, of shape (n_outputs,)
     relative_ : bool ndarray of shape (n_outputs,)
         Whether errors are relative: then the next three are shares of the prediction, otherwise in units of y.
@@ -142,7 +153,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         ``sqrt(max(validation_error_^2 - noise_std_^2, 0))``: by how much new rows are missed beyond the noise. Where it
         is not small against ``noise_std_``, doubt the form of the law.
     covariance_ : list of ndarray, one for each output
-        Of a single net's flat parameters (A, B, 1 / C and blend node after node, then the constant), in scaled units;
+        Of a single net's flat parameters (A, B, 1 / C and blend node after node, then the constant, then c and phi of
+        each function), in scaled units;
         empty for an ensemble, and for more than 2000 parameters. A constant that the fit set to zero, and an exponent
         that it set to a simple value, keep the variance of free ones.
     inputs_ : dict of ndarray
@@ -171,6 +183,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     D_: _F8
     sign_: _B1
     estimator_weight_: _F8
+    functions_: dict[str, NDArray[Any]]
     link_: NDArray[np.str_]
     relative_: _B1
     x_scale_: _F8
@@ -205,7 +218,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         intercept: bool = True,
         noise: Literal["absolute", "relative", "auto"] = "absolute",
         link: Literal["auto", "identity", "reciprocal", "sqrt", "reciprocal_sqrt", "square", "exp"] = "auto",
-        functions: Sequence[str] = ("exp", "log", "cos", "shifted"),
+        functions: Sequence[Literal["exp", "log", "cos", "shifted"]] = ("exp", "log", "cos", "shifted"),
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -350,6 +363,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         check_flag("intercept", self.intercept)
         check_word("noise", self.noise, *RELATIVE)
         check_word("link", self.link, "auto", *LINKS)
+        if isinstance(self.functions, str) or not np.iterable(self.functions) or set(self.functions) - set(FUNCTIONS):
+            raise_invalid("functions", self.functions, f"give a list of some of {', '.join(FUNCTIONS)}, or ()")
         if not self.intercept and self.blend not in ("learn", 0):
             raise_invalid("blend", self.blend, 'intercept=False leaves products alone: give "learn" or 0')
         if not self.intercept and self.n_nodes != "auto" and self.n_nodes > MAX_NODES:
@@ -375,15 +390,16 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         return low, high
 
     def _links(self):
-        """Names of the links that are tried, and whether one is wanted."""
+        """Names of the links that are tried, "functions" among them, whether one is wanted, and kinds of functions."""
         if self.link not in ("auto", "identity"):
             return (self.link,), True, ()
         # What is given holds for y, not for what a link makes of it.
         given = self.n_nodes != "auto" or self.blend != "learn" or self.exponents
         if given:
             return (), False, ()
-        first = ("identity", *["functions"] * bool(self.functions))
-        return first + tuple(LINKS)[1:] * (self.link == "auto"), False, tuple(self.functions)
+        kinds = tuple(kind for kind in FUNCTIONS if kind in self.functions)
+        links = ("identity", *["functions"] * bool(kinds), *tuple(LINKS)[1:] * (self.link == "auto"))
+        return links, False, kinds
 
     def _sign_mask(self, d):
         if isinstance(self.sign, str):

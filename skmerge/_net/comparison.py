@@ -71,8 +71,10 @@ def leave_one_out(objective, net):
 
     A row that alone determines a parameter gets the error of the mean: the other rows do not predict it.
     """
-    _, J = objective.jacobian(net)
-    J = squarable(J[:, net.lower < net.upper])
+    J = objective.jacobian(net)[1][:, net.lower < net.upper]
+    if len(objective.functions):
+        J = np.column_stack([J, objective.jacobian_of_functions(net)[:, objective.functions.free.ravel()]])
+    J = squarable(J)
     length = np.linalg.norm(J, axis=0)
     J = J[:, length > 0] / length[length > 0]
     leverage = np.zeros(objective.n)

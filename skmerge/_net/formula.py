@@ -258,7 +258,8 @@ class _Writer(Numbers):
                 if not plain and j in signs:
                     factors.append(signs[j])
                 base = feature if plain else rf"\left|{feature}\right|"
-                factors.append(base if exponent == 1 and (is_function or not self.errors) else f"{{{base}}}^{{{shown}}}")
+                is_one = exponent == 1 and (is_function or not self.errors)
+                factors.append(base if is_one else f"{{{base}}}^{{{shown}}}")
             factors += [sign for j, sign in signs.items() if j not in term.used]
             inner = r"\,".join(factors)
         else:

@@ -11,9 +11,10 @@ import numpy as np
 from skmerge._net import comparison
 from skmerge._net.candidates import Candidates
 from skmerge._net.floats import squarable
-from skmerge._net.function_search import function_nets, length_of, refitted, with_plain_logarithms
+from skmerge._net.function_search import function_nets, length_of, refitted
 from skmerge._net.law import Candidate, Law, best_law
 from skmerge._net.links import LINKS
+from skmerge._net.logarithms import with_plain_logarithms
 from skmerge._net.products import price_of, simple_nets
 from skmerge._net.selection import EXHAUSTED, LawSearch
 
@@ -21,7 +22,7 @@ NO_LINK_NEEDED = 2  # a single node with no more parameters than these needs no 
 SURE = 40.0  # if the description is shorter by so much, the search for a function is not repeated without each fold
 FORGIVEN = 1.2  # times the squares of the other law that its repetition may have
 OF_LINK = {"exp": "log", "reciprocal": "exp"}  # functions that are looked for through a link, of log y and 1 / y
-MIN_ROWS = 8  # for a search for a function
+MIN_CLEAR = 4  # rows farther from the mean than the law errs, for a search for a function
 GOOD_PRODUCT = 0.0035  # squared error, in units of var(y), of one product that needs no function
 NO_NOISE = 1e-6  # squares below which functions are fitted to the last digit
 POOR = 0.1  # squared error, in units of var(y), from which on the predictions of a law are no start
@@ -45,7 +46,8 @@ def may_have_link(objective, law):
 def may_have_functions(objective, law):
     """Whether a search for functions may find a better law."""
     long = law.net.n_free > NO_LINK_NEEDED or law.net.n_nodes > 1
-    enough = objective.n >= MIN_ROWS and not law.penalties.tie_breaker
+    clear = np.abs(objective.y - objective.weight @ objective.y) > np.sqrt(law.error)
+    enough = np.count_nonzero(clear) >= MIN_CLEAR and not law.penalties.tie_breaker
     return enough and law.error > EXHAUSTED and (long or law.error > GOOD_PRODUCT)
 
 
@@ -111,6 +113,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task, least
     linked = _linearised(link, exact, f)
     if linked is None:
         return None
+
     def search_of(objective, *max_nodes):
         return LawSearch(objective.rounded(), settings, np.random.default_rng(seeds), task, *max_nodes)
 
@@ -213,7 +216,8 @@ def _has_pole(link, search, net):
 
 def _score_of(one, n, more=0.0):
     """That of a Candidate or Law, its functions included."""
-    return _score(one.net, one.error, n, more + (0.0 if one.objective is None else length_of(one.objective.functions, n)))
+    functions = () if one.objective is None else one.objective.functions
+    return _score(one.net, one.error, n, more + (length_of(functions, n) if len(functions) else 0.0))
 
 
 def _is_plain(law, other):
@@ -244,14 +248,16 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
             search = LawSearch(objective, settings, np.random.default_rng(seeds), one)
             found = simple_law(search, folds)
         else:
-            found, more = law_of_link(name, exact, objective, law, settings, seeds, folds, one, best.error), 2 * np.log(len(LINKS))
+            found = law_of_link(name, exact, objective, law, settings, seeds, folds, one, best.error)
+            more = 2 * np.log(len(LINKS))
             # With more parameters than the law without a link it must have less than half of its squared error.
             most = MAX_FREE if found is None or 2 * found.error < law.error else min(MAX_FREE, law.net.n_free)
             most = np.inf if settings.asks_for_link else most
-        text = f"link {name}: none"
+        what = name if name == "functions" else f"link {name}"
+        text = f"{what}: none"
         if found is not None:
             tried += found.tried
-            text = f"link {name}: {found.net.n_free} parameters, validation error {np.sqrt(found.error):.3g} std(y)"
+            text = f"{what}: {found.net.n_free} parameters, validation error {np.sqrt(found.error):.3g} std(y)"
             score = _score_of(found, exact.n, more)
             if name == "functions" and 0 < least - score < SURE and not _is_plain(found, best):
                 found = with_nested_error(found, objective, settings, seeds, folds)

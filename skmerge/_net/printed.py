@@ -156,7 +156,8 @@ class Numbers:
         """X in printed units with the columns of the functions by their printed numbers."""
         if not len(self.functions):
             return X
-        flat = [values.get(("function", q, name), 0.0) for q in range(len(self.functions)) for name in ("factor", "phase")]
+        keys = [("function", q, name) for q in range(len(self.functions)) for name in ("factor", "phase")]
+        flat = [values.get(key, 0.0) for key in keys]
         return np.column_stack([X, self.functions.with_parameters(flat).columns(X)])
 
     def _merge(self):

@@ -211,7 +211,6 @@ class Nets(SimpleNamespace):
             if not is_right:
                 raise ValueError(f"{name} has another shape or type than a fit stores; fit the model again.")
 
-
     def _check_functions(self, n_features):
         shapes = {"kind": (), "exponent": (n_features,), "factor": (), "phase": (), "free": (2,)}
         found = self.functions_ if isinstance(self.functions_, dict) else {}
@@ -305,10 +304,11 @@ def candidates_of(trained):
             continue
         net, error = trained.members[0] if one.is_chosen else one.net, error_of(one)
         objective = one.objective
+        n_free = int(net.n_free + np.count_nonzero(objective.functions.free))
         found = {"theta": net.theta, "sign": net.sign, "link": one.link, "functions": objective.functions.arrays}
         found |= {"y_scale": float(objective.y_scale), "y_mean": float(objective.weight @ objective.y)}
-        found |= {"n_parameters": net.n_free, "validation_error": error, "is_chosen": one.is_chosen}
-        kept.setdefault(net.n_free, found)
+        found |= {"n_parameters": n_free, "validation_error": error, "is_chosen": one.is_chosen}
+        kept.setdefault(n_free, found)
     return [kept[n_free] for n_free in sorted(kept)]
 
 

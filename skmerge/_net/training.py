@@ -148,7 +148,7 @@ class Training:
         if law is not None and (committee is None or _is_preferred(objective, law, squares)):
             limit = np.inf if committee is None or law.net.n_free <= SHORTEST_LAW else committee.error
             # For a link it would be no test: a search without a fold would start from predictions that have seen it.
-            is_linked = law.link != "identity"
+            is_linked = law.link != "identity" or (law.objective is not None and len(law.objective.functions))
             nested = law.squares if is_linked else self._nested_squares(objective, k, rows, limit, output)
             nested_law = law._replace(squares=nested, error=mean_of(objective, nested))
             keep_law = committee is None or _is_preferred(objective, nested_law, squares)
@@ -213,6 +213,7 @@ class Training:
             noisy = objective.fit(freed, penalties(net)) if freed.n_free < objective.n else net
             error = max(error, float(objective.weight @ comparison.leave_one_out(objective, noisy)))
         n_free = uncertainty.with_free_exponents(objective, noisy).n_free
+        n_free += np.count_nonzero(objective.functions.free)
         noise = noisy.squares / max(1.0 - n_free / objective.n, 0.05)
         return Trained(members, np.full(len(members), 1.0 / len(members)), error, noise, True, link=law.link)
 

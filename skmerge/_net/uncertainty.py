@@ -44,7 +44,7 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, net, n_nodes, columns, n_features, first, n_functions):
-        """A net of the features ``columns`` among ``n_features``; its functions are the ``first`` of ``n_functions`` on.
+        """A net of the features ``columns`` among ``n_features``, its functions the ``first`` of ``n_functions`` on.
 
         Padded to ``n_nodes``; factor and phase of the functions follow the constant.
         """
