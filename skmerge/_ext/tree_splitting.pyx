@@ -11,11 +11,17 @@ The line is what a leaf that is a plane can still follow: without it a parabola 
 its slope turns.
 """
 
+from collections import namedtuple
+
 import numpy as np
 
 from libc.string cimport memset
 
 from skmerge._ext.types cimport clones
+
+# ``code`` and ``next_code``: the greatest on the left, the least on the right; ``missing_left``: whether unknown values
+# go left; ``n_left``: rows on the left.
+BestSplit = namedtuple("BestSplit", "gain feature code next_code missing_left n_left", module=__name__)
 
 cdef enum:
     LANES = 32  # features scanned side by side
@@ -383,7 +389,7 @@ cdef inline void add(double *s, const double *bin, int c, int linear) noexcept n
 def best_split(const double[:, ::1] X, const unsigned short[:, ::1] codes, const double[::1] weight,
                double[:, ::1] rest, const double[::1] factor, const double[::1] centre, bint linear=False,
                double ridge=0.0, Py_ssize_t min_leaf=1):
-    """Split of all rows: (gain, feature, code, next code, whether missing goes left, rows on the left) or None."""
+    """BestSplit of all rows, or None."""
     cdef Py_ssize_t n = X.shape[0]
     cdef int d = X.shape[1], c = rest.shape[1]
     if not n or not d or not c:
@@ -403,4 +409,4 @@ def best_split(const double[:, ::1] X, const unsigned short[:, ::1] codes, const
         return None
     code = np.asarray(codes)[:, split.feature]
     n_left = np.count_nonzero(np.where(code == MISSING, bool(split.missing_left), code <= split.code))
-    return split.gain, split.feature, split.code, split.next_code, bool(split.missing_left), n_left
+    return BestSplit(split.gain, split.feature, split.code, split.next_code, bool(split.missing_left), n_left)
