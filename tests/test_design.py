@@ -726,9 +726,9 @@ def test_advice_never_is_to_make_what_misses_its_targets_for_sure(unsure):
 ])  # fmt: skip
 def test_a_target_without_a_width_to_speak_of_is_refused(target, words):
     model = {"q": lambda X: (X[:, 0], 0 * X[:, 0] + 5.0)}
-    with pytest.raises(ValueError, match=words) as told:
+    with pytest.raises(ValueError, match=words) as caught:
         Designer(model, {"q": target}, inputs=["a"], bounds=[(0, 1000)])
-    assert "constraint" in str(told.value)
+    assert "constraint" in str(caught.value)
     Designer(model, {"q": (599.9, 600.1)}, inputs=["a"], bounds=[(0, 1000)])
 
 

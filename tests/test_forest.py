@@ -349,9 +349,9 @@ def test_a_score_of_huge_targets_is_finite():
 
 def test_a_warm_start_that_grows_nothing_says_so():
     model = forest(warm_start=True).fit(X, Y)
-    with pytest.warns(UserWarning, match="n_estimators=10, which the last fit has: nothing is grown") as told:
+    with pytest.warns(UserWarning, match="n_estimators=10, which the last fit has: nothing is grown") as caught:
         model.fit(X, Y)
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.set_params(n_estimators=12).fit(X, Y)

@@ -7,8 +7,8 @@ by the squares that a constant, or a straight line in the feature split on, take
 
     (sum w r)^2 / W + (sum w x r - X sum w r / W)^2 / ((sum w x^2 - X^2 / W) (1 + ridge / n)),   W = sum w, X = sum w x
 
-The line is what a leaf that is a plane can still follow: without it a parabola is cut where its values part, not where
-its slope turns.
+The line is what a leaf that is a plane can still follow: without it a parabola is cut where its values differ most, not
+where its slope turns.
 """
 
 from collections import namedtuple
@@ -246,7 +246,7 @@ cdef void bin_to_codes(const Table *table, const Search *search, const int *rows
 
 cdef void split_pair(const Table *table, const int *rows, const int *features, int n_features, double factor,
                      Split *best) noexcept nogil:
-    # Two rows, a third of all nodes of a full-grown tree: any feature that tells them apart takes away the same.
+    # Two rows, a third of all nodes of a full-grown tree: any feature in which they differ takes away the same.
     cdef const unsigned short *a = table.codes + <Py_ssize_t>rows[0] * table.d
     cdef const unsigned short *b = table.codes + <Py_ssize_t>rows[1] * table.d
     cdef double w = table.weight[rows[0]], v = table.weight[rows[1]], step = table.rest[rows[0]] - table.rest[rows[1]]
