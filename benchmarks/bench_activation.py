@@ -90,7 +90,7 @@ def figures():
         for n_inputs in (10, 50):
             t = forward(n_inputs, dtype)
             title = f"share of a forward pass, {n_inputs} inputs, {NODES} nodes, {dtype.__name__}: g"
-            beside = f"of tanh {t['tanh alone'] / t['tanh']:.2f}, the talk .5; whole, tanh / g {t['tanh'] / t['g']:.2f}"
+            beside = f"of tanh {t['tanh alone'] / t['tanh']:.2f}, expected .5; whole, tanh / g {t['tanh'] / t['g']:.2f}"
             out.append(Figure("activation", title, t["g alone"] / t["g"], None, beside))
     return out
 

@@ -30,7 +30,7 @@ def best_of(call, clock, repeats=3):
 
 
 def timed(model, train, test, clock=process_time):
-    """(seconds to fit, seconds to predict, R2); the least of three, and processor time unless told otherwise."""
+    """(seconds to fit, seconds to predict, R2); the least of three, and processor time by default."""
     fit, model = best_of(lambda: model.fit(*train), clock)
     predict, values = best_of(lambda: model.predict(test[0]), clock)
     return fit, predict, r2_score(test[1], values)

@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 from figures import Figure, NotApplicableError, PowerLaw, mlp, nrmse
-from formula_tasks import FEYNMAN, TALK, load_tasks, rows
+from formula_tasks import DATASETS, FEYNMAN, load_tasks, rows
 from joblib import Parallel, delayed
 
 from skmerge import MergedNetRegressor
@@ -25,15 +25,15 @@ MODELS = {
     "MLP": mlp,
 }
 SETS = {  # name of a set of formulae: which tasks are in it
-    "talk": lambda task: task.group == TALK,
+    "datasets": lambda task: task.group == DATASETS,
     "Feynman": lambda task: task.group == FEYNMAN,
-    "single products": lambda task: task.group in (TALK, FEYNMAN) and task.product,
-    "no products": lambda task: task.group in (TALK, FEYNMAN) and not task.product,
-    "bonus": lambda task: task.group not in (TALK, FEYNMAN),
+    "single products": lambda task: task.group in (DATASETS, FEYNMAN) and task.product,
+    "no products": lambda task: task.group in (DATASETS, FEYNMAN) and not task.product,
+    "bonus": lambda task: task.group not in (DATASETS, FEYNMAN),
 }
 MEDIAN, SHARE, BEYOND = "median NRMSE", "share R2 > 0.999", "median NRMSE extrapolated"
 TARGETS = {  # (set, noise, figure)
-    ("talk", 0.05, MEDIAN): ("<=", 0.009),
+    ("datasets", 0.05, MEDIAN): ("<=", 0.009),
     ("Feynman", 0.05, MEDIAN): ("<=", 0.014),
     ("Feynman", 0.05, SHARE): (">=", 0.77),
     ("Feynman", 0.05, BEYOND): ("<=", 0.05),
@@ -131,4 +131,4 @@ def _set_figures(name, noise, count, by_model):
     ratio = additive[MEDIAN] / max(own[MEDIAN], 1e-300)
     title = f"{name}, noise {noise:g}: {MEDIAN}, additive only / blended"
     target = (">=", 1.5) if noise else None  # without noise both medians may be rounding
-    return [*out, Figure("formulae", title, ratio, target, "the talk: about 50 % better")]
+    return [*out, Figure("formulae", title, ratio, target, "expected: about 50 % better")]

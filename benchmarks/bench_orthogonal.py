@@ -1,4 +1,4 @@
-"""The talk's orthogonal parameters: C outside only, y = D + C (Ax + B) / (|Ax + B| + 1), against y = D + g(Ax + B; C).
+"""Orthogonal parameters: C outside only, y = D + C (Ax + B) / (|Ax + B| + 1), against y = D + g(Ax + B; C).
 
 One or two nodes, fitted by scipy.optimize.least_squares from the same functions: the iterations until the loss is
 within 1e-6 (of the sum of squares about the mean) of the best that either form reaches from any start, and the

@@ -1,8 +1,8 @@
-"""Formulae to learn and their rows: the talk's 21 of skmerge.datasets, or those of a JSON file.
+"""Formulae to learn and their rows: the 21 of skmerge.datasets, or those of a JSON file.
 
-The file holds {"formulae": [...]}, each with "name", "set" ("seed" for the talk's, "feynman", "feynman_bonus"),
-"expression", "variables" ([{"name", "low", "high", "sampling"}]) and perhaps "holdout". Rows are drawn from streams
-seeded by the name, so that they are the same for everyone who follows this recipe.
+The file holds {"formulae": [...]}, each with "name", "set" ("seed" for those of skmerge.datasets, "feynman",
+"feynman_bonus"), "expression", "variables" ([{"name", "low", "high", "sampling"}]) and perhaps "holdout". Rows are
+drawn from streams seeded by the name, so that they are the same for everyone who follows this recipe.
 """
 
 import ast
@@ -16,7 +16,7 @@ from skmerge.datasets import Formula, Variable, load_formulae
 
 FUNCTIONS = ["exp", "log", "log10", "sqrt", "sin", "cos", "tan", "tanh", "arcsin", "arccos", "arctan", "abs"]
 ALLOWED = ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Call, ast.Name, ast.Load, ast.Constant
-TALK, FEYNMAN = "talk", "feynman"
+DATASETS, FEYNMAN = "datasets", "feynman"
 POOL = 4000  # rows from which training rows are taken, the first ones; their spread scales the noise
 N_TEST = 2000
 
@@ -53,9 +53,9 @@ class Task:
 
 
 def load_tasks(path=None):
-    """The talk's formulae, or those of a JSON file that are not held out."""
+    """The formulae of skmerge.datasets, or those of a JSON file that are not held out."""
     if path is None:
-        return [_task(formula, TALK, f"seed_{formula.name}") for formula in load_formulae()]
+        return [_task(formula, DATASETS, f"seed_{formula.name}") for formula in load_formulae()]
     with open(path) as file:
         entries = json.load(file)["formulae"]
     tasks = []
@@ -64,7 +64,7 @@ def load_tasks(path=None):
             variables = tuple(Variable(v["name"], v["low"], v["high"], v["sampling"]) for v in entry["variables"])
             function = Expression(entry["expression"], [v.name for v in variables])
             formula = Formula(entry["name"], entry["expression"], variables, function)
-            tasks.append(_task(formula, TALK if entry["set"] == "seed" else entry["set"], entry["name"]))
+            tasks.append(_task(formula, DATASETS if entry["set"] == "seed" else entry["set"], entry["name"]))
     return tasks
 
 

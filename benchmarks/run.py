@@ -4,9 +4,9 @@
                              [--tables DIRECTORY] [--peers-tables FILE.csv] [--plasticity DIRECTORY]
                              [--sparse DIRECTORY] [--nickel FILE.csv] [--only SECTION ...] [--procs 2]
 
-Without --formulae only the talk's formulae are learned; without --tables that section is left out, without --plasticity
-the comparisons with crystals of other solvers, without --sparse the sparse tables, without --nickel that design. Times
-are compared within this run and on one thread: leave the machine to it.
+Without --formulae only the formulae of skmerge.datasets are learned; without --tables that section is left out, without
+--plasticity the comparisons with crystals of other solvers, without --sparse the sparse tables, without --nickel that
+design. Times are compared within this run and on one thread: leave the machine to it.
 """
 
 import os

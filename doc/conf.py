@@ -15,7 +15,7 @@ import skmerge
 HERE = Path(__file__).parent
 MATH_SIZE = 18  # px, beside text of 16
 sys.path.insert(0, str(HERE))
-from house import draw_house  # noqa: E402
+from import_graph import draw_import_graph  # noqa: E402
 
 project, author = "skmerge", "The skmerge developers"
 copyright = author
@@ -112,5 +112,5 @@ def skip(app, what, name, obj, skipped, options):
 
 def setup(app):
     app.connect("autodoc-skip-member", skip)
-    draw_house(HERE / "images" / "house.svg")
+    draw_import_graph(HERE / "images" / "imports.svg")
     app.add_html_math_renderer("drawn", (inline_math, None), (display_math, None))

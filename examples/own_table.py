@@ -1,4 +1,4 @@
-"""plot_laws.py --csv: fit a table of the user's own and tell what came out."""
+"""plot_laws.py --csv: fit a table of the user's own and print what was found."""
 
 import numpy as np
 from read_table import TableError, plain, read_table

@@ -8,6 +8,8 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import NDArray
 
+CHUNK_ROWS = 16_384  # that one thread predicts at a time; bounds the memory
+
 
 def each(tasks: Iterable[Any], n_jobs: int) -> Iterator[Any]:
     """Results of joblib's tasks in turn: as they come, or all at the end where the backend can no better (Ray's)."""

@@ -59,10 +59,11 @@ LONGEST_LINE = 1000  # characters of a line of a message: scikit-learn's repeat 
 
 
 @contextmanager
-def naming(argument, value=None):
+def naming(argument, value=None, give=None):
     """Errors of scikit-learn's checks that also name the argument and what to give; overflow in its sums does not warn.
 
-    ``value``: what is checked, for the place of an infinite cell.
+    ``value``: what is checked, for the place of an infinite cell; ``give``: instead of what GIVE says, "" where the
+    errors say it themselves.
     """
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -72,8 +73,10 @@ def naming(argument, value=None):
         lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}..." for line in lines]
         text = printable("\n".join(lines).rstrip("., \n"))
         place = "" if value is None else _infinite(value)
+        give = GIVE.get(argument, "finite numbers") if give is None else give
+        remedy = f" Give {give}." if give else ""
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{argument}: {text}.{place} Give {GIVE.get(argument, 'finite numbers')}.") from error
+        raise kind(f"{argument}: {text}.{place}{remedy}") from error
 
 
 def check_container(argument, value):
@@ -373,7 +376,7 @@ def check_rows(estimator, X):
 def distance_beyond(X, low, high):
     """How far beyond low..high each row lies, at most over its features, in units of a feature's range.
 
-    Of its size where it did not vary, of 1 where that is 0. 0 inside; a missing entry counts as inside.
+    The unit is its size where it did not vary, 1 where that is 0. 0 inside; a missing entry counts as inside.
     """
     low, high, X = low / 4, high / 4, X / 4  # differences stay within the range of float
     size = np.abs(high)

@@ -294,11 +294,9 @@ def simulate(
     def run(part, cancelled):
         paths = path[part] if len(path) > 1 else path
         most = min(int(max_substeps), 2**31 - 1)
-        stress, squares, lattice, failed[part], _ = law.integrate(
-            quaternion[part], forest[part], paths, tol, most, cancelled
-        )
-        state[part, :, 0], state[part, :, 2:] = stress, unwrapped_angles(lattice, angles[part])
-        state[part, :, 1] = squares / crystal._forest() ** 2
+        found = law.integrate(quaternion[part], forest[part], paths, tol, most, cancelled)
+        state[part, :, 0], state[part, :, 2:] = found.stress, unwrapped_angles(found.orientation, angles[part])
+        state[part, :, 1], failed[part] = found.forest_squares / crystal._forest() ** 2, found.failed
 
     in_blocks(run, n, max(1, CHUNK_STEPS // n_steps), n_jobs, Reporter("simulate", verbose), "crystals")
     lost = np.flatnonzero(~np.isnan(failed))

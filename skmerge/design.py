@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skmerge._design.criterion import FINE, SPAN, WORSE, Criterion, in_print
+from skmerge._design.criterion import FINE, SPAN, WORSE, Criterion, as_text
 from skmerge._design.models import Models, Seen, stores_inputs
 from skmerge._design.requests import narrow, read_correlation, read_space, read_targets, with_width
-from skmerge._design.search import MIN_CROWD, STALLED, Search
+from skmerge._design.search import MIN_POPULATION, STALLED, Search
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, seed_of
 from skmerge._progress import Reporter
 
@@ -83,7 +83,7 @@ class Designs:
         return column if words is None else [words[int(code)] for code in column]
 
     def __str__(self):
-        rows = [("proposal", range(1, len(self) + 1)), ("probability", [in_print(p, 3) for p in self.probability])]
+        rows = [("proposal", range(1, len(self) + 1)), ("probability", [as_text(p, 3) for p in self.probability])]
         rows += [
             (name, self._cells(name, column) if name in self.words else [f"{x:.4g}" if x else "-" for x in column])
             for name, column in zip(self.inputs, self.X.T, strict=True)
@@ -93,7 +93,7 @@ class Designs:
             pairs = zip(self.mean[:, j], self.std[:, j], strict=True)
             rows.append((name, [f"{mean:.4g}" + (f" +- {std:.2g}" if std > 0 else "") for mean, std in pairs]))
             if not np.isnan(self.target_probability[:, j]).any():
-                rows.append(("  target holds", [in_print(p, 3) for p in self.target_probability[:, j]]))
+                rows.append(("  target holds", [as_text(p, 3) for p in self.target_probability[:, j]]))
         left = max(len(str(name)) for name, _ in rows)
         wide = max(len(str(cell)) for _, cells in rows for cell in cells)
         lines = [f"{name!s:{left}}" + "".join(f"  {cell!s:>{wide}}" for cell in cells) for name, cells in rows]
@@ -318,7 +318,7 @@ class Designer:
             x = self._search(title, criterion.loss, own, rng, max_iter=max_iter).run(polish=False)
             seen.join(own)
             sure = not criterion.goal.any() and criterion.loss(*self._models.predict(x[None]))[0] < STALLED
-            if len(X) < MIN_CROWD or sure:
+            if len(X) < MIN_POPULATION or sure:
                 break  # more searches would find nothing better
         return criterion, seen
 
@@ -327,7 +327,7 @@ class Designer:
     def _next(self, criterion, seen, rng, best, probability, uncertain):
         """("exploit" or "explore", the next input, advice)."""
         if probability >= LIKELY or (not uncertain and probability > 0):
-            advice = f"exploit: make proposal 1, which meets all targets with probability {in_print(probability, 3)}"
+            advice = f"exploit: make proposal 1, which meets all targets with probability {as_text(probability, 3)}"
             return "exploit", best, advice
 
         def hopeful(mean, std, rough=False):
@@ -338,7 +338,8 @@ class Designer:
             return "explore", best, f"{nearest}; all models are exact, and no experiment would change their predictions"
         x = self._search("next experiment", hopeful, seen, rng).run()
         mean, std = self._models.predict(x[None])
-        if criterion.limits(mean, std, criterion.low, criterion.high)[2].any():
+        _, _, missed = criterion.limits(mean, std, criterion.low, criterion.high)
+        if missed.any():
             return "explore", x, f"{nearest}; these models are exact, and no experiment would change their predictions"
         hope = np.exp(-min(hopeful(mean, std)[0] - (SPAN if criterion.goal.any() else 0.0), 700.0))
         share = np.where(np.isin(np.arange(len(std[0])), criterion.bounded), std[0] / criterion.spread, -1.0)
@@ -346,19 +347,19 @@ class Designer:
         category = np.isin(np.arange(len(x)), list(self._models.levels))
         free = np.flatnonzero(((x != 0) | category) & (self._space.width > 0))
         shown = self._models.codes(x[None])[0]
-        place = ", ".join(f"{self.inputs[j]} {self._models.in_print(j, shown[j])}" for j in free) or "the only input"
+        place = ", ".join(f"{self.inputs[j]} {self._models.as_text(j, shown[j])}" for j in free) or "the only input"
         advice = (
             f"explore: measure at {place}; no input is likely to meet all targets (proposal 1 does with probability "
-            f"{in_print(probability)}), and at this one the prediction of {least_known!r} is the least certain. If all "
+            f"{as_text(probability)}), and at this one the prediction of {least_known!r} is the least certain. If all "
             "predictions are wrong by one standard deviation, each in the direction that helps, the probability is "
-            f"{in_print(min(hope, 1.0))}"
+            f"{as_text(min(hope, 1.0))}"
         )
         return "explore", x, advice
 
     def _missed(self, criterion, x):
         """By how much the best proposal misses the targets of exact models, in words, and what to do."""
         (mean,), (std,) = self._models.predict(x[None])
-        missed = criterion.limits(mean, std, criterion.low, criterion.high)[2]
+        _, _, missed = criterion.limits(mean, std, criterion.low, criterion.high)
         texts = []
         for j in np.flatnonzero(missed):
             low = mean[j] < criterion.low[j]
@@ -400,11 +401,11 @@ def most_to_blame(blame):
 
 def blame_in_words(blame, probability):
     worst = most_to_blame(blame)
-    alone, without = map(in_print, blame[worst])
+    alone, without = map(as_text, blame[worst])
     if len(blame) == 1:
-        return f"no input was found that reaches the target of {worst!r} with more than {in_print(probability)}"
+        return f"no input was found that reaches the target of {worst!r} with more than {as_text(probability)}"
     return (
-        f"no input was found that reaches all targets with more than probability {in_print(probability)}: the target "
+        f"no input was found that reaches all targets with more than probability {as_text(probability)}: the target "
         f"of {worst!r} is most to blame, reached alone with probability {alone}; without it the others are reached "
         f"with {without}"
     )

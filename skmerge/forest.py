@@ -16,6 +16,7 @@ from skmerge._digest import Digested
 from skmerge._forest import levels, mixture, unknown, widths
 from skmerge._forest.grower import ENDLESS, Grown, grow_members, prepare
 from skmerge._forest.stored import Forest
+from skmerge._parallel import CHUNK_ROWS
 from skmerge._parameters import check_flag, check_n_jobs, check_number, check_verbose, check_word, seed_of
 from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
@@ -26,8 +27,8 @@ _I8: TypeAlias = NDArray[np.intp]
 
 __all__ = ["GradientForestRegressor"]
 
-CHUNK, MIN_CHUNK = 16384, 512  # rows predicted at a time by one thread, at most and, while there are more, at least
-SLOW_CHUNK = 2048  # at most, where a row may take a millisecond: unknown features, levels of several
+MIN_CHUNK_ROWS = 512  # that one thread predicts at a time, while there are more
+SLOW_CHUNK_ROWS = 2048  # at most, where a row may take a millisecond: unknown features, levels of several
 
 
 class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -372,7 +373,7 @@ class GradientForestRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, 
         # A chunk at a time also lets Ctrl-C through.
         n_jobs = effective_n_jobs(self.n_jobs)
         slow = np.isnan(X).any() or np.count_nonzero(np.diff(forest.level_start_)) > 1
-        size = min(SLOW_CHUNK if slow else CHUNK, max(-(-len(X) // n_jobs), MIN_CHUNK))
+        size = min(SLOW_CHUNK_ROWS if slow else CHUNK_ROWS, max(-(-len(X) // n_jobs), MIN_CHUNK_ROWS))
         chunks = [X[start : start + size] for start in range(0, len(X), size)]
         if len(chunks) == 1:
             return function(X)

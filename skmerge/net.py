@@ -28,7 +28,7 @@ from skmerge._net.rounds import EARLIER_FITS, Rounds
 from skmerge._net.selection import MAX_NODES
 from skmerge._net.stored import Nets
 from skmerge._net.training import Settings
-from skmerge._parallel import Flag
+from skmerge._parallel import CHUNK_ROWS, Flag
 from skmerge._parameters import (
     ColumnNames,
     check_flag,
@@ -52,7 +52,6 @@ MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
 MAX_ESTIMATORS = 1000
 FUNCTIONS = "exp", "log", "cos", "shifted"
 RELATIVE = {"absolute": (False,), "relative": (True,), "auto": (False, True)}
-CHUNK = 16_384  # rows whose standard deviations one thread predicts at a time; bounds the memory
 
 
 class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -322,7 +321,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             target_name="y" if self.offset is None else "y less its offset",
             seed=seed_of(self.random_state),
         )
-        # Beside what is trained; first, for callbacks that evaluate a net during the fit.
+        # Not trained; set first, for callbacks that evaluate a net during the fit.
         self.offset_column_, self._n_outputs, self.target_names_in_ = offset.column, n_outputs, names_of(y)
         zero = (table.y == 0).any(axis=0)
         if self.noise == "relative" and zero.any():
@@ -452,7 +451,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             )
         if not return_std:
             return self._shaped(nets.with_offset(X, n_threads))
-        chunks = (X[start : start + CHUNK] for start in range(0, len(X), CHUNK))
+        chunks = (X[start : start + CHUNK_ROWS] for start in range(0, len(X), CHUNK_ROWS))
         done = Parallel(n_jobs=n_threads, require="sharedmem")(delayed(nets.moments)(chunk) for chunk in chunks)
         mean, std = (np.concatenate(part) for part in zip(*done, strict=True))
         mean = mean + nets.offset(X, nets.n_outputs)
@@ -547,7 +546,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     def laws_(self) -> list[dict[str, Any]] | list[list[dict[str, Any]]]:
         """The candidates for a law, the shortest first; for several outputs a list of such lists.
 
-        Of each length, ``n_parameters`` estimated numbers, the one with the smallest error on rows left out, by
+        For each length, ``n_parameters`` estimated numbers, the one with the smallest error on rows left out:
         ``validation_error`` in units of y (of relative errors, as shares of it). ``formula``, ``latex`` and ``python``
         write it; ``is_chosen`` says which is the model's. It is the shortest whose errors, row by row, are not clearly
         greater than the least, unless simple exponents or a link describe y more shortly (see the guide); none where a

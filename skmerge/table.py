@@ -204,8 +204,8 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features)
-            NaN where missing; words are allowed. Of a data frame, ``groups`` and ``error`` must have the index, and
-            ``error`` the columns, if they have any.
+            NaN where missing; words are allowed. If it is a data frame, ``groups`` and ``error`` must have its index,
+            and ``error`` its columns, if they have any.
         y : ignored
         groups : array-like of shape (n_samples,), default=None
             Rows that belong together, such as those of one composition: errors are estimated by leaving out whole
@@ -287,7 +287,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         if len(set(columns)) == len(columns):  # else the check below raises
             source = [] if self.source is None else [self.source]
             declared = {name for name in [*self.categorical, *source] if isinstance(name, (str, Integral))}
-            with naming("X"):
+            with naming("X", give=""):
                 X, self.words_, ignored = cells.read_words(X, declared)
         self.ignored_ = np.array(ignored, dtype=int)
         X = check_features(self, X)
@@ -458,7 +458,7 @@ class MergedNetImputer(Digested, CallbackSupportMixin, OneToOneFeatureMixin, Tra
         texts, X = cells_of(X)
         two_dimensional = len(getattr(X, "shape", ())) == 2 and not hasattr(X, "tocsr")
         if two_dimensional and (texts or self.words_ or len(self.ignored_)):
-            with naming("X"):  # names and their number
+            with naming("X", give="the columns of the table that was fitted"):
                 validate_data(self, X, reset=False, skip_check_array=True)
             X = cells.recode_words(X, texts, names, self.words_, self.ignored_)
         X = check_features(self, X, reset=False)

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "skmerge"
 
 # A module imports from lower levels only, so there are no cycles. A new module gets its level here.
-# The modules of a room serve the public module of that name, and are named "room.module".
+# The modules of a private package serve the public module of that name, and are named "package.module".
 LEVELS = [
     {"_ext"},
     {"_text"},
@@ -127,10 +127,10 @@ def test_arrows_point_down(name):
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
-def test_a_room_is_entered_by_its_owner_only(name):
+def test_a_private_package_is_used_by_its_public_module_only(name):
     for other in inside(MODULES[name]):
         owner = other.split(".")[0]
-        if "." in other and owner[1:] in LEVEL:  # a room without a public module serves several
+        if "." in other and owner[1:] in LEVEL:  # one without a public module serves several
             assert name == owner[1:] or name.startswith(f"{owner}."), f"{name} must not import {other}"
 
 

@@ -99,8 +99,8 @@ def test_a_relative_error_makes_no_terms_of_its_own(seed):
     X = np.column_stack([rng.lognormal(0, 0.7, 40), rng.uniform(2, 9, 40)])
     y = X[:, 0] ** 2 * X[:, 1] * (1 + 0.02 * rng.normal(size=40))
     for weight in None, 1 / y**2:
-        told = str(formula_of(X, y, sample_weight=weight))
-        assert " + " not in told and " - " not in told and "x0^" in told
+        text = str(formula_of(X, y, sample_weight=weight))
+        assert " + " not in text and " - " not in text and "x0^" in text
 
 
 def test_a_prior_exponent_is_kept_in_noise():

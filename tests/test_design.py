@@ -339,7 +339,7 @@ def test_unreachable_targets_are_blamed():
     assert designs.blame["h"][0] == pytest.approx(norm.sf(-1), abs=1e-3)
 
 
-def test_chances_in_print():
+def test_small_probabilities_as_text():
     designs = Designer({"h": plane}, {"h": (2, None)}, **UNIT).suggest(1)
     assert 0 < designs.probability[0] < 1e-10
     assert "the target of 'h' with more than < 1e-10" in designs.advice
@@ -347,7 +347,7 @@ def test_chances_in_print():
 
 
 @pytest.mark.parametrize("target", [(2.9, None), "maximise"])
-def test_dust_is_left_out(target):
+def test_traces_are_left_out(target):
     """Of eight components the best mixture holds one; traces of others would change nothing."""
     d = 8
     designer = Designer(
@@ -587,8 +587,10 @@ def test_number_of_proposals(n):
 def test_rows_of_probability_are_checked():
     designer = Designer(hill, GOOD, **UNIT)
     for X in ([[1, 2, 3]], [1, 2], [[np.nan, 0]]):
-        with pytest.raises(ValueError, match="give finite rows"):
+        with pytest.raises(ValueError, match=r"X has shape .*give finite rows of the inputs \[.*\]\.$"):
             designer.probability(X)
+    with pytest.raises(ValueError, match=r"X has no column \['.*give finite rows"):
+        designer.probability(pd.DataFrame({"other": [1.0]}))
 
 
 # --- categories
@@ -724,9 +726,9 @@ def test_advice_never_is_to_make_what_misses_its_targets_for_sure(unsure):
 ])  # fmt: skip
 def test_a_target_without_a_width_to_speak_of_is_refused(target, words):
     model = {"q": lambda X: (X[:, 0], 0 * X[:, 0] + 5.0)}
-    with pytest.raises(ValueError, match=words) as told:
+    with pytest.raises(ValueError, match=words) as caught:
         Designer(model, {"q": target}, inputs=["a"], bounds=[(0, 1000)])
-    assert "constraint" in str(told.value)
+    assert "constraint" in str(caught.value)
     Designer(model, {"q": (599.9, 600.1)}, inputs=["a"], bounds=[(0, 1000)])
 
 

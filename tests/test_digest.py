@@ -68,7 +68,7 @@ def ending(data, load, expected):
     try:
         model = load(data)
     except Exception as error:  # anything but an answer
-        return "told by the digest" if "is damaged" in str(error) else "does not load"
+        return "found by the digest" if "is damaged" in str(error) else "does not load"
     try:
         with np.errstate(all="ignore"):
             found = stored_models.predicted(model)
@@ -111,7 +111,7 @@ def test_no_flipped_bit_makes_a_wrong_answer(name):
             counts[form][end] += 1
     for form, ends in counts.items():
         assert sum(ends.values()) == FLIPS and ends["WRONG"] == 0, (form, ends)
-        assert ends["told by the digest"] > FLIPS / 10 and ends[None] < FLIPS / 20, (form, ends)
+        assert ends["found by the digest"] > FLIPS / 10 and ends[None] < FLIPS / 20, (form, ends)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOC = ROOT / "doc"
 PAGES = [ROOT / "README.md", *sorted(DOC.glob("*.md")), *sorted(DOC.glob("*.rst"))]
 MODULES = sorted(path.stem for path in (ROOT / "skmerge").glob("[!_]*.py"))
-GENERATED = {DOC / "images/house.svg", DOC / "gallery/index"}  # when the pages are built
+GENERATED = {DOC / "images/imports.svg", DOC / "gallery/index"}  # when the pages are built
 GUIDE = ("net", "forest", "table", "design", "plasticity", "crystal", "metrics")
 CODE = re.compile(r"^```python\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"(-?\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
@@ -155,14 +155,14 @@ def test_first_steps(monkeypatch, capsys):
     matplotlib.pyplot.close("all")
 
 
-def test_the_house_is_drawn_from_the_levels(tmp_path, monkeypatch):
+def test_the_import_graph_is_drawn_from_the_levels(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(sys, "path", [str(DOC), *sys.path])
-    house = importlib.import_module("house")
-    shown = house.arrows()
+    graph = importlib.import_module("import_graph")
+    shown = graph.arrows()
     assert {"_ext", "net", "_net.objective", "__init__"} <= set(shown)
     assert "_ext" in shown["_net.objective"] and "_net.objective" not in shown["net"]  # through its training
-    height = {name: y for name, (_, y) in house.place(shown).items()}
+    height = {name: y for name, (_, y) in graph.place(shown).items()}
     assert all(height[name] > height[other] for name in shown for other in shown[name])
-    house.draw_house(tmp_path / "house.svg")
-    assert "</svg>" in (tmp_path / "house.svg").read_text()
+    graph.draw_import_graph(tmp_path / "imports.svg")
+    assert "</svg>" in (tmp_path / "imports.svg").read_text()

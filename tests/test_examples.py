@@ -1,4 +1,4 @@
-"""The examples: tables of the user's own, good and bad, the talk's single nodes, and its forest and wire."""
+"""The examples: tables of the user's own, good and bad, single nodes, a forest and a wire."""
 
 import os
 import subprocess

@@ -38,23 +38,23 @@ def rmse(model, X=NEW, truth=TRUTH):
 
 # --- splits and leaves
 
-TALK = np.array([0.0, 1.0, 2.0, 3.0])[:, None]
+FOUR_ROWS = np.array([0.0, 1.0, 2.0, 3.0])[:, None]
 
 
-def test_the_talks_four_points():
+def test_four_points():
     """Squared error cuts the parabola at 2.5, gaining 40.33 (36.0 at 1.5); planes cut at 1.5 and leave nothing over."""
     single = dict(n_estimators=1, bootstrap=False)
-    constants = forest(order=0, max_leaf_nodes=2, **single).fit(TALK, TALK[:, 0] ** 2)
+    constants = forest(order=0, max_leaf_nodes=2, **single).fit(FOUR_ROWS, FOUR_ROWS[:, 0] ** 2)
     assert constants.nodes_[0]["threshold"][0] == 2.5
     assert constants.nodes_[0]["gain"][0] * constants.y_unit_[0] ** 2 == pytest.approx(121 / 3)
-    halves = forest(order=0, min_samples_leaf=2, **single).fit(TALK, TALK[:, 0] ** 2)
+    halves = forest(order=0, min_samples_leaf=2, **single).fit(FOUR_ROWS, FOUR_ROWS[:, 0] ** 2)
     assert halves.nodes_[0]["threshold"][0] == 1.5
     assert halves.nodes_[0]["gain"][0] * halves.y_unit_[0] ** 2 == pytest.approx(36.0)
-    assert_allclose(halves.predict(TALK), [0.5, 0.5, 6.5, 6.5])
-    planes = forest(order=1, min_samples_leaf=2, **single).fit(TALK, TALK[:, 0] ** 2)
+    assert_allclose(halves.predict(FOUR_ROWS), [0.5, 0.5, 6.5, 6.5])
+    planes = forest(order=1, min_samples_leaf=2, **single).fit(FOUR_ROWS, FOUR_ROWS[:, 0] ** 2)
     assert planes.nodes_[0]["threshold"][0] == 1.5
     assert planes.nodes_[0]["gain"][0] * planes.y_unit_[0] ** 2 == pytest.approx(4.0, rel=1e-5)
-    assert_allclose(planes.predict(TALK), TALK[:, 0] ** 2, atol=1e-5)
+    assert_allclose(planes.predict(FOUR_ROWS), FOUR_ROWS[:, 0] ** 2, atol=1e-5)
     assert_allclose(planes.predict([[0.5], [2.5]]), [0.5, 6.5], atol=1e-5)
 
 
@@ -349,9 +349,9 @@ def test_a_score_of_huge_targets_is_finite():
 
 def test_a_warm_start_that_grows_nothing_says_so():
     model = forest(warm_start=True).fit(X, Y)
-    with pytest.warns(UserWarning, match="n_estimators=10, which the last fit has: nothing is grown") as told:
+    with pytest.warns(UserWarning, match="n_estimators=10, which the last fit has: nothing is grown") as caught:
         model.fit(X, Y)
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.set_params(n_estimators=12).fit(X, Y)

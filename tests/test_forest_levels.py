@@ -357,6 +357,6 @@ def test_a_warm_start_keeps_what_was_said_of_groups():
 ])  # fmt: skip
 def test_groups_that_are_none_are_refused(groups, words):
     X, y, _ = specimens(6, 10)
-    with pytest.raises((ValueError, TypeError), match=words) as told:
+    with pytest.raises((ValueError, TypeError), match=words) as caught:
         forest().fit(X, y, groups=groups)
-    assert "groups" in str(told.value)
+    assert "groups" in str(caught.value)

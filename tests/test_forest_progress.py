@@ -121,8 +121,8 @@ def test_every_answer_takes_a_chunk_of_rows_at_a_time(monkeypatch):
     model = GradientForestRegressor(4, random_state=0).fit(X, np.column_stack([X[:, 0] ** 2, X[:, 1]]))
     uses = (model.predict, lambda X: model.predict(X, return_std=True)[1], model.predict_gradient, model.apply)
     whole = [use(X) for use in uses]
-    monkeypatch.setattr(forest, "CHUNK", 7)
-    monkeypatch.setattr(forest, "MIN_CHUNK", 1)
+    monkeypatch.setattr(forest, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(forest, "MIN_CHUNK_ROWS", 1)
     sizes = []
 
     def counted(method):
@@ -178,8 +178,8 @@ def test_a_long_prediction_tells_how_many_rows_are_done(capsys, monkeypatch):
 
     monkeypatch.setattr(Reporter, "clock", staticmethod(clock))
     monkeypatch.setattr("skmerge._progress.QUIET", 4.0)
-    monkeypatch.setattr(forest, "CHUNK", 20)
-    monkeypatch.setattr(forest, "MIN_CHUNK", 1)
+    monkeypatch.setattr(forest, "CHUNK_ROWS", 20)
+    monkeypatch.setattr(forest, "MIN_CHUNK_ROWS", 1)
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.choice([0.0, 1.0, 2.0], 90), rng.uniform(size=90)])
     model = GradientForestRegressor(5, order=0, random_state=0).fit(X, X.sum(axis=1))

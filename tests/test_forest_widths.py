@@ -117,10 +117,10 @@ def test_few_members_are_evaluated_by_a_fifth_of_the_rows_or_more(n, n_estimator
 @pytest.mark.parametrize("parameters", [dict(n_estimators=3), dict(n_estimators=1, order=1)])
 def test_errors_known_of_few_rows_are_told_with_their_number(parameters):
     X, y = make_friedman1(20, random_state=0)
-    with pytest.warns(UserWarning, match=r"rest on (\d+) of 20 rows.*n_estimators=(\d+)") as told:
+    with pytest.warns(UserWarning, match=r"rest on (\d+) of 20 rows.*n_estimators=(\d+)") as caught:
         model = forest(**parameters).fit(X, y)
-    assert told[0].filename == __file__
-    text = str(told[0].message)
+    assert caught[0].filename == __file__
+    text = str(caught[0].message)
     assert f"rest on {np.count_nonzero(~np.isnan(model.oob_prediction_))} of" in text
     enough = int(text.split("n_estimators=")[1].split()[0])
     with warnings.catch_warnings():

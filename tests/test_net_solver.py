@@ -455,7 +455,7 @@ def test_slow_iterations_are_watched_and_may_end(n, n_nodes, n_threads):
     objective, net = large(n, n_nodes)
     assert objective.is_slow(net) and not objective.is_slow(objective.constant())
     seen = []
-    whole = objective.fit(net, max_iter=6, tol=0.0, report=lambda *told: seen.append(told), n_threads=n_threads)
+    whole = objective.fit(net, max_iter=6, tol=0.0, report=lambda *given: seen.append(given), n_threads=n_threads)
     assert [iteration for iteration, _ in seen] == list(range(1, 7)) and whole.n_iter == 6
     assert seen[-1][1] == pytest.approx(whole.squares)
     short = objective.fit(net, max_iter=6, tol=0.0, report=lambda iteration, _: iteration == 3, n_threads=n_threads)

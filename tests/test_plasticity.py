@@ -126,10 +126,10 @@ def test_reversals(two_way):
 
 
 def test_a_reversal_that_was_never_trained_warns(model, new):
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         out = model.propagate(new[:, 0], np.r_[KNEE, KNEE[::-1][1:]])
-    assert any("15 of 15 grains were strained in a direction" in str(line.message) for line in told)
+    assert any("15 of 15 grains were strained in a direction" in str(line.message) for line in caught)
     assert (model.flags_ & 2).all() and np.isfinite(out).all()
 
 

@@ -260,10 +260,10 @@ def test_verbose(old, model, capsys):
 
 def test_callbacks(old, model, capsys):
     recorder = Recorder()
-    told = propagator(memory="auto").set_callbacks(recorder).fit_trajectories(STRAIN, old)
+    reported = propagator(memory="auto").set_callbacks(recorder).fit_trajectories(STRAIN, old)
     assert recorder.calls[0] == ("setup", (("fit", 0),)) and recorder.calls[-1] == ("teardown", (("fit", 0),))
     assert recorder.names() == {"fit": 1, "held-out trajectories": 2, "table": 1}
-    assert_array_equal(told.table_, propagator(memory="auto").fit_trajectories(STRAIN, old).table_)
+    assert_array_equal(reported.table_, propagator(memory="auto").fit_trajectories(STRAIN, old).table_)
     stopped = Recorder("held-out trajectories")
     propagator(memory="auto").set_callbacks(stopped).fit_trajectories(STRAIN, old)
     assert stopped.names()["held-out trajectories"] == 1
@@ -352,7 +352,7 @@ def test_states_beyond_all_reason_are_no_numbers_but_an_error(model, old):
 # --- what real records hold
 
 
-def told(call):
+def warned(call):
     """What a call gives, and its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -365,7 +365,7 @@ def test_records_of_a_restart_are_left_out_and_named(old, model):
     strain, state = STRAIN[order], old[:, order].copy()
     strain[12] += 1e-11  # would be a modulus of 1e8 MPa with the last digits of the stress
     state[:, 12, 0] *= 1 + 1e-6
-    again, texts = told(lambda: propagator().fit_trajectories(strain, state))
+    again, texts = warned(lambda: propagator().fit_trajectories(strain, state))
     assert "20 records repeat the one before them and are left out, the first of trajectory 0 at strain" in texts[0]
     assert_array_equal(again.table_, model.table_)
     state[7, 12, 0] *= 1.01
@@ -382,12 +382,12 @@ def test_rounded_records_close_to_the_one_before_make_no_modulus(old, model, apa
     strain = np.insert(STRAIN, place, STRAIN[place - 1] + apart)
     state = np.insert(old, place, old[:, place - 1], axis=1)
     state[:, place, 0] += np.random.default_rng(0).choice([-0.1, 0.3], len(old))
-    again, texts = told(lambda: propagator().fit_trajectories(strain, state))
+    again, texts = warned(lambda: propagator().fit_trajectories(strain, state))
     assert len(texts) == 1
     assert "20 records are so close to the one before that their rates are rounding errors" in texts[0]
     assert f"trajectory 0 at strain {strain[place]:g}" in texts[0]
     assert_array_equal(again.table_, model.table_)
-    _, texts = told(lambda: propagator(orientation=None).fit_trajectories(strain, state))
+    _, texts = warned(lambda: propagator(orientation=None).fit_trajectories(strain, state))
     assert "20 records are so close" in texts[0]
 
 
@@ -397,32 +397,32 @@ def test_several_rounded_records_in_a_row_make_no_modulus(old, model):
     strain = np.insert(STRAIN, place, STRAIN[24] + 5e-8 * np.arange(1, 4))
     state = np.insert(old, place, old[:, [24]], axis=1)
     state[:, 25:28, 0] += draw.normal(0, 0.1, (20, 3))
-    again, texts = told(lambda: fitted(state, strain))
+    again, texts = warned(lambda: fitted(state, strain))
     assert "records are so close to the one before" in texts[0]
     assert again.table_[..., 5].max() < 1.05 * model.table_[..., 5].max()
     wave = np.r_[STRAIN, STRAIN[-1] - np.linspace(0, 4e-3, 15)[1:], STRAIN[-1] - np.linspace(4e-3, 0, 15)[1:]]
     turned = crystal.simulate(angles(20, 0), wave)
-    clean, texts = told(lambda: fitted(turned, wave))
+    clean, texts = warned(lambda: fitted(turned, wave))
     assert not texts
     for apart in 1e-7, -1e-7:
         strain, state = np.insert(wave, 30, wave[29] + apart), np.insert(turned, 30, turned[:, 29], axis=1)
         state[:, 30, 0] += draw.normal(0, 0.1, 20)
-        again, texts = told(lambda e=strain, s=state: fitted(s, e))
+        again, texts = warned(lambda e=strain, s=state: fitted(s, e))
         assert "records are so close to the one before" in texts[0]
         assert again.table_[..., 5].max() < 1.05 * clean.table_[..., 5].max()
 
 
 def test_exact_records_close_to_the_one_before_are_kept(old):
-    """As programs write that find the length of their steps: nothing is left out, nothing is told."""
+    """As programs write that find the length of their steps: nothing is left out, there is no warning."""
     close = np.array([STRAIN[0] + 1e-7, STRAIN[10] + 1e-7, STRAIN[25] + 1e-7])
     strain = np.sort(np.r_[STRAIN, close])
     exact = crystal.simulate(angles(20, 0), strain)
-    again, texts = told(lambda: propagator().fit_trajectories(strain, exact))
+    again, texts = warned(lambda: propagator().fit_trajectories(strain, exact))
     assert not texts
     assert again.table_[..., 5].max() < 1.001 * fitted(old).table_[..., 5].max()
     # and where one step holds the knee, such a record alone shows the elastic slope
     coarse = np.r_[0, 1e-5, STRAIN[21:]]
-    again, texts = told(lambda: fitted(crystal.simulate(angles(20, 0), coarse), coarse, axis=None))
+    again, texts = warned(lambda: fitted(crystal.simulate(angles(20, 0), coarse), coarse, axis=None))
     assert not [text for text in texts if "records follow" in text]
 
 
@@ -430,7 +430,7 @@ def test_rates_follow_their_records_where_some_are_left_out(old):
     rates = np.gradient(old, STRAIN, axis=1)
     order = np.r_[0:12, 11, 12 : len(STRAIN)]
     expected = propagator().fit_trajectories(STRAIN, old, rates=rates)
-    again, texts = told(lambda: propagator().fit_trajectories(STRAIN[order], old[:, order], rates=rates[:, order]))
+    again, texts = warned(lambda: propagator().fit_trajectories(STRAIN[order], old[:, order], rates=rates[:, order]))
     assert "repeat" in texts[0]
     assert_array_equal(again.table_, expected.table_)
 
@@ -442,7 +442,7 @@ def test_jumps_to_an_equivalent_orientation_are_undone(old, model):
     turned = turned * group[np.random.default_rng(1).integers(24, size=len(turned))]
     state = old.copy()
     state[..., 2:] = turned.as_euler("ZXZ").reshape(*old.shape[:2], 3)
-    again, texts = told(lambda: propagator().fit_trajectories(STRAIN, state))
+    again, texts = warned(lambda: propagator().fit_trajectories(STRAIN, state))
     assert "in 20 of 20 trajectories the orientation jumps to one that is equal by cubic symmetry" in texts[0]
     assert_allclose(again.table_, model.table_, rtol=1e-7, atol=1e-7 * np.abs(model.table_).max())
     state[3, 9, 2:] += [0.0, 0.9, 0.0]
@@ -453,8 +453,8 @@ def test_jumps_to_an_equivalent_orientation_are_undone(old, model):
 def test_a_density_that_only_fills_its_column_is_told(old):
     hardening, ideal = old.copy(), crystal.simulate(angles(20, 0), STRAIN, crystal=crystal.Crystal(k1=0.0, k2=0.0))
     hardening[..., 1] = 1e12
-    assert any("density is constant at 1e+12" in text for text in told(lambda: fitted(hardening))[1])
-    assert not any("density is constant" in text for text in told(lambda: fitted(ideal))[1])
+    assert any("density is constant at 1e+12" in text for text in warned(lambda: fitted(hardening))[1])
+    assert not any("density is constant" in text for text in warned(lambda: fitted(ideal))[1])
 
 
 def fitted(state, strain=STRAIN, **parameters):
@@ -467,11 +467,11 @@ def test_like_states_of_unlike_rates_are_told(old):
         crystal.simulate(angles(20, 2), STRAIN, strain_rate=1.0),
         crystal.simulate(angles(20, 3), STRAIN, crystal=crystal.Crystal(tau0=16.0)),
     ):
-        model, texts = told(lambda state=other: fitted(np.concatenate([old, state])))
+        model, texts = warned(lambda state=other: fitted(np.concatenate([old, state])))
         assert any("similar states of different trajectories differ by" in text for text in texts)
         # down to -17 MPa where splines may fall where they like
         assert flow_stress(model, 20_000).min() > 0.4 * flow_stress(fitted(old), 20_000).min() > 0
-    assert not told(lambda: fitted(np.concatenate([old, slow])))[1]
+    assert not warned(lambda: fitted(np.concatenate([old, slow])))[1]
 
 
 def flow_stress(model, n):
@@ -488,19 +488,19 @@ def test_held_out_trajectories_that_are_far_off_are_told(old):
     across = crystal.simulate(angles(40, 0), STRAIN, axis="x")
     with pytest.warns(UserWarning, match="8 held-out trajectories have errors of .* do not rely on this model"):
         fitted(across)
-    assert not told(lambda: fitted(across, axis="x"))[1]
+    assert not warned(lambda: fitted(across, axis="x"))[1]
 
 
 def test_a_lost_grain_loses_no_other(model, old):
     start = old[:6, 9].copy()
     start[2, 0] = 1e300
     with np.errstate(all="ignore"):
-        path, texts = told(lambda: model.propagate(start, [0.0, 1e-3, 2e-3]))
+        path, texts = warned(lambda: model.propagate(start, [0.0, 1e-3, 2e-3]))
     assert any("1 of 6 grains reached states that are not finite" in text for text in texts)
     assert_array_equal(model.flags_ & 16, [0, 0, 16, 0, 0, 0])
     assert np.isnan(path[1:, 2]).all() and np.isfinite(np.delete(path, 2, axis=1)).all()
     assert_array_equal(
-        np.delete(path, 2, axis=1), told(lambda: model.propagate(np.delete(start, 2, axis=0), [0.0, 1e-3, 2e-3]))[0]
+        np.delete(path, 2, axis=1), warned(lambda: model.propagate(np.delete(start, 2, axis=0), [0.0, 1e-3, 2e-3]))[0]
     )
 
 
@@ -522,8 +522,8 @@ def test_quaternions_and_rotations_are_taken_and_given_back(old, model):
     assert quaternions.n_features_in_ == 6
     for other in quaternions, fitted(as_pair(old)), fitted(as_pair(old), orientation="quaternion"):
         assert_allclose(other.table_, model.table_, rtol=1e-7, atol=1e-7 * np.abs(model.table_).max())
-    expected = told(lambda: model.propagate(old[:, 0], STRAIN))[0]
-    path = told(lambda: quaternions.propagate(six[:, 0], STRAIN))[0]
+    expected = warned(lambda: model.propagate(old[:, 0], STRAIN))[0]
+    path = warned(lambda: quaternions.propagate(six[:, 0], STRAIN))[0]
     assert_array_equal(path[0], six[:, 0])
     assert_allclose(path[..., :2], expected[..., :2], rtol=1e-6)
     assert apart(path[..., 2:], expected[..., 2:]).max() < 1e-6
@@ -531,7 +531,7 @@ def test_quaternions_and_rotations_are_taken_and_given_back(old, model):
         np.linalg.norm(np.diff(path[..., 2:], axis=0), axis=-1).max() < 0.1
     )  # continuous, though q and -q are the same
     for each in model, quaternions:
-        values, turned = told(lambda m=each: m.propagate(as_pair(old[:, 0]), STRAIN))[0]
+        values, turned = warned(lambda m=each: m.propagate(as_pair(old[:, 0]), STRAIN))[0]
         assert_allclose(values, expected[..., :2], rtol=1e-6)
         assert len(turned) == len(STRAIN) and all(len(step) == len(old) for step in turned)
         assert apart(np.array([step.as_quat() for step in turned]), expected[..., 2:]).max() < 1e-6
@@ -569,8 +569,8 @@ def test_standard_deviations_of_quaternions(old):
     six = with_quaternions(old)
     model = fitted(six, orientation="quaternion")
     start, path = six[:3, 0], [0.0, 0.01, 0.02]
-    (out, std), _ = told(lambda: model.propagate(start, path, return_std=True))
-    (_, three), _ = told(
+    (out, std), _ = warned(lambda: model.propagate(start, path, return_std=True))
+    (_, three), _ = warned(
         lambda: model.propagate((start[:, :2], Rotation.from_quat(start[:, 2:])), path, return_std=True)
     )
     assert std.shape == (3, 3, 6) and three.shape == (3, 3, 3)
@@ -618,12 +618,12 @@ def test_lists_of_rotations_are_taken(old, model):
     assert_allclose(fitted((values, each)).table_, model.table_, rtol=1e-7, atol=1e-7 * np.abs(model.table_).max())
     start = old[:, 0]
     one_by_one = list(as_pair(start)[1])
-    path, steps = told(lambda: model.propagate((start[:, :2], one_by_one), STRAIN))[0]
-    expected, _ = told(lambda: model.propagate(as_pair(start), STRAIN))[0]
+    path, steps = warned(lambda: model.propagate((start[:, :2], one_by_one), STRAIN))[0]
+    expected, _ = warned(lambda: model.propagate(as_pair(start), STRAIN))[0]
     assert_array_equal(path, expected)
     by_step = np.array([step.as_quat() for step in steps])
     back = path.swapaxes(0, 1), [Rotation.from_quat(q) for q in by_step.swapaxes(0, 1)]
-    assert np.isfinite(told(lambda: fitted(back))[0].table_).all()
+    assert np.isfinite(warned(lambda: fitted(back))[0].table_).all()
     with pytest.raises(ValueError, match=r"of \(20, 30\) rows and rotations of \(30, 20\).*np.swapaxes"):
         fitted((path.swapaxes(0, 1), steps))
     with pytest.raises(ValueError, match="different numbers of rotations"):
@@ -660,7 +660,7 @@ def test_a_pair_for_a_model_without_orientation_is_told_so(old):
 
 @pytest.mark.parametrize("parameters", [{"orientation": None}, {"axis": None}])
 def test_steps_in_percent_are_told_before_they_are_made(old, parameters, monkeypatch):
-    model = told(lambda: fitted(old, estimator=LinearRegression(), **parameters))[0]
+    model = warned(lambda: fitted(old, estimator=LinearRegression(), **parameters))[0]
     seen = []
 
     def asked(*_):
@@ -679,7 +679,7 @@ def test_steps_in_percent_are_told_before_they_are_made(old, parameters, monkeyp
 @pytest.mark.parametrize("parameters", [{"orientation": None}, {"axis": None}])
 def test_many_grains_in_steps_that_are_divided_are_announced_before_they_are_stepped(old, parameters, monkeypatch):
     """600 parts would be no matter for ten grains; for 500 they are 300,000 predictions of rates."""
-    model = told(lambda: fitted(old, estimator=LinearRegression(), **parameters))[0]
+    model = warned(lambda: fitted(old, estimator=LinearRegression(), **parameters))[0]
 
     def asked(*_):
         raise KeyboardInterrupt
@@ -703,13 +703,13 @@ def test_many_grains_in_steps_that_are_divided_are_announced_before_they_are_ste
 def test_parts_of_a_step_are_reported(old, parameters, of, monkeypatch, capsys):
     from skmerge._plasticity import free
 
-    model = told(lambda: fitted(old, estimator=LinearRegression(), verbose=1, **parameters))[0]
+    model = warned(lambda: fitted(old, estimator=LinearRegression(), verbose=1, **parameters))[0]
     strain = [0.0, 10 * model.longest_step_]
-    expected = told(lambda: model.propagate(old[:, 0], strain))[0]
+    expected = warned(lambda: model.propagate(old[:, 0], strain))[0]
     monkeypatch.setattr("skmerge._progress.QUIET", 0.0)
     monkeypatch.setattr(free, "GRAINS", 7)
     capsys.readouterr()
-    assert_array_equal(told(lambda: model.propagate(old[:, 0], strain))[0], expected)  # blocks of grains change nothing
+    assert_array_equal(warned(lambda: model.propagate(old[:, 0], strain))[0], expected)  # blocks have no effect
     lines = capsys.readouterr().out.splitlines()
     assert f"[PlasticityPropagator] strain step 1 of 1: part 4 of 10{of}" in lines
 

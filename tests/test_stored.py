@@ -23,7 +23,7 @@ def assert_close(found, name, tolerance, expected=None):
 
 @pytest.fixture(autouse=True)
 def quiet():
-    with warnings.catch_warnings():  # five crystals: some leave what they learned, which is told
+    with warnings.catch_warnings():  # five crystals: some leave what they learned, with a warning
         warnings.filterwarnings("ignore", "1 of 5 grains left")
         yield
 

@@ -166,9 +166,9 @@ def test_phases_that_cannot_be_read_are_left_out_and_named(path, turn):
         for step in range(4):
             for key in ("rho_mob", "rho_dip"):
                 del file[f"increment_{7 * step}/phase/B/mechanical/{key}"]
-    with pytest.warns(UserWarning, match="B lacks density .*left out") as told:
+    with pytest.warns(UserWarning, match="B lacks density .*left out") as caught:
         assert len(read_damask(path, grains="cell")[1]) == 2
-    assert len(told) == 1 and "none" not in str(told[0].message)
+    assert len(caught) == 1 and "none" not in str(caught[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(read_damask(path, grains="cell", phases="A")[1]) == 2
@@ -334,6 +334,6 @@ def test_what_is_said_of_slip_resistances_is_true(path, turn):
             del file[f"increment_{7 * step}/phase/B/mechanical/rho_mob"]
     with pytest.warns(UserWarning, match=r"^B of .* stores no density; the square of the slip resistance xi_sl"):
         read_damask(path, phases="B")
-    with pytest.warns(UserWarning, match="as asked; the square of the slip resistance xi_sl") as told:
+    with pytest.warns(UserWarning, match="as asked; the square of the slip resistance xi_sl") as caught:
         read_damask(path, density="xi_sl")
-    assert len(told) == 1 and "stores no density" not in str(told[0].message)
+    assert len(caught) == 1 and "stores no density" not in str(caught[0].message)

@@ -141,5 +141,5 @@ def log_box(lower, upper, factor=None, n_points=128):
     return out
 
 
-def in_print(probability, digits=2):
+def as_text(probability, digits=2):
     return f"< {NEVER:.0e}" if 0 < probability < NEVER else f"{probability:.{digits}g}"

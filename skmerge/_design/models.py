@@ -198,7 +198,7 @@ class Models:
                 if name == source_of(part.model):
                     self.sources.append(j)
 
-    def in_print(self, j, value):
+    def as_text(self, j, value):
         """A value of an input, of a category its word."""
         return str(self.words[j][int(value)]) if j in self.words else f"{value:.4g}"
 
@@ -212,17 +212,22 @@ class Models:
 
     def coded(self, X, argument="X"):
         """Rows of the inputs, an array or a data frame with the inputs as columns, as numbers, words as codes."""
-        with naming(argument):
-            if not hasattr(X, "columns"):
+        give = f"finite rows of the inputs {self.inputs}"
+        if hasattr(X, "columns"):
+            missing = [name for name in self.inputs if name not in list(X.columns)]
+            if missing:
+                raise ValueError(f"{argument} has no column {missing}; give {give}.")
+            columns = [np.asarray(X[name]) for name in self.inputs]
+        else:
+            with naming(argument, give=give):
                 X = np.asarray(X, object if self.words else float)
-                columns = list(X.T) if X.ndim == 2 else []
-            else:
-                columns = [np.asarray(X[name]) for name in self.inputs]
-            if len(columns) != len(self.inputs):
-                raise ValueError(f"has shape {np.shape(X)}; give finite rows of the inputs {self.inputs}")
-            for j in self.words:
-                if any(isinstance(cell, str) for cell in columns[j]):
-                    columns[j] = [self.place_of(j, cell, argument) for cell in columns[j]]
+            columns = list(X.T) if X.ndim == 2 else []
+        if len(columns) != len(self.inputs):
+            raise ValueError(f"{argument} has shape {np.shape(X)}; give {give}.")
+        for j in self.words:
+            if any(isinstance(cell, str) for cell in columns[j]):
+                columns[j] = [self.place_of(j, cell, argument) for cell in columns[j]]
+        with naming(argument, give=give):
             return np.column_stack([np.asarray(column, float) for column in columns])
 
     def places(self, X):

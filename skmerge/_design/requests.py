@@ -1,6 +1,7 @@
 """The request of a user as arrays: targets, the set of possible inputs, correlations."""
 
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import LinearConstraint
@@ -22,6 +23,15 @@ NARROW = 1e-3  # width of a narrow target, relative to its size
 LIKELIEST = 1e-3  # a narrow target that is met with a probability below this raises an error
 MET = 1e-6  # width of a target of one number, relative to the spread over inputs; searches come within 1e-8 to 1e-6
 GOAL_WORDS = {"maximise": 1.0, "maximize": 1.0, "minimise": -1.0, "minimize": -1.0}
+
+
+class Constraint(NamedTuple):
+    """A linear constraint, ``least <= coefficients @ x <= most``, and its name in messages."""
+
+    coefficients: np.ndarray  # (n_inputs,)
+    least: float
+    most: float
+    name: str
 
 
 def _range(value, argument, otherwise="", finite=False):
@@ -169,7 +179,7 @@ def read_space(models, bounds, components, total, max_nonzero, fixed, integer, c
     rows = []
     if total is not None:
         check_number("total", total, Real, -FINITE, give="give a finite number, for instance 1 or 100")
-        rows.append((component.astype(float), float(total), float(total), f"total={total:g}"))
+        rows.append(Constraint(component.astype(float), float(total), float(total), f"total={total:g}"))
     if max_nonzero is not None:
         check_number("max_nonzero", max_nonzero, Integral, 1)
         needed = [inputs[j] for j in np.flatnonzero(component & ((low > 0) | (high < 0)))]
@@ -187,12 +197,12 @@ def read_space(models, bounds, components, total, max_nonzero, fixed, integer, c
         raise TypeError(f"constraints={constraints!r} is not possible: give a list.")
     for i, constraint in enumerate(constraints):
         rows += _read_constraint(inputs, constraint, f"constraints[{i}]")
-        wrong = [inputs[j] for j in levels if any(row[0][j] for row in rows)]
+        wrong = [inputs[j] for j in levels if any(row.coefficients[j] for row in rows)]
         if wrong:
             raise ValueError(f"constraints[{i}]: {wrong} are categories, which cannot be added; leave them out.")
-    matrix = np.array([row[0] for row in rows]).reshape(-1, d)
-    least, most = (np.array([row[k] for row in rows]) for k in (1, 2))
-    space = Feasible(low, high, whole, component, max_nonzero, matrix, least, most, tuple(row[3] for row in rows))
+    matrix = np.array([row.coefficients for row in rows]).reshape(-1, d)
+    least, most = np.array([row.least for row in rows]), np.array([row.most for row in rows])
+    space = Feasible(low, high, whole, component, max_nonzero, matrix, least, most, tuple(row.name for row in rows))
     if space.solve() is None:
         blamed = space.contradiction()
         given = ["bounds", *dict.fromkeys(space.words)]
@@ -233,7 +243,7 @@ def _read_constraint(inputs, constraint, argument):
         ends = [[end] for end in _range(constraint[1], argument)]
     if not np.isfinite(A).all() or np.isnan(ends).any() or np.greater(*ends).any():
         raise ValueError(f"{argument} needs finite coefficients, and limits in rising order without NaN.")
-    return [(row, low, high, argument) for row, low, high in zip(A, *ends, strict=True)]
+    return [Constraint(row, low, high, argument) for row, low, high in zip(A, *ends, strict=True)]
 
 
 def read_correlation(models, correlation, X, y):

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import differential_evolution
 
-from skmerge._design.criterion import WORSE, in_print
+from skmerge._design.criterion import WORSE, as_text
 from skmerge._design.feasible import Feasible
 from skmerge._design.models import Seen
 from skmerge._progress import Reporter
 
 SHORTLIST = 400  # of the inputs seen, those whose loss a new search calculates in full
-MIN_CROWD, MAX_CROWD = 40, 150  # inputs in a generation
+MIN_POPULATION, MAX_POPULATION = 40, 150  # inputs in a generation
 PATIENCE, STALLED = (15, 8), 1e-3  # the first, the last search ends if so many generations decrease its loss by less
 POLISH = 0.03  # of the width of the bounds: the range of the last search
-DUST = 1e-3  # of the width of its bounds: a smaller amount of an optional input is left out, as it cannot be weighed
-OBJECTION = 1e-3  # increase of the loss, thus a thousandth of the probability, for which dust is kept
+TRACE = 1e-3  # of its upper bound: a smaller amount of an optional input is left out, as it cannot be weighed
+OBJECTION = 1e-3  # increase of the loss, thus a thousandth of the probability, for which traces are kept
 BROKEN, TAKEN = 1e15, 1e12  # added to the loss for a broken constraint, and near an earlier proposal
 EVOLUTION = {"tol": 1e-6, "atol": 1e-7, "mutation": (0.4, 0.9), "recombination": 0.9, "polish": False}
 
@@ -50,7 +50,7 @@ class Search:
                 best = self.evolve(space, free, start, PATIENCE[stage])
             else:
                 best = start[value.argmin()]
-        return self.without_dust(best) if polish else best
+        return self.without_traces(best) if polish else best
 
     def value(self, X, broken):
         """Loss of inputs, with broken constraints and earlier proposals nearby."""
@@ -69,23 +69,23 @@ class Search:
 
     def best_seen(self, n_free=0):
         """First generation: half of it the best inputs seen, half of it random ones of these; and their losses."""
-        crowd = crowd_of(n_free)
+        size = population_size(n_free)
         X, mean, std = self.seen.rows()
         away = np.flatnonzero(self.nearness(X) == 0)
         if not len(away):
             return X[away], None
         # Independent errors are quick to calculate; the best inputs are then calculated in full.
         rough = self.loss(mean[away], std[away], rough=True)
-        away = np.r_[away[np.argsort(rough, kind="stable")[:SHORTLIST]], self.rng.choice(away, min(crowd, len(away)))]
+        away = np.r_[away[np.argsort(rough, kind="stable")[:SHORTLIST]], self.rng.choice(away, min(size, len(away)))]
         away = np.unique(away)
         value = self.loss(mean[away], std[away])
         order = np.argsort(value, kind="stable")
-        keep = np.r_[order[: crowd // 2], self.rng.permutation(order[crowd // 2 :])[: crowd - crowd // 2]]
+        keep = np.r_[order[: size // 2], self.rng.permutation(order[size // 2 :])[: size - size // 2]]
         return X[away[keep]], value[keep]
 
     def random_near(self, best, space, n_free):
         """First generation: the best input and random ones in the space around it; and their losses."""
-        X = space.low + self.rng.random((crowd_of(n_free), len(space.low))) * space.width
+        X = space.low + self.rng.random((population_size(n_free), len(space.low))) * space.width
         X, broken = space.repair(np.vstack([best, X]))
         X[0], broken[0] = best, 0.0
         return X, self.value(X, broken)
@@ -129,10 +129,10 @@ class Search:
         X, broken = np.vstack([X, start]), np.r_[broken, np.zeros(len(start))]
         return X[self.value(X, broken).argmin()]
 
-    def without_dust(self, x):
+    def without_traces(self, x):
         """The input without amounts too small to be weighed, if constraints and loss allow."""
         space = self.space
-        small = np.flatnonzero((space.low == 0) & (x > 0) & (x < DUST * space.high) & ~space.integer)
+        small = np.flatnonzero((space.low == 0) & (x > 0) & (x < TRACE * space.high) & ~space.integer)
         most = self.value(x[None], np.zeros(1))[0] + OBJECTION
         high = space.high.copy()
         for j in small[np.argsort(x[small] / space.high[small], kind="stable")]:
@@ -148,8 +148,8 @@ class Search:
             return "no input yet that satisfies the constraints"
         if loss >= WORSE:
             return "a target of an exactly known property is missed"
-        return f"loss {loss:.4g}" if self.has_goals else f"probability {in_print(np.exp(-loss), 3)}"
+        return f"loss {loss:.4g}" if self.has_goals else f"probability {as_text(np.exp(-loss), 3)}"
 
 
-def crowd_of(n_free):
-    return int(np.clip(10 * n_free, MIN_CROWD, MAX_CROWD))
+def population_size(n_free):
+    return int(np.clip(10 * n_free, MIN_POPULATION, MAX_POPULATION))

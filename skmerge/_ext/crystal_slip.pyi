@@ -1,10 +1,16 @@
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 _F8: TypeAlias = NDArray[np.float64]
+
+class Paths(NamedTuple):
+    stress: _F8
+    forest_squares: _F8
+    orientation: _F8
+    failed: _F8
 
 @disjoint_base
 class SlipLaw:
@@ -29,4 +35,4 @@ class SlipLaw:
         tol: float,
         max_substeps: int,
         cancelled: NDArray[np.int32],
-    ) -> tuple[_F8, _F8, _F8, _F8, NDArray[np.int64]]: ...
+    ) -> Paths: ...

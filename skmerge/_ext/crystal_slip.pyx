@@ -9,6 +9,8 @@ the length of the strain path. Stress is implicit. Orientation and the forest st
 are not stiff; they are explicit stages of the same Runge-Kutta method.
 """
 
+from collections import namedtuple
+
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -16,6 +18,10 @@ from libc.math cimport NAN, ceil, fabs, fmax, fmin, isfinite, pow, sqrt
 from libc.string cimport memcpy, memset
 
 from skmerge._ext.types cimport clones, skmerge_exp, skmerge_log
+
+# Integrated crystals: stress and the mean square of forest stress over the systems (n, n_steps), orientation
+# (n, n_steps, 4), and the strain (n,) at which a crystal did not converge, NaN if it did.
+Paths = namedtuple("Paths", "stress forest_squares orientation failed", module=__name__)
 
 cdef enum:
     SYSTEMS = 12
@@ -510,9 +516,7 @@ cdef class SlipLaw:
 
         From quaternions (n, 4), crystal to sample, scalar last, forest stress (n, 12) and strain (n or 1, n_steps); tol
         is the error of a sub-step, max_substeps counts those in one recorded step, cancelled (1,) is not 0 to stop.
-        Return stress (n, n_steps), the mean square of forest stress over the systems (n, n_steps), orientation (n,
-        n_steps, 4), the strain (n,) at which a crystal did not converge, NaN if it did, and sub-steps (n,), with failed
-        ones.
+        Return Paths.
         """
         cdef Law law = self.law
         cdef Py_ssize_t n = quaternion.shape[0], n_steps = strain.shape[1], r, path, t, i
@@ -526,7 +530,6 @@ cdef class SlipLaw:
         cdef double[:, ::1] stress = np.empty((n, n_steps)), forest_squares = np.empty((n, n_steps))
         cdef double[:, :, ::1] orientation = np.empty((n, n_steps, 4))
         cdef double[::1] failed = np.empty(n)
-        cdef long long[::1] substeps = np.empty(n, np.int64)
         with nogil:
             constant_frame(&law, &frame)
             for r in range(n):
@@ -534,7 +537,7 @@ cdef class SlipLaw:
                 memset(&grain, 0, sizeof(Grain))
                 memcpy(grain.q, &quaternion[r, 0], sizeof(grain.q))
                 memcpy(grain.f, &forest[r, 0], sizeof(grain.f))
-                failed[r], substeps[r], failing = NAN, 0, 0
+                failed[r], failing = NAN, 0
                 next_h = 1e-4
                 for t in range(n_steps):
                     if t and not failing:
@@ -564,7 +567,6 @@ cdef class SlipLaw:
                                 done = done + h if h < length - done else length
                             next_h = h * (fmin(fmax(0.9 * pow(error + 1e-10, -1.0 / 3.0), 0.2), 4.0) if error < 1e290
                                           else 0.25)
-                        substeps[r] += taken
                     if cancelled[0]:
                         break
                     squares = 0.0
@@ -576,4 +578,4 @@ cdef class SlipLaw:
                         orientation[r, t, i] = NAN if failing else grain.q[i]
                 if cancelled[0]:
                     break
-        return tuple(map(np.asarray, (stress, forest_squares, orientation, failed, substeps)))
+        return Paths(*map(np.asarray, (stress, forest_squares, orientation, failed)))

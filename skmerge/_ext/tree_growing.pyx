@@ -217,7 +217,7 @@ cdef double fit_node(Grower *g, int slot, Py_ssize_t start, Py_ssize_t end, int 
     for i in range(k):
         g.v[i] /= W
         value = g.width[i] / W - g.v[i] * g.v[i]
-        # Of a coordinate that is constant in the node rounding leaves 1e-16 of its square.
+        # Rounding leaves 1e-16 of the square of a coordinate that is constant in the node.
         g.width[i] = sqrt(value) if value > 1e-14 * g.width[i] / W and value > 1e-20 else 1.0
     if k:
         for o in range(g.m):
@@ -494,7 +494,7 @@ def grow(features, const double[::1] weight, const double[:, ::1] y, rest, direc
                 with gil:
                     PyErr_CheckSignals()
             entry = pop(heap, &n_open)
-            # Part its rows, in their order.
+            # Divide its rows, in their order.
             f = entry.split.feature
             at, spare = entry.start, 0
             for i in range(entry.start, entry.end):
@@ -534,7 +534,7 @@ def grow(features, const double[::1] weight, const double[:, ::1] y, rest, direc
 
 
 cdef leaf_table(Grower *g, Py_ssize_t n_leaves, const Py_ssize_t[:, ::1] extent, const double[:, ::1] y):
-    # Of every leaf: centre, low and high (k each), then for each output its p terms and its least and greatest value.
+    # Every leaf: centre, low and high (k each), then for each output its p terms and its least and greatest value.
     cdef int k = g.k, m = g.m, p = g.p, o, i, width = m if k == 0 else 3 * k + m * (p + 2)
     leaves_array = np.empty((n_leaves, width))
     cdef double[:, ::1] leaves = leaves_array

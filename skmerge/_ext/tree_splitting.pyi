@@ -1,10 +1,18 @@
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 _F8: TypeAlias = NDArray[np.float64]
 _U2: TypeAlias = NDArray[np.uint16]
+
+class BestSplit(NamedTuple):
+    gain: float
+    feature: int
+    code: int
+    next_code: int
+    missing_left: bool
+    n_left: int
 
 def best_split(
     X: _F8,
@@ -16,4 +24,4 @@ def best_split(
     linear: bool = False,
     ridge: float = 0.0,
     min_leaf: int = 1,
-) -> tuple[float, int, int, int, bool, int] | None: ...
+) -> BestSplit | None: ...

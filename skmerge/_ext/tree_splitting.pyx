@@ -7,15 +7,21 @@ by the squares that a constant, or a straight line in the feature split on, take
 
     (sum w r)^2 / W + (sum w x r - X sum w r / W)^2 / ((sum w x^2 - X^2 / W) (1 + ridge / n)),   W = sum w, X = sum w x
 
-The line is what a leaf that is a plane can still follow: without it a parabola is cut where its values part, not where
-its slope turns.
+The line is what a leaf that is a plane can still follow: without it a parabola is cut where its values differ most, not
+where its slope turns.
 """
+
+from collections import namedtuple
 
 import numpy as np
 
 from libc.string cimport memset
 
 from skmerge._ext.types cimport clones
+
+# ``code`` and ``next_code``: the greatest on the left, the least on the right; ``missing_left``: whether unknown values
+# go left; ``n_left``: rows on the left.
+BestSplit = namedtuple("BestSplit", "gain feature code next_code missing_left n_left", module=__name__)
 
 cdef enum:
     LANES = 32  # features scanned side by side
@@ -240,7 +246,7 @@ cdef void bin_to_codes(const Table *table, const Search *search, const int *rows
 
 cdef void split_pair(const Table *table, const int *rows, const int *features, int n_features, double factor,
                      Split *best) noexcept nogil:
-    # Two rows, a third of all nodes of a full-grown tree: any feature that tells them apart takes away the same.
+    # Two rows, a third of all nodes of a full-grown tree: any feature in which they differ takes away the same.
     cdef const unsigned short *a = table.codes + <Py_ssize_t>rows[0] * table.d
     cdef const unsigned short *b = table.codes + <Py_ssize_t>rows[1] * table.d
     cdef double w = table.weight[rows[0]], v = table.weight[rows[1]], step = table.rest[rows[0]] - table.rest[rows[1]]
@@ -383,7 +389,7 @@ cdef inline void add(double *s, const double *bin, int c, int linear) noexcept n
 def best_split(const double[:, ::1] X, const unsigned short[:, ::1] codes, const double[::1] weight,
                double[:, ::1] rest, const double[::1] factor, const double[::1] centre, bint linear=False,
                double ridge=0.0, Py_ssize_t min_leaf=1):
-    """Split of all rows: (gain, feature, code, next code, whether missing goes left, rows on the left) or None."""
+    """BestSplit of all rows, or None."""
     cdef Py_ssize_t n = X.shape[0]
     cdef int d = X.shape[1], c = rest.shape[1]
     if not n or not d or not c:
@@ -403,4 +409,4 @@ def best_split(const double[:, ::1] X, const unsigned short[:, ::1] codes, const
         return None
     code = np.asarray(codes)[:, split.feature]
     n_left = np.count_nonzero(np.where(code == MISSING, bool(split.missing_left), code <= split.code))
-    return split.gain, split.feature, split.code, split.next_code, bool(split.missing_left), n_left
+    return BestSplit(split.gain, split.feature, split.code, split.next_code, bool(split.missing_left), n_left)

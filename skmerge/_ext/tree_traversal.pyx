@@ -1,4 +1,4 @@
-"""What a fitted forest answers: leaves, values and slopes. Every index read from its arrays is checked on the way."""
+"""Evaluates a fitted forest: leaves, values and slopes. Every index read from its arrays is checked on the way."""
 
 from collections import namedtuple
 
@@ -44,7 +44,7 @@ cdef struct Branch:
     double share
 
 cdef struct Scratch:
-    # Of a walk to both sides of gaps.
+    # State of a walk to both sides of gaps.
     Py_ssize_t depth    # how many branches may wait
     Branch *waiting     # (depth,)
     double *copies      # (depth, d), the rows of these
@@ -177,7 +177,7 @@ cdef int check_weight(const Arrays *forest, const double[:, ::1] member_weight) 
 
 cdef int walk_between(const Arrays *forest, Py_ssize_t tree, const Row *row, const Scratch *scratch,
                       const double *weight, double *part, double *slopes, int exact) noexcept nogil:
-    # One row down one tree, to both sides where a threshold parts the levels between which it lies: a leaf counts by
+    # One row down one tree, to both sides where a threshold divides the levels between which it lies: a leaf counts by
     # how near the row is to its side, and is evaluated at the level there. Values go into ``part`` (m,), slopes times
     # ``weight`` (m,) into ``slopes`` (m, d) unless NULL. Returns whether an index leads nowhere.
     cdef int d = forest.d, m = forest.m, k = forest.k, i, o, j, f, end = <int>forest.start[tree + 1]
@@ -250,7 +250,7 @@ cdef int walk_between(const Arrays *forest, Py_ssize_t tree, const Row *row, con
 
 
 cdef class Forest:
-    """Trees of one kind and their members, checked, ready to be asked; keeps its arrays alive and is never stored.
+    """Trees of one kind and their members, checked, ready to be evaluated; keeps its arrays alive and is never stored.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from skmerge._forest.tree import Trees
 from skmerge._parallel import Shared, each
 from skmerge._progress import Reporter
 
-MAX_CODES = 65_000  # distinct values of a feature that are told apart; beyond, neighbours share a code
+MAX_CODES = 65_000  # distinct values of a feature that are distinguished; beyond, neighbours share a code
 PARTS = 5  # a member that draws "part" of the rows leaves out one of so many
 # Members that only validate, by rows or by groups left out, are numbered from here on.
 VALIDATION_BY_ROWS, VALIDATION_BY_GROUPS = 10**9, 2 * 10**9
@@ -52,7 +52,7 @@ class Recipe:
     min_gain: float = 1e-9  # of the mean square that remains in a node; less is rounding
 
     def coordinates(self, k):
-        """Of k possible coordinates how many a leaf has, and how many with second-order terms."""
+        """How many of k possible coordinates a leaf has, and how many of these have second-order terms."""
         return (k if self.order else 0), (min(k, MAX_SQUARED) if self.order == 2 else 0)
 
     def rules(self, d):
@@ -78,7 +78,7 @@ class TreeData(Shared):
     weight : ndarray of shape (n,), summing to one
     group : ndarray of shape (n,), number of each row's group, or None: each its own
     cancelled : int32 ndarray of shape (1,), set to stop
-    reporter : Reporter, which is told of every tree
+    reporter : Reporter, which counts the trees
     """
 
     features: Features
@@ -132,22 +132,22 @@ class TreeData(Shared):
         """
         n = len(self.weight)
         weight = self.weight * n
-        # All rows of a group are drawn together, or none.
+        # All rows of a group are drawn or left out together: units are groups, or else rows.
         group = None if self.validates_by_groups and member < VALIDATION_BY_GROUPS else self.group
-        n_parted = n if group is None else self.n_groups
+        n_units = n if group is None else self.n_groups
         drawn = recipe.rows == "bootstrap"
-        parted = recipe.rows == "part" or member >= VALIDATION_BY_GROUPS or (drawn and member < PARTS * recipe.rounds)
-        if n_parted > 1 and parted:
+        omits = recipe.rows == "part" or member >= VALIDATION_BY_GROUPS or (drawn and member < PARTS * recipe.rounds)
+        if n_units > 1 and omits:
             # Five members together leave out every row once; the next five divide the rows into other parts.
-            order = np.random.default_rng([seed, member // PARTS]).permutation(n_parted)
+            order = np.random.default_rng([seed, member // PARTS]).permutation(n_units)
             out = order[member % PARTS :: PARTS]
             weight[out if group is None else np.isin(group, out)] = 0.0
         if not drawn:
             return weight
         if group is None or member >= VALIDATION_BY_GROUPS:
             return rng.multinomial(n, weight / weight.sum()).astype(float)
-        there = np.bincount(group, weight > 0, n_parted) > 0
-        return weight * rng.multinomial(n_parted, there / there.sum())[group]
+        there = np.bincount(group, weight > 0, n_units) > 0
+        return weight * rng.multinomial(n_units, there / there.sum())[group]
 
     def grow(self, recipe, member, seed, kind):
         """Grow a member, number ``member`` of its ``kind``.
@@ -295,7 +295,7 @@ def prepare(data, reporter):
         direction = None
         if data.direction is not None and not np.isnan(data.slope).all():
             direction = data.direction[:, active] / spread
-            # To length one. A direction with a part outside the coordinates is not used: its slope is another one.
+            # To unit length. A direction with a part outside the coordinates is not used: its slope is another one.
             length = np.sqrt((direction**2).sum(axis=1, keepdims=True))
             elsewhere = np.delete(data.direction, active, axis=1).any(axis=1, keepdims=True)
             usable = (length > 0) & ~elsewhere

@@ -168,8 +168,8 @@ def bends_and_errors(X, y, weight, base2, level, start, predict):
         seen, own = ~np.isnan(error), np.broadcast_to(weight[rows][:, None], error.shape)
         if len(last) > 3:
             fall = middle * (below - above)
-            if borne_out(np.abs(fall).sum(axis=1) * weight[rows], place[rows]):
-                bend[j] = bent(error[seen], fall[seen], own[seen])
+            if changes_at_two_levels(np.abs(fall).sum(axis=1) * weight[rows], place[rows]):
+                bend[j] = best_bend(error[seen], fall[seen], own[seen])
             error = error - bend[j] * fall
         size = np.sqrt(np.maximum(error**2 - step * base2, 0.0)) / middle
         for k in np.flatnonzero(seen.any(axis=0)):
@@ -198,13 +198,13 @@ def jumps(error, noise2, level, weight):
     return len(mean) < 2 or np.mean(mean[1:] * mean[:-1]) < ALIKE_ERRORS * square.mean()
 
 
-def borne_out(fall, level):
+def changes_at_two_levels(fall, level):
     """Whether y changes at two inner levels at least; a single one, beside a jump, must not bend all lines."""
     size = np.sort(np.bincount(level, np.nan_to_num(fall)))
     return size[-2] > MAX_BEND * size[-1]
 
 
-def bent(error, fall, weight):
+def best_bend(error, fall, weight):
     """The multiple of ``fall`` with which the sum of absolute errors is least; 0 if it decreases the sum by little."""
     size = weight * np.abs(fall)
     if not size.any():

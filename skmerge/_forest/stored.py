@@ -86,13 +86,15 @@ class Forest(SimpleNamespace):
         at = gaps.at
         plain = np.delete(X, at, axis=0) if len(at) else X
         parts = [trees.moments(plain, weight, self.clip, squares) for trees, weight in self.kinds()]
-        mean, square = sum(part[0] for part in parts), sum(part[1] for part in parts) if squares else None
+        means, mean_squares = zip(*parts, strict=True)
+        mean, square = sum(means), sum(mean_squares) if squares else None
         if len(at):
             parts = [trees.between(gaps, weight, self.clip) for trees, weight in self.kinds()]
             rows = np.concatenate([np.delete(np.arange(len(X)), at), at]).argsort()
-            mean = np.concatenate([mean, sum(part[0] for part in parts)])[rows]
+            means, mean_squares, _ = zip(*parts, strict=True)
+            mean = np.concatenate([mean, sum(means)])[rows]
             if squares:
-                square = np.concatenate([square, sum(part[1] for part in parts)])[rows]
+                square = np.concatenate([square, sum(mean_squares)])[rows]
         return mean, square, gaps
 
     def change_by_gaps(self, X):
@@ -105,7 +107,7 @@ class Forest(SimpleNamespace):
         gaps = self.gaps(X)
         if len(gaps.at):
             parts = [trees.between(gaps, weight, self.clip, True, exact) for trees, weight in self.kinds()]
-            found[gaps.at] = sum(part[2] for part in parts)
+            found[gaps.at] = sum(slopes for _, _, slopes in parts)
         return found
 
     def apply(self, X):

@@ -1,5 +1,7 @@
 """Start values of nodes: drawn at random, ranked by how much of the residual of a net they explain."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from skmerge._net.floats import SMALL, squarable
@@ -10,6 +12,15 @@ N_CANDIDATES = 300
 MAX_LAW_FEATURES = 25  # that the search for a law considers; a committee takes all
 SEARCH_ROWS = 2000  # at most, on which candidates are ranked
 RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
+
+
+class SaturatingSums(NamedTuple):
+    """Drawn sums that saturate: slopes, where each is steepest, its plateau, and its value in each row."""
+
+    A: np.ndarray  # (n, d)
+    middle: np.ndarray  # (n,)
+    height: np.ndarray  # (n,)
+    columns: np.ndarray  # (n_rows, n)
 
 
 class Candidates:
@@ -72,10 +83,10 @@ class Candidates:
             for t, factor in self._rank(columns, residual, basis, additive=A if kind == "blend" else None)[:5]:
                 found.append(self._node(kind, A[t], sign[t], factor))
         if blend == 1.0:  # without products only these are curved; beside products they were found to replace the law
-            A, middle, height, columns = self._saturating()
-            for t, factor in self._rank(columns, residual, basis)[:4]:
-                node = self._node("sum", A[t], np.zeros(len(A[t]), np.uint8), factor, saturating=True)
-                node.start[-3:-1] = -factor * middle[t], 1.0 / max(abs(factor) * height[t], 1e-12)
+            drawn = self._saturating()
+            for t, factor in self._rank(drawn.columns, residual, basis)[:4]:
+                node = self._node("sum", drawn.A[t], np.zeros(self.objective.d, np.uint8), factor, saturating=True)
+                node.start[-3:-1] = -factor * drawn.middle[t], 1.0 / max(abs(factor) * drawn.height[t], 1e-12)
                 found.append(node)
         return found
 
@@ -143,7 +154,7 @@ class Candidates:
         return A, np.zeros(A.shape, np.uint8), self.centred @ A.T
 
     def _saturating(self):
-        """Sums in random directions that saturate about random rows: (A, middle, height, columns)."""
+        """SaturatingSums in random directions about random rows."""
         rng, d, s = self.rng, self.objective.d, self.objective.scaling
         size = N_CANDIDATES // 3
         spread = np.sqrt(s.slope_variance)
@@ -153,7 +164,7 @@ class Candidates:
         middle = u[rng.integers(len(u), size=size), np.arange(size)]
         height = u.std(axis=0) * np.exp(rng.normal(size=size)) + 1e-12
         u = u - middle
-        return A, middle, height, u / (1 + np.abs(u) / height)
+        return SaturatingSums(A, middle, height, u / (1 + np.abs(u) / height))
 
     def _rank(self, columns, residual, basis, additive=None):
         """The columns that explain most of the residual beside the present nodes: [(index, factor), ...], best first.

@@ -46,6 +46,7 @@ KNEE_EXPONENT = 20.0  # exponent of the knee where no step lies in it; flow stre
 # Flow stresses of similar states differ by .01-.05 if 10 to 400 crystals obey one law, by .12-.34 if two rates, two
 # materials or inverse orientations are mixed, by .15 among grains of a polycrystal.
 MOST_DIFFERENT, NEAR_STATE, N_COMPARED = 0.1, 0.15, 3000
+SMALL_STRAIN = 1e-6  # over which rates of angles become rotations, and rotations rates of angles
 STIFFER = 10.0  # elastic slope over the first slope, if the record does not resolve the knee
 
 
@@ -98,9 +99,9 @@ def states_with_rates(state, rate, axis):
         quaternion = state[:, 2:]
         spin = 2 * product(inverse(quaternion), rate[:, 2:])[:, :3]
     else:
-        delta = 1e-6
         quaternion = quaternion_of(state[:, 2:])
-        spin = rotation_vector(product(inverse(quaternion), quaternion_of(state[:, 2:] + delta * rate[:, 2:]))) / delta
+        spin = rotation_vector(product(inverse(quaternion), quaternion_of(state[:, 2:] + SMALL_STRAIN * rate[:, 2:])))
+        spin = spin / SMALL_STRAIN
     root = np.sqrt(state[:, 1])
     rates = rate[:, 0], rate[:, 1] / (2 * root), spin
     n = len(state)

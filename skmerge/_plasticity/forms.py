@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from skmerge._orientation import NORM_TOLERANCE, angles_of, product, quaternion_from, quaternion_of, unwrapped_angles
+from skmerge._plasticity.flow import SMALL_STRAIN
 from skmerge._plasticity.records import numbers
 
 WIDTH = {"bunge": 5, "quaternion": 6}
@@ -141,10 +142,10 @@ def rates_of_columns(flow, X, given, exponent, orientation):
     if orientation == "quaternion":
         turning = product(given[:, 2:], np.column_stack([spin / 2, np.zeros(len(X))]))
     else:
-        delta, quaternion = 1e-6, quaternion_of(X[:, 2:5])
-        later = product(quaternion, quaternion_from(delta * spin))
+        quaternion = quaternion_of(X[:, 2:5])
+        later = product(quaternion, quaternion_from(SMALL_STRAIN * spin))
         both = unwrapped_angles(np.stack([quaternion, later], axis=1), X[:, 2:5])
-        turning = (both[:, 1] - both[:, 0]) / delta
+        turning = (both[:, 1] - both[:, 0]) / SMALL_STRAIN
     rates = np.column_stack([slope, 2 * root * plastic * flow[:, 1], turning])
     lost = np.flatnonzero(~np.isfinite(rates).all(axis=1))
     if len(lost):

@@ -19,7 +19,7 @@ from skmerge._orientation import (
 )
 from skmerge._plasticity import flow
 from skmerge._plasticity.kind import Kind
-from skmerge._plasticity.records import n_substeps
+from skmerge._plasticity.records import are_long, n_substeps
 
 GRAINS = 20_000  # grains between two reports of progress, some seconds
 # Equivalent orientations whose scalar part is at most that much below the greatest are trained as well.
@@ -113,7 +113,7 @@ class Free(Kind):
         for t in range(1, n_steps + 1):
             h = np.broadcast_to(strain[:, t] - strain[:, t - 1], n)
             counts = substeps[:, t - 1] * np.sign(h)  # negative where strain falls
-            flags |= (LONG * (np.abs(h) > longest * (1 + 1e-6))).astype(np.uint8)
+            flags |= (LONG * are_long(np.abs(h), longest)).astype(np.uint8)
             first = quaternion.copy()
             for count in np.unique(counts[counts != 0]):
                 some = np.flatnonzero(counts == count)
@@ -155,7 +155,7 @@ class Free(Kind):
 def reduced(quaternion):
     """Rotation vectors (n, 3) of the equivalents with the least angle, and operations (n, 3, 3) on crystal vectors."""
     every = product(quaternion[:, None], PROPER_QUATERNIONS)
-    # Of equal angles the first; rounding keeps the last digit from deciding.
+    # The first of equal angles; without rounding the last digit would decide.
     best = np.argmax(np.abs(every[..., 3]).round(12), axis=1)
     return rotation_vector(every[np.arange(len(every)), best]), PROPER[best].transpose(0, 2, 1)
 

@@ -133,7 +133,7 @@ def table_of_errors(found, axis):
 
 
 def standard_deviations(passed, squares, start, strain, density, axis):
-    """Of stress, density and lattice in rad, (n_steps, n, 3).
+    """Standard deviations of stress, density and lattice in rad, (n_steps, n, 3).
 
     For starts (n, 5), strain (1 or n, n_steps) and propagated density (n_steps, n).
     """

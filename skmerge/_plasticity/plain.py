@@ -7,7 +7,7 @@ import numpy as np
 
 from skmerge._ext.crystal_stepping import LONG, OUTSIDE, REVERSED
 from skmerge._plasticity.kind import Kind
-from skmerge._plasticity.records import MAX_SUBSTEPS, n_substeps
+from skmerge._plasticity.records import MAX_SUBSTEPS, are_long, n_substeps
 
 STEP_TOLERANCE = 1e-4  # of an adaptive step: difference between Heun and Euler over the trained range
 
@@ -103,7 +103,7 @@ class Plain(Kind):
                     reporter.say(f"strain step {t} of {n_steps}: part {part + 1} of {count:.0f}", np.inf)
             out[t, moved] = after
             beyond = ((after <= low) | (after >= high)).any(axis=1)
-            long = np.abs(h[:, 0]) > longest * (1 + 1e-6)
+            long = are_long(np.abs(h[:, 0]), longest)
             unseen = self.fitted["part_"][(h[:, 0] > 0).astype(int)] < 0
             flags[moved] |= (OUTSIDE * beyond + REVERSED * unseen + LONG * long).astype(np.uint8)
         write(slice(0, len(X)), out, strain)

@@ -19,6 +19,7 @@ STEEPER = 0.2  # of the range of the slopes of longer steps; a short step so far
 KNEE_STEEPNESS = 50.0
 ALIKE = 1e-4  # of the greatest value of a column: the change of a state between repeated records
 MAX_SUBSTEPS = 10_000  # substeps of a step
+ROUNDED = 1e-6  # of the longest trained step; what is longer by less is rounding
 MANY_CALLS = 1_000  # calls of a regressor that take some seconds
 MANY_STATES = 100_000  # predicted states that take some seconds
 HARDENED = 1.03  # of the stress; rotation of lattices alone hardens less, in the median
@@ -219,13 +220,18 @@ def check_path(strain, n):
     return np.ascontiguousarray(np.atleast_2d(strain))
 
 
+def are_long(size, longest):
+    """Whether steps of these sizes are longer than any trained one."""
+    return size > longest * (1 + ROUNDED)
+
+
 def n_substeps(strain, n, longest):
     """Into how many substeps steps longer than any trained one are divided, (n, n_steps - 1).
 
     ``strain``: (1 or n, n_steps). Warn if this takes long: each substep calls a regressor for every grain.
     """
     size = np.abs(np.diff(strain, axis=1))
-    counts = np.broadcast_to(np.clip(np.ceil(size / longest - 1e-6), 1, MAX_SUBSTEPS), (n, size.shape[1]))
+    counts = np.broadcast_to(np.clip(np.ceil(size / longest - ROUNDED), 1, MAX_SUBSTEPS), (n, size.shape[1]))
     calls, states = (int(counts.max(axis=0).sum()), int(counts.sum())) if counts.size else (0, 0)
     if calls > 10 * size.shape[1] and (calls > MANY_CALLS or states > MANY_STATES):
         warn(

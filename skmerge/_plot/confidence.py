@@ -156,7 +156,7 @@ class ConfidenceCurveDisplay(base.Display):
         if shown.std is None:
             raise ValueError(
                 f"estimator: {type(estimator).__name__} gives no standard deviations (return_std={return_std!r}); they "
-                "order the predictions by certainty. Of a search give best_estimator_."
+                "order the predictions by certainty. For a search give best_estimator_."
             )
         return cls.from_predictions(
             shown.true, shown.pred, shown.std, n_points=n_points, metric=metric,

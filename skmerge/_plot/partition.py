@@ -30,8 +30,8 @@ MOST_EXACT = 2000  # up to so many splits of one feature are predicted at both s
 class PartitionDisplay(base.Display):
     """Prediction of a forest over one or two features, and where its trees split them.
 
-    Other features are held constant; scikit-learn's ``PartialDependenceDisplay`` averages over them. Of many splits,
-    those of the largest gain are drawn. Use :meth:`from_estimator` to make one.
+    Other features are held constant; scikit-learn's ``PartialDependenceDisplay`` averages over them. If there are many
+    splits, those of the largest gain are drawn. Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def recode_words(X, texts, names, words, ignored):
     for j, name in enumerate(names):
         if name in words:
             column = Column(np.asarray(_text.column_of(X, j), dtype=object))
-            with naming("X"):
+            with naming("X", give=""):
                 columns[j] = codes_of(f"column {shown(name)}", column, words[name])
     return _text.with_columns(X, columns) if columns else X
 

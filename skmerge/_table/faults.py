@@ -37,7 +37,7 @@ def std_scale(X, values, std, levels, properties):
         if len(ratio) >= 10 and (own := factor_90(ratio)) > 0:
             factor[j] = own
         if len(ratio) and j not in properties:
-            # Of an element in few alloys nine tenths of the entries are zero and predicted as zero.
+            # If few alloys contain an element, nine tenths of its entries are zero and predicted as zero.
             factor[j] = max(factor[j], np.sqrt(np.mean(ratio**2)))
     return factor
 
@@ -57,7 +57,7 @@ def scores(X, values, std, scale, log, levels, before=None):
 
 
 def worst(score, levels):
-    """Which entries are surely wrong: the numbers with the highest score of their row, above WRONG."""
+    """Which entries are almost certainly wrong: the numbers with the highest score of their row, above WRONG."""
     plain = np.where(np.isnan(score) | [codes is not None for codes in levels], 0.0, score)
     return (plain > WRONG) & (plain == plain.max(axis=1, keepdims=True))
 

@@ -16,8 +16,8 @@ MAX_BEYOND_RARE = 0.25
 class Ranges:
     """Ranges of all rows and of those where each property was measured.
 
-    ``graded``: whether a column has more than one value in the middle eight tenths of these rows. Of an element that
-    few alloys contain, the range says little.
+    ``graded``: whether a column has more than one value in the middle eight tenths of these rows. The
+    range of an element that few alloys contain says little.
     """
 
     ranges: np.ndarray  # (1 + n_properties, 2, d), least and greatest entry; infinite without entries

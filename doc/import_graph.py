@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = {"_net": "#dcebf7", "_forest": "#ddf1e4", "_table": "#fbe9cf", "_plasticity": "#f6dde6", "_design": "#e7e2f4",
-         "_plot": "#e9ead2", "_gaussian": "#d9eeee"}  # fmt: skip
+PACKAGES = {"_net": "#dcebf7", "_forest": "#ddf1e4", "_table": "#fbe9cf", "_plasticity": "#f6dde6",
+            "_design": "#e7e2f4", "_plot": "#e9ead2", "_gaussian": "#d9eeee"}  # fmt: skip
 ROW = 0.16  # half the height of a box, in rows
 
 
@@ -45,7 +45,7 @@ def place(shown):
     return {name: (x[name], height[name]) for name in shown}
 
 
-def draw_house(path):
+def draw_import_graph(path):
     import matplotlib
 
     matplotlib.use("Agg")
@@ -64,11 +64,11 @@ def draw_house(path):
                     arrowprops={"arrowstyle": "-|>", "color": "#9aa5b1", "lw": 0.9, "shrinkA": 0, "shrinkB": 0},
                 )  # fmt: skip
         for name, (x, y) in at.items():
-            room, _, module = name.rpartition(".")
+            package, _, module = name.rpartition(".")
             public = not name.startswith("_")
-            face = "#0072B2" if public else "#E69F00" if name == "_ext" else ROOMS.get(room, "#eef2f5")
+            face = "#0072B2" if public else "#E69F00" if name == "_ext" else PACKAGES.get(package, "#eef2f5")
             axes.text(
-                x, y, f"{room}/{module}" if room else name, ha="center", va="center", fontsize=9,
+                x, y, f"{package}/{module}" if package else name, ha="center", va="center", fontsize=9,
                 color="white" if public else "black",
                 bbox={"boxstyle": "round,pad=0.35", "fc": face, "ec": "#9aa5b1", "lw": 0.8},
             )  # fmt: skip
