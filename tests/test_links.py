@@ -55,7 +55,7 @@ def test_a_link_is_finite_everywhere(name):
 @pytest.mark.parametrize("name", FORMULAE)
 def test_a_law_without_noise_is_exact_beyond_the_data(name):
     X, y = drawn(name)
-    model = MergedNetRegressor(random_state=0).fit(X, y)
+    model = MergedNetRegressor(functions=(), random_state=0).fit(X, y)
     assert model.link_ == [name]
     law, ranges = FORMULAE[name]
     low, high = np.transpose(ranges)
@@ -75,7 +75,7 @@ def test_a_law_without_noise_is_exact_beyond_the_data(name):
 
 def test_noise_does_not_hide_a_root():
     X, y = drawn("sqrt", 200, 0.05)
-    model = MergedNetRegressor(random_state=0).fit(X, y)
+    model = MergedNetRegressor(functions=(), random_state=0).fit(X, y)
     assert model.link_ == ["sqrt"]
     new, truth = drawn("sqrt", 500)
     error = model.predict(new) - truth
@@ -152,7 +152,7 @@ def test_a_link_is_kept_where_noise_is_large():
     rng = np.random.default_rng(5)
     X = rng.uniform(1, 10, (25, 2))
     truth = X[:, 0] * X[:, 1] / X.sum(axis=1)
-    model = MergedNetRegressor(random_state=0).fit(X, truth * (1 + 0.05 * rng.normal(size=25)))
+    model = MergedNetRegressor(functions=(), random_state=0).fit(X, truth * (1 + 0.05 * rng.normal(size=25)))
     assert model.link_ == ["reciprocal"]
     assert np.sqrt(np.mean((model.predict(X) - truth) ** 2)) < 0.06
     errors = [(law["validation_error"], law["is_chosen"]) for law in model.laws_]

@@ -108,7 +108,7 @@ def test_units_do_not_matter(route, seed):
 
 def test_units_do_not_matter_to_a_committee_that_was_chosen():
     table, y = table_of(lambda x: np.sin(2 * x[:, 0]) * x[:, 1] + np.cos(3 * x[:, 2]), 0)
-    plain, scaled = fit(table, y), fit(table * [3, 1e30, 0.7], y * 1e-30)
+    plain, scaled = fit(table, y, functions=()), fit(table * [3, 1e30, 0.7], y * 1e-30, functions=())
     assert len(plain.A_) > 1
     np.testing.assert_allclose(1e30 * scaled.predict(table * [3, 1e30, 0.7]), plain.predict(table), rtol=1e-8)
 
@@ -340,8 +340,8 @@ def test_names_of_features():
 
 def test_parameters_survive_clone():
     given_ = dict(n_nodes=3, blend=0.2, sign=[0], penalty=0.1, exponents={0: (0, 2)}, offset=1, n_estimators=2,
-                  simplify=False, intercept=False, noise="auto", link="exp", n_jobs=2, random_state=5,
-                  verbose=1)  # fmt: skip
+                  simplify=False, intercept=False, noise="auto", link="exp", functions=("exp",), n_jobs=2,
+                  random_state=5, verbose=1)  # fmt: skip
     model = clone(MergedNetRegressor(**given_))
     assert model.get_params() == given_
     assert clone(model.set_params(n_nodes="auto")).n_nodes == "auto"
@@ -391,14 +391,14 @@ def within(model, x, truth, std):
 
 
 def test_std_knows_the_error_of_the_form():
-    # exp is no net's form; the covariance of the parameters supposes it was.
+    # exp is no net's form without functions; the covariance of the parameters supposes it was.
     honest, narrow = [], []
     for seed in range(20):
         rng = np.random.default_rng(seed)
         n = 30 + 30 * (seed % 2)
         x, new = rng.uniform(0, 3, (n, 1)), rng.uniform(0, 3, (300, 1))
         y, truth = np.exp(x[:, 0]), np.exp(new[:, 0])
-        model = MergedNetRegressor(random_state=0).fit(x, y + 0.05 * y.std() * rng.normal(size=n))
+        model = MergedNetRegressor(functions=(), random_state=0).fit(x, y + 0.05 * y.std() * rng.normal(size=n))
         surplus = model.validation_error_**2 - model.noise_std_**2
         np.testing.assert_allclose(model.form_error_**2, np.maximum(surplus, 0), rtol=1e-9)
         _, std = model.predict(new, return_std=True)
@@ -516,7 +516,8 @@ def test_laws_are_listed_by_length():
 def test_no_law_is_chosen_where_a_committee_errs_less():
     rng = np.random.default_rng(0)
     X = rng.uniform(1, 5, (80, 2))
-    Y = np.column_stack([np.sin(3 * X[:, 0]) + 0.05 * rng.normal(size=80), X[:, 1]])
+    kinks = np.abs(X[:, 0] - 3) + np.abs(X[:, 1] - 2.5)
+    Y = np.column_stack([kinks + 0.05 * rng.normal(size=80), X[:, 1]])
     committee, line = MergedNetRegressor(random_state=0).fit(X, Y).laws_
     assert not any(law["is_chosen"] for law in committee)
     assert [law["formula"] for law in line if law["is_chosen"]] == ["y1 = 1.00 x1"]

@@ -72,11 +72,12 @@ class Ranking:
             for q, c, phi, power in members:
                 if (q, power) in grid:
                     grid[q, power].append((c, phi))
-            of_kind = [
-                self.by_pairs(Choice(kind, table.arguments[q], *points[0], power, np.inf), Q[:, q], points)
-                for (q, power), points in grid.items()
-            ]
-            found += sorted(of_kind, key=lambda choice: choice.score)[:OF_EACH]
+            of_kind = []
+            for (q, power), points in grid.items():
+                choice = Choice(kind, table.arguments[q], *points[0], power, np.inf)
+                of_kind.append(self.refined(choice, Q[:, q], points))
+            for some in zip(*of_kind, strict=True):
+                found += sorted(some, key=lambda choice: choice.score)[:OF_EACH]
         return found
 
     def _pool(self):
@@ -136,36 +137,41 @@ class Ranking:
         found = [[], [int(np.argmax(np.abs(a)))], [int(t) for t in pair]]
         return found + [[0]] * (not table.A[0].any() and found[1] != [0])
 
-    def by_pairs(self, choice, Q, grid):
-        """The choice with the best of the factors and phases of ``grid`` and between them, by the best pair of terms.
+    def refined(self, choice, Q, grid):
+        """The choice with the best factor and phase on ``grid`` and between: by the best term, and by the best pair.
 
         Fitted with the terms that suit a factor beside the right one, a function would stay there.
         """
-        best, factors = choice, np.unique([c for c, _ in grid])
-        for c, phi in grid:
-            best = self._better(best, Q, c, phi)
-        if len(factors) > 1:
-            gaps = np.diff(factors) / 2
-            step = gaps[min(np.searchsorted(factors, best.factor), len(gaps) - 1)]
-            for _ in range(HALVINGS):
+        trials = [choice._replace(factor=float(c), phase=phi) for c, phi in grid]
+        lengths = np.array([self._lengths(trial, Q) for trial in trials])
+        factors, found = np.unique([c for c, _ in grid]), []
+        gaps = np.diff(factors) / 2
+        for size in (0, 1):
+            first = int(np.argmin(lengths[:, size]))
+            best = trials[first]._replace(score=float(lengths[first, size]))
+            step = gaps[min(np.searchsorted(factors, best.factor), len(gaps) - 1)] if len(gaps) else 0.0
+            for _ in range(HALVINGS if step else 0):
                 for side in (-step, step):
-                    best = self._better(best, Q, best.factor + side, best.phase)
+                    trial = best._replace(factor=best.factor + side)
+                    length = float(self._lengths(trial, Q)[size])
+                    best = trial._replace(score=length) if length < best.score else best
                 step /= 2
-        return best._replace(score=best.score + products.prices(choice.argument).sum())
+            found.append(best._replace(score=best.score + products.prices(choice.argument).sum()))
+        return found
 
-    def _better(self, best, Q, c, phi):
-        """The choice with this factor and phase if a pair of terms describes y more shortly with it."""
-        table, trial = self.table, best._replace(factor=float(c), phase=phi)
+    def _lengths(self, choice, Q):
+        """Description length of y by the best term with the function, and by the best pair of terms."""
+        table = self.table
         with np.errstate(all="ignore"):
-            times = self.few * value_of(trial, Q)[:, None]
+            times = self.few * value_of(choice, Q)[:, None]
             times /= np.linalg.norm(times, axis=0)
         if not np.isfinite(times).all():
-            return best
+            return np.inf, np.inf
         columns = np.column_stack([self.few, times])
         a = table.target @ columns
         gain = np.maximum(_gains(a, columns.T @ columns), a**2)
         length = table.n * np.log(np.maximum(1.0 - gain, products.FLOOR)) + self.price_of_pairs
-        return trial._replace(score=float(length.min())) if length.min() < best.score else best
+        return np.diag(length)[len(a) // 2 :].min(), length.min()
 
     # --- log y as a line
 
@@ -189,7 +195,7 @@ class Ranking:
                 of_kind.append(self._of_one_product(choice, Q[:, q], lines))
                 if kind == "exp":
                     grid = [(of_kind[-1].factor * step, 0.0) for step in STEPS]
-                    of_pair.append(self.by_pairs(of_kind[-1]._replace(score=np.inf), Q[:, q], grid))
+                    of_pair.append(self.refined(of_kind[-1], Q[:, q], grid)[1])
             for some in (of_kind, of_pair):
                 found += sorted(some, key=lambda choice: choice.score)[:OF_EACH]
         return found

@@ -13,12 +13,12 @@ from scipy.optimize import least_squares
 
 from skmerge._net import products
 from skmerge._net.function_ranking import Choice, Ranking, value_of
-from skmerge._net.function_table import NEW, Table
+from skmerge._net.function_table import NEW, Table, n_simple
 from skmerge._net.functions import Functions
 from skmerge._net.logarithms import TERM, Fitted, sum_of_logarithms
 from skmerge._net.selection import EXHAUSTED
 
-FITTED = 12  # functions of which sums of one and two terms are fitted
+FITTED = 16  # functions of which sums of one and two terms are fitted
 GROWN = 4  # of which longer sums are
 TAKEN = 3  # of which are cross-validated
 MAX_TERMS = 6
@@ -27,7 +27,8 @@ PAIRED = 200  # columns of which all pairs are compared
 LEAST_ANGLE = 1.0  # range of the argument of a cosine; of a smaller one it is a parabola
 ONE_SIGN = 0.9  # least share of the squares of y / f that are of one sign, for its logarithm
 LAST_STEPS = 10  # of the last fit
-CHOICE, LOGARITHM = 20.0, 4.0  # twice the description length of one of some thousand functions, of log x_j
+LOGARITHM = 4.0  # twice the description length of which log x_j
+FACTORS = 10  # c and powers of a function that are told apart, for the description length of the choice
 
 
 def function_nets(objective, candidates, kinds):
@@ -35,7 +36,12 @@ def function_nets(objective, candidates, kinds):
     is_signed = objective.scaling.signed.any() and not isinstance(candidates.sign, str)
     if not kinds or is_signed or not len(candidates.admitted):
         return []
-    table = Table(objective, candidates)
+    with np.errstate(all="ignore"):  # what overflows is far from any law
+        return [one.net_of(objective) for one in _best_sums(Table(objective, candidates), kinds)]
+
+
+def _best_sums(table, kinds):
+    """The best few sums with a function, each a Fitted."""
     if not len(table.A):
         return []
     fitted = [sum_of_logarithms(table, MAX_TERMS)] * ("log" in kinds)
@@ -45,8 +51,7 @@ def function_nets(objective, candidates, kinds):
         states = [search.short(choice) for choice in choices]
         states = sorted((one for one in states if one is not None), key=lambda one: one.score)[:GROWN]
         fitted += [search.grown(state) for state in states]
-    fitted = sorted((one for one in fitted if one is not None), key=lambda one: one.score)[:TAKEN]
-    return [one.net_of(objective) for one in fitted]
+    return sorted((one for one in fitted if one is not None), key=lambda one: one.score)[:TAKEN]
 
 
 class State(NamedTuple):
@@ -161,8 +166,9 @@ class Search:
     def _near(self, F):
         """Exponents near those of the product that is closest to y / F, rounded to halves, (m, d)."""
         table, which = self.table, self.table.has_lines
-        y = table.y / np.where(F == 0, 1.0, F)
-        positive = np.sign(y @ (F * table.root) ** 2) * y * (F != 0) > 0
+        large = np.abs(F) > 1e-100
+        y = np.where(large, table.y / np.where(large, F, 1.0), 0.0)
+        positive = np.sign(y @ (F * table.root) ** 2) * y > 0
         squares = (y * F * table.root) ** 2
         if squares @ positive < ONE_SIGN * squares.sum():
             return np.zeros((0, table.d))
@@ -234,9 +240,10 @@ def _row_of(every, one):
 
 
 def length_of(functions, n):
-    """Twice the description length of functions: which of some thousand, their arguments, their parameters."""
+    """Twice the description length of functions: which of those that are ranked, their arguments, their parameters."""
     plain = (functions.kind == "log") & ~functions.free[:, 0]
-    choice = np.where(plain, LOGARITHM, CHOICE).sum() + products.prices(functions.exponent).sum()
+    one = 2 * np.log(FACTORS * n_simple(functions.exponent.shape[1]))
+    choice = np.where(plain, LOGARITHM, one).sum() + products.prices(functions.exponent).sum()
     return choice + np.log(n) * functions.free.sum()
 
 

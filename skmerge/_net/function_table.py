@@ -1,6 +1,7 @@
 """The rows on which functions of products are looked for, and the products: factors P and arguments Q."""
 
 from itertools import combinations, islice, product
+from math import comb
 
 import numpy as np
 
@@ -82,16 +83,24 @@ class Table:
         return self.admitted[~self.zeros[self.admitted]]
 
 
+def n_simple(d):
+    """Number of the simple products of d features that are ranked as arguments."""
+    return min(MAX_ARGUMENTS, sum(len(_shapes(size)) * comb(d, size) for size in (1, 2, 3)))
+
+
+def _shapes(size):
+    """Exponents of a simple product of so many features."""
+    shapes = [np.array(shape) for shape in product((1.0, -1.0), repeat=size)]
+    if size < 3:
+        return shapes + [2 * shape for shape in shapes]
+    return shapes + [np.roll([-2 * side, side, side], k) for side in (1.0, -1.0) for k in range(3)]
+
+
 def _simple(features, d):
     """Exponents of simple products, those of one feature first: powers of 1 and 2, u v, u / v, u^2 / v^2, u v / w^2."""
     for size in (1, 2, 3):
-        shapes = [np.array(shape) for shape in product((1.0, -1.0), repeat=size)]
-        if size < 3:
-            shapes += [2 * shape for shape in shapes]
-        else:
-            shapes += [np.roll([-2 * side, side, side], k) for side in (1.0, -1.0) for k in range(3)]
         for some in combinations(features, size):
-            for shape in shapes:
+            for shape in _shapes(size):
                 row = np.zeros(d)
                 row[list(some)] = shape
                 yield row

@@ -17,6 +17,7 @@ from skmerge._net.links import LINKS
 from skmerge._net.logarithms import with_plain_logarithms
 from skmerge._net.products import price_of, simple_nets
 from skmerge._net.selection import EXHAUSTED, LawSearch
+from skmerge._progress import SILENCE
 
 NO_LINK_NEEDED = 2  # a single node with no more parameters than these needs no link
 SURE = 40.0  # if the description is shorter by so much, the search for a function is not repeated without each fold
@@ -62,14 +63,14 @@ def simple_law(search, folds):
     return Law(net, error, squares[best], search.penalties, [Candidate(net, error, search.objective)])
 
 
-def law_of_functions(exact, search, settings, seeds, folds, task):
+def law_of_functions(exact, search, settings, seeds, folds):
     """The law with the best function among its factors, fitted to ``exact``; None if there is none."""
     if not search.simplifier.active:
         return None
     best, least, tried = None, np.inf, []
     for objective, net in function_nets(search.objective, search.candidates, settings.functions):
         whole, objective, net = with_plain_logarithms(exact, objective, net)
-        own = LawSearch(objective, settings, np.random.default_rng(seeds), task)
+        own = LawSearch(objective, settings, np.random.default_rng(seeds), SILENCE)
         net = own.simplifier.thinned(net)
         errors, squares = comparison.cross_validate(own, [net], folds)
         error = float(errors[0])
@@ -129,7 +130,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task, least
     for start in starts:
         if start is not None:
             own = settings._replace(functions=kinds)
-            of_start = law_of_functions(start, search_of(start), own, seeds, folds, task)
+            of_start = law_of_functions(start, search_of(start), own, seeds, folds)
             if of_start is not None:
                 laws.append(_settled(name, exact, of_start, search_of, settings, folds, task))
     return min((one for one in laws if one is not None), key=lambda one: _score_of(one, exact.n), default=None)
@@ -243,7 +244,7 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
         more, most = 0.0, np.inf
         if name == "functions":
             search = LawSearch(objective, settings, np.random.default_rng(seeds), one)
-            found = law_of_functions(exact, search, settings, seeds, folds, one)
+            found = law_of_functions(exact, search, settings, seeds, folds)
         elif name == "identity":
             search = LawSearch(objective, settings, np.random.default_rng(seeds), one)
             found = simple_law(search, folds)

@@ -113,15 +113,15 @@ class Scaling:
 
     def with_functions(self, columns, weight):
         """The same and that of functions (n, m), which enter products as they are."""
-        none, size = np.zeros(columns.shape[1]), np.abs(columns)
-        log = np.log(np.maximum(size, 1e-300))
+        none, clipped = np.zeros(columns.shape[1]), squarable(columns)
+        log = np.log(np.maximum(np.abs(columns), 1e-300))
         changes = {
             "x_scale": none + 1.0,
             "x_mean": none,
             "product": (none + 1.0).astype(np.uint8),
             "zeros": none > 0.0,
             "signed": (columns < 0).any(axis=0) & (columns > 0).any(axis=0),
-            "slope_variance": np.array([weight @ (c - weight @ c) ** 2 for c in columns.T]),
+            "slope_variance": np.array([weight @ (c - weight @ c) ** 2 for c in clipped.T]),
             "log_variance": np.array([weight @ (c - weight @ c) ** 2 for c in log.T]),
         }
         return Scaling(**{name: np.append(old, changes[name]).astype(old.dtype) for name, old in vars(self).items()})

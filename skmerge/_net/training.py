@@ -293,7 +293,7 @@ def _law_of_output(exact, objective, k, folds, seeds, settings, stage, n_threads
     if settings.links and objective.n <= BIG:
         law = best_linked(settings.links, exact, objective, law, settings, seeds, folds, output)
     text = f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)"
-    output.end(text, net=law.net if law.link == "identity" else None)
+    output.end(text, net=law.net if law.objective is None else None)
     return law
 
 

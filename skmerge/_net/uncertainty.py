@@ -115,7 +115,7 @@ def assess(objective, net, JTJ, noise, layout, shift=None):
     return covariance, null, status
 
 
-def given_zero(covariance, constant):
+def given_zero(covariance, constant=-1):
     """The covariance of the other parameters where the constant, number ``constant`` of them, is zero."""
     column, variance = covariance[constant], covariance[constant, constant]
     return covariance - np.outer(column / variance, column) if variance > 0 else covariance
