@@ -20,7 +20,7 @@ def formulae(out):
         text = text if len(text) <= 90 else text[:87] + "..."
         print(f"   {law.name:20s}" + "".join(f"{v:10.4f}" for v in e.ravel()) + f"   {text}")
     print(f"   {'median':20s}" + "".join(f"{v:10.4f}" for v in np.median(error, axis=0).ravel()))
-    print("   Tafel's law and creep are exponentials: learned in range, wrong beyond it.")
+    print("   In creep the exponent of sigma is a feature: learned in range, wrong beyond it; its logarithm is found.")
 
     order = np.argsort(error[:, 0, 1])
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 5.6), sharex=True, sharey=True, layout="constrained")
