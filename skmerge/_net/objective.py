@@ -23,20 +23,21 @@ MAX_NORMAL_EQUATIONS = 2e9
 # Binary digits of the numbers that a search sees. Other units change the last of 53 digits and with it, once in 10^5
 # numbers, one of 32. The rounding error, 1e-10, matters only for a law without noise.
 DIGITS = 32
+STEP_OFFSET = 0.37  # between the steps of the rounding and the powers of two, at which a spread may lie exactly
+MAX_FINER = 16  # most digits by which a number is rounded more finely than by its own size: a constant is rounded, too
 PARAMETERS = "theta", "lower", "upper"  # of a Network
 CORRELATED = 5000  # rows, evenly spaced, among which correlations are looked for
 
 
 def rounded(value, spread):
     """value to DIGITS of itself or of its spread, whichever is finer, so that other units give the same number."""
-    # With 0.37 a spread of exactly a power of two is on no step. With 16 a constant column is rounded, too.
-    power = np.floor(np.log2(spread) + 0.37) if spread > 0 else np.inf
+    power = np.floor(np.log2(spread) + STEP_OFFSET) if spread > 0 else np.inf
     out = np.empty(len(value))
     with np.errstate(under="ignore"):
         for start in range(0, len(value), 10_000):  # of many rows each temporary array takes as much as a column
             part = value[start : start + 10_000]
             own = np.frexp(part)[1]
-            digits = (DIGITS - np.maximum(own - 16, np.minimum(own, power))).astype(int)
+            digits = (DIGITS - np.maximum(own - MAX_FINER, np.minimum(own, power))).astype(int)
             out[start : start + 10_000] = np.ldexp(np.rint(np.ldexp(part, digits)), -digits)
     return out
 
@@ -456,7 +457,8 @@ class Objective(Shared):
             return net.JTJ
         if p > MAX_CURVATURE or self.n * float(net.n_free) ** 2 > 50 * MAX_NORMAL_EQUATIONS:
             return None
-        return self._minimize(net, np.zeros(p), 0)[-1]
+        _, _, _, JTJ = self._minimize(net, np.zeros(p), 0)
+        return JTJ
 
     def predict(self, net, X=None):
         """f in units of y_scale, shape (n,)."""

@@ -18,7 +18,7 @@ POINTS = 256  # of each sample with which it is measured; their mean square is t
 # What follows a number whose parameter has such a status.
 NOTES = {
     uncertainty.SHARED: "(undetermined)",
-    uncertainty.UNDECIDED: "(undetermined)",
+    uncertainty.UNDETERMINED: "(undetermined)",
     uncertainty.REJECTED: "(fixed as given, the data object)",
     uncertainty.GIVEN: "(fixed as given)",
     uncertainty.BOUND: "(at its bound)",
@@ -173,7 +173,7 @@ class Numbers:
             size = np.hypot(y, exact - mean * y)
 
         def error(values):
-            """Of the printed numbers, the root mean square distance from the prediction; see TEXT_TOLERANCE."""
+            """Root mean square distance of the printed numbers from the prediction; see TEXT_TOLERANCE."""
             with np.errstate(all="ignore"):
                 square = ((self._value(values, X) - exact) / size) ** 2
                 worst = np.sqrt(max(part.mean() for part in np.split(square, ends[:-1])))

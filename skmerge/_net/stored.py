@@ -224,10 +224,19 @@ class Nets(SimpleNamespace):
             raise ValueError("functions_ has another form than a fit stores; fit the model again.")
 
 
+class Nodes(NamedTuple):
+    """Parameters of nodes, each with the shape that the public array has after its name."""
+
+    A: np.ndarray
+    B: np.ndarray
+    C: np.ndarray
+    blend: np.ndarray
+
+
 def parts_of(nodes):
-    """A, B, C and blend from flat parameters (..., d + 3) of nodes, which hold 1 / C."""
+    """The Nodes from flat parameters (..., d + 3) of nodes, which hold 1 / C."""
     with np.errstate(divide="ignore", over="ignore"):
-        return nodes[..., :-3], nodes[..., -3], 1.0 / nodes[..., -2], nodes[..., -1]
+        return Nodes(nodes[..., :-3], nodes[..., -3], 1.0 / nodes[..., -2], nodes[..., -1])
 
 
 def arrays_of(results, objectives):
@@ -254,7 +263,8 @@ def arrays_of(results, objectives):
         estimator_weight[: len(members), k] = trained.weight
         for e, net in enumerate(members):
             h = net.n_nodes
-            A[e, k, :h][:, columns], B[e, k, :h], C[e, k, :h], blend[e, k, :h] = parts_of(net.nodes)
+            own = parts_of(net.nodes)
+            A[e, k, :h][:, columns], B[e, k, :h], C[e, k, :h], blend[e, k, :h] = own.A, own.B, own.C, own.blend
             sign[e, k, :h][:, columns] = net.sign
             D[e, k] = net.theta[-1] - blend[e, k].mean() * y_mean[k]
         found = None
@@ -262,7 +272,7 @@ def arrays_of(results, objectives):
             layout = uncertainty.Layout.of(members[0], n_nodes, columns, d, first[k], len(functions))
             found = uncertainty.of_law(objectives[k], members[0], trained.noise, layout)
         assessed += [found] * (found is not None)
-    covariance, null, status = map(list, zip(*assessed, strict=True)) if len(assessed) == m else ([], [], [])
+    assessed = assessed if len(assessed) == m else []
     # The error of the form of a law, not of its parameters.
     form = [max(trained.error - trained.noise, 0.0) for trained in results]
     return {
@@ -285,9 +295,9 @@ def arrays_of(results, objectives):
         "noise_std_": within_float(np.sqrt([trained.noise for trained in results]), error_unit),
         "form_error_": within_float(np.sqrt(form), error_unit),
         "target_range_": target_range,
-        "covariance_": covariance,
-        "_null": null,
-        "_standing": status,
+        "covariance_": [one.covariance for one in assessed],
+        "_null": [one.null for one in assessed],
+        "_standing": [one.status for one in assessed],  # the name that stored models know
         "_tried": [candidates_of(trained) for trained in results],
     }
 
@@ -319,7 +329,7 @@ def with_net(nets, k, candidate):
     if not len(sign):  # one node that adds nothing
         nodes, sign = np.zeros((1, 1, 1, sign.shape[1] + 3)), np.zeros((1, sign.shape[1]), bool)
         nodes[..., -1] = 1.0
-    arrays = dict(zip(("A_", "B_", "C_", "blend_"), parts_of(nodes), strict=True))
+    arrays = {f"{name}_": array for name, array in parts_of(nodes)._asdict().items()}
     blend = arrays["blend_"]
     arrays |= {"D_": theta[-1:, None] - blend.mean() * candidate["y_mean"], "sign_": sign[None, None].astype(bool)}
     arrays |= {"estimator_weight_": np.ones((1, 1)), "target_range_": np.array([[-np.inf], [np.inf]])}

@@ -10,7 +10,7 @@ from skmerge._net.objective import ROUNDING
 
 # The status of a parameter: estimated; fixed by its form or because the data did not object; fixed by the user; fixed
 # by the user against the data; an exponent at its bound; undetermined; undetermined, as other features fit as well.
-FREE, FIXED, GIVEN, REJECTED, BOUND, UNDECIDED, SHARED = range(7)
+FREE, FIXED, GIVEN, REJECTED, BOUND, UNDETERMINED, SHARED = range(7)
 REJECTION = 3.0  # standard errors by which the data would move a given exponent
 STATUS_ROWS = 2000  # that decide on the status
 MAX_STATUS_PARAMETERS = 200  # above, a net is no law, and its parameters are FREE or FIXED
@@ -34,6 +34,14 @@ def with_free_exponents(objective, net):
             chosen = (lower == upper) & (lower != 0) & (low < high)
             lower[chosen], upper[chosen] = low[chosen], high[chosen]
     return free if objective.with_free_constant(free).n_free < objective.n else net
+
+
+class Assessed(NamedTuple):
+    """What ``assess`` finds."""
+
+    covariance: np.ndarray
+    null: np.ndarray
+    status: np.ndarray
 
 
 class Layout(NamedTuple):
@@ -66,7 +74,7 @@ def of_law(objective, net, noise, layout):
 
 
 def assess(objective, net, JTJ, noise, layout, shift=None):
-    """Of the p flat parameters, as ``layout`` places them: covariance, directions without effect, status.
+    """Covariance of the p flat parameters, as ``layout`` places them, directions without effect, and status.
 
     Where ``objective`` has functions their factors and phases follow the parameters of the net.
 
@@ -94,8 +102,8 @@ def assess(objective, net, JTJ, noise, layout, shift=None):
     free = np.flatnonzero(moving & live)
     unit = np.sqrt(strength[free])
     with np.errstate(over="ignore"):
-        value, vector, none = _correlations(JTJ[np.ix_(free, free)], unit)
-        inverse = (vector[:, ~none] / value[~none]) @ vector[:, ~none].T
+        value, vector, without_effect = _correlations(JTJ[np.ix_(free, free)], unit)
+        inverse = (vector[:, ~without_effect] / value[~without_effect]) @ vector[:, ~without_effect].T
         # Wide enough that two standard deviations hold 95 %, even if few rows determine the noise.
         wider = (stdtrit(max(objective.n - len(free), 1), 0.975) / stdtrit(np.inf, 0.975)) ** 2
         covariance[np.ix_(place[free], place[free])] = np.clip(
@@ -106,13 +114,13 @@ def assess(objective, net, JTJ, noise, layout, shift=None):
             moved = np.clip(shift[free], -MAX_SHIFT * std, MAX_SHIFT * std)
             covariance[np.ix_(place[free], place[free])] += np.outer(moved, moved)
         if np.count_nonzero(moving & fitted) >= objective.n:  # no row remains to determine the noise
-            vector, none = np.eye(len(free)), np.ones(len(free), bool)
-        lost = np.where(np.abs(vector[:, none]) > 1e-3, vector[:, none] / unit[:, None], 0.0)
+            vector, without_effect = np.eye(len(free)), np.ones(len(free), bool)
+        lost = np.where(np.abs(vector[:, without_effect]) > 1e-3, vector[:, without_effect] / unit[:, None], 0.0)
     dead = np.flatnonzero(moving & ~live)
     null = np.zeros((lost.shape[1] + len(dead), size))
     null[: lost.shape[1], place[free]] = np.clip(lost.T, -1e300, 1e300)
     null[lost.shape[1] :, place[dead]] = np.eye(len(dead))
-    return covariance, null, status
+    return Assessed(covariance, null, status)
 
 
 def given_zero(covariance, constant=-1):
@@ -160,9 +168,11 @@ def _status_of(objective, net, noise):
 
     def errors(columns):
         """Standard errors if these parameters were free; infinite where they are not determined."""
-        value, vector, none = _correlations(J[:, columns].T @ J[:, columns], np.ones(len(columns)))
-        error = scatter * np.sqrt((vector[:, ~none] ** 2 / value[~none]).sum(axis=1)) / unit[columns]
-        return np.where((vector[:, none] ** 2).sum(axis=1) > 1e-6, np.inf, error)
+        value, vector, without_effect = _correlations(J[:, columns].T @ J[:, columns], np.ones(len(columns)))
+        error = (
+            scatter * np.sqrt((vector[:, ~without_effect] ** 2 / value[~without_effect]).sum(axis=1)) / unit[columns]
+        )
+        return np.where((vector[:, without_effect] ** 2).sum(axis=1) > 1e-6, np.inf, error)
 
     weak, shared = [], []
     for i in range(net.n_nodes):
@@ -185,5 +195,5 @@ def _status_of(objective, net, noise):
                     shared.append(q)
                 elif spread >= max(limit, abs(net.theta[q])):
                     weak.append(q)
-    status[np.array(weak, int)], status[np.array(shared, int)] = UNDECIDED, SHARED
+    status[np.array(weak, int)], status[np.array(shared, int)] = UNDETERMINED, SHARED
     return status
