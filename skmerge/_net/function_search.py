@@ -18,7 +18,7 @@ from skmerge._net.functions import Functions
 from skmerge._net.logarithms import TERM, Fitted, sum_of_logarithms
 from skmerge._net.selection import EXHAUSTED
 
-FITTED = 16  # functions of which sums of one and two terms are fitted
+FITTED = 12  # functions of which sums of one and two terms are fitted
 GROWN = 4  # of which longer sums are
 TAKEN = 3  # of which are cross-validated
 MAX_TERMS = 6

@@ -48,11 +48,15 @@ class Nets(SimpleNamespace):
         n = len(self.functions_["kind"])
         return tuple(np.append(a, np.full(n, one, a.dtype)) for a, one in zip(scaling, of_function, strict=True))
 
+    def _in_units(self, X):
+        with np.errstate(over="ignore"):
+            return np.clip(X / self.x_scale_, -1e300, 1e300)
+
     def completed(self, X):
         """Rows X with the columns of the functions."""
         if not len(self.functions_["kind"]):
             return X
-        return np.column_stack([X, self.functions.columns(X / self.x_scale_)])
+        return np.column_stack([X, self.functions.columns(self._in_units(X))])
 
     @property
     def n_outputs(self):
@@ -104,7 +108,7 @@ class Nets(SimpleNamespace):
                 f, J = net_kernel.jacobian(rows, np.zeros(len(X)), np.ones(len(X)), *members[0].net)
                 if rows is not given:
                     slope = net_kernel.input_gradient(rows, *members[0].net)[:, given.shape[1] :, None]
-                    of_functions = slope * self.functions.by_parameters(given / self.x_scale_)
+                    of_functions = slope * self.functions.by_parameters(self._in_units(given))
                     J = np.column_stack([J, of_functions.reshape(len(X), -1)])
                 J = squarable(J)
                 size = np.maximum(np.abs(J).max(axis=1), SMALL)
@@ -139,7 +143,7 @@ class Nets(SimpleNamespace):
         for k in np.flatnonzero(self.link_ != "identity"):
             u = sum(weight * net_kernel.predict(self.completed(X), *net) for weight, net in self.members(k))
             found |= self.link(k).is_undefined(u)
-        return found | self.functions.is_undefined(X / self.x_scale_)
+        return found | self.functions.is_undefined(self._in_units(X))
 
     def gradient(self, X, n_threads=1):
         """Slopes of complete rows without the offset, (n, m, d)."""
@@ -167,7 +171,7 @@ class Nets(SimpleNamespace):
         if gradient.shape[1] == d:
             return gradient
         with np.errstate(over="ignore", invalid="ignore"):
-            inner = self.functions.by_features(X / self.x_scale_) / self.x_scale_
+            inner = self.functions.by_features(self._in_units(X)) / self.x_scale_
             return within_float(gradient[:, :d] + np.nan_to_num(np.einsum("nq,nqd->nd", gradient[:, d:], inner)))
 
     def check(self, n_features):

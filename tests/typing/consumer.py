@@ -35,7 +35,11 @@ y = 3.0 * X[:, 0] ** 1.5 / X[:, 1]
 
 
 def net() -> MergedNetRegressor:
-    assert MergedNetRegressor(intercept=False, noise="auto", link="identity", functions=["exp"], random_state=0).fit(X, y).laws_
+    assert (
+        MergedNetRegressor(intercept=False, noise="auto", link="identity", functions=["exp"], random_state=0)
+        .fit(X, y)
+        .laws_
+    )
     law = MergedNetRegressor(1, blend=0.0, exponents={0: 1.5, 1: (-2.0, None)}, random_state=0)
     assert_type(law.fit(X.tolist(), y, sample_weight=np.ones(30)), MergedNetRegressor)
     assert_type(law.predict(X), Floats)
