@@ -347,7 +347,7 @@ def tables(draw):
         },
     ),
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_any_table(table, weighted, parameters):
     X, y = table
     weight = np.arange(len(y)) % 3 if weighted and len(y) > 2 else None

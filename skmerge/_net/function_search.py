@@ -184,9 +184,9 @@ class Search:
                 found.append(base.copy())
                 found[-1][j] += step
         for i, j in combinations(which[:8], 2):
-            for step in product((-1.0, -0.5, 0.5, 1.0), repeat=2):
+            for size, sign in product((0.5, 1.0), product((-1.0, 1.0), repeat=2)):
                 found.append(base.copy())
-                found[-1][[i, j]] += step
+                found[-1][[i, j]] += size * np.array(sign)
         found = np.array(found)
         return found[table.is_allowed(found)]
 
