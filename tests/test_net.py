@@ -86,7 +86,7 @@ UNITS_ROUTES = {
     ),
     "blends": (dict(n_nodes=2, blend=0.4), lambda x: x[:, 0] * x[:, 1] + x[:, 2]),
     "a committee": (dict(n_nodes=12, n_estimators=3), lambda x: np.sin(2 * x[:, 0]) * x[:, 1] + x[:, 2]),
-    "chosen": (dict(), lambda x: x[:, 0] ** 1.5 / x[:, 1] + x[:, 1] * x[:, 2]),
+    "chosen": (dict(functions=("exp",)), lambda x: x[:, 0] ** 1.5 / x[:, 1] + x[:, 1] * x[:, 2]),
 }
 
 
