@@ -108,7 +108,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Functions of a product that may be a factor of the terms of a law, where the law without has more than two
         parameters or misses more than noise: ``exp(c Q)``, ``log Q``, ``cos(c Q + phi)`` or a sine, and ``1 + c Q``
         ("shifted") to the power of -2, -1, -1/2 or 1/2, Q a product of simple powers of up to three features, for exp
-        of all. () tries none.
+        of all. () tries none, and so does a link by name, or a given ``n_nodes``, ``blend`` or ``exponents``.
     n_jobs : int or None, default=None
         Threads over outputs, members and, of more than 16,384, rows; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -362,7 +362,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         check_flag("intercept", self.intercept)
         check_word("noise", self.noise, *RELATIVE)
         check_word("link", self.link, "auto", *LINKS)
-        if isinstance(self.functions, str) or not np.iterable(self.functions) or set(self.functions) - set(FUNCTIONS):
+        is_list = np.iterable(self.functions) and not isinstance(self.functions, str)
+        if not is_list or any(kind not in FUNCTIONS for kind in self.functions):
             raise_invalid("functions", self.functions, f"give a list of some of {', '.join(FUNCTIONS)}, or ()")
         if not self.intercept and self.blend not in ("learn", 0):
             raise_invalid("blend", self.blend, 'intercept=False leaves products alone: give "learn" or 0')
@@ -533,8 +534,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             0 inside the range of every feature; otherwise the greatest distance to it, in units of that feature's range
             (of its size if it did not vary, of 1 if that is 0). Below the smallest trained size of a feature with
             negative exponents, or of any in the products of a committee, the distance of its logarithm counts where it
-            is greater. At least 1 where a law through a link has no value, such as the root of a negative number. A
-            missing feature counts as inside.
+            is greater. At least 1 where a law through a link has no value, such as the root of a negative number, or
+            where ``1 + c Q`` in a law is not positive. A missing feature counts as inside.
         """
         nets, _, X = self._check_rows(X)
         distance = np.maximum(distance_beyond(X, self.x_min_, self.x_max_), limits.distance_below(nets, X))

@@ -25,7 +25,7 @@ OF_EACH = 5  # functions that each scan proposes of a kind
 HALVINGS = 5  # of the step between two factors c
 STEPS = 0.5, 0.7, 1.0, 1.4, 2.0  # around the factor of a single product
 FEW = 20  # products of which all pairs are compared
-ONE_SIGN = 0.9  # least share of the squares of y that are of one sign, for a scan of log y
+ONE_SIGN = 0.9  # least share of the squares of y that are of one sign, for a scan of its logarithm
 
 
 class Choice(NamedTuple):
@@ -59,6 +59,7 @@ class Ranking:
         for j in range(table.d + 1):  # an exponent that stands in both counts once
             self.price_of_pairs -= np.where(code[:, None, j] == code[:, j], own[:, j], 0.0)
         np.fill_diagonal(self.price_of_pairs, own.sum(axis=1) - np.log(table.n))
+        self.contexts = self._contexts()
 
     # --- y as a sum
 
@@ -114,7 +115,7 @@ class Ranking:
                 F = (F / np.abs(F).max(axis=0)).T.astype(np.float32)
             F[~np.isfinite(F).all(axis=1)] = 0.0
             whole, score = (F**2) @ P**2, np.full(len(F), np.inf)
-            for terms in self._contexts():
+            for terms in self.contexts:
                 B = np.linalg.qr(P[:, terms])[0]
                 r, left = target - B @ (B.T @ target), whole.copy()
                 for b in B.T:
@@ -184,7 +185,7 @@ class Ranking:
             return []
         y = np.where(positive, sign * table.y, 1.0)
         weight = np.where(positive, table.root * y, 0.0)
-        lines = np.column_stack([np.ones(table.n), table.log[:, table.has_lines]])
+        lines = np.column_stack([np.ones(table.n), table.log[:, table.with_logarithm]])
         basis = np.linalg.qr(lines * weight[:, None])[0]
         target = np.log(y) * weight
         target = target - basis @ (basis.T @ target)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from skmerge._net import products
-from skmerge._net.function_ranking import Choice, Ranking, value_of
+from skmerge._net.function_ranking import ONE_SIGN, Choice, Ranking, value_of
 from skmerge._net.function_table import NEW, Table, n_simple
 from skmerge._net.functions import Functions
 from skmerge._net.logarithms import TERM, Fitted, sum_of_logarithms
@@ -25,7 +25,6 @@ MAX_TERMS = 6
 ROUNDS = 3  # of choosing terms and fitting the function
 PAIRED = 200  # columns of which all pairs are compared
 LEAST_ANGLE = 1.0  # range of the argument of a cosine; of a smaller one it is a parabola
-ONE_SIGN = 0.9  # least share of the squares of y / f that are of one sign, for its logarithm
 LAST_STEPS = 10  # of the last fit
 LOGARITHM = 4.0  # twice the description length of which log x_j
 FACTORS = 10  # c and powers of a function that are told apart, for the description length of the choice
@@ -165,7 +164,7 @@ class Search:
 
     def _near(self, F):
         """Exponents near those of the product that is closest to y / F, rounded to halves, (m, d)."""
-        table, which = self.table, self.table.has_lines
+        table, which = self.table, self.table.with_logarithm
         large = np.abs(F) > 1e-100
         y = np.where(large, table.y / np.where(large, F, 1.0), 0.0)
         positive = np.sign(y @ (F * table.root) ** 2) * y > 0

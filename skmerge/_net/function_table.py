@@ -35,8 +35,7 @@ class Table:
         self.target = target / np.linalg.norm(target)
         A = products.simple_products(objective, candidates)[0]
         A, columns = self.columns(A[self.is_allowed(A)])
-        self.price_of_all = products.prices(A).sum(axis=1)
-        order = np.lexsort([-np.abs(self.target @ columns), self.price_of_all])[:MAX_FACTORS]
+        order = np.lexsort([-np.abs(self.target @ columns), products.prices(A).sum(axis=1)])[:MAX_FACTORS]
         constant = np.zeros((int(objective.intercept), self.d))
         self.A, self.factors = self.columns(np.vstack([constant, A[order]]))
         self.price = products.prices(self.A).sum(axis=1)
@@ -68,17 +67,14 @@ class Table:
 
     def columns(self, A):
         """Exponents and columns, of unit length, of those products that are finite and not zero."""
-        return self._unit(A, self.values(A) * self.root[:, None])
-
-    @staticmethod
-    def _unit(A, columns):
+        columns = self.values(A) * self.root[:, None]
         with np.errstate(all="ignore"):
-            columns = columns / np.linalg.norm(columns, axis=0)
+            columns /= np.linalg.norm(columns, axis=0)
         fine = np.isfinite(columns).all(axis=0)
         return A[fine], columns[:, fine]
 
     @property
-    def has_lines(self):
+    def with_logarithm(self):
         """Features whose logarithm is a column: admitted to products and nowhere zero."""
         return self.admitted[~self.zeros[self.admitted]]
 

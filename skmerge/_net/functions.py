@@ -9,22 +9,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skmerge._net.floats import squarable
+
 LARGEST = 700.0  # exp of more is near the end of the range of float
-HUGE = 1e15  # of an angle, whose cosine says nothing
-TINY = 1e-300
+MAX_ANGLE = 1e15  # the cosine of a greater one is rounding error
+TINY = 1e-300  # least size of the argument of a logarithm
+MAX_COLUMN = 1e300  # size of a column and of its slopes
 
 
 @dataclass(frozen=True)
 class Kind:
-    """f and its derivative; how it is written, with the argument u or, without one, with the product P."""
+    """f and its derivative; how it is written, with its argument in the place of the braces."""
 
     value: Callable
     slope: Callable
     text: str
     latex: str
     python: str
-    signed: bool = False  # whether the column has both signs
-    is_power: bool = False  # whether other powers of the column are more than another c
+    is_power: bool = False  # whether it is 1 + u, which has other powers than the first
 
 
 KINDS = {
@@ -34,16 +36,16 @@ KINDS = {
         "exp({})", r"\exp\!\left({}\right)", "np.exp({})",
     ),
     "cos": Kind(
-        lambda u: np.cos(np.clip(u, -HUGE, HUGE)), lambda u: -np.sin(np.clip(u, -HUGE, HUGE)),
-        "cos({})", r"\cos\!\left({}\right)", "np.cos({})", signed=True,
+        lambda u: np.cos(np.clip(u, -MAX_ANGLE, MAX_ANGLE)), lambda u: -np.sin(np.clip(u, -MAX_ANGLE, MAX_ANGLE)),
+        "cos({})", r"\cos\!\left({}\right)", "np.cos({})",
     ),
     "sin": Kind(
-        lambda u: np.sin(np.clip(u, -HUGE, HUGE)), lambda u: np.cos(np.clip(u, -HUGE, HUGE)),
-        "sin({})", r"\sin\!\left({}\right)", "np.sin({})", signed=True,
+        lambda u: np.sin(np.clip(u, -MAX_ANGLE, MAX_ANGLE)), lambda u: np.cos(np.clip(u, -MAX_ANGLE, MAX_ANGLE)),
+        "sin({})", r"\sin\!\left({}\right)", "np.sin({})",
     ),
     "log": Kind(
         lambda u: np.log(np.maximum(np.abs(u), TINY)), lambda u: 1.0 / np.where(np.abs(u) < TINY, TINY, u),
-        "log({})", r"\log\!\left({}\right)", "np.log({})", signed=True,
+        "log({})", r"\log\!\left({}\right)", "np.log({})",
     ),
     "shifted": Kind(
         lambda u: 1.0 + u, np.ones_like, "({})", r"\left({}\right)", "({})", is_power=True,
@@ -57,7 +59,7 @@ def power(z, e):
         value = np.abs(z) ** e
         if e == np.round(e) and e % 2:
             value = np.copysign(value, z)
-    return np.clip(np.nan_to_num(value, nan=0.0), -1e150, 1e150)
+    return squarable(np.nan_to_num(value, nan=0.0))
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Functions:
 
     @property
     def arrays(self):
+        """What is stored, by name."""
         return dict(vars(self))
 
     def __len__(self):
@@ -96,21 +99,23 @@ class Functions:
         return np.column_stack([self.factor, self.phase]).ravel()
 
     def with_parameters(self, flat):
+        """The same with these factors and phases, (2 m,)."""
         factor, phase = np.reshape(flat, (-1, 2)).T
         return replace(self, factor=factor, phase=phase)
 
     def product(self, q, Z):
+        """The product P of function q, (n,)."""
         P = np.ones(len(Z))
         for j in np.flatnonzero(self.exponent[q]):
             P = P * power(Z[:, j], self.exponent[q, j])
-        return np.clip(P, -1e150, 1e150)
+        return squarable(P)
 
     def columns(self, Z):
         """Values (n, m) at features Z (n, d) in their units."""
         out = np.empty((len(Z), len(self)))
         for q, kind in enumerate(self.kind):
             out[:, q] = KINDS[str(kind)].value(self.factor[q] * self.product(q, Z) + self.phase[q])
-        return np.clip(out, -1e300, 1e300)
+        return np.clip(out, -MAX_COLUMN, MAX_COLUMN)
 
     def by_parameters(self, Z):
         """Derivatives of the columns by factor and phase, (n, m, 2)."""
@@ -118,7 +123,7 @@ class Functions:
         for q, kind in enumerate(self.kind):
             P = self.product(q, Z)
             out[:, q, 1] = KINDS[str(kind)].slope(self.factor[q] * P + self.phase[q])
-            out[:, q, 0] = np.clip(out[:, q, 1] * P, -1e300, 1e300)
+            out[:, q, 0] = np.clip(out[:, q, 1] * P, -MAX_COLUMN, MAX_COLUMN)
         return out
 
     def by_features(self, Z):
@@ -133,7 +138,7 @@ class Functions:
                 if e != np.round(e):
                     own = np.copysign(own, Z[:, j] * own)
                 with np.errstate(over="ignore"):
-                    out[:, q, j] = np.clip(slope * rest.product(q, Z) * own, -1e300, 1e300)
+                    out[:, q, j] = np.clip(slope * rest.product(q, Z) * own, -MAX_COLUMN, MAX_COLUMN)
         return out
 
     def is_undefined(self, Z):

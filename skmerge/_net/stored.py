@@ -42,10 +42,7 @@ class Nets(SimpleNamespace):
     def geometry(self):
         """What the compiled functions take of the features and functions."""
         scaling = self.x_scale_, self.x_mean_, self.product_.view(np.uint8)
-        of_function = (1.0, 0.0, 1) if len(self.functions_["kind"]) else ()
-        if not of_function:
-            return scaling
-        n = len(self.functions_["kind"])
+        n, of_function = len(self.functions_["kind"]), (1.0, 0.0, 1)  # unit, mean, and that it may enter products
         return tuple(np.append(a, np.full(n, one, a.dtype)) for a, one in zip(scaling, of_function, strict=True))
 
     def _in_units(self, X):
