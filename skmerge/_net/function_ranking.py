@@ -17,8 +17,10 @@ SPREADS = 0.3, 1.0, 3.0  # sizes of c Q in exp(c Q), standard deviations
 MEANS = 0.2, 1.0, 5.0  # of c Q in 1 + c Q
 NEAR_POLE = 0.98, 0.9, 0.7, 0.4  # greatest values of -c Q in it
 POWERS = -2.0, -1.0, -0.5, 0.5  # of 1 + c Q
-# Ranges of c Q in a cosine: the least, a step between two peaks of the fit at most, the greatest, that for each row.
-FIRST_ANGLE, ANGLE_STEP, MOST_ANGLE, ANGLE_OF_ROW = 1.4, 0.7, 60.0, 1.0
+# Ranges of c Q in a cosine: the least; their step, less than between two peaks of the fit; the greatest for each row.
+FIRST_ANGLE, ANGLE_STEP, ANGLE_OF_ROW = 1.4, 0.7, 1.0
+# The greatest of a product, and of a single feature, such as time over many periods (NIST's ENSO: 88 in 14 years).
+MOST_ANGLE, MOST_ANGLE_ALONE = 60.0, 200.0
 MAX_COSINES = 15_000  # of many arguments the greatest angles are left out
 TOGETHER = 4000  # functions ranked at a time; bounds the memory
 OF_EACH = 5  # functions that each scan proposes of a kind
@@ -86,13 +88,14 @@ class Ranking:
         table = self.table
         Q, pool = table.values(table.arguments), {kind: [] for kind in self.kinds}
         simple = np.abs(table.arguments).max(axis=1, initial=0.0) == 1
-        most = min(MOST_ANGLE, ANGLE_OF_ROW * table.n, MAX_COSINES / 2 / max(simple.sum(), 1) * ANGLE_STEP)
+        of_rows, of_pool = ANGLE_OF_ROW * table.n, MAX_COSINES / 2 / max(simple.sum(), 1) * ANGLE_STEP
         for q, (A, x) in enumerate(zip(table.arguments, Q.T, strict=True)):
             low, high, spread = x.min(), x.max(), x.std()
             if not spread > 1e-9 * np.abs(x).max():
                 continue
             if "cos" in pool and simple[q]:
-                for c in np.arange(FIRST_ANGLE, most, ANGLE_STEP) / (high - low):
+                most = MOST_ANGLE_ALONE if A.sum() == np.abs(A).sum() == 1 else min(MOST_ANGLE, of_pool)
+                for c in np.arange(FIRST_ANGLE, min(most, of_rows), ANGLE_STEP) / (high - low):
                     pool["cos"] += [(q, c, 0.0, 1.0), (q, c, -np.pi / 2, 1.0)]
             if "exp" in pool and simple[q]:
                 pool["exp"] += [(q, side * size / spread, 0.0, 1.0) for size in SPREADS for side in (-1, 1)]

@@ -98,6 +98,15 @@ class Functions:
         """Factor and phase, one function after the other, (2 m,)."""
         return np.column_stack([self.factor, self.phase]).ravel()
 
+    @property
+    def uncertain(self):
+        """Which factors and phases have an error, (m, 2): those fitted, and a phase that is simple.
+
+        The data chose the simple phase, so that it is as uncertain as a fitted one. Where a phase of 0.4 was set to 0, in
+        20 years of months, the frequency was up to 2.7 standard errors off as long as the phase counted as known.
+        """
+        return self.free | np.column_stack([np.zeros(len(self), bool), np.isin(self.kind, ("cos", "sin"))])
+
     def with_parameters(self, flat):
         """The same with these factors and phases, (2 m,)."""
         factor, phase = np.reshape(flat, (-1, 2)).T

@@ -91,11 +91,13 @@ def assess(objective, net, JTJ, noise, layout, shift=None):
     # A constant fixed at zero because the data did not object is as uncertain as a free one.
     moving[-1] = objective.intercept
     if len(objective.functions):
-        free = objective.functions.free.ravel()
+        free = objective.functions.uncertain.ravel()
         fitted, moving = np.append(fitted, free), np.append(moving, free)
         found = np.append(found, np.where(free, FREE, FIXED)).astype(np.uint8)
-        J = np.column_stack([objective.jacobian(net)[1], objective.jacobian_of_functions(net)])
-        JTJ, shift = J.T @ J, None if shift is None else np.append(shift, np.zeros(len(free)))
+        residual, J = objective.jacobian(net)
+        J = squarable(np.column_stack([J, objective.jacobian_of_functions(net)]))
+        JTJ, shift = J.T @ J, np.zeros(len(found))
+        shift[moving] = -np.linalg.lstsq(J[:, moving], residual, rcond=1e-12)[0]  # one step of Gauss and Newton
     status[place] = found
     strength = np.diag(JTJ)
     live = (strength > 0) & np.isfinite(strength)
