@@ -102,8 +102,8 @@ class Functions:
     def uncertain(self):
         """Which factors and phases have an error, (m, 2): those fitted, and a phase that is simple.
 
-        The data chose the simple phase, so that it is as uncertain as a fitted one. Where a phase of 0.4 was set to 0, in
-        20 years of months, the frequency was up to 2.7 standard errors off as long as the phase counted as known.
+        The data chose the simple phase, so that it is as uncertain as a fitted one. Where a phase of 0.4 was set to 0,
+        in 20 years of months, the frequency was up to 2.7 standard errors off as long as the phase counted as known.
         """
         return self.free | np.column_stack([np.zeros(len(self), bool), np.isin(self.kind, ("cos", "sin"))])
 
