@@ -56,11 +56,18 @@ class Ranking:
         few = np.unique(np.append(np.arange(min(FEW, len(table.A))), by_fit))  # the simplest and the best
         self.few = table.factors[:, few]
         code = np.column_stack([np.vstack([table.A[few]] * 2), np.repeat([0.0, 1.0], len(few))])
-        own = products.prices(code)
-        self.price_of_pairs = own.sum(axis=1)[:, None] + own.sum(axis=1)
+        own, m = products.prices(code), len(few)
+        price = own.sum(axis=1)[:, None] + own.sum(axis=1)
         for j in range(table.d + 1):  # an exponent that stands in both counts once
-            self.price_of_pairs -= np.where(code[:, None, j] == code[:, j], own[:, j], 0.0)
-        np.fill_diagonal(self.price_of_pairs, own.sum(axis=1) - np.log(table.n))
+            price -= np.where(code[:, None, j] == code[:, j], own[:, j], 0.0)
+        self.price_of_one = own.sum(axis=1)[m:] - np.log(table.n)
+        # Pairs of a term with the function and one without (m, m), and of two with it.
+        self.price_of_mixed, self.first, self.second = price[m:, :m], *np.triu_indices(m, 1)
+        self.price_of_pair = price[m:, m:][self.first, self.second]
+        both = np.triu_indices(m)
+        self.products = self.few[:, both[0]] * self.few[:, both[1]]
+        self.place = np.empty((m, m), np.intp)
+        self.place[both] = self.place[both[::-1]] = np.arange(len(both[0]))
         self.contexts = self._contexts()
 
     # --- y as a sum
@@ -110,6 +117,7 @@ class Ranking:
         """For each argument and power the least description length of the functions."""
         table, best = self.table, {}
         target, P = table.target.astype(np.float32), table.factors.astype(np.float32)
+        scale = np.exp(table.price / table.n).astype(np.float32)
         for start in range(0, len(members), TOGETHER):
             some = members[start : start + TOGETHER]
             which, c, phi, power = (np.array(part) for part in zip(*some, strict=True))
@@ -124,9 +132,9 @@ class Ranking:
                 for b in B.T:
                     left -= ((F * b) @ P) ** 2
                 gain = np.where(left > NEW * whole, ((F * r) @ P) ** 2 / np.maximum(left, 1e-30), 0.0)
-                length = table.n * np.log(np.maximum(r @ r - gain, 1e-7)) + table.price
+                length = table.n * np.log((np.maximum(r @ r - gain, 1e-7) * scale).min(axis=1))
                 length += np.log(table.n) * len(terms) + table.price[terms].sum()
-                score = np.minimum(score, length.min(axis=1))
+                score = np.minimum(score, length)
             score = score + products.prices(table.arguments[which]).sum(axis=1)
             for key, one in zip(zip(which.tolist(), power.tolist(), strict=True), score.tolist(), strict=True):
                 best[key] = min(one, best.get(key, np.inf))
@@ -136,7 +144,7 @@ class Ranking:
         """Terms beside which functions are ranked, lists of factors: none, the best, the best pair, a constant."""
         table = self.table
         a, G = table.target @ table.factors, table.factors.T @ table.factors
-        gain = _gains(a, G)
+        gain = _gains(a[:, None], a, G)
         pair = np.unravel_index(np.argmax(gain), gain.shape)
         found = [[], [int(np.argmax(np.abs(a)))], [int(t) for t in pair]]
         return found + [[0]] * (not table.A[0].any() and found[1] != [0])
@@ -147,7 +155,7 @@ class Ranking:
         Fitted with the terms that suit a factor beside the right one, a function would stay there.
         """
         trials = [choice._replace(factor=float(c), phase=phi) for c, phi in grid]
-        lengths = np.array([self._lengths(trial, Q) for trial in trials])
+        lengths = self._lengths(trials, Q)
         factors, found = np.unique([c for c, _ in grid]), []
         gaps = np.diff(factors) / 2
         for size in (0, 1):
@@ -155,27 +163,46 @@ class Ranking:
             best = trials[first]._replace(score=float(lengths[first, size]))
             step = gaps[min(np.searchsorted(factors, best.factor), len(gaps) - 1)] if len(gaps) else 0.0
             for _ in range(HALVINGS if step else 0):
-                for side in (-step, step):
-                    trial = best._replace(factor=best.factor + side)
-                    length = float(self._lengths(trial, Q)[size])
+                sides = [best._replace(factor=best.factor + side) for side in (-step, step)]
+                for trial, length in zip(sides, self._lengths(sides, Q)[:, size].tolist(), strict=True):
                     best = trial._replace(score=length) if length < best.score else best
                 step /= 2
             found.append(best._replace(score=best.score + products.prices(choice.argument).sum()))
         return found
 
-    def _lengths(self, choice, Q):
-        """Description length of y by the best term with the function, and by the best pair of terms."""
-        table = self.table
+    def _lengths(self, trials, Q):
+        """Description length of y by the best term with each function, and by the best pair, (n_trials, 2)."""
+        table, out = self.table, np.full((len(trials), 2), np.inf)
         with np.errstate(all="ignore"):
-            times = self.few * value_of(choice, Q)[:, None]
-            times /= np.linalg.norm(times, axis=0)
-        if not np.isfinite(times).all():
-            return np.inf, np.inf
-        columns = np.column_stack([self.few, times])
-        a = table.target @ columns
-        gain = np.maximum(_gains(a, columns.T @ columns), a**2)
-        length = table.n * np.log(np.maximum(1.0 - gain, products.FLOOR)) + self.price_of_pairs
-        return np.diag(length)[len(a) // 2 :].min(), length.min()
+            F = np.array([value_of(trial, Q) for trial in trials])
+            F = F / np.abs(F).max(axis=1, keepdims=True)
+        fine = np.flatnonzero(np.isfinite(F).all(axis=1))
+        if not len(fine):
+            return out
+        F = F[fine]
+        single, double = F @ self.products, F**2 @ self.products  # of two terms with F once, and twice
+        norm = np.sqrt(np.maximum(double[:, np.diag(self.place)], 1e-300))
+        y_alone, y_times = table.target @ self.few, (F * table.target) @ self.few / norm
+        mixed = single[:, self.place] / norm[:, :, None]
+        i, j = self.first, self.second
+        pair = double[:, self.place[i, j]] / (norm[:, i] * norm[:, j])
+        least = np.stack(
+            [
+                self._least(y_times**2, self.price_of_one),
+                self._least(_gains(y_times[:, :, None], y_alone, mixed), self.price_of_mixed),
+                self._least(_gains(y_times[:, i], y_times[:, j], pair), self.price_of_pair),
+            ],
+            axis=1,
+        )
+        out[fine] = np.column_stack([least[:, 0], least.min(axis=1)])
+        return out
+
+    def _least(self, gain, price):
+        """Least description length of terms that explain the squares ``gain`` (n_trials, ...) of y."""
+        # The logarithm of the least product is that of the least sum, and one logarithm instead of some thousand.
+        n = self.table.n
+        scaled = np.maximum(1.0 - gain, products.FLOOR) * np.exp(price / n)
+        return n * np.log(scaled.reshape(len(gain), -1).min(axis=1, initial=np.inf))
 
     # --- log y as a line
 
@@ -270,7 +297,7 @@ def _shifts(low, high, x):
     return [*rising, *falling]
 
 
-def _gains(a, G):
-    """Squares of y that pairs of columns explain: a (m,) products with y, G (m, m) with each other."""
-    left = 1.0 - G**2
-    return (a[:, None] ** 2 + a**2 - 2 * a[:, None] * a * G) / np.where(left > NEW, left, np.inf)
+def _gains(a, b, cosine):
+    """Squares of y that pairs of columns explain; a, b: of each with y."""
+    left = 1.0 - cosine**2
+    return (a**2 + b**2 - 2 * a * b * cosine) / np.where(left > NEW, left, np.inf)

@@ -20,7 +20,7 @@ TRIPLED = 150  # of the simplest products, of which all triples are compared
 COMPARED_ROWS = 500  # on which they are compared
 MAX_TERMS = 6
 FLOOR = 1e-14  # share of the squares of y below which residuals are rounding
-PRICES = {0.0: 0.0, 1.0: 1.0, 2.0: 2.0, 0.5: 2.0, 3.0: 3.0, 1.5: 3.0, 4.0: 3.0}  # of an exponent; 4 of any other
+HALVES = np.array([0.0, 2.0, 1.0, 3.0, 2.0, 4.0, 3.0, 4.0, 3.0])  # prices of the exponents 0, 1/2, ... 4; 4 of others
 SWEEPS = 3  # passes in which each term may be replaced by a better one
 NEW = 1e-4  # least share of the squares of a column that is not explained by the other terms
 
@@ -140,14 +140,14 @@ def _extended(columns, y, A, chosen):
     return improved(columns, y, A, [*chosen, None])
 
 
-def improved(columns, y, A, chosen):
+def improved(columns, y, A, chosen, own=None):
     """Columns, each replaced by a better one while there is any; the last may be None. None if there is none.
 
     A column is better if the description is shorter with it: of two sums that fit equally, that whose terms share
-    exponents.
+    exponents. ``own``: prices of A, where they are known.
     """
     chosen, least = list(chosen), np.inf
-    own = prices(A)
+    own = prices(A) if own is None else own
     for _ in range(SWEEPS):
         before = least
         for place in reversed(range(len(chosen))):
@@ -179,14 +179,15 @@ def best_pair(columns, y, A, most=PAIRED):
     alone = y @ columns
     order = np.argsort(-np.abs(alone), kind="stable")[:most]
     some, g, a = columns[:, order], A[order], alone[order]
-    cosine, own = some.T @ some, prices(g)
+    cosine, own = some.T @ some, prices(g).astype(np.intp)
     left = 1.0 - cosine**2
     gain = (a[:, None] ** 2 + a**2 - 2 * a[:, None] * a * cosine) / np.where(left > NEW, left, np.inf)
     price = own.sum(axis=1)[:, None] + own.sum(axis=1)
     for j in range(A.shape[1]):
-        price -= np.where(g[:, None, j] == g[:, j], own[:, j], 0.0)
+        price -= np.where(g[:, None, j] == g[:, j], own[:, j], 0)
+    # The least squares exp(price / n) is the least n log(squares) + price, without a logarithm for each pair.
     squares = np.maximum(y @ y - gain, FLOOR * (y @ y))
-    score = np.where(left > NEW, len(y) * np.log(squares) + price, np.inf)
+    score = np.where(left > NEW, squares * np.exp(np.arange(price.max() + 1) / len(y))[price], np.inf)
     pair = np.unravel_index(np.argmin(score), score.shape)
     return [int(t) for t in order[list(pair)]] if np.isfinite(score[pair]) else None
 
@@ -217,8 +218,8 @@ def _best_triple(columns, y, A):
     pair = first * a[i] + second * a[j]
     gain = np.where(rest > NEW, pair[:, None] + beside**2 / np.maximum(rest, NEW), 0.0)
     squares = np.maximum(y @ y - gain, FLOOR * (y @ y))
-    own = prices(g).sum(axis=1)
-    score = len(y) * np.log(squares) + own[i, None] + own[j, None] + own
+    own = np.exp(prices(g).sum(axis=1) / len(y))
+    score = squares * (own[i] * own[j])[:, None] * own  # of the same order as n log(squares) + price
     best = np.argpartition(score, min(50, score.size - 1), axis=None)[:50]
     triples = [(which[i[p]], which[j[p]], which[k]) for p, k in zip(*np.unravel_index(best, score.shape), strict=True)]
     triples = [[int(t) for t in one] for one in triples if len(set(one)) == 3]
@@ -237,15 +238,15 @@ def length_of_sum(columns, y, A, chosen):
 
 def price_of(A):
     """Price of the exponents of a sum, A (n_terms, n_features): an exponent in several terms counts once, 0 is free."""
-    return sum(prices(np.unique(column)).sum() for column in np.transpose(A))
+    A = np.asarray(A)
+    earlier = np.tri(len(A), k=-1, dtype=bool)[:, :, None]
+    return prices(A)[~((A[:, None] == A) & earlier).any(axis=1)].sum()
 
 
 def prices(exponents):
-    size = np.abs(exponents)
-    price = np.full(size.shape, 4.0)
-    for value, one in PRICES.items():
-        price[size == value] = one
-    return price
+    halves = 2.0 * np.abs(exponents)
+    place = np.minimum(halves, len(HALVES)).astype(np.intp)
+    return np.where(halves == place, np.append(HALVES, 4.0)[place], 4.0)
 
 
 def product_node(objective, A, sign):
