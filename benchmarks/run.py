@@ -2,11 +2,13 @@
 
     python benchmarks/run.py [--formulae FILE.json] [--peers-formulae FILE.csv]
                              [--tables DIRECTORY] [--peers-tables FILE.csv] [--plasticity DIRECTORY]
-                             [--sparse DIRECTORY] [--nickel FILE.csv] [--only SECTION ...] [--procs 2]
+                             [--sparse DIRECTORY] [--nickel FILE.csv] [--peers-laws FILE.csv] [--laws DIRECTORY]
+                             [--rows 200] [--noise 0.05 0] [--only SECTION ...] [--procs 2]
 
 Without --formulae only the formulae of skmerge.datasets are learned; without --tables that section is left out, without
 --plasticity the comparisons with crystals of other solvers, without --sparse the sparse tables, without --nickel that
-design. Times are compared within this run and on one thread: leave the machine to it.
+design, without --laws the historical laws. laws_curves takes an hour beside Operon, so it runs only where --only names it.
+Times are compared within this run and on one thread: leave the machine to it.
 """
 
 import os
@@ -24,7 +26,9 @@ SECTIONS = (
     *("activation", "speed", "memory", "orthogonal", "formulae", "tables"),
     *("forest_slopes", "forest_values", "forest_tables", "forest_speed", "crystal"),
     *("plasticity_accuracy", "plasticity_speed", "plasticity_scaling", "sparse", "design", "interrupts"),
+    *("laws", "laws_ablation", "laws_history", "laws_growth", "laws_curves"),
 )
+SLOW = ("laws_curves",)
 
 
 def main():
@@ -36,7 +40,12 @@ def main():
     parser.add_argument("--plasticity", metavar="DIRECTORY", help="neml_*_km.npz, damask_taylor_dislotwin.npz")
     parser.add_argument("--nickel", metavar="FILE.csv", help="nickel superalloys, weight per cent to properties")
     parser.add_argument("--sparse", metavar="DIRECTORY", help="the sparse tables that bench_sparse.py names")
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--peers-laws", metavar="FILE.csv", help="laws of peers: read, and what is missing added")
+    parser.add_argument("--laws", metavar="DIRECTORY", help="the tables that historical_laws.py names")
+    parser.add_argument("--rows", type=int, default=200, help="rows of the section laws")
+    parser.add_argument("--noise", type=float, nargs="+", default=(0.05, 0.0), help="noise of the section laws")
+    default = [section for section in SECTIONS if section not in SLOW]
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=default)
     parser.add_argument("--procs", type=int, default=1, help="processes for formulae, tables and errors of forests")
     arguments = parser.parse_args()
     given = {
@@ -49,6 +58,10 @@ def main():
         "plasticity_accuracy": (arguments.plasticity,),
         "design": (arguments.nickel,),
         "sparse": (arguments.sparse,),
+        "laws": (arguments.formulae, arguments.peers_laws, arguments.procs, arguments.rows, arguments.noise),
+        "laws_curves": (arguments.formulae, arguments.peers_laws, arguments.procs),
+        "laws_ablation": (arguments.formulae, arguments.procs, arguments.rows, arguments.noise),
+        "laws_history": (arguments.laws,),
     }
     print(HEADER)
     for section in arguments.only:
@@ -57,6 +70,9 @@ def main():
             continue
         if section == "sparse" and not arguments.sparse:
             print("sparse: left out, no --sparse DIRECTORY given")
+            continue
+        if section == "laws_history" and not arguments.laws:
+            print("laws_history: left out, no --laws DIRECTORY given")
             continue
         start = time.perf_counter()
         module, _, part = section.partition("_")
