@@ -1,7 +1,7 @@
 """What the displays show
 ======================
 
-The law of a molecule's vibration, learned from noisy rows; grains of a wire that were not trained; what a forest makes
+The law of a molecule's vibration, learned from noisy rows, and the laws among which it was chosen; grains of a wire that were not trained; what a forest makes
 of the vibration without noise, and how much more those predictions are worth of which it is surer; diabetes patients
 whose records have gaps, and how a forest parts two of their features.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from common import FIGURES, save
 from scipy.spatial.transform import Rotation
 from sklearn.datasets import load_diabetes
@@ -20,6 +21,7 @@ from skmerge.datasets import load_formulae
 from skmerge.plot import (
     ConfidenceCurveDisplay,
     LawDisplay,
+    LawsDisplay,
     MissingnessDisplay,
     ParityDisplay,
     PartitionDisplay,
@@ -32,12 +34,13 @@ STRAIN = np.r_[np.linspace(0, 0.002, 21), np.linspace(0.004, 0.1, 49)]
 def vibration(law, parity, sure):
     formula = {formula.name: formula for formula in load_formulae()}["diatomic_omega"]
     X, y = formula.sample(200, noise=0.1, random_state=0)
-    net = MergedNetRegressor(random_state=0).fit(X, y)
-    LawDisplay.from_estimator(net, feature_names=formula.feature_names, ax=law)
+    net = MergedNetRegressor(random_state=0).fit(pd.DataFrame(X, columns=formula.feature_names), y)
+    LawDisplay.from_estimator(net, ax=law)
     forest = GradientForestRegressor(random_state=0).fit(*formula.sample(200, random_state=0))
     new = formula.sample(200, random_state=1)
     ParityDisplay.from_estimator(forest, *new, name="forest", ax=parity)
     ConfidenceCurveDisplay.from_estimator(forest, *new, n_points=10, name="forest", ax=sure)
+    return LawsDisplay.from_estimator(net).figure_
 
 
 def grains(axes):
@@ -61,12 +64,13 @@ def main(arguments=None):
     out = parser.parse_args(arguments).out
     out.mkdir(parents=True, exist_ok=True)
     figure, ((law, path, parity), (gaps, partition, sure)) = plt.subplots(2, 3, figsize=(13, 8), layout="constrained")
-    vibration(law, parity, sure)
+    laws = vibration(law, parity, sure)
     grains(path)
     patients(gaps, partition)
     for axes in (law, parity, path, sure):
         axes.spines[["top", "right"]].set_visible(False)
     save(figure, out, "displays.png")
+    save(laws, out, "law_list.png")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,15 @@ LEVELS = [
     {"_design.requests", "_design.search"},
     {"design"},
     {"_plot.base"},
-    {"_plot.confidence", "_plot.law", "_plot.missingness", "_plot.parity", "_plot.partition", "_plot.trajectory"},
+    {
+        "_plot.confidence",
+        "_plot.law",
+        "_plot.laws",
+        "_plot.missingness",
+        "_plot.parity",
+        "_plot.partition",
+        "_plot.trajectory",
+    },
     {"plot"},
     {"__init__"},
 ]

@@ -277,7 +277,8 @@ def test_the_forest_follows_the_parabola_and_draws(tmp_path, capsys):
 
 def test_the_displays_are_drawn(tmp_path):
     plot_displays.main(["--out", str(tmp_path)])
-    assert 10_000 < (tmp_path / "displays.png").stat().st_size < 300_000
+    for name in ("displays.png", "law_list.png"):
+        assert 10_000 < (tmp_path / name).stat().st_size < 300_000
 
 
 @pytest.mark.filterwarnings("ignore:.*grains left the states of the training")  # forty crystals leave gaps

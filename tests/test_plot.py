@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import pickle
 import re
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from skmerge import plot  # noqa: E402
 from skmerge.plot import (  # noqa: E402
     ConfidenceCurveDisplay,
     LawDisplay,
+    LawsDisplay,
     MissingnessDisplay,
     ParityDisplay,
     PartitionDisplay,
@@ -89,13 +91,14 @@ def displays(forest, law, grains):
         "parity": lambda **more: ParityDisplay.from_estimator(forest, X, Y, output=0, **more),
         "confidence": lambda **more: ConfidenceCurveDisplay.from_estimator(forest, X, Y, output=0, **more),
         "law": lambda **more: LawDisplay.from_estimator(law, **more),
+        "laws": lambda **more: LawsDisplay.from_estimator(law, **more),
         "partition": lambda **more: PartitionDisplay.from_estimator(forest, X, Y, output=0, **more),
         "missingness": lambda **more: MissingnessDisplay.from_data(FRAME, **more),
         "trajectory": lambda **more: TrajectoryDisplay.from_predictions(STRAIN, state, state, **more),
     }
 
 
-@pytest.mark.parametrize("name", ["parity", "confidence", "law", "partition", "missingness", "trajectory"])
+@pytest.mark.parametrize("name", ["parity", "confidence", "law", "laws", "partition", "missingness", "trajectory"])
 def test_the_convention_of_scikit_learn(forest, law, grains, name):
     make = displays(forest, law, grains)[name]
     figure, ax = plt.subplots()
@@ -343,6 +346,69 @@ def test_what_is_no_law_is_refused(forest):
     committee = MergedNetRegressor(11, n_estimators=2, random_state=0).fit(X, np.sin(5 * X[:, 0]) * Y[:, 0])
     with pytest.raises(ValueError, match=r"^estimator: y = weighted mean of .* are no law"):
         LawDisplay.from_estimator(committee)
+
+
+# --- laws
+
+
+def test_the_list_of_laws_with_its_formulae(law):
+    for net in (law, pickle.loads(pickle.dumps(law))):
+        display = LawsDisplay.from_estimator(net)
+        drawn = np.concatenate([line.get_xydata() for line in (display.points_, display.chosen_)])
+        expected = [(one["n_parameters"], one["validation_error"]) for one in law.laws_]
+        assert_allclose(drawn[np.argsort(drawn[:, 0])], expected)
+        assert_allclose(display.chosen_.get_xydata(), [pair for pair, c in zip(expected, display.is_chosen) if c])
+        assert len(display.chosen_.get_xdata()) == 1
+        assert_allclose(display.noise_line_.get_ydata(), law.noise_std_[0])
+        assert display.committee_line_ is None and list(display.ax_.get_xticks()) == list(display.n_parameters)
+        for text, one in zip(legend_of(display), law.laws_, strict=True):
+            assert text.startswith(f"{one['n_parameters']}: ")
+    assert LawsDisplay.from_estimator(law, formulae="none").ax_.get_legend() is None
+
+
+@pytest.mark.parametrize("place", ["below", "right"])
+def test_long_formulae_stay_within_a_new_figure(place):
+    sums = " + ".join(rf"{k}.25 \cdot 10^{{3}}\,{{\mathrm{{length}}}}^{{{k}}}" for k in range(2, 12))
+    text = " + ".join(f"{k}.25e3 length^{k}" for k in range(2, 12))
+    latex = [rf"y = {sums}", rf"y = \frac{{1}}{{{sums}}}", r"y = \unknown{x}"] + [rf"y = 2\,x - {sums}"] * 7
+    display = LawsDisplay(
+        n_parameters=np.arange(1, 11), validation_error=np.r_[np.inf, np.geomspace(10, 0.1, 9)],
+        is_chosen=np.arange(10) == 6, formulae=[f"y = {text}", f"y = 1/({text})", "y = unknown"] + [f"y = {text}"] * 7,
+        latex=latex, noise=0.09, is_relative=True,
+    ).plot(formulae=place)  # fmt: skip
+    display.figure_.canvas.draw()
+    box, page = display.list_.get_window_extent(), display.figure_.bbox
+    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= page.x1 and box.y1 <= page.y1
+    assert not box.overlaps(display.ax_.bbox)
+    assert display.ax_.bbox.height > 200 and display.ax_.bbox.width > 200
+    texts = display.list_.get_texts()
+    assert [text.get_parse_math() for text in texts] == [True, False, False] + 7 * [True]
+    assert texts[0].get_text().count("\n") >= 2 and texts[2].get_text() == "3: y = unknown"
+    assert "share of y" in display.ax_.get_ylabel() and len(display.points_.get_xdata()) == 9
+
+
+def test_laws_of_one_output_of_a_committee_and_a_single_candidate(forest):
+    Z = RNG.uniform(1, 5, (60, 2))
+    y = pd.DataFrame({"area": Z[:, 0] * Z[:, 1], "ratio": Z[:, 0] / Z[:, 1]})
+    net = MergedNetRegressor(random_state=0).fit(Z, y)
+    display = LawsDisplay.from_estimator(net, output="ratio")
+    assert display.formulae == [law["formula"] for law in net.laws_[1]] and display.formulae[0].startswith("ratio = ")
+    with pytest.raises(ValueError, match=r"^output=None is not possible: there are 2 of them: area, ratio; give one"):
+        LawsDisplay.from_estimator(net)
+    one = MergedNetRegressor(1, blend=0.0, random_state=0).fit(Z, y["area"])
+    assert LawsDisplay.from_estimator(one).chosen_.get_xdata().size == 1
+    committee = MergedNetRegressor(n_estimators=2, link="identity", functions=(), random_state=0)
+    committee.fit(X, np.sin(9 * X[:, 0]) * np.sin(9 * X[:, 1]))
+    display = LawsDisplay.from_estimator(committee)
+    assert len(committee.A_) > 1 and not display.is_chosen.any() and display.noise_line_ is None
+    assert_allclose(display.committee_line_.get_ydata(), committee.validation_error_[0])
+    wide = MergedNetRegressor(11, n_estimators=2, random_state=0).fit(X, Y[:, 0])
+    with pytest.raises(ValueError, match=r"^estimator has no list of laws: .* Fit with n_nodes=\"auto\"\.$"):
+        LawsDisplay.from_estimator(wide)
+    with pytest.raises(TypeError, match=r"^estimator is a GradientForestRegressor; give a fitted MergedNetRegressor"):
+        LawsDisplay.from_estimator(forest)
+    with pytest.raises(ValueError, match=r"^formulae='above'"):
+        LawsDisplay.from_estimator(net, output=0, formulae="above")
 
 
 # --- partition

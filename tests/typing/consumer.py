@@ -126,6 +126,7 @@ def displays(law: MergedNetRegressor, model: GradientForestRegressor) -> None:
     assert_type(plot.ParityDisplay.from_predictions(y, y + 0.1).rmse, float | None)
     assert_type(plot.ConfidenceCurveDisplay.from_predictions(y, y + 0.1, y, n_points=3).share, Floats)
     assert_type(plot.LawDisplay.from_estimator(law, feature_names=["a", "M"]).exponent, Floats)
+    assert_type(plot.LawsDisplay.from_estimator(law, formulae="none").validation_error, Floats)
     assert_type(plot.MissingnessDisplay.from_data(X, sort="rows").measured, float)
     assert plot.PartitionDisplay.from_estimator(model, X, y, features=[0]).figure_
     path = plot.TrajectoryDisplay.from_predictions([0.0, 1.0], [[0.0, 1.0]], [[0.0, 1.1]], output=0)
