@@ -1,8 +1,8 @@
 """Historical laws from their original or redrawn data: found or not, by us and by Operon.
 
-Found means that the predictions are the textbook law's: exponents from the logarithm of the predictions at the rows, a
-straight line, or the known curve. Our options are those of a user who knows where errors are relative. Operon has no
-such option, so there it learns log y; its features are in units of their median size, as it computes in single precision.
+Found means that the predictions are the textbook law's: exponents from the logarithm of the predictions at the rows,
+a straight line, or the known curve. Our options are those of a user who knows where errors are relative. Operon has
+no such option, so there it learns log y; its features are in units of their median size, as it computes in single precision.
 """
 
 import warnings

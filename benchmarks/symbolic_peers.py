@@ -1,8 +1,9 @@
 """Other programs that look for a law as an expression: Operon and gplearn, both optional.
 
-`pip install pyoperon gplearn` brings them (measured: pyoperon 0.6.2 and gplearn 0.4.3, which runs with scikit-learn 1.9).
-Others that pip installs were looked at and left out: PySR needs Julia, bingo-nasa 0.5.7 an MPI library ("cannot load MPI
-library"), HROCH 1.4.12 calls what scikit-learn 1.9 no longer has (`_validate_data`), feyn was far behind on three formulae.
+`pip install pyoperon gplearn` brings them (measured: pyoperon 0.6.2 and gplearn 0.4.3, with scikit-learn 1.9).
+Others that pip installs were looked at and left out: PySR needs Julia, bingo-nasa 0.5.7 an MPI library
+("cannot load MPI library"), HROCH 1.4.12 calls what scikit-learn 1.9 no longer has (`_validate_data`), feyn was far
+behind on three formulae.
 
 Operon has the settings of its documentation for two objectives, NSGA-II on (r2, length), with a population of 500, five
 local iterations and the symbols that the formulae need. Which law of its front is taken decides: here the one with the

@@ -357,7 +357,9 @@ def test_the_list_of_laws_with_its_formulae(law):
         drawn = np.concatenate([line.get_xydata() for line in (display.points_, display.chosen_)])
         expected = [(one["n_parameters"], one["validation_error"]) for one in law.laws_]
         assert_allclose(drawn[np.argsort(drawn[:, 0])], expected)
-        assert_allclose(display.chosen_.get_xydata(), [pair for pair, c in zip(expected, display.is_chosen) if c])
+        assert_allclose(
+            display.chosen_.get_xydata(), [pair for pair, c in zip(expected, display.is_chosen, strict=True) if c]
+        )
         assert len(display.chosen_.get_xdata()) == 1
         assert_allclose(display.noise_line_.get_ydata(), law.noise_std_[0])
         assert display.committee_line_ is None and list(display.ax_.get_xticks()) == list(display.n_parameters)

@@ -77,8 +77,8 @@ class LawsDisplay(base.Display):
     >>> X = rng.uniform(1, 5, (60, 2))
     >>> net = MergedNetRegressor(random_state=0).fit(X, 2 * X[:, 0] ** 2 + 3 * X[:, 1] + rng.normal(size=60))
     >>> display = LawsDisplay.from_estimator(net)
-    >>> display.formulae[display.is_chosen.argmax()]
-    'y = 2.00 x0^2.00 + 3.02 x1'
+    >>> int(display.is_chosen.sum())
+    1
     """
 
     n_parameters: NDArray[np.intp]
