@@ -2,7 +2,8 @@
 
 Found means that the predictions are the textbook law's: exponents from the logarithm of the predictions at the rows,
 a straight line, or the known curve. Our options are those of a user who knows where errors are relative. Operon has
-no such option, so there it learns log y; its features are in units of their median size, as it computes in single precision.
+no such option, so there it learns log y; its features are in units of their median size, as it computes in single
+precision.
 """
 
 import warnings

@@ -9,7 +9,8 @@ Operon has the settings of its documentation for two objectives, NSGA-II on (r2,
 local iterations and the symbols that the formulae need. Which law of its front is taken decides: here the one with the
 minimum description length, the noise being the error of the most accurate law of the front, because Operon's own
 pick takes it to be 1 where it is not told. The law with the best Bayesian information criterion is reported beside it.
-gplearn has its default settings (population 1000, 20 generations) and more functions. With five times the population, as
+gplearn has its default settings (population 1000, 20 generations) and more functions. With five times the population,
+as
 in the first example of its documentation, it takes 30 s a formula.
 """
 
