@@ -400,7 +400,8 @@ def test_laws_of_one_output_of_a_committee_and_a_single_candidate(forest):
     one = MergedNetRegressor(1, blend=0.0, random_state=0).fit(Z, y["area"])
     assert LawsDisplay.from_estimator(one).chosen_.get_xdata().size == 1
     committee = MergedNetRegressor(n_estimators=2, link="identity", functions=(), random_state=0)
-    committee.fit(X, np.sin(9 * X[:, 0]) * np.sin(9 * X[:, 1]))
+    Z = np.random.default_rng(0).uniform(0, 1, (200, 2))
+    committee.fit(Z, np.sin(6 * Z[:, 0]) + np.cos(5 * Z[:, 1]) * np.exp(Z[:, 0]))
     display = LawsDisplay.from_estimator(committee)
     assert len(committee.A_) > 1 and not display.is_chosen.any() and display.noise_line_ is None
     assert_allclose(display.committee_line_.get_ydata(), committee.validation_error_[0])
