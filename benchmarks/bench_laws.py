@@ -1,7 +1,7 @@
 """Does MergedNetRegressor find the law? Beside symbolic regression, on the Feynman formulae and on historical data.
 
-Peers: Operon (`pip install pyoperon`) and gplearn (`pip install gplearn`), as symbolic_peers.py sets them up. Neither is
-needed: one that is not installed, and of which no results are stored, is printed as such. Errors are in std(y), test
+Peers: Operon (`pip install pyoperon`) and gplearn (`pip install gplearn`), as symbolic_peers.py sets them up. Neither
+is needed: one that is not installed, and of which no results are stored, is printed as such. Errors are in std(y), test
 values exact; extrapolated rows have a variable beyond its range. A printed law contains the true one if its numbers,
 fitted again to exact values, let it err by rounding only (law_check.py). Times are of the processor.
 """
