@@ -1,9 +1,9 @@
 """Historical laws from their original or redrawn data: found or not, by us and by Operon.
 
-Found means that the predictions are the textbook law's: exponents from the logarithm of the predictions at the rows,
-a straight line, or the known curve. Our options are those of a user who knows where errors are relative. Operon has
-no such option, so there it learns log y; its features are in units of their median size, as it computes in single
-precision.
+Found means that the predictions are those of the textbook law over the range of the rows and some way beyond: a
+product with its exponents, a straight line, or the known curve. Terms that hardly matter there are allowed: read the
+laws, too. Our options are those of a user who knows where errors are relative. Operon has no such option, so there it
+learns log y; its features are in units of their median size, because it computes in single precision.
 """
 
 import warnings
@@ -19,10 +19,18 @@ from skmerge import MergedNetRegressor
 RELATIVE = {"noise": "relative", "intercept": False}
 
 
+def _widened(X):
+    """1000 rows of the box of the training, whose upper and lower sides are half as far again, in logarithms."""
+    low, high = np.log(X.min(axis=0)), np.log(X.max(axis=0))
+    reach = 0.25 * (high - low)
+    return np.exp(np.random.default_rng(0).uniform(low - reach, high + reach, (1000, X.shape[1])))
+
+
 def product(exponents, tolerance):
     """Check that predictions are one product with these exponents."""
 
     def check(predict, X, y):
+        X = _widened(X)
         value = predict(X)
         if not (value > 0).all():
             return False
@@ -44,18 +52,22 @@ def straight_line(predict, X, y):
 
 
 def bode(predict, X, y):
-    """A constant and a multiple of 2^n, also between the rows and one beyond them."""
+    """0.4 + 0.3 2^n within a fifth, also between the rows and one beyond them."""
     n = np.append(-1000, np.linspace(0, X.max() + 1, 30))
     Z = np.column_stack([np.ones_like(n), 2.0**n])
     value = predict(n[:, None])
-    return bool(np.abs(Z @ np.linalg.lstsq(Z, value)[0] - value).max() < 0.05 * np.std(y))
+    c = np.linalg.lstsq(Z, value)[0]
+    follows = np.abs(Z @ c - value).max() < 0.05 * np.std(y)
+    return bool(follows and np.abs(c / [0.4, 0.3] - 1).max() < 0.2)
 
 
 def planck(predict, X, y):
-    """nu^3 / (exp(h nu / (k T)) - 1) up to a factor, at every row within a tenth."""
+    """nu^3 / (exp(h nu / (k T)) - 1) up to a factor, within a fifth over the box of the rows where y is normal."""
+    X = np.exp(np.random.default_rng(0).uniform(np.log(X.min(axis=0)), np.log(X.max(axis=0)), (1000, 2)))
+    ratio = 4.799243e-11 * X[:, 0] / X[:, 1]
+    X, ratio = X[ratio < 300], ratio[ratio < 300]
     value = predict(X)
-    with np.errstate(over="ignore"):
-        known = 3 * np.log(X[:, 0]) - np.log(np.expm1(4.799243e-11 * X[:, 0] / X[:, 1]))
+    known = 3 * np.log(X[:, 0]) - np.log(np.expm1(ratio))
     return bool((value > 0).all() and np.ptp(np.log(np.where(value > 0, value, 1.0)) - known) < 0.2)
 
 

@@ -7,8 +7,8 @@
 
 Without --formulae only the formulae of skmerge.datasets are learned; without --tables that section is left out, without
 --plasticity the comparisons with crystals of other solvers, without --sparse the sparse tables, without --nickel that
-design, without --laws the historical laws. laws_curves takes an hour beside Operon, so it runs only where --only names
-it. Times are compared within this run and on one thread: leave the machine to it.
+design, without --laws the historical laws. laws_curves takes long beside Operon and runs only where --only names it.
+Times are compared within this run and on one thread: leave the machine to it.
 """
 
 import os

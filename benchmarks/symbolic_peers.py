@@ -1,17 +1,15 @@
 """Other programs that look for a law as an expression: Operon and gplearn, both optional.
 
-`pip install pyoperon gplearn` brings them (measured: pyoperon 0.6.2 and gplearn 0.4.3, with scikit-learn 1.9).
-Others that pip installs were looked at and left out: PySR needs Julia, bingo-nasa 0.5.7 an MPI library
-("cannot load MPI library"), HROCH 1.4.12 calls what scikit-learn 1.9 no longer has (`_validate_data`), feyn was far
-behind on three formulae.
+`pip install pyoperon gplearn` brings them (pyoperon 0.6.2 and gplearn 0.4.3, which runs with scikit-learn 1.9).
+Others that pip installs were looked at and left out: PySR needs Julia, bingo-nasa 0.5.7 an MPI library ("cannot load
+MPI library"), HROCH 1.4.12 calls what scikit-learn 1.9 no longer has (`_validate_data`).
 
 Operon has the settings of its documentation for two objectives, NSGA-II on (r2, length), with a population of 500, five
 local iterations and the symbols that the formulae need. Which law of its front is taken decides: here the one with the
 minimum description length, the noise being the error of the most accurate law of the front, because Operon's own
 pick takes it to be 1 where it is not told. The law with the best Bayesian information criterion is reported beside it.
 gplearn has its default settings (population 1000, 20 generations) and more functions. With five times the population,
-as
-in the first example of its documentation, it takes 30 s a formula.
+as in the first example of its documentation, it takes 30 s a formula.
 """
 
 import importlib.util
