@@ -2,10 +2,8 @@
 ======================
 
 The law of a molecule's vibration, learned from noisy rows, and the laws among which it was chosen; grains of a wire
-that
-were not trained; what a forest makes
-of the vibration without noise, and how much more those predictions are worth of which it is surer; diabetes patients
-whose records have gaps, and how a forest parts two of their features.
+that were not trained; what a forest makes of the vibration without noise, and how much more those predictions are
+worth of which it is surer; diabetes patients whose records have gaps, and how a forest parts two of their features.
 """
 
 import argparse

@@ -357,10 +357,8 @@ def test_the_list_of_laws_with_its_formulae(law):
         drawn = np.concatenate([line.get_xydata() for line in (display.points_, display.chosen_)])
         expected = [(one["n_parameters"], one["validation_error"]) for one in law.laws_]
         assert_allclose(drawn[np.argsort(drawn[:, 0])], expected)
-        assert_allclose(
-            display.chosen_.get_xydata(), [pair for pair, c in zip(expected, display.is_chosen, strict=True) if c]
-        )
-        assert len(display.chosen_.get_xdata()) == 1
+        chosen = next(one for one in law.laws_ if one["is_chosen"])
+        assert_allclose(display.chosen_.get_xydata(), [[chosen["n_parameters"], chosen["validation_error"]]])
         assert_allclose(display.noise_line_.get_ydata(), law.noise_std_[0])
         assert display.committee_line_ is None and list(display.ax_.get_xticks()) == list(display.n_parameters)
         for text, one in zip(legend_of(display), law.laws_, strict=True):
@@ -385,7 +383,7 @@ def test_long_formulae_stay_within_a_new_figure(place):
     assert display.ax_.bbox.height > 200 and display.ax_.bbox.width > 200
     texts = display.list_.get_texts()
     assert [text.get_parse_math() for text in texts] == [True, False, False] + 7 * [True]
-    assert texts[0].get_text().count("\n") >= 2 and texts[2].get_text() == "3: y = unknown"
+    assert texts[0].get_text().count("\n") >= 2 and texts[2].get_text().split() == ["3:", "y", "=", "unknown"]
     assert "share of y" in display.ax_.get_ylabel() and len(display.points_.get_xdata()) == 9
 
 
@@ -400,8 +398,7 @@ def test_laws_of_one_output_of_a_committee_and_a_single_candidate(forest):
     one = MergedNetRegressor(1, blend=0.0, random_state=0).fit(Z, y["area"])
     assert LawsDisplay.from_estimator(one).chosen_.get_xdata().size == 1
     committee = MergedNetRegressor(n_estimators=2, link="identity", functions=(), random_state=0)
-    Z = np.random.default_rng(0).uniform(0, 1, (200, 2))
-    committee.fit(Z, np.sin(6 * Z[:, 0]) + np.cos(5 * Z[:, 1]) * np.exp(Z[:, 0]))
+    committee.fit(X, np.sin(6 * X[:, 0]) * X[:, 1] ** 2)
     display = LawsDisplay.from_estimator(committee)
     assert len(committee.A_) > 1 and not display.is_chosen.any() and display.noise_line_ is None
     assert_allclose(display.committee_line_.get_ydata(), committee.validation_error_[0])

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _F8: TypeAlias = NDArray[np.float64]
 _Keywords: TypeAlias = Mapping[str, Any]
 
-PLACES = {"below": ((0.0, -0.14), "upper left"), "right": ((1.02, 1.0), "upper left")}
+# The corner of the axes at which the formulae begin, and the distance from it in points.
+PLACES = {"below": ((0.0, 0.0), (0, -42)), "right": ((1.0, 1.0), (8, 0))}
 LINE = 80  # characters of a formula in one line
 DEPTH = r"\\left|\\right|[{}]| [+-] "  # what opens, closes or parts a LaTeX formula
 
@@ -77,8 +78,8 @@ class LawsDisplay(base.Display):
     >>> X = rng.uniform(1, 5, (60, 2))
     >>> net = MergedNetRegressor(random_state=0).fit(X, 2 * X[:, 0] ** 2 + 3 * X[:, 1] + rng.normal(size=60))
     >>> display = LawsDisplay.from_estimator(net)
-    >>> int(display.is_chosen.sum())
-    1
+    >>> display.formulae[display.is_chosen.argmax()]
+    'y = 1.98 x0^2.00 + 3.06 x1'
     """
 
     n_parameters: NDArray[np.intp]
@@ -164,17 +165,20 @@ class LawsDisplay(base.Display):
         )  # fmt: skip
         return line
 
-    def _listed(self, ax, style, hollow, anchor, loc):
+    def _listed(self, ax, style, hollow, corner, distance):
         """The legend of the formulae, each behind its number of parameters."""
         from matplotlib.lines import Line2D
+        from matplotlib.transforms import ScaledTranslation
 
+        inches = ScaledTranslation(distance[0] / 72, distance[1] / 72, ax.figure.dpi_scale_trans)
         marks = [Line2D([], [], **style | ({} if chosen else hollow)) for chosen in self.is_chosen]
         labels = []
         for law in zip(self.n_parameters, self.latex, self.formulae, strict=True):
             labels.append(_label(*law))
         found = ax.legend(
-            marks, [text for text, _ in labels], loc=loc, bbox_to_anchor=anchor, borderaxespad=0.0, frameon=False,
-            fontsize="small", alignment="left", title="parameters: law", title_fontsize="small", labelspacing=0.8,
+            marks, [text for text, _ in labels], loc="upper left", bbox_to_anchor=corner,
+            bbox_transform=ax.transAxes + inches, borderaxespad=0.0, frameon=False, fontsize="small", alignment="left",
+            title="parameters: law", title_fontsize="small", labelspacing=0.8,
         )  # fmt: skip
         for text, (_, is_math) in zip(found.get_texts(), labels, strict=True):
             text.set_parse_math(is_math)
