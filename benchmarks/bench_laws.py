@@ -21,11 +21,8 @@ from skmerge import MergedNetRegressor
 GOOD = 0.001**0.5  # error at R2 = 0.999
 SEED = 0
 MEDIAN, SHARE, BEYOND = "median error", "share R2 > 0.999", "median error extrapolated"
-NEAR, CONTAINS, EXACT = (
-    "share extrapolated < 0.05",
-    "share whose printed law contains the true one",
-    "share exact to 1e-8",
-)
+NEAR, EXACT = "share extrapolated < 0.05", "share exact to 1e-8"
+CONTAINS = "share whose printed law contains the true one"
 TIMES = "median fit time", "greatest fit time"
 TARGETS = {  # (5 % noise or none, figure), 200 rows
     (0.05, MEDIAN): ("<=", 0.0065),
@@ -107,7 +104,7 @@ def _compared(title, noise, rows, results):
             value, target, name = own[what] / tables[OPERON][what], TIME_TARGET, f"{what} / Operon's"
         else:
             value, target, name = own[what], None, f"{what}, s"
-        yield Figure("laws", f"{title}: {name}", value, target, f"{own[what]:.2g} s; {beside}")
+        yield Figure("laws", f"{title}: {name}", value, target, f"{own[what]:.2g} s" + f"; {beside}" * bool(beside))
 
 
 def _lists(section, results):

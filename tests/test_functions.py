@@ -3,6 +3,8 @@
 import copy
 import pickle
 import re
+from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmerge import MergedNetRegressor
+from skmerge._net import products
+from skmerge._net.function_ranking import Choice, Ranking
 from skmerge._net.functions import KINDS, Functions
 
 RNG = np.random.default_rng(0)
@@ -44,6 +48,49 @@ def some_functions(kind, exponent, factor, phase):
         np.array([kind, "exp"]), np.array([exponent, [1.0, 0.0]]), np.array([factor, 0.3]), np.array([phase, 0.0]),
         np.ones((2, 2), bool),
     )  # fmt: skip
+
+
+def price_of(A):
+    """As `products.price_of`, exponent by exponent."""
+    simple = {0.0: 0, 1.0: 1, 2.0: 2, 0.5: 2, 3.0: 3, 1.5: 3, 4.0: 3}
+    return sum(simple.get(abs(power), 4) for column in np.transpose(A) for power in set(column))
+
+
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 2**31))
+def test_the_price_of_exponents(n_terms, d, seed):
+    rng = np.random.default_rng(seed)
+    powers = [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 1.5, 2.0, -2.0, 2.5, 3.0, -4.0, 4.5, 30.0, 1 / 3, 3.9]
+    A = rng.choice(powers, (n_terms, d))
+    assert products.price_of(A) == price_of(A)
+
+
+@given(st.integers(5, 40), st.integers(1, 8), st.integers(0, 2**31))
+def test_description_lengths_of_functions(n, m, seed):
+    """All functions at once, and each with every pair of terms by least squares."""
+    rng = np.random.default_rng(seed)
+    A = np.unique(rng.choice([-1.0, 0.0, 0.5, 1.0], (m, 2)), axis=0)
+    X, Q = rng.uniform(1, 5, (n, 2)), rng.uniform(1, 5, n)
+    factors = np.exp(np.log(X) @ A.T)
+    factors /= np.linalg.norm(factors, axis=0)
+    target = rng.normal(size=n)
+    target /= np.linalg.norm(target)
+    table = SimpleNamespace(n=n, d=2, A=A, factors=factors, target=target, price=np.zeros(len(A)))
+    trials = [Choice("exp", np.ones(2), c, 0.0, 1.0, np.inf) for c in (-1.0, 0.3)]
+    trials.append(Choice("shifted", np.ones(2), -1.0, 0.0, -0.5, np.inf))
+    found = Ranking(table, ("exp", "shifted"))._lengths(trials, Q)
+    assert np.isinf(found[-1]).all()  # the root of a negative number
+    for trial, (one, pair) in zip(trials[:2], found[:2], strict=True):
+        times = factors * np.exp(trial.factor * Q)[:, None]
+        terms = [(column / np.linalg.norm(column), [*a, 1.0]) for column, a in zip(times.T, A, strict=True)]
+        ones = [n * np.log(1 - (target @ column) ** 2) + price_of([code]) - np.log(n) for column, code in terms]
+        pairs = []
+        plain = [(column, [*a, 0.0]) for column, a in zip(factors.T, A, strict=True)]
+        for (first, code), (second, other) in combinations(terms + plain, 2):
+            if code[-1]:  # of two terms without the function nothing is said
+                left = 1 - (first @ second) ** 2
+                squares = np.linalg.lstsq(np.column_stack([first, second]), target)[1][0] if left > 1e-3 else 1.0
+                pairs.append(n * np.log(squares) + price_of([code, other]))
+        assert_allclose([one, pair], [min(ones), min(ones + pairs)], rtol=1e-6, atol=1e-6)
 
 
 @given(

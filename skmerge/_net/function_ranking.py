@@ -64,8 +64,8 @@ class Ranking:
         # Pairs of a term with the function and one without (m, m), and of two with it.
         self.price_of_mixed, self.first, self.second = price[m:, :m], *np.triu_indices(m, 1)
         self.price_of_pair = price[m:, m:][self.first, self.second]
-        both = np.triu_indices(m)
-        self.products = self.few[:, both[0]] * self.few[:, both[1]]
+        both = np.triu_indices(m)  # products of two terms; that of terms i and j is column place[i, j]
+        self.squares = self.few[:, both[0]] * self.few[:, both[1]]
         self.place = np.empty((m, m), np.intp)
         self.place[both] = self.place[both[::-1]] = np.arange(len(both[0]))
         self.contexts = self._contexts()
@@ -180,7 +180,7 @@ class Ranking:
         if not len(fine):
             return out
         F = F[fine]
-        single, double = F @ self.products, F**2 @ self.products  # of two terms with F once, and twice
+        single, double = F @ self.squares, F**2 @ self.squares  # of two terms with F once, and twice
         norm = np.sqrt(np.maximum(double[:, np.diag(self.place)], 1e-300))
         y_alone, y_times = table.target @ self.few, (F * table.target) @ self.few / norm
         mixed = single[:, self.place] / norm[:, :, None]

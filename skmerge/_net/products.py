@@ -20,7 +20,7 @@ TRIPLED = 150  # of the simplest products, of which all triples are compared
 COMPARED_ROWS = 500  # on which they are compared
 MAX_TERMS = 6
 FLOOR = 1e-14  # share of the squares of y below which residuals are rounding
-HALVES = np.array([0.0, 2.0, 1.0, 3.0, 2.0, 4.0, 3.0, 4.0, 3.0])  # prices of the exponents 0, 1/2, ... 4; 4 of others
+PRICES = np.array([0.0, 2.0, 1.0, 3.0, 2.0, 4.0, 3.0, 4.0, 3.0, 4.0])  # of the exponents 0, 1/2, ... 4; any other: 4
 SWEEPS = 3  # passes in which each term may be replaced by a better one
 NEW = 1e-4  # least share of the squares of a column that is not explained by the other terms
 
@@ -140,14 +140,14 @@ def _extended(columns, y, A, chosen):
     return improved(columns, y, A, [*chosen, None])
 
 
-def improved(columns, y, A, chosen, own=None):
+def improved(columns, y, A, chosen):
     """Columns, each replaced by a better one while there is any; the last may be None. None if there is none.
 
     A column is better if the description is shorter with it: of two sums that fit equally, that whose terms share
-    exponents. ``own``: prices of A, where they are known.
+    exponents.
     """
     chosen, least = list(chosen), np.inf
-    own = prices(A) if own is None else own
+    own = prices(A)
     for _ in range(SWEEPS):
         before = least
         for place in reversed(range(len(chosen))):
@@ -245,8 +245,8 @@ def price_of(A):
 
 def prices(exponents):
     halves = 2.0 * np.abs(exponents)
-    place = np.minimum(halves, len(HALVES)).astype(np.intp)
-    return np.where(halves == place, np.append(HALVES, 4.0)[place], 4.0)
+    place = np.minimum(halves, len(PRICES) - 1).astype(np.intp)
+    return np.where(halves == place, PRICES[place], PRICES[-1])
 
 
 def product_node(objective, A, sign):

@@ -172,9 +172,7 @@ class LawsDisplay(base.Display):
 
         inches = ScaledTranslation(distance[0] / 72, distance[1] / 72, ax.figure.dpi_scale_trans)
         marks = [Line2D([], [], **style | ({} if chosen else hollow)) for chosen in self.is_chosen]
-        labels = []
-        for law in zip(self.n_parameters, self.latex, self.formulae, strict=True):
-            labels.append(_label(*law))
+        labels = [_label(*law) for law in zip(self.n_parameters, self.latex, self.formulae, strict=True)]
         found = ax.legend(
             marks, [text for text, _ in labels], loc="upper left", bbox_to_anchor=corner,
             bbox_transform=ax.transAxes + inches, borderaxespad=0.0, frameon=False, fontsize="small", alignment="left",
