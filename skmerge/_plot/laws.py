@@ -47,7 +47,7 @@ class LawsDisplay(base.Display):
     formulae, latex : list of str
         Each law as text and as LaTeX.
     noise : float, default=None
-        Standard deviation of a measurement, drawn as a line. No right law has a smaller error.
+        Estimated standard deviation of a measurement, drawn as a line. A law of about this error misses nothing more.
     committee_error : float, default=None
         Cross-validated error of the committee, where the model is one, drawn as a line.
     is_relative : bool, default=False
