@@ -149,8 +149,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Within which a committee predicts: the trained range of y, less its offset, widened by its width to either side.
         Infinite for a law.
     form_error_ : ndarray of shape (n_outputs,)
-        ``sqrt(max(validation_error_^2 - noise_std_^2, 0))``: by how much new rows are missed beyond the noise. Where it
-        is not small against ``noise_std_``, doubt the form of the law.
+        ``sqrt(max(validation_error_^2 - noise_std_^2, 0))``: by how much new rows are missed beyond the noise.
+    form_doubtful_ : bool ndarray of shape (n_outputs,)
+        Whether the form of a law is probably wrong: its ``form_error_`` exceeds ``1 + 10 / n`` times ``noise_std_``, n
+        the number of rows, and 1 % of the standard deviation of y; or its relative errors are greater than y.
+        ``formula`` then says so and shows no standard errors.
     covariance_ : list of ndarray, one for each output
         Of a single net's flat parameters (A, B, 1 / C and blend node after node, then the constant, then c and phi of
         each function), in scaled units;
@@ -193,6 +196,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     noise_std_: _F8
     validation_error_: _F8
     form_error_: _F8
+    form_doubtful_: _B1
     target_range_: _F8
     x_min_: _F8
     x_max_: _F8
@@ -491,6 +495,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             **{name: getattr(self, name) for name in Nets.ARRAYS},
             target_range_=limit,
             relative_=getattr(self, "relative_", np.zeros(np.shape(self.A_)[1:2], bool)),
+            form_doubtful_=getattr(self, "form_doubtful_", np.zeros(np.shape(self.A_)[1:2], bool)),
             functions_=getattr(self, "functions_", Functions.none(self.n_features_in_).arrays),
             link_=getattr(self, "link_", np.full(np.shape(self.A_)[1:2], "identity")),
             x_least_=least, null=self._null, status=self._standing,

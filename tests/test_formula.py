@@ -551,3 +551,29 @@ def test_rounding_does_not_object_to_a_given_exponent(seed):
     y = X[:, 0] * X[:, 1] / X[:, 2] ** 2
     net = fit(X, y, exponents={0: 1.0, 1: (0, 2), 2: (-2.0, -2.0)})
     assert "object" not in str(net.formula(standard_errors=True))
+
+
+def test_a_law_that_misses_new_rows_says_so_in_place_of_standard_errors():
+    """Gravitation over 17 decades, errors taken as absolute: two rows decide, and the others are missed."""
+    rng = np.random.default_rng(0)
+    X = 10.0 ** rng.uniform([9, 20, 20], [13, 30, 30], (30, 3))
+    y = 6.67e-11 * X[:, 1] * X[:, 2] / X[:, 0] ** 2 * (1 + 0.1 * rng.normal(size=30))
+    wrong, right = fit(X, y), fit(X, y, noise="relative", intercept=False)
+    formula = wrong.formula(standard_errors=True)
+    assert wrong.form_doubtful_.all() and "[form doubtful: new rows are missed by" in str(wrong.formula())
+    assert "±" not in str(formula) and "±" not in formula.latex
+    assert np.isnan(formula.terms[0].std[formula.terms[0].exponent > 0]).all()
+    assert not right.form_doubtful_.any() and "doubtful" not in str(right.formula(standard_errors=True))
+    told = [law["formula"] for law in wrong.laws_ if "doubtful" in law["formula"]]
+    assert told == [str(wrong.formula())]  # that of the others is not known
+
+
+@pytest.mark.parametrize("n", [6, 12, 60])
+def test_the_form_of_a_right_law_is_seldom_doubted(n):
+    doubted = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(1, 5, (n, 1))
+        y = 2 * x[:, 0] ** 1.8
+        doubted += fit(x, y + 0.05 * y.std() * rng.normal(size=n)).form_doubtful_[0]
+    assert doubted <= 1

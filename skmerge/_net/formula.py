@@ -173,7 +173,7 @@ class _Writer(Numbers):
             self.link.text,
             written,
         )
-        return total + (self._remarks() if self.errors else "")
+        return total + self._remarks()
 
     def _slopes(self):
         return sorted(key for key, value in self.values.items() if key[0] == "linear" and value)

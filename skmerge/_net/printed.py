@@ -60,6 +60,7 @@ class Numbers:
         used = [q for q in range(len(self.functions)) if nets.A_[:, k, :, d + q].any()]
         inner = np.abs(self.functions.exponent[used]).max(axis=0, initial=0.0)
         size = np.abs(np.log10(x)) * np.maximum(exponent[:d], inner)
+        self.is_doubtful = bool(nets.form_doubtful_[k])
         self.link, self.has_link = nets.link(k), nets.link_[k] != "identity"
         self.raw = bool(size.sum() + abs(np.log10(y)) < RANGE)
         self.x, self.y = (np.ones(len(x)), 1.0) if self.raw else (power_of_ten(x), float(power_of_ten(y)))
@@ -342,7 +343,7 @@ class Numbers:
         self.status = status[:constant].reshape(-1, d + 3)[:, :d]
 
     def _note(self, key):
-        """What follows a number: its standard error or a word."""
+        """What follows a number: its standard error or a word; the errors suppose that the form is right."""
         if not self.errors:
             return ""
         t, j = key[0], key[-1]
@@ -360,17 +361,25 @@ class Numbers:
             limit = np.inf
         else:
             limit = max(size, 0.5)
-        return f"(±{error:.2g})" if error < limit else "(undetermined)"
+        if not error < limit:
+            return "(undetermined)"
+        return "" if self.is_doubtful else f"(±{error:.2g})"
 
     def _linear_nodes(self, j):
         nets, e, k = self.nets, self.members[0], self.k
         return np.flatnonzero((nets.blend_[e, k] > 0) & np.isinf(nets.C_[e, k]) & (nets.A_[e, k, :, j] != 0))
 
     def _remarks(self):
-        """What the data do not determine and the formula does not show."""
-        together = np.flatnonzero((self.status == uncertainty.SHARED).any(axis=0))
-        names = [self.names[j] for j in together]
-        constant = [self.names[j] for j in np.flatnonzero(self.nets.x_min_ == self.nets.x_max_)]
-        remarks = [f"undetermined between {', '.join(names)}: they vary together"] if len(names) > 1 else []
-        remarks += [f"{', '.join(constant)} undetermined: constant"] if constant else []
+        """What stands behind the formula: doubt about it and, with errors, what the data do not determine."""
+        nets, k, remarks = self.nets, self.k, []
+        if self.is_doubtful:
+            scatter, of_y = nets.noise_std_[k], " of y" if nets.relative_[k] else ""
+            missed = f"new rows are missed by {np.hypot(scatter, nets.form_error_[k]):.2g}{of_y}"
+            remarks.append(f"form doubtful: {missed}, where those fitted scatter by {scatter:.2g}{of_y}")
+        if self.errors:
+            together = np.flatnonzero((self.status == uncertainty.SHARED).any(axis=0))
+            names = [self.names[j] for j in together]
+            constant = [self.names[j] for j in np.flatnonzero(nets.x_min_ == nets.x_max_)]
+            remarks += [f"undetermined between {', '.join(names)}: they vary together"] if len(names) > 1 else []
+            remarks += [f"{', '.join(constant)} undetermined: constant"] if constant else []
         return f"  [{'; '.join(remarks)}]" if remarks else ""
