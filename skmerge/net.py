@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmerge import metrics
 from skmerge._digest import Digested
-from skmerge._net import limits, linked, relative
+from skmerge._net import groups, limits, linked, relative
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.functions import Functions
@@ -89,6 +89,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     offset : callable, feature or None, default=None
         A known law: a function of X (n_samples, n_features) that returns (n_samples,) or (n_samples, n_outputs), or
         the column of X that holds its prediction. The net learns y less this offset.
+    groups : feature or None, default=None
+        The column of X, of numbers or words, that names the group of a row: its alloy, its star, its laboratory. Terms
+        and the constant may then have a factor of their own for each group, while all groups share the exponents:
+        ``y = D_g + sum_i c_ig P_i(x)``, also through a link. Which of them differ is chosen by the description length.
+        There is no committee, and no function beside a link.
     n_estimators : "auto" or int, default="auto"
         Number of nets. "auto" is 1 for a law and up to 20 for a committee: those that get a weight in the stack.
     simplify : bool, default=True
@@ -139,6 +144,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         ``free`` (n_functions, 2), whether these were fitted. ``A_`` and ``sign_`` have a column for each function
         behind those of the features: its power.
     link_ : ndarray of str, of shape (n_outputs,)
+    groups_ : ndarray of shape (n_groups,) or None
+        The groups: numbers, or words, which count as 1, 2, ... in ``functions_``.
     relative_ : bool ndarray of shape (n_outputs,)
         Whether errors are relative: then the next three are shares of the prediction, otherwise in units of y.
     noise_std_ : ndarray of shape (n_outputs,)
@@ -187,6 +194,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     estimator_weight_: _F8
     functions_: dict[str, NDArray[Any]]
     link_: NDArray[np.str_]
+    groups_: NDArray[Any] | None
     relative_: _B1
     x_scale_: _F8
     x_mean_: _F8
@@ -216,6 +224,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         penalty: float | Literal["auto"] = "auto",
         exponents: Mapping[Any, float | Sequence[float | None]] | None = None,
         offset: Callable[[_F8], ArrayLike] | str | int | None = None,
+        groups: str | int | None = None,
         n_estimators: int | Literal["auto"] = "auto",
         simplify: bool = True,
         intercept: bool = True,
@@ -232,6 +241,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         self.penalty = penalty
         self.exponents = exponents
         self.offset = offset
+        self.groups = groups
         self.n_estimators = n_estimators
         self.simplify = simplify
         self.intercept = intercept
@@ -281,6 +291,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         return self
 
     def _fit(self, X, y, sample_weight, task):
+        X, self.groups_ = groups.numbered(X, self.groups)
         table, n_outputs = check_training_data(self, X, y, sample_weight)
         given, inputs = table.X, Inputs.learn(table.X)
         table = replace(table, X=inputs.fill(given))
@@ -297,6 +308,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         offset = Offset.of(self.offset, ColumnNames.of(self))
         if offset.column is not None:
             scaling = scaling.without(offset.column)
+        group = None if self.groups is None else ColumnNames.of(self).number(self.groups, "groups")
+        if group is not None:
+            groups.check(given[:, group], table.y, self._group_name())
+            scaling = scaling.without(group)
+            self.groups_ = np.unique(given[:, group]) if self.groups_ is None else self.groups_
         blend = "learn" if self.blend == "learn" else float(self.blend)
         rounds = Rounds(
             given=given,
@@ -321,6 +337,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 self.n_estimators,
                 self.n_jobs,
                 *self._links(),
+                group,
             ),
             target_name="y" if self.offset is None else "y less its offset",
             seed=seed_of(self.random_state),
@@ -369,6 +386,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         is_list = np.iterable(self.functions) and not isinstance(self.functions, str)
         if not is_list or any(kind not in FUNCTIONS for kind in self.functions):
             raise_invalid("functions", self.functions, f"give a list of some of {', '.join(FUNCTIONS)}, or ()")
+        if self.groups is not None and (self.n_nodes != "auto" or self.blend != "learn"):
+            raise_invalid("groups", self.groups, "a law of groups is a sum of products: leave n_nodes and blend")
         if not self.intercept and self.blend not in ("learn", 0):
             raise_invalid("blend", self.blend, 'intercept=False leaves products alone: give "learn" or 0')
         if not self.intercept and self.n_nodes != "auto" and self.n_nodes > MAX_NODES:
@@ -479,7 +498,13 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
 
     def _check_rows(self, X):
         """The fitted nets; X as it is given, and complete: the same array where nothing is missing."""
-        nets, X = self._nets(), check_rows(self, X)
+        nets, known = self._nets(), getattr(self, "groups_", None)
+        if known is not None:
+            X, _ = groups.numbered(X, self.groups, known)
+        X = check_rows(self, X)
+        if known is not None:
+            column = ColumnNames.of(self).number(self.groups, "groups")
+            groups.check_known(X[:, column], known, self._group_name())
         return nets, X, Inputs(self.inputs_).fill(X) if np.isnan(X).any() else X
 
     def _nets(self):
@@ -498,12 +523,18 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             form_doubtful_=getattr(self, "form_doubtful_", np.zeros(np.shape(self.A_)[1:2], bool)),
             functions_=getattr(self, "functions_", Functions.none(self.n_features_in_).arrays),
             link_=getattr(self, "link_", np.full(np.shape(self.A_)[1:2], "identity")),
+            groups=getattr(self, "groups_", None), group_name=self._group_name(),
             x_least_=least, null=self._null, status=self._standing,
             offset=Offset(self.offset, self.offset_column_),
             exponent_bounds=self._exponent_bounds(self.n_features_in_),
         )  # fmt: skip
         nets.check(self.n_features_in_)
         return nets
+
+    def _group_name(self):
+        """Name of the column of groups, None without one."""
+        names = ColumnNames.of(self)
+        return None if getattr(self, "groups", None) is None else names[names.number(self.groups, "groups")]
 
     def predict_gradient(self, X: ArrayLike) -> _F8:
         """Derivative of the prediction with respect to the features.

@@ -21,6 +21,8 @@ from skmerge._net.notation import (
 from skmerge._net.printed import Numbers
 from skmerge._text import printable
 
+MAX_GROUPS = 12  # whose laws the text shows
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -41,7 +43,10 @@ class Formula:
         underscore for everything that an identifier may not contain ("T (K)" is T_K, "100%" is _100). One more
         underscore follows a keyword, a name in use (np, X, the offset's name) and that of another feature.
     terms : list of Term, or one for each output
-        Kind, text, exponents and their standard errors; empty where the text is too long to read.
+        Kind, text, exponents and their standard errors; empty where the text is too long to read. Of a law of groups
+        the terms in the first group.
+    groups : dict of Formula, or one for each output
+        The law of each group; empty where all groups have the same.
     """
 
     text: str
@@ -49,6 +54,7 @@ class Formula:
     python: str | list[str]
     python_names: dict[str, str]
     terms: list = field(compare=False)  # arrays
+    groups: dict | list = field(compare=False)
 
     def __str__(self):
         return self.text
@@ -74,18 +80,36 @@ class Formula:
             raise TypeError(f"standard_errors={standard_errors!r} is not possible: give True or False.")
         if standard_errors and not nets.covariance_:
             raise ValueError("standard_errors: an ensemble or very large net has none; a law does (n_estimators=1).")
-        lines, latex, python, terms = [], [], [], []
+        lines, latex, python, terms, groups = [], [], [], [], []
         identifiers = as_identifiers(names, nets.offset.name)
         for k in range(m):
             writer = _Writer(nets, k, names, identifiers, standard_errors)
+            python.append(writer.python())
+            groups.append(cls._of_groups(nets, k, names, targets[k], standard_errors))
+            if groups[k]:
+                some = list(groups[k].items())[:MAX_GROUPS]
+                more = len(groups[k]) - len(some)
+                rest = f"... and {more} more groups, see .groups"
+                lines += [f"{one.text}  [{nets.group_name} = {group}]" for group, one in some] + [rest] * (more > 0)
+                latex += [rf"{one.latex}\quad\text{{{nets.group_name} = {group}}}" for group, one in some]
+                terms.append(some[0][1].terms)
+                continue
             lines.append(printable(f"{targets[k]}{writer.unit(written)} = {writer.text()}"))
             latex.append(f"{latex_name(targets[k])}{writer.unit(latex_number)} = {writer.latex()}")
-            python.append(writer.python())
             terms.append(writer.summary())
         return cls(
             "\n".join(lines), r" \\ ".join(latex), python[0] if m == 1 else python,
-            dict(zip(names, identifiers, strict=True)), terms[0] if m == 1 else terms,
+            dict(zip(names, identifiers, strict=True)), terms[0] if m == 1 else terms, groups[0] if m == 1 else groups,
         )  # fmt: skip
+
+    @classmethod
+    def _of_groups(cls, nets, k, names, target, standard_errors):
+        """The law of output k in each group, by its label."""
+        which = stored.groups_of(nets, k)
+        return {
+            stored.label_of(nets, q): cls.of(stored.of_group(nets, k, q), names, [target], standard_errors)
+            for q in which
+        }
 
 
 def default_targets(m, names):

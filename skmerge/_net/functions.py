@@ -15,6 +15,7 @@ LARGEST = 700.0  # exp of more is near the end of the range of float
 MAX_ANGLE = 1e15  # the cosine of a greater one is rounding error
 TINY = 1e-300  # least size of the argument of a logarithm
 MAX_COLUMN = 1e300  # size of a column and of its slopes
+SAME = 1e-7  # relative difference of the numbers of one group, which are rounded differently in a search and after it
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ KINDS = {
     ),
     "shifted": Kind(
         lambda u: 1.0 + u, np.ones_like, "({})", r"\left({}\right)", "({})", is_power=True,
+    ),
+    "group": Kind(  # 1 for the rows of a group, whose u is 0; see ``groups``
+        lambda u: (np.abs(u) < SAME).astype(float), np.zeros_like,
+        "[{} = 0]", r"\left[{} = 0\right]", f"(np.abs({{}}) < {SAME})",
     ),
 }  # fmt: skip
 

@@ -111,7 +111,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task, least
     """
     link = LINKS[name]
     f = objective.predict(law.net) if EXACT < law.error < CLOSE else exact.y  # in units of std(y)
-    linked = _linearised(link, exact, f)
+    linked = linearised(link, exact, f)
     if linked is None:
         return None
 
@@ -126,7 +126,7 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task, least
     if not kinds or (found is not None and found.error <= least):
         return found
     # Where y is small the predictions of a law of another form are far off, and y itself is nearer.
-    laws, starts = [found], [linked] if f is exact.y else [linked, _linearised(link, exact, exact.y)]
+    laws, starts = [found], [linked] if f is exact.y else [linked, linearised(link, exact, exact.y)]
     for start in starts:
         if start is not None:
             own = settings._replace(functions=kinds)
@@ -144,7 +144,7 @@ def _settled(name, exact, law, search_of, settings, folds, task):
         before, f = f, link.value(squarable(search.objective.predict(net)) * linked.y_scale)
         if np.abs(f - before).max() <= CONVERGED * np.abs(f).max():
             break
-        linked = _linearised(link, exact, f)
+        linked = linearised(link, exact, f)
         if linked is None:
             return None
         if len(functions):
@@ -157,7 +157,7 @@ def _settled(name, exact, law, search_of, settings, folds, task):
         net = search.simplifier.simplified(search.simplifier.thinned(net), one)
         one.end()
     errors, squares = comparison.cross_validate(search, [net], folds)
-    if not np.isfinite(errors[0]) or _is_power(link, net) or _has_pole(link, search, net):
+    if not np.isfinite(errors[0]) or _is_power(link, net) or has_pole(link, search.objective, search.candidates.X, net):
         return None
     linked, net = linked.in_units(exact.y_scale, net)
     if not LEAST_UNIT < linked.y_scale < 1.0 / LEAST_UNIT:
@@ -167,11 +167,13 @@ def _settled(name, exact, law, search_of, settings, folds, task):
     return Law(net, float(errors[0] * unit), squares[0] * unit, search.penalties, [candidate], name, linked)
 
 
-def _linearised(link, exact, f):
+def linearised(link, exact, f):
     """The objective of the link near predictions f, in units of std(y); None if the link cannot give them."""
     f = np.clip(f, -1e100, 1e100)
     small, error = np.quantile(np.abs(exact.y), 0.05), np.sqrt(np.mean((exact.y - f) ** 2))
     least = min(LEAST_NOISY * small, 2 * error) + LEAST_EXACT * small
+    if exact.size is not None:  # the least y are as exact as the others
+        least = LEAST_NOISY * np.abs(exact.y[exact.y != 0]).min(initial=small)
     if not least > 0 or not np.isfinite(f).all() or max((f <= 0).mean(), (exact.y <= 0).mean()) > MAX_NOT_POSITIVE:
         return None
     f = np.maximum(f, least)
@@ -205,13 +207,14 @@ def _is_power(link, net):
     return not net.n_nodes or (alone and link.power is not None)
 
 
-def _has_pole(link, search, net):
-    """Whether h has a pole at points whose features have values of different rows."""
+def has_pole(link, objective, X, net):
+    """Whether h has a pole at points whose features have values of different rows of X."""
     if link.power is None or link.power > 0.0:
         return False
-    rng, X = np.random.default_rng(0), search.candidates.X
+    rng = np.random.default_rng(0)
     recombined = rng.permuted(np.repeat(X, max(1, comparison.RECOMBINED // len(X)), axis=0), axis=0)
-    u = search.objective.predict(net, np.ascontiguousarray(recombined)) * search.objective.y_scale
+    recombined = objective.completed(np.ascontiguousarray(recombined[:, : objective.n_given]))
+    u = objective.predict(net, recombined) * objective.y_scale
     return bool((u <= 0).any())
 
 

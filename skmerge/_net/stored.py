@@ -15,7 +15,9 @@ from skmerge._net.links import LINKS
 # laws with 5 % noise the ratio was at most 0.94 in 12 rows, and below 2.7 and 1.4 for 95 % in 6 and 8 rows. Or where
 # relative errors exceed MOST_RELATIVE: y is then missed by more than itself.
 DOUBTED, MOST_RELATIVE = 10.0, 1.0
-LEAST_FORM = 1e-4  # squares, in units of var(y), of errors that are not minded: in orbits one far body decides on the noise
+LEAST_FORM = (
+    1e-4  # squares, in units of var(y), of errors that are not minded: in orbits one far body decides on the noise
+)
 NOT_NEGATIVE = ("C_", "blend_", "estimator_weight_", "x_scale_", "y_scale_", "noise_std_", "form_error_")
 
 
@@ -339,6 +341,48 @@ def candidates_of(trained):
         found |= {"n_parameters": n_free, "validation_error": error, "is_chosen": one.is_chosen}
         kept.setdefault(n_free, found)
     return [kept[n_free] for n_free in sorted(kept)]
+
+
+def groups_of(nets, k):
+    """Numbers of the functions that stand for the groups of output k; empty where its law is the same for all."""
+    d = len(nets.x_scale_)
+    return np.flatnonzero((nets.functions_["kind"] == "group") & nets.A_[:, k].any(axis=(0, 1))[d:])
+
+
+def label_of(nets, q):
+    """The group of function q, a number or a word."""
+    is_word = nets.groups.dtype.kind == "U"
+    j = int(np.argmax(nets.functions_["exponent"][q]))
+    number = -nets.functions_["phase"][q] / nets.functions_["factor"][q] * nets.x_scale_[j]
+    numbers = 1.0 + np.arange(len(nets.groups)) if is_word else nets.groups
+    return nets.groups[np.argmin(np.abs(numbers - number))].item()
+
+
+def of_group(nets, k, q):
+    """Nets with one output, k of ``nets``, as its law is in the group of function q: without those of other groups."""
+    d, given = nets.A_.shape[-1], len(nets.x_scale_)
+    is_group = np.append(np.zeros(given, bool), nets.functions_["kind"] == "group")
+    others = is_group & (np.arange(d) != given + q)
+    node = ~nets.A_[:, k][..., others].any(axis=(0, 2))
+    arrays = {name: getattr(nets, name)[:, [k]][:, :, node] for name in ("A_", "B_", "C_", "blend_", "sign_")}
+    arrays |= {"estimator_weight_": nets.estimator_weight_[:, [k]], "target_range_": nets.target_range_[:, [k]]}
+    names = ("link_", "y_scale_", "y_mean_", "noise_std_", "form_error_", "relative_", "form_doubtful_")
+    arrays |= {name: getattr(nets, name)[[k]] for name in names}
+    # The nodes that fill up the arrays count in the mean blend.
+    lost = nets.blend_[:, k].mean(axis=1) - arrays["blend_"][:, 0].mean(axis=1)
+    arrays["D_"] = nets.D_[:, [k]] + (lost * nets.y_mean_[k])[:, None]
+    arrays["A_"] = arrays["A_"][..., ~is_group]
+    arrays["sign_"] = arrays["sign_"][..., ~is_group]
+    kept = ~is_group[given:]
+    arrays["functions_"] = {name: array[kept] for name, array in nets.functions_.items()}
+    parameters = np.append(np.repeat(node, d + 3), True).reshape(-1)
+    parameters[:-1] &= np.tile(np.append(~is_group, [True] * 3), len(node))
+    parameters = np.append(parameters, np.repeat(kept, 2))
+    own = slice(k, k + 1) if nets.covariance_ else slice(0)
+    arrays["covariance_"] = [covariance[np.ix_(parameters, parameters)] for covariance in nets.covariance_[own]]
+    arrays["null"] = [null[:, parameters] for null in nets.null[own]]
+    arrays["status"] = [status[parameters] for status in nets.status[own]]
+    return Nets(**vars(nets) | arrays)
 
 
 def with_net(nets, k, candidate):

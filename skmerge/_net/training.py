@@ -10,6 +10,7 @@ from joblib import delayed, effective_n_jobs
 
 from skmerge._net import comparison, uncertainty
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
+from skmerge._net.groups import law_of_groups
 from skmerge._net.law import BIG, FOLDS, Candidate, Law, search_law, search_without_fold
 from skmerge._net.linked import best_linked
 from skmerge._net.selection import MAX_NODES
@@ -39,7 +40,7 @@ class Settings(NamedTuple):
     """Parameters of MergedNetRegressor, as it describes them; ``sign`` is "auto" or a bool ndarray (n_features,).
 
     ``links``: names of the links that are tried, and "functions"; ``functions``: kinds of these; ``asks_for_link``:
-    whether a link is taken whatever its error.
+    whether a link is taken whatever its error; ``group``: number of the feature that names the group of a row.
     """
 
     sign: object
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
     links: tuple = ()
     asks_for_link: bool = False
     functions: tuple = ()
+    group: int | None = None
 
 
 class Trained(NamedTuple):
@@ -133,7 +135,7 @@ class Training:
         """Whether the law is compared with a committee and with a constant."""
         if law is None:
             return True
-        if law.link != "identity" and self.settings.asks_for_link:
+        if (law.link != "identity" and self.settings.asks_for_link) or self.settings.group is not None:
             return False
         varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
         if self.settings.n_nodes != "auto" or objective.n == 1 or not varied or not objective.intercept:
@@ -208,11 +210,12 @@ class Training:
         # A constant that was fixed at zero because the data did not object gets the error of a free one: errors must
         # not depend on the origin of y.
         noisy = net
-        if objective.intercept and net.lower[-1] == net.upper[-1]:
+        has_groups = (objective.functions.kind == "group").any()  # their errors are known, and no constant is missing
+        if objective.intercept and net.lower[-1] == net.upper[-1] and not has_groups:
             freed = objective.with_free_constant(net)
             noisy = objective.fit(freed, penalties(net)) if freed.n_free < objective.n else net
             error = max(error, float(objective.weight @ comparison.leave_one_out(objective, noisy)))
-        n_free = uncertainty.with_free_exponents(objective, noisy).n_free
+        n_free = uncertainty.n_estimated(objective, uncertainty.with_free_exponents(objective, noisy))
         n_free += np.count_nonzero(objective.functions.free)
         noise = noisy.squares / max(1.0 - n_free / objective.n, 0.05)
         return Trained(members, np.full(len(members), 1.0 / len(members)), error, noise, True, link=law.link)
@@ -291,7 +294,11 @@ def _law_of_output(exact, objective, k, folds, seeds, settings, stage, n_threads
     output = stage.begin("output", None, index=k)
     law = search_law(objective, settings, seeds, folds, output, n_threads)
     if settings.links and objective.n <= BIG:
-        law = best_linked(settings.links, exact, objective, law, settings, seeds, folds, output)
+        # Of groups, links come with the constants of their own, and functions of all rows alone are seldom right.
+        links = settings.links if settings.group is None else ("identity",)
+        law = best_linked(links, exact, objective, law, settings, seeds, folds, output)
+    if settings.group is not None:
+        law = law_of_groups(exact, objective, law, settings, seeds, output)
     text = f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)"
     output.end(text, net=law.net if law.objective is None else None)
     return law

@@ -33,7 +33,26 @@ def with_free_exponents(objective, net):
             lower, upper = free.bound("lower")[i, :d], free.bound("upper")[i, :d]
             chosen = (lower == upper) & (lower != 0) & (low < high)
             lower[chosen], upper[chosen] = low[chosen], high[chosen]
-    return free if objective.with_free_constant(free).n_free < objective.n else net
+    return free if n_estimated(objective, objective.with_free_constant(free)) < objective.n else net
+
+
+def n_estimated(objective, net):
+    """Number of estimated parameters of the net; what groups share counts once."""
+    lead = shared_by_groups(objective, net)
+    return len(np.unique(lead[net.lower < net.upper]))
+
+
+def shared_by_groups(objective, net):
+    """Number of the parameter that each parameter is equal to, (p,): exponents of one term in several groups."""
+    d, lead = net.n_features, np.arange(len(net.theta))
+    own = objective.n_given + np.flatnonzero(objective.functions.kind == "group")
+    rows, first = lead[:-1].reshape(-1, d + 3), {}
+    for i, A in enumerate(net.nodes[:, :d]):
+        if A[own].any():
+            key = A[: objective.n_given].tobytes(), net.sign[i, : objective.n_given].tobytes()
+            shared = first.setdefault(key, i)
+            rows[i, : objective.n_given] = shared * (d + 3) + np.arange(objective.n_given)
+    return lead
 
 
 class Assessed(NamedTuple):
@@ -69,7 +88,8 @@ def of_law(objective, net, noise, layout):
     JTJ = objective.curvature(objective.with_free_constant(free))
     if JTJ is None:
         return None
-    shift = None if free is net else objective.fit(free, max_iter=30).theta - net.theta
+    has_groups = (objective.functions.kind == "group").any()  # whose exponents a fit would not keep equal
+    shift = None if free is net or has_groups else objective.fit(free, max_iter=30).theta - net.theta
     return assess(objective, free, JTJ, noise, layout, shift)
 
 
@@ -90,6 +110,10 @@ def assess(objective, net, JTJ, noise, layout, shift=None):
     moving = fitted & (found != BOUND)
     # A constant fixed at zero because the data did not object is as uncertain as a free one.
     moving[-1] = objective.intercept
+    lead = shared_by_groups(objective, net)
+    own_constant = [(A[objective.n_given :] != 0).any() and not A[: objective.n_given].any() for A in net.nodes[:, :-3]]
+    if (objective.functions.kind == "group").any() and any(own_constant):
+        moving[-1] = fitted[-1]  # each group has its constant
     if len(objective.functions):
         free = objective.functions.uncertain.ravel()
         fitted, moving = np.append(fitted, free), np.append(moving, free)
@@ -97,7 +121,12 @@ def assess(objective, net, JTJ, noise, layout, shift=None):
         residual, J = objective.jacobian(net)
         J = squarable(np.column_stack([J, objective.jacobian_of_functions(net)]))
         JTJ, shift = J.T @ J, np.zeros(len(found))
-        shift[moving] = -np.linalg.lstsq(J[:, moving], residual, rcond=1e-12)[0]  # one step of Gauss and Newton
+        if (lead == np.arange(len(lead))).all():
+            shift[moving] = -np.linalg.lstsq(J[:, moving], residual, rcond=1e-12)[0]  # one step of Gauss and Newton
+        lead = np.append(lead, np.arange(len(lead), len(moving)))
+        equal = np.zeros((len(lead), len(lead)))
+        equal[np.arange(len(lead)), lead] = 1.0
+        JTJ, moving = equal.T @ JTJ @ equal, moving & (lead == np.arange(len(lead)))
     status[place] = found
     strength = np.diag(JTJ)
     live = (strength > 0) & np.isfinite(strength)
@@ -122,6 +151,9 @@ def assess(objective, net, JTJ, noise, layout, shift=None):
     null = np.zeros((lost.shape[1] + len(dead), size))
     null[: lost.shape[1], place[free]] = np.clip(lost.T, -1e300, 1e300)
     null[lost.shape[1] :, place[dead]] = np.eye(len(dead))
+    equal = np.arange(size)
+    equal[place] = place[lead]
+    covariance, null = covariance[np.ix_(equal, equal)], null[:, equal]
     return Assessed(covariance, null, status)
 
 
@@ -141,7 +173,7 @@ def _correlations(gram, unit):
 def _status_of(objective, net, noise):
     d, scaling = net.n_features, objective.scaling
     status = np.where(net.lower < net.upper, FREE, FIXED).astype(np.uint8)
-    if net.n_free > MAX_STATUS_PARAMETERS or not net.n_nodes:
+    if net.n_free > MAX_STATUS_PARAMETERS or not net.n_nodes or (objective.functions.kind == "group").any():
         return status
     of_node, index = status[:-1].reshape(-1, d + 3), np.arange(len(status) - 1).reshape(-1, d + 3)
     low, high = (bound[:d] for bound in objective.node_bounds("product"))
