@@ -54,7 +54,8 @@ def orbits(out):
         error = np.abs(ratio[name] - 1)
         print(f"   {name:34s}{np.median(error):10.1%}{error.max():10.1%}")
     Z = np.column_stack([np.ones(len(T)), np.log(X[:, :2])])
-    error = np.abs(np.exp(Z[test] @ np.linalg.lstsq(Z[train], np.log(T[train]), rcond=None)[0]) / T[test] - 1)
+    ratio["log-log line"] = np.exp(Z[test] @ np.linalg.lstsq(Z[train], np.log(T[train]), rcond=None)[0]) / T[test]
+    error = np.abs(ratio["log-log line"] - 1)
     print(f"   {'log T linear in log a and log M':34s}{np.median(error):10.2%}{error.max():10.2%}")
     print(
         "   The last line is least squares of three parameters, told that the law is one product of a and M; it weighs"
@@ -80,6 +81,7 @@ def orbits(out):
     shown = (
         ("MLP on logarithms", ORANGE, "v-"),
         ("random forest", VERMILLION, "x-"),
+        ("log-log line", GREY, "s-"),
         ("MergedNetRegressor", BLUE, "D-"),
     )
     for name, color, style in shown:

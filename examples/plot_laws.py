@@ -5,8 +5,8 @@ Laws found in measurements, and where other models stop.
 
 Part 1 (orbits.py) learns how long an orbit takes from what goes around the Sun, Jupiter and Saturn, and predicts the
 moons of Uranus, a central body the model has not seen. Parts 2 to 4 (formulae.py, nodes.py, logarithms.py) take
-formulae of physics with 5 % noise, single nodes, and laws that logarithms cannot fit. With --csv it fits a table of
-your own instead (own_table.py).
+formulae of physics with 5 % noise, single nodes, and laws that logarithms cannot fit. Part 5 (history.py) takes tables
+from the history of physics and chemistry. With --csv it fits a table of your own instead (own_table.py).
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from common import FIGURES
 from formulae import formulae
+from history import history
 from logarithms import logarithms
 from nodes import nodes
 from orbits import orbits
@@ -40,7 +41,7 @@ def main(arguments=None):
     except (TableError, OSError) as error:
         print(f"plot_laws: {plain(str(error))}", file=sys.stderr)
         return 2
-    for part in (orbits, formulae, nodes, logarithms):
+    for part in (orbits, formulae, nodes, logarithms, history):
         part(options.out)
     return 0
 

@@ -1,6 +1,7 @@
 """The examples: tables of the user's own, good and bad, single nodes, a forest and a wire."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 pytest.importorskip("matplotlib")
 sys.path.insert(0, str(EXAMPLES))
+import history  # noqa: E402
 import logarithms  # noqa: E402
 import nodes  # noqa: E402
 import plot_database_errors  # noqa: E402
@@ -254,6 +256,23 @@ def test_the_orbits_part_finds_keplers_law_and_draws(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "law found:            T = 2.81e+05 a^1.50 M^-0.50" in out
     assert (tmp_path / "laws.png").stat().st_size < 150_000
+
+
+def test_the_history_part_finds_the_laws_of_the_textbooks(tmp_path):
+    """Constants of the textbooks within three standard errors, and the published fit of the enzyme."""
+    found = {
+        record.title: history.found(record)[1] for record in (history.boyle(), history.hydrogen(), history.enzyme())
+    }
+    assert found["Boyle 1662"].terms[0].exponent == [-1]
+    assert re.match(
+        r"L = 91\.18\(.*\) n\^2\.00\(.*\) \(1 - 1\.00\(.*\) n\^2\.00 m\^-2\.00\)\^-1\.00",
+        str(found["hydrogen, Rydberg 1888"]),
+    )
+    assert re.match(r"v = g\(3\.32e\+03\(.*\) c\^1\.00\(.*\); 212\.68\(.*\)\)", str(found["enzyme, Michaelis 1913"]))
+    law, _ = history.found(history.hubble())
+    assert law.predict([[1.0]])[0] == pytest.approx(424, abs=1)
+    history.history(tmp_path)
+    assert (tmp_path / "history.png").exists()
 
 
 def test_the_nodes_part_draws(tmp_path):

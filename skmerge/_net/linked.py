@@ -157,7 +157,8 @@ def _settled(name, exact, law, search_of, settings, folds, task):
         net = search.simplifier.simplified(search.simplifier.thinned(net), one)
         one.end()
     errors, squares = comparison.cross_validate(search, [net], folds)
-    if not np.isfinite(errors[0]) or _is_power(link, net) or has_pole(link, search.objective, search.candidates.X, net):
+    pole = not settings.asks_for_link and has_pole(link, search.objective, search.candidates.X, net)
+    if not np.isfinite(errors[0]) or _is_power(link, net) or pole:
         return None
     linked, net = linked.in_units(exact.y_scale, net)
     if not LEAST_UNIT < linked.y_scale < 1.0 / LEAST_UNIT:
