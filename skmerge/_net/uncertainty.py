@@ -173,7 +173,7 @@ def _correlations(gram, unit):
 def _status_of(objective, net, noise):
     d, scaling = net.n_features, objective.scaling
     status = np.where(net.lower < net.upper, FREE, FIXED).astype(np.uint8)
-    if net.n_free > MAX_STATUS_PARAMETERS or not net.n_nodes or (objective.functions.kind == "group").any():
+    if net.n_free > MAX_STATUS_PARAMETERS or not net.n_nodes:
         return status
     of_node, index = status[:-1].reshape(-1, d + 3), np.arange(len(status) - 1).reshape(-1, d + 3)
     low, high = (bound[:d] for bound in objective.node_bounds("product"))
@@ -184,6 +184,8 @@ def _status_of(objective, net, noise):
             of_node[i, :d][power & at_bound] = BOUND
             of_node[i, :d][power & (low == high)] = GIVEN
             of_node[i, objective.n_given : d] = FIXED  # a power of a function is a part of the form
+    if (objective.functions.kind == "group").any():  # whose exponents move together, which the rest does not know
+        return status
     part = objective.subset(np.arange(0, objective.n, -(-objective.n // STATUS_ROWS)))
     residual, J = part.jacobian(net)
     with np.errstate(over="ignore", invalid="ignore"):
