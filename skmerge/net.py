@@ -19,6 +19,7 @@ from skmerge._net import limits, linked, relative
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.functions import Functions
+from skmerge._net.given_units import dimensions_of, written
 from skmerge._net.incomplete import Inputs
 from skmerge._net.links import LINKS
 from skmerge._net.notation import names_of
@@ -45,6 +46,7 @@ from skmerge._validation import check_rows, check_training_data, distance_beyond
 
 _F8: TypeAlias = NDArray[np.float64]
 _B1: TypeAlias = NDArray[np.bool_]
+Unit: TypeAlias = str | Mapping[str, float] | None
 
 __all__ = ["MergedNetRegressor"]
 
@@ -109,6 +111,17 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         parameters or misses more than noise: ``exp(c Q)``, ``log Q``, ``cos(c Q + phi)`` or a sine, and ``1 + c Q``
         ("shifted") to the power of -2, -1, -1/2 or 1/2, Q a product of simple powers of up to three features, for exp
         of all. () tries none, and so does a link by name, or a given ``n_nodes``, ``blend`` or ``exponents``.
+    units : dict, list or None, default=None
+        The unit of each feature, by name or number, or in their order: then only homogeneous laws are found, whose
+        terms all have the unit of y and whose functions have arguments without one. A unit is text, such as
+        ``"kg m/s^2"``, which pint reads, or a mapping of base dimensions to exponents, ``{"kg": 1, "m": 1, "s": -2}``;
+        ``""``, None or ``{}`` is a number without dimension. Dimensions alone count: numbers are not converted, and
+        columns may be in mm and in m. Temperatures are in kelvin. No committee is trained.
+    target_unit : unit or list, default=None
+        The unit of y, or a list of those of several outputs; needed with ``units``.
+    constant_units : list of units, default=()
+        Units that fitted factors may carry, such as ``"m^3/(kg s^2)"``, that of the constant of gravitation: a term may
+        be off by a product of their powers, whole ones up to 2 or square roots. Up to four.
     n_jobs : int or None, default=None
         Threads over outputs, members and, of more than 16,384, rows; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -218,6 +231,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         noise: Literal["absolute", "relative", "auto"] = "absolute",
         link: Literal["auto", "identity", "reciprocal", "sqrt", "reciprocal_sqrt", "square", "exp"] = "auto",
         functions: Sequence[Literal["exp", "log", "cos", "shifted"]] = ("exp", "log", "cos", "shifted"),
+        units: Mapping[Any, Unit] | Sequence[Unit] | None = None,
+        target_unit: Unit | Sequence[Unit] = None,
+        constant_units: Sequence[Unit] = (),
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -234,6 +250,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         self.noise = noise
         self.link = link
         self.functions = functions
+        self.units = units
+        self.target_unit = target_unit
+        self.constant_units = constant_units
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -305,7 +324,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             shared={
                 "scaling": scaling,
                 "exponent_bounds": self._exponent_bounds(d),
-                "blend": blend if self.intercept else 0.0,  # a sum about the mean has a constant
+                # A sum about the mean has a constant; and slopes have several units.
+                "blend": blend if self.intercept and self.units is None else 0.0,
                 "cancelled": Flag(),
                 "intercept": self.intercept,
             },
@@ -320,6 +340,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             ),
             target_name="y" if self.offset is None else "y less its offset",
             seed=seed_of(self.random_state),
+            dimensions=self._dimensions(scaling, offset, n_outputs, names_of(y), table.y.shape[1]),
         )
         # Not trained; set first, for callbacks that evaluate a net during the fit.
         self.offset_column_, self._n_outputs, self.target_names_in_ = offset.column, n_outputs, names_of(y)
@@ -365,12 +386,59 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         is_list = np.iterable(self.functions) and not isinstance(self.functions, str)
         if not is_list or any(kind not in FUNCTIONS for kind in self.functions):
             raise_invalid("functions", self.functions, f"give a list of some of {', '.join(FUNCTIONS)}, or ()")
+        if self.units is not None:
+            self._check_with_units()
+        elif self.target_unit is not None or (np.iterable(self.constant_units) and len(self.constant_units)):
+            name = "constant_units" if self.target_unit is None else "target_unit"
+            raise ValueError(f"{name} needs units: give those of the features, too.")
         if not self.intercept and self.blend not in ("learn", 0):
             raise_invalid("blend", self.blend, 'intercept=False leaves products alone: give "learn" or 0')
         if not self.intercept and self.n_nodes != "auto" and self.n_nodes > MAX_NODES:
             raise_invalid("n_nodes", self.n_nodes, f"intercept=False finds laws alone: give at most {MAX_NODES}")
         check_n_jobs(self.n_jobs)
         check_verbose(self.verbose)
+
+    def _check_with_units(self):
+        """Only sums of products have a unit, and exponents follow from it."""
+        remedy = "with units the law is a sum of homogeneous products: leave it at its default, or leave units out"
+        for name, right in (
+            ("n_nodes", self.n_nodes == "auto"),
+            ("blend", self.blend in ("learn", 0)),
+            ("exponents", not self.exponents),
+            ("simplify", self.simplify),
+        ):
+            if not right:
+                raise_invalid(name, getattr(self, name), remedy)
+
+    def _dimensions(self, scaling, offset, n_outputs, target_names, m):
+        """Dimensions of each output, None without units."""
+        if self.units is None:
+            return [None] * m
+        varied, names = scaling.slope_variance > 0, ColumnNames.of(self)
+        usable = np.flatnonzero(scaling.product > 0)
+        if offset.column is not None:
+            varied[offset.column] = True
+        given = self.units, self.target_unit, self.constant_units
+        found, bases = dimensions_of(given, names, varied, n_outputs, target_names)
+        for one in found:
+            if offset.column is not None and (one.features[offset.column] != one.target).any():
+                unit = written(one.features[offset.column], bases), written(one.target, bases)
+                raise ValueError(
+                    f"offset: {names[offset.column]} has the unit {unit[0]} and y {unit[1]}; correct units or target_unit."
+                )
+            left = one.missing(usable)
+            if left.any():
+                raise ValueError(
+                    f"units: no product of powers of the features has the unit of y, {written(one.target, bases)}; "
+                    f"{written(left, bases)} is missing. Correct units or target_unit, or give the unit of a constant "
+                    "of the law in constant_units. (Constant features, and those that are often 0, are no factors.)"
+                )
+            if self.link not in ("auto", "identity") and one.through(LINKS[self.link]) is None:
+                raise ValueError(
+                    f'link="{self.link}" needs a y without dimension; it has {written(one.target, bases)}. Leave link at '
+                    '"auto", or give the unit of y in constant_units, too.'
+                )
+        return found
 
     def _exponent_bounds(self, d):
         low, high = np.full(d, -MAX_EXPONENT), np.full(d, MAX_EXPONENT)

@@ -20,6 +20,7 @@ from skmerge._net.selection import EXHAUSTED
 
 FITTED = 12  # functions of which sums of one and two terms are fitted
 GROWN = 4  # of which longer sums are
+FEW_FACTORS = 12  # homogeneous products of a second search
 TAKEN = 3  # of which are cross-validated
 MAX_TERMS = 6
 ROUNDS = 3  # of choosing terms and fitting the function
@@ -36,7 +37,11 @@ def function_nets(objective, candidates, kinds):
     if not kinds or is_signed or not len(candidates.admitted):
         return []
     with np.errstate(all="ignore"):  # what overflows is far from any law
-        return [one.net_of(objective) for one in _best_sums(Table(objective, candidates), kinds)]
+        found = _best_sums(Table(objective, candidates), kinds)
+        if objective.dimensions is not None:  # with many products, the fit of a function stays where others suit it
+            found += _best_sums(Table(objective, candidates, FEW_FACTORS), kinds)
+            found = sorted(found, key=lambda one: one.score)[:TAKEN]
+        return [one.net_of(objective) for one in found]
 
 
 def _best_sums(table, kinds):
@@ -163,7 +168,7 @@ class Search:
         return np.column_stack([A, power]), np.column_stack([table.factors, table.factors, columns])
 
     def _near(self, F):
-        """Exponents near those of the product that is closest to y / F, rounded to halves, (m, d)."""
+        """Exponents near those of the product that is closest to y / F, rounded to halves or homogeneous, (m, d)."""
         table, which = self.table, self.table.with_logarithm
         large = np.abs(F) > 1e-100
         y = np.where(large, table.y / np.where(large, F, 1.0), 0.0)
@@ -173,7 +178,9 @@ class Search:
             return np.zeros((0, table.d))
         weight = table.root * np.where(positive, np.abs(table.y), 0.0)
         target = np.log(np.where(positive, np.abs(y), 1.0))
-        lines = np.column_stack([np.ones(table.n), table.log[:, which]])
+        lines, known = table.lines
+        if table.dimensions is not None:
+            return table.nearest(lines, (target - known) * weight, weight)
         slopes = np.linalg.lstsq(lines * weight[:, None], target * weight, rcond=1e-10)[0][1:]
         base = np.zeros(table.d)
         base[which] = np.clip(np.round(2 * slopes) / 2, -4.0, 4.0)

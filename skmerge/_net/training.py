@@ -10,6 +10,7 @@ from joblib import delayed, effective_n_jobs
 
 from skmerge._net import comparison, uncertainty
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
+from skmerge._net.homogeneous import homogeneous_law
 from skmerge._net.law import BIG, FOLDS, Candidate, Law, search_law, search_without_fold
 from skmerge._net.linked import best_linked
 from skmerge._net.selection import MAX_NODES
@@ -133,7 +134,7 @@ class Training:
         """Whether the law is compared with a committee and with a constant."""
         if law is None:
             return True
-        if law.link != "identity" and self.settings.asks_for_link:
+        if objective.dimensions is not None or (law.link != "identity" and self.settings.asks_for_link):
             return False
         varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
         if self.settings.n_nodes != "auto" or objective.n == 1 or not varied or not objective.intercept:
@@ -289,8 +290,11 @@ def _is_preferred(objective, law, best):
 
 def _law_of_output(exact, objective, k, folds, seeds, settings, stage, n_threads):
     output = stage.begin("output", None, index=k)
-    law = search_law(objective, settings, seeds, folds, output, n_threads)
-    if settings.links and objective.n <= BIG:
+    if objective.dimensions is not None:
+        law = homogeneous_law(exact, objective, settings, seeds, folds, output, n_threads)
+    else:
+        law = search_law(objective, settings, seeds, folds, output, n_threads)
+    if settings.links and objective.n <= BIG and objective.dimensions is None:
         law = best_linked(settings.links, exact, objective, law, settings, seeds, folds, output)
     text = f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)"
     output.end(text, net=law.net if law.objective is None else None)
