@@ -10,6 +10,7 @@ from itertools import combinations, product
 import numpy as np
 
 EXPONENTS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])  # of features that are free to choose
+MORE_EXPONENTS = np.array([-4.0, -1.5, 1.5, 4.0])  # of one or two of them
 # Exponents that follow from those: thirds and halves up to 3, then halves, whole numbers.
 SOLVED = np.unique(np.outer([-1, 1], [0, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 3 / 2, 5 / 3, 2, 5 / 2, 3, 7 / 2, 4, 5, 6]))
 CONSTANT_POWERS = 0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5  # of the unit of a constant in the factor of a term
@@ -95,7 +96,7 @@ class Dimensions:
             left = unit - powers @ self.features[free]
             rest = left @ inverse
             exact = np.abs(left - rest @ self.features[solved]).max(axis=1, initial=0.0) < 1e-9
-            nearest = SOLVED[np.argmin(np.abs(rest[:, :, None] - SOLVED), axis=2)]
+            nearest = SOLVED[np.searchsorted((SOLVED[1:] + SOLVED[:-1]) / 2, rest)]
             simple = np.abs(rest - nearest).max(axis=1, initial=0.0) < 1e-9
             for rows, values, out in ((exact & simple, nearest, found), (exact & ~simple, rest, others)):
                 A = np.zeros((np.count_nonzero(rows), d))
@@ -123,10 +124,11 @@ def _choices(n, most):
     rows, count = [np.zeros((1, n))], 1
     for size in range(1, n + 1):
         sets = list(combinations(range(n), size))
-        count += len(sets) * len(EXPONENTS) ** size
+        exponents = np.append(EXPONENTS, MORE_EXPONENTS) if size <= 2 else EXPONENTS
+        count += len(sets) * len(exponents) ** size
         if count > most and size > 1:
             break
-        powers = np.array(list(product(EXPONENTS, repeat=size)))
+        powers = np.array(list(product(exponents, repeat=size)))
         for some in sets:
             part = np.zeros((len(powers), n))
             part[:, some] = powers

@@ -310,6 +310,12 @@ class Objective(Shared):
         """Number of features, without the functions of them."""
         return self.d - len(self.functions)
 
+    @property
+    def moving_features(self):
+        """Features whose exponents do not follow from their units, bool (n_given,)."""
+        which = np.flatnonzero(self.scaling.product[: self.n_given])
+        return (np.abs(self.dimensions.directions(which)) > 1e-9).any(axis=0)
+
     def with_functions(self, functions):
         """The same with columns of these functions behind the features, their exponents not to be fitted."""
         d, (low, high) = self.n_given, self.exponent_bounds
