@@ -414,7 +414,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """Dimensions of each output, None without units."""
         if self.units is None:
             return [None] * m
-        varied, names = scaling.slope_variance > 0, ColumnNames.of(self)
+        varied, names = scaling.slope_variance > 1e-20, ColumnNames.of(self)
         usable = np.flatnonzero(scaling.product > 0)
         if offset.column is not None:
             varied[offset.column] = True

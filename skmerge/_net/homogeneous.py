@@ -28,7 +28,6 @@ def homogeneous_law(exact, objective, settings, seeds, folds, task, n_threads=1)
     links = [name for name in settings.links if name != "identity"]
     if links and objective.n > 1 and law.net.n_nodes:
         law = best_linked(links, exact, objective, law, settings, seeds, folds, task)
-    _warn_of_units(objective, law, settings, seeds, folds)
     return law
 
 
@@ -46,8 +45,8 @@ def _plain(objective, settings, seeds, folds, task):
     return Law(net, error, squares, search.penalties, [Candidate(net, error, objective)])
 
 
-def _warn_of_units(objective, law, settings, seeds, folds):
-    """Warn if a law without units errs clearly less."""
+def warn_of_units(objective, law, settings, seeds, folds):
+    """Warn if a law without units errs clearly less than this one of an objective with dimensions."""
     if law.error <= GOOD or law.squares is None:
         return
     free = objective._with(dimensions=None, intercept=True, blend="learn")

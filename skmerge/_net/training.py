@@ -10,7 +10,7 @@ from joblib import delayed, effective_n_jobs
 
 from skmerge._net import comparison, uncertainty
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
-from skmerge._net.homogeneous import homogeneous_law
+from skmerge._net.homogeneous import homogeneous_law, warn_of_units
 from skmerge._net.law import BIG, FOLDS, Candidate, Law, search_law, search_without_fold
 from skmerge._net.linked import best_linked
 from skmerge._net.selection import MAX_NODES
@@ -117,6 +117,9 @@ class Training:
         results = []
         for k, (objective, law) in enumerate(zip(objectives, laws, strict=True)):
             committee = None
+            if objective.dimensions is not None and self.settings.links:  # not in an earlier fit, which tries no links
+                folds = self.folds(rows[k], FOLDS if objective.n > 2 * FOLDS else objective.n)
+                warn_of_units(objective, law, self.settings, self._seeds(k), folds)
             if poor[k]:
                 law, committee = self._choose(objective, k, rows[k], law, stage.begin("output", None, index=k))
             tried = [] if law is None else law.tried
