@@ -19,7 +19,7 @@ from skmerge._net import limits, linked, relative
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.functions import Functions
-from skmerge._net.given_units import dimensions_of, written
+from skmerge._net.given_units import check_dimensions, dimensions_of
 from skmerge._net.incomplete import Inputs
 from skmerge._net.links import LINKS
 from skmerge._net.notation import names_of
@@ -340,7 +340,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             ),
             target_name="y" if self.offset is None else "y less its offset",
             seed=seed_of(self.random_state),
-            dimensions=self._dimensions(scaling, offset, n_outputs, names_of(y), table.y.shape[1]),
+            dimensions=self._dimensions(scaling, offset, n_outputs, names_of(y)) or [None] * table.y.shape[1],
         )
         # Not trained; set first, for callbacks that evaluate a net during the fit.
         self.offset_column_, self._n_outputs, self.target_names_in_ = offset.column, n_outputs, names_of(y)
@@ -410,34 +410,14 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             if not right:
                 raise_invalid(name, getattr(self, name), remedy)
 
-    def _dimensions(self, scaling, offset, n_outputs, target_names, m):
-        """Dimensions of each output, None without units."""
+    def _dimensions(self, scaling, offset, n_outputs, target_names):
+        """Dimensions of each output, checked; an empty list without units."""
         if self.units is None:
-            return [None] * m
-        varied, names = scaling.slope_variance > 1e-20, ColumnNames.of(self)
-        usable = np.flatnonzero(scaling.product > 0)
-        if offset.column is not None:
-            varied[offset.column] = True
-        given = self.units, self.target_unit, self.constant_units
-        found, bases = dimensions_of(given, names, varied, n_outputs, target_names)
+            return []
+        given, names = (self.units, self.target_unit, self.constant_units), ColumnNames.of(self)
+        found, bases = dimensions_of(given, names, scaling.slope_variance > 1e-20, n_outputs, target_names)
         for one in found:
-            if offset.column is not None and (one.features[offset.column] != one.target).any():
-                unit = written(one.features[offset.column], bases), written(one.target, bases)
-                raise ValueError(
-                    f"offset: {names[offset.column]} has the unit {unit[0]} and y {unit[1]}; correct units or target_unit."
-                )
-            left = one.missing(usable)
-            if left.any():
-                raise ValueError(
-                    f"units: no product of powers of the features has the unit of y, {written(one.target, bases)}; "
-                    f"{written(left, bases)} is missing. Correct units or target_unit, or give the unit of a constant "
-                    "of the law in constant_units. (Constant features, and those that are often 0, are no factors.)"
-                )
-            if self.link not in ("auto", "identity") and one.through(LINKS[self.link]) is None:
-                raise ValueError(
-                    f'link="{self.link}" needs a y without dimension; it has {written(one.target, bases)}. Leave link at '
-                    '"auto", or give the unit of y in constant_units, too.'
-                )
+            check_dimensions(one, bases, names, np.flatnonzero(scaling.product), offset.column, self.link)
         return found
 
     def _exponent_bounds(self, d):

@@ -102,7 +102,11 @@ def test_enumerated_products_are_homogeneous(features, target, constants, seed):
     assert len(np.unique(A, axis=0)) == len(A)
     # Base units of other sizes change a product by the factor of y, and one of those of the constants.
     log_size = np.random.default_rng(seed).normal(size=3)
-    powers = np.array(np.meshgrid(*[[-2, -1, -0.5, 0, 0.5, 1, 2]] * len(C))).reshape(len(C), -1).T if len(C) else np.zeros((1, 0))
+    powers = (
+        np.array(np.meshgrid(*[[-2, -1, -0.5, 0, 0.5, 1, 2]] * len(C))).reshape(len(C), -1).T
+        if len(C)
+        else np.zeros((1, 0))
+    )
     changes = (t + powers @ C) @ log_size
     for row in A:
         assert np.abs(row @ F @ log_size - changes).min() < 1e-9
@@ -265,6 +269,7 @@ def test_several_outputs():
         MergedNetRegressor(**UNITS_OF_ENERGY | dict(target_unit=[ENERGY])).fit(X, Y)
 
 
+@pytest.mark.filterwarnings("ignore:units")
 @pytest.mark.parametrize("y", [np.zeros(30), np.full(30, 2.0), "noise"])
 def test_where_there_is_no_law(y):
     rng = np.random.default_rng(0)

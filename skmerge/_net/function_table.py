@@ -21,8 +21,8 @@ class Table:
 
     ``y`` (n,): target, ``root`` (n,): roots of the weights, ``target`` (n,): y root, of unit length; ``log`` (n, d):
     logarithms of sizes. ``A`` (m, d): exponents of the factors P; ``factors`` (n, m): their columns times root, of unit
-    length; ``price`` (m,): of their exponents. ``arguments`` (q, d): exponents of the arguments Q. ``most``: the number of
-    factors, about; MAX_FACTORS if None.
+    length; ``price`` (m,): of their exponents. ``arguments`` (q, d): exponents of the arguments Q. ``most``: about how
+    many factors; MAX_FACTORS if None.
     """
 
     def __init__(self, objective, candidates, most=None):
@@ -65,7 +65,7 @@ class Table:
             self.enumerated = self._allowed(A)
 
     def nearest(self, lines, target, weight):
-        """The homogeneous products whose logarithms are nearest to the target over the weight, up to a factor, (m, d)."""
+        """The homogeneous products whose logarithms are nearest to the target, but for a constant, (m, d)."""
         basis = np.linalg.qr(lines * weight[:, None])[0]
         fitted = basis @ (basis.T @ target)
         constant = weight / max(np.linalg.norm(weight), 1e-300)
@@ -112,7 +112,7 @@ class Table:
 
     @property
     def lines(self):
-        """Logarithms, a constant first, of which that of a product is a sum (n, 1 + k), and what is known of it (n,)."""
+        """Logarithms of which that of a product is a sum, a constant first (n, 1 + k), and what is known of it (n,)."""
         which, known, constant = self.with_logarithm, 0.0, np.ones(self.n)
         if self.dimensions is None:
             return np.column_stack([constant, self.log[:, which]]), known

@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 
 from skmerge._net.dimensions import MAX_CONSTANTS, Dimensions
+from skmerge._net.links import LINKS
 from skmerge._text import shown
 
 # Symbols in mappings, whose dimension is what text in other units of it means, too.
@@ -124,7 +125,7 @@ def _of_features(units, names):
         missing = [name for j, name in enumerate(names) if j not in found]
         if missing:
             raise ValueError(
-                f'units: the unit of {", ".join(map(shown, missing))} is missing; give it, or "" if it has no dimension.'
+                f'units: the unit of {", ".join(map(shown, missing))} is missing; give it, "" if it has no dimension.'
             )
         return [found[j] for j in range(len(names))]
     if isinstance(units, str) or not np.iterable(units):
@@ -154,3 +155,26 @@ def _of_targets(target_unit, n_outputs, target_names):
 def written(unit, bases):
     """A unit in words: mass^1 time^-2."""
     return " ".join(f"{base}^{power:g}" for base, power in zip(bases, unit, strict=True) if power) or "no dimension"
+
+
+def check_dimensions(dimensions, bases, names, usable, offset, link):
+    """Raise ValueError if no product of the features ``usable`` is homogeneous, or an offset or a link is not.
+
+    ``offset``: number of the column that is one, or None.
+    """
+    target = written(dimensions.target, bases)
+    if offset is not None and (dimensions.features[offset] != dimensions.target).any():
+        unit = written(dimensions.features[offset], bases)
+        raise ValueError(f"offset: {names[offset]} has the unit {unit} and y {target}; correct units or target_unit.")
+    left = dimensions.missing(usable)
+    if left.any():
+        raise ValueError(
+            f"units: no product of powers of the features has the unit of y, {target}; {written(left, bases)} is "
+            "missing. Correct units or target_unit, or give the unit of a constant of the law in constant_units. "
+            "(Constant features, and those that are often 0, are no factors.)"
+        )
+    if link not in ("auto", "identity") and dimensions.through(LINKS[link]) is None:
+        raise ValueError(
+            f'link="{link}" needs a y without dimension; it has {target}. Leave link at "auto", or give the unit of y '
+            "in constant_units, too."
+        )

@@ -51,11 +51,10 @@ def warn_of_units(objective, law, settings, seeds, folds):
         return
     free = objective._with(dimensions=None, intercept=True, blend="learn")
     other = search_law(free, settings, seeds, folds, SILENCE)
-    # Links have squares of rows in units of y, too.
     if law.error > CLEAR * other.error and not comparison.no_worse(law.squares, other.squares):
         ratio = np.sqrt(law.error / max(other.error, 1e-30))
         warn(
-            f"units: the best homogeneous law errs by {np.sqrt(law.error):.2g} of the spread of y, {min(ratio, 1e6):.2g} "
-            "times as much as a law without units. Either a unit is wrong, or a constant of the law has a unit: give it "
-            "in constant_units."
+            f"units: the best homogeneous law errs by {np.sqrt(law.error):.2g} of the spread of y, "
+            f"{min(ratio, 1e6):.2g} times as much as a law without units. Either a unit is wrong, or a constant of the "
+            "law has a unit: give that in constant_units."
         )

@@ -171,7 +171,9 @@ def _simplified(objective, net, moves, squares):
                 free=[i != k and old for i, old in enumerate(moves.free)],
             )
             fitted = _fitted(objective, net, trial)
-            if fitted is not None and n * np.log(max(fitted[1].squares, EXHAUSTED) / max(squares, EXHAUSTED)) < np.log(n):
+            if fitted is not None and n * np.log(max(fitted[1].squares, EXHAUSTED) / max(squares, EXHAUSTED)) < np.log(
+                n
+            ):
                 moves, squares = fitted[0], fitted[1].squares
                 break
     return moves

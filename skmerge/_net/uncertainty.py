@@ -23,8 +23,8 @@ def with_free_exponents(objective, net):
 
     A simple exponent that was chosen by the data is as uncertain as a fitted one: where 2.5 x^0.71 was simplified to
     2.5 x^(2/3), the factor was 3.0 standard errors off in the root mean square as long as the exponent counted as
-    known. If there are too few rows to determine so many parameters, the result is the net itself. Exponents that follow
-    from units are known.
+    known. If there are too few rows to determine so many parameters, the result is the net itself. An exponent that
+    follows from units is known.
     """
     d = net.n_features
     low, high = (bound[:d] for bound in objective.node_bounds("product"))
