@@ -10,7 +10,7 @@ from itertools import combinations, product
 import numpy as np
 
 EXPONENTS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])  # of features that are free to choose
-MORE_EXPONENTS = np.array([-4.0, -1.5, 1.5, 4.0])  # of one or two of them
+MORE_EXPONENTS = np.array([-5.0, -4.0, -1.5, 1.5, 4.0, 5.0])  # of one or two of them
 # Exponents that follow from those: thirds and halves up to 3, then halves, whole numbers.
 SOLVED = np.unique(np.outer([-1, 1], [0, 1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 3 / 2, 5 / 3, 2, 5 / 2, 3, 7 / 2, 4, 5, 6]))
 CONSTANT_POWERS = 0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5  # of the unit of a constant in the factor of a term

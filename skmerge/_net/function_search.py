@@ -20,7 +20,8 @@ from skmerge._net.selection import EXHAUSTED
 
 FITTED = 12  # functions of which sums of one and two terms are fitted
 GROWN = 4  # of which longer sums are
-FEW_FACTORS = 12  # homogeneous products of a second search
+FEW_FACTORS = 25  # homogeneous products of a second search
+TOGETHER = 40  # terms in one sum at first
 TAKEN = 3  # of which are cross-validated
 MAX_TERMS = 6
 ROUNDS = 3  # of choosing terms and fitting the function
@@ -87,6 +88,9 @@ class Search:
                 break
             best = more
         best = self._thinned(best)
+        if self.table.dimensions is not None and len(best.code) > 1:
+            other = self._from_all(best)
+            best = best if other is None or other.score >= best.score else self._thinned(other)
         if not best.code[:, -1].any():
             return None
         choice = best.choice
@@ -98,6 +102,25 @@ class Search:
             np.array([kind]), choice.argument[None], np.array([choice.factor]), np.array([phase]), np.array([free])
         )
         return Fitted(functions, best.code[:, :-1], best.code[:, -1:] * choice.power, best.score)
+
+    def _from_all(self, state):
+        """The function with the sum that is left of all simple homogeneous products; None without one.
+
+        Of a + b + sqrt(a b) cos(c) the terms a^2 / b and b^2 / a would stay, as no single other one is better.
+        """
+        table, Q = self.table, self._argument(state.choice)
+        F = value_of(state.choice, Q)
+        with np.errstate(all="ignore"):
+            F = F / np.abs(F).max()
+            every, columns = self._dictionary(F)
+            few = np.argsort(products.prices(every).sum(axis=1), kind="stable")[:TOGETHER]
+            unit = np.where(every[few, -1:] > 0, columns[:, few].T * F, columns[:, few].T).T
+            unit = unit / np.linalg.norm(unit, axis=0)
+        fine = np.isfinite(unit).all(axis=0)
+        code, unit = every[few][fine], unit[:, fine]
+        sums = products.thinned_sums(unit, table.target, code, min(MAX_TERMS, table.n // 4))
+        found = [self._refitted(Q, code[one], state) for one in map(list, sums) if code[one, -1].any()]
+        return min(found, key=lambda one: one.score, default=None)
 
     def _thinned(self, best):
         """The sum without the terms that only corrected an inexact function."""

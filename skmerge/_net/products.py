@@ -79,17 +79,17 @@ def _dictionaries(A, dimensions):
     order = np.argsort(price, kind="stable")
     most = [price[order[size]] for size in (MAX_SIMPLEST, MAX_TOGETHER) if size < len(A)]
     few = [order[: np.count_nonzero(price < one)] for one in most]
-    return [(every, _best_sums), *zip(few, (_best_sums, _thinned_sums), strict=False)]
+    return [(every, _best_sums), *zip(few, (_best_sums, thinned_sums), strict=False)]
 
 
-def _thinned_sums(columns, y, A, most):
+def thinned_sums(columns, y, A, most):
     """Numbers of the columns of sums that all columns make and that lose one after the other."""
     chosen = list(range(columns.shape[1]))
     if len(chosen) >= len(y) // 2:
         return
     while chosen:
         if len(chosen) <= most:
-            yield chosen
+            yield list(chosen)
         inverse = np.linalg.pinv(columns[:, chosen], rcond=1e-10)
         factors = inverse @ y
         loss = factors**2 / np.maximum((inverse**2).sum(axis=1), 1e-300)
