@@ -106,6 +106,8 @@ class Dimensions:
         if not len(A):  # a unit such as m^1.37 leaves no choice
             A = np.vstack(others)
             A = A[np.abs(A).max(axis=1, initial=0.0) <= MAX_EXPONENT]
+        numbers = ~self.features.any(axis=1)  # whose power no unit demands
+        A = A[np.isin(np.abs(A[:, numbers]), np.append(EXPONENTS, 0.0)).all(axis=1)]
         A = np.unique(A, axis=0) + 0.0
         return A[np.lexsort([np.count_nonzero(A, axis=1), price(A)])][:most]
 

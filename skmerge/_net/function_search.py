@@ -20,7 +20,7 @@ from skmerge._net.selection import EXHAUSTED
 
 FITTED = 12  # functions of which sums of one and two terms are fitted
 GROWN = 4  # of which longer sums are
-FEW_FACTORS = 25  # homogeneous products of a second search
+FEW_FACTORS = 12  # homogeneous products of a second search
 TOGETHER = 40  # terms in one sum at first
 TAKEN = 3  # of which are cross-validated
 MAX_TERMS = 6

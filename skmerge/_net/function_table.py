@@ -21,8 +21,8 @@ class Table:
 
     ``y`` (n,): target, ``root`` (n,): roots of the weights, ``target`` (n,): y root, of unit length; ``log`` (n, d):
     logarithms of sizes. ``A`` (m, d): exponents of the factors P; ``factors`` (n, m): their columns times root, of unit
-    length; ``price`` (m,): of their exponents. ``arguments`` (q, d): exponents of the arguments Q. ``most``: about how
-    many factors; MAX_FACTORS if None.
+    length; ``price`` (m,): of their exponents. ``arguments`` (q, d): exponents of the arguments Q. ``most``: with
+    dimensions, about how many factors, those with a dimension alone if there are any; MAX_FACTORS if None.
     """
 
     def __init__(self, objective, candidates, most=None):
@@ -39,6 +39,8 @@ class Table:
         A = products.simple_products(objective, candidates)[0]
         A = A[self.is_allowed(A)]
         if most is not None:
+            bare = ~A[:, ~self.dimensions.features.any(axis=1)].any(axis=1)  # numbers, such as angles, are arguments
+            A = A[bare] if bare.any() else A
             price = products.prices(A).sum(axis=1)
             A = A[price <= np.sort(price)[min(most, len(A)) - 1]] if len(A) else A
         self.products = A
