@@ -237,7 +237,7 @@ def test_exponents_without_a_choice_have_no_error():
 
 def test_data_of_all_kinds():
     X, y = energy(80)
-    make = MergedNetRegressor(random_state=0, **UNITS_OF_ENERGY)
+    make = MergedNetRegressor(link="identity", functions=(), random_state=0, **UNITS_OF_ENERGY)
     model = make.fit(X, y)
     expected = model.predict(X)
     again = clone(make).fit(np.vstack([X, X[:20]]), np.append(y, y[:20]))
@@ -313,12 +313,13 @@ def test_text_is_a_mapping():
     pytest.importorskip("pint")
     X, y = energy()
     text = dict(units={0: "g", 1: "km/h", "x2": "mm"}, target_unit="kJ", constant_units=["m/s^2"])
-    by_text = MergedNetRegressor(random_state=0, **text).fit(X, y)
-    by_mapping = MergedNetRegressor(random_state=0, **UNITS_OF_ENERGY).fit(X, y)
+    plain = dict(link="identity", functions=(), random_state=0)
+    by_text = MergedNetRegressor(**plain, **text).fit(X, y)
+    by_mapping = MergedNetRegressor(**plain, **UNITS_OF_ENERGY).fit(X, y)
     assert_allclose(by_text.predict(X), by_mapping.predict(X))
     mixed = dict(units=["kg", SPEED, "mm"], target_unit="J", constant_units=["m/s^2"])
-    assert_allclose(MergedNetRegressor(random_state=0, **mixed).fit(X, y).predict(X), by_mapping.predict(X))
-    numbers = MergedNetRegressor(units=["", None, {}], target_unit=" ", functions=(), link="identity")
+    assert_allclose(MergedNetRegressor(**plain, **mixed).fit(X, y).predict(X), by_mapping.predict(X))
+    numbers = MergedNetRegressor(**plain, units=["", None, {}], target_unit=" ")
     assert numbers.fit(X, y).score(X, y) > 0.9
 
 
