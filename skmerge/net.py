@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from numbers import Integral, Real
 from typing import Any, Literal, Self, TypeAlias, overload
 
 import numpy as np
@@ -15,43 +14,30 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmerge import metrics
 from skmerge._digest import Digested
-from skmerge._net import groups, limits, linked, relative
+from skmerge._net import groups, limits, linked, options, relative
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.functions import Functions
 from skmerge._net.incomplete import Inputs
-from skmerge._net.links import LINKS
 from skmerge._net.notation import names_of
-from skmerge._net.objective import MAX_EXPONENT, Scaling
+from skmerge._net.objective import Scaling
 from skmerge._net.offset import Offset
 from skmerge._net.rounds import EARLIER_FITS, Rounds
-from skmerge._net.selection import MAX_NODES
 from skmerge._net.stored import Nets
 from skmerge._net.training import Settings
 from skmerge._parallel import CHUNK_ROWS, Flag
-from skmerge._parameters import (
-    ColumnNames,
-    check_flag,
-    check_n_jobs,
-    check_number,
-    check_verbose,
-    check_word,
-    raise_invalid,
-    seed_of,
-)  # fmt: skip
+from skmerge._parameters import ColumnNames, seed_of
 from skmerge._progress import fitting, with_callbacks
 from skmerge._text import warn
 from skmerge._validation import check_rows, check_training_data, distance_beyond
 
 _F8: TypeAlias = NDArray[np.float64]
 _B1: TypeAlias = NDArray[np.bool_]
+Unit: TypeAlias = str | Mapping[str, float] | None
 
 __all__ = ["MergedNetRegressor"]
 
 MAX_GIVEN = 50_000  # parameters of a net whose nodes are given
-MAX_ESTIMATORS = 1000
-FUNCTIONS = "exp", "log", "cos", "shifted"
-RELATIVE = {"absolute": (False,), "relative": (True,), "auto": (False, True)}
 
 
 class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -114,6 +100,17 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         parameters or misses more than noise: ``exp(c Q)``, ``log Q``, ``cos(c Q + phi)`` or a sine, and ``1 + c Q``
         ("shifted") to the power of -2, -1, -1/2 or 1/2, Q a product of simple powers of up to three features, for exp
         of all. () tries none, and so does a link by name, or a given ``n_nodes``, ``blend`` or ``exponents``.
+    units : dict, list or None, default=None
+        The unit of each feature, by name or number, or in their order: then only homogeneous laws are found, whose
+        terms all have the unit of y and whose functions have arguments without one. A unit is text, such as
+        ``"kg m/s^2"``, which pint reads, or a mapping of base dimensions to exponents, ``{"kg": 1, "m": 1, "s": -2}``;
+        ``""``, None or ``{}`` is a number without dimension. Dimensions alone count: numbers are not converted, and
+        columns may be in mm and in m. Temperatures are in kelvin. No committee is trained.
+    target_unit : unit or list, default=None
+        The unit of y, or a list of those of several outputs; needed with ``units``.
+    constant_units : list of units, default=()
+        Units that fitted factors may carry, such as ``"m^3/(kg s^2)"``, that of the constant of gravitation: a term may
+        be off by a product of their powers, whole ones up to 2 or square roots. Up to four.
     n_jobs : int or None, default=None
         Threads over outputs, members and, of more than 16,384, rows; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -231,6 +228,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         noise: Literal["absolute", "relative", "auto"] = "absolute",
         link: Literal["auto", "identity", "reciprocal", "sqrt", "reciprocal_sqrt", "square", "exp"] = "auto",
         functions: Sequence[Literal["exp", "log", "cos", "shifted"]] = ("exp", "log", "cos", "shifted"),
+        units: Mapping[Any, Unit] | Sequence[Unit] | None = None,
+        target_unit: Unit | Sequence[Unit] = None,
+        constant_units: Sequence[Unit] = (),
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -248,6 +248,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         self.noise = noise
         self.link = link
         self.functions = functions
+        self.units = units
+        self.target_unit = target_unit
+        self.constant_units = constant_units
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -284,9 +287,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             If X is infinite or a feature never measured, y infinite or an output never measured, or a parameter out
             of range.
         """
-        self._check_parameters()
+        options.check_parameters(self)
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        with fitting(self, data, (2 + EARLIER_FITS) * len(RELATIVE[self.noise])) as task:
+        with fitting(self, data, (2 + EARLIER_FITS) * len(options.RELATIVE[self.noise])) as task:
             self._fit(X, y, sample_weight, task)
         return self
 
@@ -324,23 +327,25 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             offset=offset,
             shared={
                 "scaling": scaling,
-                "exponent_bounds": self._exponent_bounds(d),
-                "blend": blend if self.intercept else 0.0,  # a sum about the mean has a constant
+                "exponent_bounds": options.exponent_bounds(self, d),
+                # A sum about the mean has a constant; and slopes have several units.
+                "blend": blend if self.intercept and self.units is None else 0.0,
                 "cancelled": Flag(),
                 "intercept": self.intercept,
             },
             settings=Settings(
-                self._sign_mask(d),
+                options.sign_mask(self, d),
                 self.n_nodes,
                 self.penalty,
                 self.simplify,
                 self.n_estimators,
                 self.n_jobs,
-                *self._links(),
+                *options.links(self),
                 group,
             ),
             target_name="y" if self.offset is None else "y less its offset",
             seed=seed_of(self.random_state),
+            dimensions=options.dimensions(self, scaling, offset, n_outputs, names_of(y)) or [None] * table.y.shape[1],
         )
         # Not trained; set first, for callbacks that evaluate a net during the fit.
         self.offset_column_, self._n_outputs, self.target_names_in_ = offset.column, n_outputs, names_of(y)
@@ -357,7 +362,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 f'link="{self.link}" needs positive {rounds.target_name}; it is zero or negative in {low} of '
                 f"{len(table.y)} rows. Leave them out, fit -y if all are negative, or give another link."
             )
-        modes = (False,) if zero.any() else RELATIVE[self.noise]
+        modes = (False,) if zero.any() else options.RELATIVE[self.noise]
         fits = [rounds.run(is_relative, task) for is_relative in modes]
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
@@ -367,67 +372,6 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 "outputs: no law through it was found. One product needs no link but exp; a committee (n_nodes > 10) "
                 "and more than 20,000 rows take none."
             )
-
-    def _check_parameters(self):
-        check_number("n_nodes", self.n_nodes, Integral, 1, besides=("auto",))
-        check_number("blend", self.blend, Real, 0, 1, besides=("learn",))
-        check_number("penalty", self.penalty, Real, 0, besides=("auto",))
-        check_number("n_estimators", self.n_estimators, Integral, 1, MAX_ESTIMATORS, besides=("auto",))
-        if isinstance(self.sign, str):
-            check_word("sign", self.sign, "auto", "all", "none")
-        elif not isinstance(self.sign, (list, tuple, set, np.ndarray)):
-            raise_invalid("sign", self.sign, 'give "auto", "all", "none" or a list of features')
-        if not (self.exponents is None or isinstance(self.exponents, dict)):
-            raise_invalid("exponents", self.exponents, "give None or a dict {feature: exponent or (low, high)}")
-        check_flag("simplify", self.simplify)
-        check_flag("intercept", self.intercept)
-        check_word("noise", self.noise, *RELATIVE)
-        check_word("link", self.link, "auto", *LINKS)
-        is_list = np.iterable(self.functions) and not isinstance(self.functions, str)
-        if not is_list or any(kind not in FUNCTIONS for kind in self.functions):
-            raise_invalid("functions", self.functions, f"give a list of some of {', '.join(FUNCTIONS)}, or ()")
-        if self.groups is not None and (self.n_nodes != "auto" or self.blend != "learn"):
-            raise_invalid("groups", self.groups, "a law of groups is a sum of products: leave n_nodes and blend")
-        if not self.intercept and self.blend not in ("learn", 0):
-            raise_invalid("blend", self.blend, 'intercept=False leaves products alone: give "learn" or 0')
-        if not self.intercept and self.n_nodes != "auto" and self.n_nodes > MAX_NODES:
-            raise_invalid("n_nodes", self.n_nodes, f"intercept=False finds laws alone: give at most {MAX_NODES}")
-        check_n_jobs(self.n_jobs)
-        check_verbose(self.verbose)
-
-    def _exponent_bounds(self, d):
-        low, high = np.full(d, -MAX_EXPONENT), np.full(d, MAX_EXPONENT)
-        for feature, bound in (self.exponents or {}).items():
-            j = ColumnNames.of(self).number(feature, "exponents")
-            pair = bound if isinstance(bound, (tuple, list)) else (bound, bound)
-            numbers = [b for b in pair if b is not None]
-            right = all(isinstance(b, Real) and not isinstance(b, bool) and np.isfinite(b) for b in numbers)
-            if len(pair) != 2 or not right:
-                raise ValueError(f"exponents[{feature!r}]={bound!r}: give a number or a pair (low, high) of them.")
-            low[j] = -MAX_EXPONENT if pair[0] is None else pair[0]
-            high[j] = MAX_EXPONENT if pair[1] is None else pair[1]
-            if low[j] > high[j] or max(abs(low[j]), abs(high[j])) > MAX_EXPONENT:
-                raise ValueError(
-                    f"exponents[{feature!r}]={bound!r}: give low <= high, both within {MAX_EXPONENT:g} in size."
-                )
-        return low, high
-
-    def _links(self):
-        """Names of the links that are tried, "functions" among them, whether one is wanted, and kinds of functions."""
-        if self.link not in ("auto", "identity"):
-            return (self.link,), True, ()
-        # What is given holds for y, not for what a link makes of it.
-        given = self.n_nodes != "auto" or self.blend != "learn" or self.exponents
-        if given:
-            return (), False, ()
-        kinds = tuple(kind for kind in FUNCTIONS if kind in self.functions)
-        links = ("identity", *["functions"] * bool(kinds), *tuple(LINKS)[1:] * (self.link == "auto"))
-        return links, False, kinds
-
-    def _sign_mask(self, d):
-        if isinstance(self.sign, str):
-            return self.sign if self.sign == "auto" else np.full(d, self.sign == "all")
-        return np.isin(np.arange(d), [ColumnNames.of(self).number(feature, "sign") for feature in self.sign])
 
     # --- using the fitted net
 
@@ -526,7 +470,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             groups=getattr(self, "groups_", None), group_name=self._group_name(),
             x_least_=least, null=self._null, status=self._standing,
             offset=Offset(self.offset, self.offset_column_),
-            exponent_bounds=self._exponent_bounds(self.n_features_in_),
+            exponent_bounds=options.exponent_bounds(self, self.n_features_in_),
         )  # fmt: skip
         nets.check(self.n_features_in_)
         return nets

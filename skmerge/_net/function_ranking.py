@@ -24,6 +24,7 @@ MOST_ANGLE, MOST_ANGLE_ALONE = 60.0, 200.0
 MAX_COSINES = 15_000  # of many arguments the greatest angles are left out
 TOGETHER = 4000  # functions ranked at a time; bounds the memory
 OF_EACH = 5  # functions that each scan proposes of a kind
+FEW_ARGUMENTS = 60
 HALVINGS = 5  # of the step between two factors c
 STEPS = 0.5, 0.7, 1.0, 1.4, 2.0  # around the factor of a single product
 FEW = 20  # products of which all pairs are compared
@@ -95,6 +96,8 @@ class Ranking:
         table = self.table
         Q, pool = table.values(table.arguments), {kind: [] for kind in self.kinds}
         simple = np.abs(table.arguments).max(axis=1, initial=0.0) == 1
+        if table.dimensions is not None and len(simple) <= FEW_ARGUMENTS:  # of so few all powers may be an argument
+            simple[:] = True
         of_rows, of_pool = ANGLE_OF_ROW * table.n, MAX_COSINES / 2 / max(simple.sum(), 1) * ANGLE_STEP
         for q, (A, x) in enumerate(zip(table.arguments, Q.T, strict=True)):
             low, high, spread = x.min(), x.max(), x.std()
@@ -109,7 +112,8 @@ class Ranking:
             if "shifted" in pool:
                 pool["shifted"] += [(q, c, 0.0, power) for c in _shifts(low, high, x) for power in POWERS]
             sizes = np.abs(A).sum(), A.sum()
-            if "log" in pool and A[np.flatnonzero(A)[0]] == 1 and sizes in ((1, 1), (2, 0)) and low > 0:
+            is_ratio = sizes in ((1, 1), (2, 0)) if table.dimensions is None else len(simple) <= FEW_ARGUMENTS
+            if "log" in pool and A[np.flatnonzero(A)[0]] == 1 and is_ratio and low > 0:
                 pool["log"].append((q, 1.0, 0.0, 1.0))
         return Q, pool
 
@@ -211,19 +215,19 @@ class Ranking:
         table, found = self.table, []
         sign = np.sign(table.y @ table.root**2)
         positive, squares = sign * table.y > 0, (table.y * table.root) ** 2
-        if squares @ positive < ONE_SIGN * squares.sum():
+        if squares @ positive < ONE_SIGN * squares.sum() or not len(table.arguments):
             return []
         y = np.where(positive, sign * table.y, 1.0)
         weight = np.where(positive, table.root * y, 0.0)
-        lines = np.column_stack([np.ones(table.n), table.log[:, table.with_logarithm]])
+        lines, known = table.lines
         basis = np.linalg.qr(lines * weight[:, None])[0]
-        target = np.log(y) * weight
+        target = (np.log(y) - known) * weight
         target = target - basis @ (basis.T @ target)
         for kind in [kind for kind in ("exp", "shifted") if kind in self.kinds]:
             A = table.enumerated if kind == "exp" else table.arguments
             Q, of_kind, of_pair = table.values(A), [], []
             for choice, q in self._lines(kind, A, Q, weight, basis, target):
-                of_kind.append(self._of_one_product(choice, Q[:, q], lines))
+                of_kind.append(self._of_one_product(choice, Q[:, q], lines, known))
                 if kind == "exp":
                     grid = [(of_kind[-1].factor * step, 0.0) for step in STEPS]
                     of_pair.append(self.refined(of_kind[-1], Q[:, q], grid)[1])
@@ -259,7 +263,7 @@ class Ranking:
                 power = min(POWERS, key=lambda one: abs(one - power))
                 yield Choice(kind, A[q], float(shifts[best[q], q]), 0.0, power, length), q
 
-    def _of_one_product(self, choice, Q, lines):
+    def _of_one_product(self, choice, Q, lines, known):
         """The choice fitted as one product with the function, by least squares of y with free exponents.
 
         The logarithm of y is biased by its noise where y is small.
@@ -270,14 +274,14 @@ class Ranking:
 
         def residual(z):
             with np.errstate(all="ignore"):
-                f = np.exp(np.clip(lines @ z[:-1], -300, 300)) * kind.value(z[-1] * Q) ** choice.power
+                f = np.exp(np.clip(lines @ z[:-1] + known, -300, 300)) * kind.value(z[-1] * Q) ** choice.power
             if not np.isfinite(f).all() or np.abs(f).max() > 1e100:
                 return 1e3 * y * table.root
             return (y - f) * table.root
 
         with np.errstate(all="ignore"):
             log_f = np.nan_to_num(np.log(value_of(choice, Q)), nan=0.0, posinf=0.0, neginf=0.0)
-        target = np.log(np.where(y > 0, y, 1.0)) - log_f
+        target = np.log(np.where(y > 0, y, 1.0)) - log_f - known
         start = np.linalg.lstsq(lines * weight[:, None], target * weight, rcond=1e-10)[0]
         z = np.append(start, choice.factor)
         if len(z) <= table.n:

@@ -20,6 +20,8 @@ from skmerge._net.selection import EXHAUSTED
 
 FITTED = 12  # functions of which sums of one and two terms are fitted
 GROWN = 4  # of which longer sums are
+FEW_FACTORS = 12  # homogeneous products of a second search
+TOGETHER = 40  # terms in one sum at first
 TAKEN = 3  # of which are cross-validated
 MAX_TERMS = 6
 ROUNDS = 3  # of choosing terms and fitting the function
@@ -36,7 +38,11 @@ def function_nets(objective, candidates, kinds):
     if not kinds or is_signed or not len(candidates.admitted):
         return []
     with np.errstate(all="ignore"):  # what overflows is far from any law
-        return [one.net_of(objective) for one in _best_sums(Table(objective, candidates), kinds)]
+        found = _best_sums(Table(objective, candidates), kinds)
+        if objective.dimensions is not None:  # with many products, the fit of a function stays where others suit it
+            found += _best_sums(Table(objective, candidates, FEW_FACTORS), kinds)
+            found = sorted(found, key=lambda one: one.score)[:TAKEN]
+        return [one.net_of(objective) for one in found]
 
 
 def _best_sums(table, kinds):
@@ -82,6 +88,9 @@ class Search:
                 break
             best = more
         best = self._thinned(best)
+        if self.table.dimensions is not None and len(best.code) > 1:
+            other = self._from_all(best)
+            best = best if other is None or other.score >= best.score else self._thinned(other)
         if not best.code[:, -1].any():
             return None
         choice = best.choice
@@ -93,6 +102,25 @@ class Search:
             np.array([kind]), choice.argument[None], np.array([choice.factor]), np.array([phase]), np.array([free])
         )
         return Fitted(functions, best.code[:, :-1], best.code[:, -1:] * choice.power, best.score)
+
+    def _from_all(self, state):
+        """The function with the sum that is left of all simple homogeneous products; None without one.
+
+        Of a + b + sqrt(a b) cos(c) the terms a^2 / b and b^2 / a would stay, as no single other one is better.
+        """
+        table, Q = self.table, self._argument(state.choice)
+        F = value_of(state.choice, Q)
+        with np.errstate(all="ignore"):
+            F = F / np.abs(F).max()
+            every, columns = self._dictionary(F)
+            few = np.argsort(products.prices(every).sum(axis=1), kind="stable")[:TOGETHER]
+            unit = np.where(every[few, -1:] > 0, columns[:, few].T * F, columns[:, few].T).T
+            unit = unit / np.linalg.norm(unit, axis=0)
+        fine = np.isfinite(unit).all(axis=0)
+        code, unit = every[few][fine], unit[:, fine]
+        sums = products.thinned_sums(unit, table.target, code, min(MAX_TERMS, table.n // 4))
+        found = [self._refitted(Q, code[one], state) for one in map(list, sums) if code[one, -1].any()]
+        return min(found, key=lambda one: one.score, default=None)
 
     def _thinned(self, best):
         """The sum without the terms that only corrected an inexact function."""
@@ -163,7 +191,7 @@ class Search:
         return np.column_stack([A, power]), np.column_stack([table.factors, table.factors, columns])
 
     def _near(self, F):
-        """Exponents near those of the product that is closest to y / F, rounded to halves, (m, d)."""
+        """Exponents near those of the product that is closest to y / F, rounded to halves or homogeneous, (m, d)."""
         table, which = self.table, self.table.with_logarithm
         large = np.abs(F) > 1e-100
         y = np.where(large, table.y / np.where(large, F, 1.0), 0.0)
@@ -173,7 +201,9 @@ class Search:
             return np.zeros((0, table.d))
         weight = table.root * np.where(positive, np.abs(table.y), 0.0)
         target = np.log(np.where(positive, np.abs(y), 1.0))
-        lines = np.column_stack([np.ones(table.n), table.log[:, which]])
+        lines, known = table.lines
+        if table.dimensions is not None:
+            return table.nearest(lines, (target - known) * weight, weight)
         slopes = np.linalg.lstsq(lines * weight[:, None], target * weight, rcond=1e-10)[0][1:]
         base = np.zeros(table.d)
         base[which] = np.clip(np.round(2 * slopes) / 2, -4.0, 4.0)

@@ -12,6 +12,7 @@ MAX_ARGUMENTS = 400  # those of fewest features first
 MAX_ENUMERATED = 7  # features of which all products of powers -1, 0 and 1 are arguments
 MAX_FACTORS = 250  # the simplest
 LARGE = 300.0  # logarithm beyond which a product is clipped
+NEAREST = 60  # homogeneous products near the best one
 NEW = 1e-3  # least share of the squares of a column that the other terms do not explain
 
 
@@ -20,13 +21,15 @@ class Table:
 
     ``y`` (n,): target, ``root`` (n,): roots of the weights, ``target`` (n,): y root, of unit length; ``log`` (n, d):
     logarithms of sizes. ``A`` (m, d): exponents of the factors P; ``factors`` (n, m): their columns times root, of unit
-    length; ``price`` (m,): of their exponents. ``arguments`` (q, d): exponents of the arguments Q.
+    length; ``price`` (m,): of their exponents. ``arguments`` (q, d): exponents of the arguments Q. ``most``: with
+    dimensions, about how many factors, those with a dimension alone if there are any; MAX_FACTORS if None.
     """
 
-    def __init__(self, objective, candidates):
+    def __init__(self, objective, candidates, most=None):
         rows = np.arange(0, len(candidates.X), -(-len(candidates.X) // RANKED_ROWS))
         s = objective.scaling
         self.n, self.d, self.admitted = len(rows), objective.d, candidates.admitted
+        self.dimensions = objective.dimensions
         self.log, self.sign = candidates.log[rows], candidates.positive[rows]
         self.zeros, self.signed = (candidates.X == 0).any(axis=0), (candidates.X < 0).any(axis=0)
         self.y = candidates.y[rows]
@@ -34,7 +37,14 @@ class Table:
         target = self.y * self.root
         self.target = target / np.linalg.norm(target)
         A = products.simple_products(objective, candidates)[0]
-        A, columns = self.columns(A[self.is_allowed(A)])
+        A = A[self.is_allowed(A)]
+        if most is not None:
+            bare = ~A[:, ~self.dimensions.features.any(axis=1)].any(axis=1)  # numbers, such as angles, are arguments
+            A = A[bare] if bare.any() else A
+            price = products.prices(A).sum(axis=1)
+            A = A[price <= np.sort(price)[min(most, len(A)) - 1]] if len(A) else A
+        self.products = A
+        A, columns = self.columns(A)
         order = np.lexsort([-np.abs(self.target @ columns), products.prices(A).sum(axis=1)])[:MAX_FACTORS]
         constant = np.zeros((int(objective.intercept), self.d))
         self.A, self.factors = self.columns(np.vstack([constant, A[order]]))
@@ -42,13 +52,29 @@ class Table:
         # A feature with many zeros may be an argument where it is no factor of a product.
         varied = (s.slope_variance > 1e-20) & ~candidates.excluded
         inside = np.flatnonzero(varied & ((s.product == 0) | np.isin(np.arange(self.d), self.admitted)))
-        self.arguments = self._allowed(list(islice(_simple(inside, self.d), 4 * MAX_ARGUMENTS)))[:MAX_ARGUMENTS]
+        if self.dimensions is None:
+            arguments = list(islice(_simple(inside, self.d), 4 * MAX_ARGUMENTS))
+        else:
+            of_number = self.dimensions.dimensionless
+            arguments = of_number.products(inside, lambda A: products.prices(A).sum(axis=1), 4 * MAX_ARGUMENTS)
+            arguments = _plain(arguments[arguments.any(axis=1)])
+        self.arguments = self._allowed(arguments)[:MAX_ARGUMENTS]
         self.enumerated = self.arguments
-        if len(inside) <= MAX_ENUMERATED:
+        if len(inside) <= MAX_ENUMERATED and self.dimensions is None:
             powers = np.array(list(product((0.0, 1.0, -1.0), repeat=len(inside))))[1:]
             A = np.zeros((len(powers), self.d))
             A[:, inside] = powers
             self.enumerated = self._allowed(A)
+
+    def nearest(self, lines, target, weight):
+        """The homogeneous products whose logarithms are nearest to the target, but for a constant, (m, d)."""
+        basis = np.linalg.qr(lines * weight[:, None])[0]
+        fitted = basis @ (basis.T @ target)
+        constant = weight / max(np.linalg.norm(weight), 1e-300)
+        far = (self.log @ self.products.T - np.reshape(self.lines[1], (-1, 1))) * weight[:, None] - fitted[:, None]
+        far -= np.outer(constant, constant @ far)
+        order = np.argsort((far**2).sum(axis=0), kind="stable")[:NEAREST]
+        return self.products[order]
 
     def is_allowed(self, A):
         """Which products are finite and real: no negative power of a zero, no root of a negative number."""
@@ -77,6 +103,34 @@ class Table:
     def with_logarithm(self):
         """Features whose logarithm is a column: admitted to products and nowhere zero."""
         return self.admitted[~self.zeros[self.admitted]]
+
+    @property
+    def logarithms(self):
+        """Those whose logarithm may be a factor: with dimensions, numbers alone."""
+        which = self.with_logarithm
+        if self.dimensions is None:
+            return which
+        return which[self.dimensions.dimensionless.homogeneous(np.eye(self.d)[which])]
+
+    @property
+    def lines(self):
+        """Logarithms of which that of a product is a sum, a constant first (n, 1 + k), and what is known of it (n,)."""
+        which, known, constant = self.with_logarithm, 0.0, np.ones(self.n)
+        if self.dimensions is None:
+            return np.column_stack([constant, self.log[:, which]]), known
+        near = self.products[~(self.products * self.zeros).any(axis=1)]
+        if len(near):
+            known = self.log @ near[0]
+        return np.column_stack([constant, self.log @ self.dimensions.directions(which).T]), known
+
+
+def _plain(A):
+    """Those with powers 1 and 2, and those with 1/2 and 1; all if there are none."""
+    size = np.abs(A)
+    largest = size.max(axis=1, initial=0.0)
+    whole = (np.isin(size, (0.0, 1.0, 2.0)).all(axis=1)) & (largest <= 2.0)
+    halves = (np.isin(size, (0.0, 0.5, 1.0)).all(axis=1)) & (largest == 1.0)
+    return A[whole | halves] if (whole | halves).any() else A
 
 
 def n_simple(d):

@@ -208,6 +208,7 @@ class Fitter:
     def __init__(self, objective, column):
         self.all = Rows.of(objective, column)
         self.order = np.argsort(objective.X[:, column], kind="stable")
+        self.may_move = objective.dimensions is None  # exponents; they would not stay homogeneous
         self.low, self.high = objective.exponent_bounds
         self.low = np.where(objective.scaling.zeros, np.maximum(self.low, 0.0), self.low)
 
@@ -260,7 +261,7 @@ class Fitter:
     def refined(self, terms):
         """The Fit with exponents freed, terms dropped and constants shared as long as the description gets shorter."""
         best = self.fitted(terms)
-        may = (terms.A != 0) & (self.low < self.high)
+        may = (terms.A != 0) & (self.low < self.high) & self.may_move
         if may.any() and best.squares > FLOOR * 10 * (self.all.y @ self.all.y):
             freed = self.fitted(terms._replace(free=may))
             best = min(best, self._simplified(freed), key=lambda one: one.score)

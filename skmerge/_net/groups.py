@@ -144,6 +144,8 @@ def law_of_groups(exact, objective, law, settings, seeds, task):
 def _of_link(name, exact, settings, seeds):
     """A law with own constants through a link, its errors in units of var(y), and its score; None if there is none."""
     link, column, n = LINKS[name], settings.group, exact.n
+    if exact.dimensions is not None and exact.dimensions.through(link) is None:
+        return None
     target = exact if name == "identity" else linearised(link, exact, exact.y)
     if target is None:
         return None

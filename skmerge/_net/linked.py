@@ -16,6 +16,7 @@ from skmerge._net.law import Candidate, Law, best_law
 from skmerge._net.links import LINKS
 from skmerge._net.logarithms import with_plain_logarithms
 from skmerge._net.products import price_of, simple_nets
+from skmerge._net.refinement import refined_laws
 from skmerge._net.selection import EXHAUSTED, LawSearch
 from skmerge._progress import SILENCE
 
@@ -33,6 +34,7 @@ MAX_NOT_POSITIVE = 0.1  # greatest share of y, and of predictions, that may be z
 LEAST_NOISY = 0.2  # of the 5 % quantile of |y|: the least f if errors are large
 LEAST_EXACT = 1e-9  # of that quantile: the least f without errors
 MAX_FREE = 6  # parameters of a law through a link; one with more is an approximation, not a law
+MAX_REFINED = 2  # terms of a law whose exponents move
 MAX_LINKED_NODES = 4  # longer sums were no better with a link than without
 PASSES, CONVERGED = 20, 1e-10
 LEAST_UNIT = 1e-100  # unit of u, which is y^2, 1/y, ... and must be within the range of float with room for its powers
@@ -40,6 +42,8 @@ LEAST_UNIT = 1e-100  # unit of u, which is y^2, 1/y, ... and must be within the 
 
 def may_have_link(objective, law):
     """Whether a search for a link may find a better law; with collinear features, exponents are not determined."""
+    if objective.dimensions is not None:  # a sum without a link may miss all of the law
+        return law.error > EXHAUSTED and (law.net.n_nodes > 1 or law.error > GOOD_PRODUCT)
     long = law.net.n_free > NO_LINK_NEEDED or law.net.n_nodes > 1
     return long and EXHAUSTED < law.error < POOR and objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
 
@@ -60,7 +64,19 @@ def simple_law(search, folds):
     errors, squares = comparison.cross_validate(search, nets, folds)
     best = min(range(len(nets)), key=lambda k: _score(nets[k], errors[k], search.objective.n))
     net, error = nets[best], float(errors[best])
-    return Law(net, error, squares[best], search.penalties, [Candidate(net, error, search.objective)])
+    law = Law(net, error, squares[best], search.penalties, [Candidate(net, error, search.objective)])
+    if search.objective.dimensions is None:
+        return law
+    starts = [one for one in nets if one is net or one.n_nodes == 1]
+    starts = [one for one in starts if one.n_nodes <= MAX_REFINED]
+    moved = refined_laws(search, starts, folds)
+    best, least, tried = law, _score(net, error, search.objective.n), list(law.tried)
+    for other, more in moved:
+        tried += other.tried
+        score = _score(other.net, other.error, search.objective.n, more)
+        if score < least:
+            best, least = other, score
+    return best._replace(tried=tried)
 
 
 def law_of_functions(exact, search, settings, seeds, folds):
@@ -119,9 +135,12 @@ def law_of_link(name, exact, objective, law, settings, seeds, folds, task, least
         return LawSearch(objective.rounded(), settings, np.random.default_rng(seeds), task, *max_nodes)
 
     search = search_of(linked, MAX_LINKED_NODES)
-    tried = [one for found in (best_law(search, folds), simple_law(search, folds)) if found for one in found.tried]
-    plain = min(tried, key=lambda one: _score_of(one, exact.n))
-    found = _settled(name, exact, plain._replace(objective=linked), search_of, settings, folds, task)
+    drawn = [best_law(search, folds)] if linked.dimensions is None else []
+    tried = [one for found in (*drawn, simple_law(search, folds)) if found for one in found.tried]
+    plain = min(tried, key=lambda one: _score_of(one, exact.n), default=None)
+    found = None
+    if plain is not None:
+        found = _settled(name, exact, plain._replace(objective=linked), search_of, settings, folds, task)
     kinds = [kind for kind in settings.functions if kind == OF_LINK.get(name)]
     if not kinds or (found is not None and found.error <= least):
         return found
@@ -239,6 +258,8 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
     """
     best, tried = law, list(law.tried)
     least = np.inf if settings.asks_for_link else _score(law.net, law.error, exact.n)
+    if objective.dimensions is not None:
+        names = [name for name in names if name == "functions" or objective.dimensions.through(LINKS[name])]
     may = {name: may_have_link(objective, law) for name in LINKS} | {"functions": may_have_functions(objective, law)}
     for name in names:
         found_function = best.objective is not None and len(best.objective.functions)

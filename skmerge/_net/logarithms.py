@@ -45,7 +45,7 @@ def sum_of_logarithms(table, max_terms):
 
     P comes with P log x_j because the latter depends on the unit of x_j; where it is not needed it is dropped later.
     """
-    which = table.with_logarithm[(table.sign[:, table.with_logarithm] > 0).all(axis=0)]
+    which = table.logarithms[(table.sign[:, table.logarithms] > 0).all(axis=0)]
     columns = np.stack([table.factors] + [table.factors * table.log[:, [j]] for j in which])
     with np.errstate(all="ignore"):
         columns /= np.linalg.norm(columns, axis=1, keepdims=True)

@@ -221,7 +221,8 @@ class Objective(Shared):
     "learn" or a float; cancelled is a Flag or None; size (n,) is what errors are relative to, or None.
 
     With ``unit`` (n,) errors are also in these units, see ``with_target``. ``functions``: those whose columns are the
-    last of X, see ``with_functions``.
+    last of X, see ``with_functions``. ``dimensions``: those of the features and of y, or None; without a constant where
+    that has another unit than y.
 
     ``share`` (n,): the given weights, which sum to one; ``weight`` (n,): these over size^2, which sum to one, too. The
     root of a weighted square, times ``error_unit``, is an error in units of y, or as a share of ``size``.
@@ -239,6 +240,7 @@ class Objective(Shared):
         intercept=True,
         size=None,
         unit=None,
+        dimensions=None,
     ):
         self.X, self.share, self.scaling, self.size = X, weight / weight.sum(), scaling, size
         if unit is not None:
@@ -247,7 +249,8 @@ class Objective(Shared):
         weight = self.share if size is None else self.share * (smallest / size) ** 2
         self.weight = weight / weight.sum()
         self.exponent_bounds, self.blend, self.cancelled = exponent_bounds, blend, cancelled
-        self.intercept, self.link, self.functions = intercept, None, Functions.none(X.shape[1])
+        self.intercept = intercept and (dimensions is None or dimensions.allows_constant)
+        self.dimensions, self.link, self.functions = dimensions, None, Functions.none(X.shape[1])
         biggest = np.abs(y).max() or 1.0  # so that squares of 1e-200 or 1e200 do not leave the range of float
         relative = y / biggest
         spread = np.sqrt(self.weight @ (relative - self.weight @ relative) ** 2)
@@ -285,9 +288,10 @@ class Objective(Shared):
 
     def with_target(self, target, unit, link):
         """The same rows with the target of a link; its errors over ``unit`` (n,) are those of y."""
+        dimensions = None if self.dimensions is None else self.dimensions.through(link)
         other = Objective(
             self.X, target, self.share, self.scaling, self.exponent_bounds, self.blend, self.cancelled, self.intercept,
-            self.size, unit,
+            self.size, unit, dimensions,
         )  # fmt: skip
         return other._with(link=link)
 
@@ -305,6 +309,12 @@ class Objective(Shared):
     def n_given(self):
         """Number of features, without the functions of them."""
         return self.d - len(self.functions)
+
+    @property
+    def moving_features(self):
+        """Features whose exponents do not follow from their units, bool (n_given,)."""
+        which = np.flatnonzero(self.scaling.product[: self.n_given])
+        return (np.abs(self.dimensions.directions(which)) > 1e-9).any(axis=0)
 
     def with_functions(self, functions):
         """The same with columns of these functions behind the features, their exponents not to be fitted."""

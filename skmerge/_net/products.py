@@ -21,6 +21,8 @@ COMPARED_ROWS = 500  # on which they are compared
 MAX_TERMS = 6
 FLOOR = 1e-14  # share of the squares of y below which residuals are rounding
 PRICES = np.array([0.0, 2.0, 1.0, 3.0, 2.0, 4.0, 3.0, 4.0, 3.0, 4.0])  # of the exponents 0, 1/2, ... 4; any other: 4
+MAX_SIMPLEST = 60  # homogeneous products of which sums are formed beside those of all
+MAX_TOGETHER = 20  # that are in one sum at first
 SWEEPS = 3  # passes in which each term may be replaced by a better one
 NEW = 1e-4  # least share of the squares of a column that is not explained by the other terms
 
@@ -51,14 +53,47 @@ def simple_nets(objective, candidates):
             length = np.linalg.norm(columns, axis=0)
             new = length**2 > NEW
             A, sign, columns = A[new], sign[new], columns[:, new] / length[new]
-        for chosen in _best_sums(columns, y, A, min(MAX_TERMS, len(A), len(rows) // 4)):
-            net = free
-            for t in sorted(chosen, key=lambda t: tuple(-A[t])):
-                net = net.with_node(*product_node(objective, A[t], sign[t]))
-            found.append(objective.fit(net, max_iter=30, tol=1e-10))
-            if found[-1].squares < EXHAUSTED:
-                break
+        least = 0 if objective.dimensions is None else 1  # there is no other search then
+        most = max(len(rows) // 4, least)
+        for some, sums in _dictionaries(A, objective.dimensions):
+            for chosen in sums(columns[:, some], y, A[some], min(MAX_TERMS, len(some), most)):
+                net = free
+                for t in sorted(some[chosen], key=lambda t: tuple(-A[t])):
+                    net = net.with_node(*product_node(objective, A[t], sign[t]))
+                found.append(objective.fit(net, max_iter=30, tol=1e-10))
+                if found[-1].squares < EXHAUSTED:
+                    break
     return found
+
+
+def _dictionaries(A, dimensions):
+    """Numbers of the products of which sums are formed, and how: of all, and of the simplest homogeneous ones alone.
+
+    (x - y)^2 + (z - w)^2 is such a sum of the squares and products of four lengths, in place of which other products
+    are better as long as not all of its terms are there.
+    """
+    every = np.arange(len(A))
+    if dimensions is None:
+        return [(every, _best_sums)]
+    price = prices(A).sum(axis=1)
+    order = np.argsort(price, kind="stable")
+    most = [price[order[size]] for size in (MAX_SIMPLEST, MAX_TOGETHER) if size < len(A)]
+    few = [order[: np.count_nonzero(price < one)] for one in most]
+    return [(every, _best_sums), *zip(few, (_best_sums, thinned_sums), strict=False)]
+
+
+def thinned_sums(columns, y, A, most):
+    """Numbers of the columns of sums that all columns make and that lose one after the other."""
+    chosen = list(range(columns.shape[1]))
+    if len(chosen) >= len(y) // 2:
+        return
+    while chosen:
+        if len(chosen) <= most:
+            yield list(chosen)
+        inverse = np.linalg.pinv(columns[:, chosen], rcond=1e-10)
+        factors = inverse @ y
+        loss = factors**2 / np.maximum((inverse**2).sum(axis=1), 1e-300)
+        chosen.pop(int(np.argmin(loss)))
 
 
 def _best_sums(columns, y, A, most):
@@ -77,13 +112,15 @@ def _best_sums(columns, y, A, most):
 
 
 def simple_products(objective, candidates):
-    """Exponents (n, d) and signs of the products that are compared."""
+    """Exponents (n, d) and signs of the products that are compared: those homogeneous, where dimensions are given."""
     d, scaling = objective.d, objective.scaling
     low, high = objective.exponent_bounds
     low = np.where(scaling.zeros, np.maximum(low, 0.0), low)
-    which, base = candidates.admitted, candidates.prior
+    which, base, dimensions = candidates.admitted, candidates.prior, objective.dimensions
     rows, most = [base], 1
-    for size in range(1, min(len(which), 4) + 1):
+    if dimensions is not None:
+        rows.append(dimensions.products(which, lambda A: prices(A).sum(axis=1), MAX_PRODUCTS))
+    for size in range(1, min(len(which), 4) + 1) if dimensions is None else ():
         sets = list(combinations(which, size))
         if most + len(sets) * len(EXPONENTS) ** size > MAX_PRODUCTS:
             break
@@ -93,7 +130,7 @@ def simple_products(objective, candidates):
             part = np.tile(base, (len(powers), 1))
             part[:, features] = powers
             rows.append(part)
-    rows += _near(candidates)
+    rows += _near(candidates) if dimensions is None else []
     A = np.unique(np.vstack(rows[1:]), axis=0) if len(rows) > 1 else np.zeros((0, d))
     A = A[A.any(axis=1)]  # without the constant
     A = A[((low <= A) & (high >= A)).all(axis=1)]

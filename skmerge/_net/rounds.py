@@ -33,6 +33,7 @@ class Rounds:
     settings: Settings
     target_name: str
     seed: int
+    dimensions: list  # of each output: its Dimensions, or None
 
     def attributes(self, results, objectives):
         """What a fit stores, by a list of Trained and the Objective of each."""
@@ -85,4 +86,5 @@ class Rounds:
 
     def _objective(self, r, k, share, size):
         size = None if size is None else size[r, k]
-        return Objective(self.X[r], self.target[r, k], self.weight[r] * share[r, k], size=size, **self.shared)
+        others = self.shared | {"size": size, "dimensions": self.dimensions[k]}
+        return Objective(self.X[r], self.target[r, k], self.weight[r] * share[r, k], **others)

@@ -75,7 +75,8 @@ class Simplifier:
 
         net = self._pinned(net, better, lambda: np.isfinite(best), task)
         net = self._mirrored(net, better)
-        net = self._without_undecided(net)
+        if self.objective.dimensions is None:  # a product without an exponent has another unit
+            net = self._without_undecided(net)
         return self.fit(self._joined(self._without_empty(net)), max_iter=300, tol=1e-12)
 
     def _pinned(self, net, accepts, is_limited, task):

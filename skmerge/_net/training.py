@@ -11,6 +11,7 @@ from joblib import delayed, effective_n_jobs
 from skmerge._net import comparison, uncertainty
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
 from skmerge._net.groups import law_of_groups
+from skmerge._net.homogeneous import homogeneous_law, warn_of_units
 from skmerge._net.law import BIG, FOLDS, Candidate, Law, search_law, search_without_fold
 from skmerge._net.linked import best_linked
 from skmerge._net.selection import MAX_NODES
@@ -118,6 +119,9 @@ class Training:
         results = []
         for k, (objective, law) in enumerate(zip(objectives, laws, strict=True)):
             committee = None
+            if objective.dimensions is not None and self.settings.links:  # not in an earlier fit, which tries no links
+                folds = self.folds(rows[k], FOLDS if objective.n > 2 * FOLDS else objective.n)
+                warn_of_units(objective, law, self.settings, self._seeds(k), folds)
             if poor[k]:
                 law, committee = self._choose(objective, k, rows[k], law, stage.begin("output", None, index=k))
             tried = [] if law is None else law.tried
@@ -135,7 +139,8 @@ class Training:
         """Whether the law is compared with a committee and with a constant."""
         if law is None:
             return True
-        if (law.link != "identity" and self.settings.asks_for_link) or self.settings.group is not None:
+        has_no_committee = objective.dimensions is not None or self.settings.group is not None
+        if has_no_committee or (law.link != "identity" and self.settings.asks_for_link):
             return False
         varied = objective.scaling.slope_variance.max(initial=0.0) > 0  # else there is nothing to learn from
         if self.settings.n_nodes != "auto" or objective.n == 1 or not varied or not objective.intercept:
@@ -292,8 +297,11 @@ def _is_preferred(objective, law, best):
 
 def _law_of_output(exact, objective, k, folds, seeds, settings, stage, n_threads):
     output = stage.begin("output", None, index=k)
-    law = search_law(objective, settings, seeds, folds, output, n_threads)
-    if settings.links and objective.n <= BIG:
+    if objective.dimensions is not None:
+        law = homogeneous_law(exact, objective, settings, seeds, folds, output, n_threads)
+    else:
+        law = search_law(objective, settings, seeds, folds, output, n_threads)
+    if settings.links and objective.n <= BIG and objective.dimensions is None:
         # Of groups, links come with the constants of their own, and functions of all rows alone are seldom right.
         links = settings.links if settings.group is None else ("identity",)
         law = best_linked(links, exact, objective, law, settings, seeds, folds, output)

@@ -23,15 +23,18 @@ def with_free_exponents(objective, net):
 
     A simple exponent that was chosen by the data is as uncertain as a fitted one: where 2.5 x^0.71 was simplified to
     2.5 x^(2/3), the factor was 3.0 standard errors off in the root mean square as long as the exponent counted as
-    known. If there are too few rows to determine so many parameters, the result is the net itself.
+    known. If there are too few rows to determine so many parameters, the result is the net itself. An exponent that
+    follows from units is known.
     """
     d = net.n_features
     low, high = (bound[:d] for bound in objective.node_bounds("product"))
-    free = net.copy()
+    free, moves = net.copy(), np.ones(d, bool)
+    if objective.dimensions is not None:
+        moves[: objective.n_given] = objective.moving_features
     for i in range(net.n_nodes):
         if net.kind(i) == "product":
             lower, upper = free.bound("lower")[i, :d], free.bound("upper")[i, :d]
-            chosen = (lower == upper) & (lower != 0) & (low < high)
+            chosen = (lower == upper) & (lower != 0) & (low < high) & moves
             lower[chosen], upper[chosen] = low[chosen], high[chosen]
     return free if n_estimated(objective, objective.with_free_constant(free)) < objective.n else net
 

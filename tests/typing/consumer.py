@@ -40,6 +40,8 @@ def net() -> MergedNetRegressor:
         .fit(X, y)
         .laws_
     )
+    by_list = MergedNetRegressor(units=["m", None], target_unit="m^1.5", constant_units=[{"kg": 1.0}])
+    assert MergedNetRegressor(units={0: {"m": 2}, 1: ""}, target_unit=["m^3"]).get_params() != by_list.get_params()
     law = MergedNetRegressor(1, blend=0.0, exponents={0: 1.5, 1: (-2.0, None)}, random_state=0)
     assert_type(law.fit(X.tolist(), y, sample_weight=np.ones(30)), MergedNetRegressor)
     assert_type(law.predict(X), Floats)
