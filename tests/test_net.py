@@ -341,7 +341,7 @@ def test_names_of_features():
 def test_parameters_survive_clone():
     given_ = dict(n_nodes=3, blend=0.2, sign=[0], penalty=0.1, exponents={0: (0, 2)}, offset=1, n_estimators=2,
                   simplify=False, intercept=False, noise="auto", link="exp", functions=("exp",), n_jobs=2,
-                  random_state=5, verbose=1, units=["m", ""], target_unit="m",
+                  random_state=5, verbose=1, groups=None, units=["m", ""], target_unit="m",
                   constant_units=["s"])  # fmt: skip
     model = clone(MergedNetRegressor(**given_))
     assert model.get_params() == given_
