@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmerge import metrics
 from skmerge._digest import Digested
-from skmerge._net import limits, linked, relative
+from skmerge._net import gross_errors, limits, linked, relative
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.functions import Functions
@@ -272,12 +272,12 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """
         self._check_parameters()
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        with fitting(self, data, (2 + EARLIER_FITS) * len(RELATIVE[self.noise])) as task:
+        with fitting(self, data, (3 + EARLIER_FITS) * len(RELATIVE[self.noise])) as task:
             self._fit(X, y, sample_weight, task)
         return self
 
     def _fit(self, X, y, sample_weight, task):
-        table, n_outputs = check_training_data(self, X, y, sample_weight)
+        table, row, n_outputs = check_training_data(self, X, y, sample_weight)
         given, inputs = table.X, Inputs.learn(table.X)
         table = replace(table, X=inputs.fill(given))
         least = np.fmin.reduce(np.where(given == 0, np.nan, np.abs(given)), axis=0, initial=np.inf)
@@ -340,6 +340,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         fits = [rounds.run(is_relative, task) for is_relative in modes]
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
+        gross_errors.tell([trained.gross for trained, _ in best], row, rounds.target_name, n_outputs)
         if self.link not in ("auto", "identity") and (self.link_ != self.link).any():
             warn(
                 f'link="{self.link}" is not used for {np.count_nonzero(self.link_ != self.link)} of {len(self.link_)} '

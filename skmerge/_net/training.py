@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 from joblib import delayed, effective_n_jobs
 
-from skmerge._net import comparison, uncertainty
+from skmerge._net import comparison, gross_errors, uncertainty
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
 from skmerge._net.law import BIG, FOLDS, Candidate, Law, search_law, search_without_fold
 from skmerge._net.linked import best_linked
 from skmerge._net.selection import MAX_NODES
 from skmerge._parallel import Flag, each
 from skmerge._progress import SILENCE, Task, refine, rms
-from skmerge._text import warn
 
 # A law with a cross-validated squared error below this, in units of the variance, is kept, and no committee is trained,
 # which takes 20 to 50 times as long. For a short law a greater error suffices. Laws of formulae with 5 % noise have
@@ -28,7 +28,6 @@ SHORT_LAW = 10  # free parameters of a short law
 # with an irrelevant column and 40 rows. For longer laws it is not raised: some that would then be kept have poles.
 SHORTEST_LAW = 4
 FEW_ROWS = 20  # with fewer, no committee is trained beside a law
-GROSS = 0.75  # share of the squared error that no row of FEW_ROWS or more has with normal noise: of 20 it has 0.2
 # Squares, in units of var(y), below which a law counts as free of noise and is fitted further, to the last digit (of
 # twelve such nets three improve, one by a factor of six), and below which the rounding of the data may be visible.
 NO_NOISE = 1e-6
@@ -57,7 +56,7 @@ class Trained(NamedTuple):
     """What was trained for one output: networks, their weights, the squared error for new rows, and its part by noise.
 
     ``tried``: candidates for a law; that of the chosen one is the net before the last fit. ``link``: the name of the
-    function of the nets' output that is y.
+    function of the nets' output that is y; ``gross``: rows of the table that the others contradict, as of ``gross_errors``.
     """
 
     members: list
@@ -67,6 +66,7 @@ class Trained(NamedTuple):
     is_law: bool
     tried: Sequence[Candidate] = ()
     link: str = "identity"
+    gross: object = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Training:
     """How the outputs are trained."""
 
     settings: Settings
-    target: str  # what a warning calls the predicted quantity
+    is_last: bool  # not an earlier fit: looks for gross errors
     seed: int
     fold_of: np.ndarray  # (n_rows,), one permutation of all rows, so that outputs share their folds
     task: Task  # the parent of the stages
@@ -82,6 +82,15 @@ class Training:
     @cached_property
     def n_jobs(self):
         return effective_n_jobs(self.settings.n_jobs)
+
+    @cached_property
+    def _again(self):
+        """The stage of searches without rows that may be wrong, begun with the first."""
+        return self.task.begin("laws of other rows", None, ordered=False, aside=True)
+
+    @cached_property
+    def _count(self):
+        return count()
 
     def _seeds(self, *which):
         return np.random.SeedSequence([self.seed, *which])
@@ -100,7 +109,7 @@ class Training:
 
         Returns a pair of Trained and Objective for each. With a link, the objective is that of the link.
         """
-        exact, laws, stop = list(objectives), [None] * len(objectives), False
+        given, exact, laws, stop = objectives, list(objectives), [None] * len(objectives), False
         objectives = [objective.rounded() if objective.n <= BIG else objective for objective in exact]
         if self.settings.n_nodes == "auto" or self.settings.n_nodes <= MAX_NODES:
             stage, n_threads = self.task.begin("laws", len(objectives), ordered=False), self._threads(len(objectives))
@@ -115,9 +124,9 @@ class Training:
         stage = self.task.begin("committees", sum(poor), ordered=False) if any(poor) else SILENCE
         results = []
         for k, (objective, law) in enumerate(zip(objectives, laws, strict=True)):
-            committee = None
+            committee, squares = None, None if law is None else law.squares
             if poor[k]:
-                law, committee = self._choose(objective, k, rows[k], law, stage.begin("output", None, index=k))
+                law, committee, squares = self._choose(objective, k, rows[k], law, stage.begin("output", None, index=k))
             tried = [] if law is None else law.tried
             tried = [one._replace(is_chosen=not committee and one.net is law.net) for one in tried]
             if committee is None and law.objective is not None:  # errors are in units of its target from here on
@@ -125,8 +134,12 @@ class Training:
                 law, exact[k] = law._replace(error=law.error * unit), law.objective
                 objective = exact[k].rounded()
             trained = committee or self._law_members(objective, exact[k], rows[k], law)
-            results.append((trained._replace(tried=tried), exact[k]))
+            error = trained.error * exact[k].error_unit ** 2
+            gross = None if stop or not self.is_last else self._gross_errors(given[k], k, rows[k], error, squares, poor[k])
+            results.append((trained._replace(tried=tried, gross=gross), exact[k]))
         stage.end()
+        if "_again" in vars(self):
+            self._again.end()
         return results
 
     def _is_poor(self, objective, law):
@@ -162,11 +175,29 @@ class Training:
             depends = objective.is_correlated and error < constant.error
             if not depends and _is_preferred(objective, constant, squares):
                 law, keep_law, squares = constant, True, alone
-        _warn_of_gross_error(objective, squares, self.target)
         chosen = "law" if keep_law else f"committee of {len(committee.members)} nets"
         more = "" if committee is None else f"; committee's validation error {np.sqrt(committee.error):.3g} std(y)"
         output.end(f"{chosen} kept{more}")
-        return law, None if keep_law else committee
+        return law, None if keep_law else committee, squares
+
+    def _gross_errors(self, objective, k, rows, error, squares, is_poor):
+        """Rows of the table that the other rows contradict, or None."""
+        settings, found = self.settings, None
+
+        def search(rest):
+            stage = self._again.begin("law", None, index=next(self._count), ordered=False)
+            n_folds = FOLDS if rest.n > 2 * FOLDS else rest.n
+            folds = [np.arange(f, rest.n, n_folds) for f in range(n_folds)]
+            law = _law_of_output(rest, rest.rounded(), k, folds, self._seeds(k), settings, stage, self.n_jobs)
+            stage.end()
+            return law
+
+        if settings.n_nodes == "auto" or settings.n_nodes <= MAX_NODES:
+            known = None if squares is None else np.nan_to_num(squares, nan=0.0, posinf=0.0)
+            found = gross_errors.gross_errors(objective, error, known, is_poor, settings.sign, search)
+        if found is None and squares is not None and is_poor:
+            found = gross_errors.heaviest(objective, squares)
+        return found and found._replace(rows=np.arange(len(self.fold_of))[rows][found.rows])
 
     def _nested_squares(self, objective, k, rows, limit, output):
         """Share of every row in the squared error of the law, by nested cross-validation: a search without each fold.
@@ -260,19 +291,6 @@ def mean_of(objective, squares):
     """Squared error in units of var(y) from its shares of rows, NaN where it is not known."""
     known = ~np.isnan(squares)
     return float(squares[known].sum() / objective.weight[known].sum()) if known.any() else np.inf
-
-
-def _warn_of_gross_error(objective, squares, target):
-    """Warn if one row has most of the error of what was chosen: the others then decide little."""
-    known = np.nan_to_num(squares, nan=0.0, posinf=0.0)
-    worst = int(np.argmax(known))
-    if objective.n >= FEW_ROWS and known[worst] > GROSS * known.sum() > 0:
-        value, share = objective.y[worst] * objective.y_scale, known[worst] / known.sum()
-        warn(
-            f"The row with {target}={value:.6g} makes up {share:.0%} of the squared error, so that the others decide "
-            "little. If it is a gross error, correct it or leave it out; if errors grow with y, give "
-            'noise="relative".'
-        )
 
 
 def _is_preferred(objective, law, best):
