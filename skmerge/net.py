@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmerge import metrics
 from skmerge._digest import Digested
-from skmerge._net import gross_errors, limits, linked, relative
+from skmerge._net import gross_errors, limits, linked, relative, zeros
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.functions import Functions
@@ -289,7 +289,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 f"n_nodes={self.n_nodes} nodes of {d} features have {self.n_nodes * (d + 3)} parameters; give at most "
                 f'{MAX_GIVEN // (d + 3)}, or "auto".'
             )
-        scaling = Scaling.of(table.X, table.weight)
+        asked = [ColumnNames.of(self).number(feature, "exponents") for feature in self.exponents or {}]
+        scaling = Scaling.of(table.X, table.weight, asked)
         offset = Offset.of(self.offset, ColumnNames.of(self))
         if offset.column is not None:
             scaling = scaling.without(offset.column)
@@ -341,6 +342,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
         gross_errors.tell([trained.gross for trained, _ in best], row, rounds.target_name, n_outputs)
+        zeros.tell([trained.barred for trained, _ in best], ColumnNames.of(self))
         if self.link not in ("auto", "identity") and (self.link_ != self.link).any():
             warn(
                 f'link="{self.link}" is not used for {np.count_nonzero(self.link_ != self.link)} of {len(self.link_)} '

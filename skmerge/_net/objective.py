@@ -79,7 +79,8 @@ class Scaling:
     log_variance: np.ndarray  # weighted variance of log|x_j|
 
     @classmethod
-    def of(cls, X, weight):
+    def of(cls, X, weight, asked=()):
+        """``asked``: numbers of the features whose exponents are given: these enter products if two sizes differ."""
         d = X.shape[1]
         x_scale, x_mean, slope, spread = np.ones(d), np.zeros(d), np.zeros(d), np.zeros(d)
         product, (dense, zeros, signed) = np.zeros(d, np.uint8), np.zeros((3, d), bool)
@@ -100,7 +101,7 @@ class Scaling:
                 log = np.log(np.abs(z[nonzero]))
                 spread[j] = weight[nonzero] @ (log - weight[nonzero] @ log / share) ** 2 / share
             dense[j] = share >= DENSE
-            enough = dense[j] or len(np.unique(np.abs(x[nonzero]))) >= FEW_SIZES
+            enough = dense[j] or j in asked or len(np.unique(np.abs(x[nonzero]))) >= FEW_SIZES
             product[j] = enough and spread[j] > 1e-20
             signed[j] = product[j] and x.min() < 0 < x.max()
             z = squarable(z)
@@ -340,6 +341,12 @@ class Objective(Shared):
         """The same objective without negative exponents of these features, where positive ones are allowed."""
         low, high = self.exponent_bounds
         return self._with(exponent_bounds=(np.where(features & (high > 0), np.maximum(low, 0.0), low), high))
+
+    def of_dense(self):
+        """The same objective, features that are often zero without an exponent unless one is given that is not zero."""
+        low, high = self.exponent_bounds
+        often = (self.scaling.product > 0) & ~self.scaling.dense & (low <= 0) & (high >= 0)
+        return self._with(exponent_bounds=(np.where(often, 0.0, low), np.where(often, 0.0, high)))
 
     def rounded(self):
         """The same objective in scaled units, to DIGITS: every number is the same in other units of X and y."""
