@@ -21,6 +21,7 @@ from skmerge._text import warn
 
 FEW_ROWS = 20  # with fewer, a share of the error says little
 GROSS = 0.75  # share of the squared error that no row of FEW_ROWS or more has with normal noise: of 20 it has 0.2
+MANY_ROWS = 60  # with more, the row that a committee misses most is no suspect by that alone: a search takes seconds
 LEAST_ROWS, MOST_ROWS = 8, 500  # with fewer no law is left to compare with; with more one row decides little
 SIGN = 4.0  # error of a row, over that of the others, from which on a good law is looked at
 REDUCED = 4.0  # factor by which the mean square falls without the suspects
@@ -30,8 +31,8 @@ CLEAR = 8.0
 LEVEL = 1e-3  # probability of so great an error of any row, if errors are normal
 UNLIKE = 5.0  # its share of the prediction, over the median one of the others: errors may be relative
 # Least share of the prediction, unless the law of the others is exact. Smooth curves that are no law, without noise,
-# have laws of all rows but one that err by 1e-4: without this limit 17 of 100 such tables had a row told, mostly by 1 to
-# 10 %.
+# have laws of all rows but one that err by 1e-4: without this limit 17 of 100 such tables had a row told, most by
+# 1 to 10 %.
 SMALLEST = 0.12
 RIVAL = 4.0  # squared error, over that of the law, of other candidates whose predictions count as possible
 MISSED = 0.5  # share of what the law of the others misses there that the net must miss, too, on rows left out
@@ -87,7 +88,7 @@ def gross_errors(exact, error, squares, is_poor, sign, search):
     if squares is not None:
         worst, mean = int(np.argmax(squares)), (squares.sum() - squares.max()) / (exact.n - 1)
         if squares[worst] > SIGN**2 * mean:
-            tried.append((worst,))
+            tried += [(worst,)] * (not is_poor or exact.n <= MANY_ROWS)
         elif not is_poor and (exact.n >= FEW_ROWS or error < (NO_ERROR * exact.y_scale) ** 2):
             return None
     tried += [one for one in suspects(exact, sign) if one not in tried]
@@ -124,7 +125,7 @@ def suspects(objective, sign):
 
 
 def _without_which(y, root, common, columns, price, most):
-    """The rows, up to ``most``, without which the squares of the best of some fits are far less; None if there are none.
+    """The rows, up to ``most``, without which the squares of the best fit are far less; None if there are none.
 
     Each fit has the columns ``common`` and one of ``columns``. What one row takes away is known in closed form,
     e^2 / (1 - leverage).

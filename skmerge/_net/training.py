@@ -28,8 +28,9 @@ SHORT_LAW = 10  # free parameters of a short law
 # with an irrelevant column and 40 rows. For longer laws it is not raised: some that would then be kept have poles.
 SHORTEST_LAW = 4
 # Squared error up to which a law may have products of features that are often zero. Beyond, in tables without a law,
-# such a product fits the few rows where it is not zero: steel_yield (Ti zero in 39 %) had one, R2 = -351 by one new row.
+# such a product fits the few rows where it is not zero: in steel_yield (Ti zero in 39 %) one new row made R2 -351.
 SPARSE_LAW = 0.05
+SPARSE_START = 0.1  # the same, of the law without a link or a function, from which these are looked for
 FEW_ROWS = 20  # with fewer, no committee is trained beside a law
 # Squares, in units of var(y), below which a law counts as free of noise and is fitted further, to the last digit (of
 # twelve such nets three improve, one by a factor of six), and below which the rounding of the data may be visible.
@@ -59,8 +60,8 @@ class Trained(NamedTuple):
     """What was trained for one output: networks, their weights, the squared error for new rows, and its part by noise.
 
     ``tried``: candidates for a law; that of the chosen one is the net before the last fit. ``link``: the name of the
-    function of the nets' output that is y; ``gross``: what ``gross_errors`` finds, its rows those of the table; ``barred``:
-    what ``zeros`` finds.
+    function of the nets' output that is y; ``gross``: what ``gross_errors`` finds, its rows those of the table;
+    ``barred``: what ``zeros`` finds.
     """
 
     members: list
@@ -320,15 +321,22 @@ def _is_preferred(objective, law, best):
 def _law_of_output(exact, objective, k, folds, seeds, settings, stage, n_threads):
     output = stage.begin("output", None, index=k)
 
-    def find(exact, objective):
-        law = search_law(objective, settings, seeds, folds, output, n_threads)
-        if settings.links and objective.n <= BIG:
-            law = best_linked(settings.links, exact, objective, law, settings, seeds, folds, output)
-        return law
+    def search(objective):
+        return search_law(objective, settings, seeds, folds, output, n_threads)
 
-    law = find(exact, objective)
-    if law.error > SPARSE_LAW and _has_sparse(law, objective):
-        law = find(exact.of_dense(), objective.of_dense())
+    def linked(exact, objective, law):
+        if not settings.links or objective.n > BIG:
+            return law
+        return best_linked(settings.links, exact, objective, law, settings, seeds, folds, output)
+
+    law, s = search(objective), objective.scaling
+    sparse = ((s.product > 0) & ~s.dense).any()
+    if not sparse or law.error <= SPARSE_START:
+        law = linked(exact, objective, law)
+        sparse = law.error > SPARSE_LAW and _has_sparse(law, objective)
+    if sparse:
+        exact, objective = exact.of_dense(), objective.of_dense()
+        law = linked(exact, objective, search(objective))
     text = f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)"
     output.end(text, net=law.net if law.objective is None else None)
     return law
