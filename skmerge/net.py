@@ -85,7 +85,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         the evidence, feature by feature, in a committee.
     exponents : dict or None, default=None
         Prior knowledge: ``{feature: exponent}`` fixes, ``{feature: (low, high)}`` bounds the exponent of a feature
-        in every product; None leaves a bound open. All are within 30.
+        in every product; None leaves a bound open. All are within 30. A feature with many zeros and fewer than five
+        other sizes enters products only if it is given here.
     offset : callable, feature or None, default=None
         A known law: a function of X (n_samples, n_features) that returns (n_samples,) or (n_samples, n_outputs), or
         the column of X that holds its prediction. The net learns y less this offset.
@@ -130,7 +131,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     x_scale_, x_mean_ : ndarray of shape (n_features,)
     y_scale_, y_mean_ : ndarray of shape (n_outputs,)
     product_ : bool ndarray of shape (n_features,)
-        Features that may enter a product: at most a tenth of the weight at zero, more than one size.
+        Features that may enter a product: more than one size other than 0, and at most a tenth of the weight at zero,
+        five such sizes or a place in ``exponents``.
     x_min_, x_max_, x_least_ : ndarray of shape (n_features,)
         Least and greatest trained value, and smallest trained size other than 0.
     functions_ : dict of ndarray

@@ -101,7 +101,7 @@ class Scaling:
                 log = np.log(np.abs(z[nonzero]))
                 spread[j] = weight[nonzero] @ (log - weight[nonzero] @ log / share) ** 2 / share
             dense[j] = share >= DENSE
-            enough = dense[j] or j in asked or len(np.unique(np.abs(x[nonzero]))) >= FEW_SIZES
+            enough = dense[j] or j in asked or len(np.unique(np.abs(z[nonzero]))) >= FEW_SIZES
             product[j] = enough and spread[j] > 1e-20
             signed[j] = product[j] and x.min() < 0 < x.max()
             z = squarable(z)
