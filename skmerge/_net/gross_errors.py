@@ -35,6 +35,7 @@ UNLIKE = 5.0  # its share of the prediction, over the median one of the others: 
 # 1 to 10 %.
 SMALLEST = 0.12
 RIVAL = 4.0  # squared error, over that of the law, of other candidates whose predictions count as possible
+MOST = 3  # rows that are told at most
 MISSED = 0.5  # share of what the law of the others misses there that the net must miss, too, on rows left out
 UNSURE = 2.0  # times their distance by which a suspect must be farther
 FREE = 2  # least rows beyond the parameters of the law of the others
@@ -92,8 +93,15 @@ def gross_errors(exact, error, squares, is_poor, sign, search):
         elif not is_poor and (exact.n >= FEW_ROWS or error < (NO_ERROR * exact.y_scale) ** 2):
             return None
     tried += [one for one in suspects(exact, sign) if one not in tried]
-    found = [_judged(exact, error, np.array(rows), search) for rows in tried]
-    return min((one for one in found if one), key=lambda one: one.error * 2 ** len(one.rows), default=None)
+    best, most = None, min(max(1, exact.n // 10), MOST)
+    while tried:
+        rows = tried.pop(0)
+        one, worst = _judged(exact, error, np.array(rows), search)
+        if one and len(one.rows) == len(rows) < most and worst is not None:
+            tried.append(tuple(sorted((*rows, worst))))
+        if one and (best is None or one.error * 2 ** len(one.rows) < best.error * 2 ** len(best.rows)):
+            best = one
+    return best
 
 
 def suspects(objective, sign):
@@ -101,7 +109,7 @@ def suspects(objective, sign):
     candidates = Candidates(objective, sign, np.random.default_rng(0))
     A, signs = products.simple_products(objective, candidates)
     root, y, n = candidates.root, candidates.y, objective.n
-    most = max(1, n // 10)
+    most = min(max(1, n // 10), MOST)
     with np.errstate(all="ignore"):
         columns = np.exp(np.clip(candidates.log @ A.T, -300, 300))
     for j in np.flatnonzero(signs.any(axis=0)):
@@ -118,7 +126,7 @@ def suspects(objective, sign):
         logs = np.column_stack([one, candidates.log[:, candidates.admitted]])[:, : n // 2]
         families.append((np.log(np.abs(y)), np.ones(n), logs[:, :-1], logs[:, -1:], none))
     for family in families:
-        rows = _without_which(*family, min(most, 3)) if family[3].shape[1] else None
+        rows = _without_which(*family, most) if family[3].shape[1] else None
         if rows and rows not in found:
             found.append(rows)
     return found
@@ -159,7 +167,10 @@ def _without_which(y, root, common, columns, price, most):
 
 
 def _judged(exact, error, rows, search):
-    """GrossErrors of those of the rows that the law of the others contradicts; None if it contradicts none."""
+    """GrossErrors of those of the rows that the law of the others contradicts, and the other row that is far from it.
+
+    Each is None if there is none.
+    """
     rest = without(exact, rows)
     law = search(rest)
     free = rest.n - law.net.n_free - (0 if law.objective is None else np.count_nonzero(law.objective.functions.free))
@@ -168,7 +179,7 @@ def _judged(exact, error, rows, search):
     least /= np.median(size)
     square = max(law.error * rest.error_unit**2, least**2)
     if free < FREE or not np.isfinite(square):
-        return None
+        return None, None
     limit = max(CLEAR, -stdtrit(free, LEVEL / (2 * exact.n)))
     predicted = predicted_by(law, rest, exact.X)
     possible = np.array([
@@ -178,14 +189,19 @@ def _judged(exact, error, rows, search):
     unsure = squarable(np.abs(possible - predicted).max(axis=0) / size)
     residual = squarable(np.abs(y - predicted) / size)
     if exact.n * error < rest.n * square + MISSED**2 * (residual[rows] ** 2).sum():
-        return None
+        return None, None
     share = np.abs(y - predicted) / np.maximum(np.abs(predicted), 1e-300)
     others = np.setdiff1d(np.arange(exact.n), rows)
     clear = residual[rows] > limit * np.sqrt(square) + UNSURE * unsure[rows]
     clear &= share[rows] > UNLIKE * np.median(share[others]) / 0.6745
     clear &= (share[rows] > SMALLEST) | (np.sqrt(square) <= least)
     rows = rows[clear & np.isfinite(predicted[rows])]
-    return GrossErrors(rows, y[rows], predicted[rows], float(np.sqrt(square))) if len(rows) else None
+    if not len(rows):
+        return None, None
+    left = residual[others] ** 2
+    far = left.max() > SIGN**2 * (left.sum() - left.max()) / (len(left) - 1)
+    found = GrossErrors(rows, y[rows], predicted[rows], float(np.sqrt(square)))
+    return found, int(others[np.argmax(left)]) if far else None
 
 
 def heaviest(objective, squares):

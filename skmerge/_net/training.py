@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -92,11 +91,7 @@ class Training:
     @cached_property
     def _again(self):
         """The stage of searches without rows that may be wrong, begun with the first."""
-        return self.task.begin("laws of other rows", None, ordered=False, aside=True)
-
-    @cached_property
-    def _count(self):
-        return count()
+        return self.task.begin("laws of other rows", None, aside=True)
 
     def _seeds(self, *which):
         return np.random.SeedSequence([self.seed, *which])
@@ -198,7 +193,7 @@ class Training:
         settings, found = self.settings, None
 
         def search(rest):
-            stage = self._again.begin("law", None, index=next(self._count), ordered=False)
+            stage = self._again.begin("law", None, ordered=False)
             n_folds = FOLDS if rest.n > 2 * FOLDS else rest.n
             folds = [np.arange(f, rest.n, n_folds) for f in range(n_folds)]
             law = _law_of_output(rest, rest.rounded(), k, folds, self._seeds(k), settings, stage, self.n_jobs)
