@@ -187,6 +187,8 @@ def check_training_data(estimator, X, y, sample_weight=None):
     Returns
     -------
     table : Table
+    row : ndarray of shape (n_samples,)
+        Which row of the table each given row became, -1 for those of weight zero.
     n_outputs : int or None
         None when y was one-dimensional.
     """
@@ -195,10 +197,10 @@ def check_training_data(estimator, X, y, sample_weight=None):
     X = check_features(estimator, X, ensure_min_samples=2)
     y, n_outputs = check_targets(estimator, X, y)
     weight = check_weight(sample_weight, len(X))
-    table = canonical(X, y, weight)
+    table, row = canonical(X, y, weight, with_rows=True)
     check_observed(estimator, table.X)
     check_enough(table, X, weight)
-    return table, n_outputs
+    return table, row, n_outputs
 
 
 def check_observed(estimator, X):

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmerge import metrics
 from skmerge._digest import Digested
-from skmerge._net import groups, limits, linked, options, relative
+from skmerge._net import gross_errors, groups, limits, linked, options, relative, zeros
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.functions import Functions
@@ -71,7 +71,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         the evidence, feature by feature, in a committee.
     exponents : dict or None, default=None
         Prior knowledge: ``{feature: exponent}`` fixes, ``{feature: (low, high)}`` bounds the exponent of a feature
-        in every product; None leaves a bound open. All are within 30.
+        in every product; None leaves a bound open. All are within 30. A feature with many zeros and fewer than five
+        other sizes enters products only if it is given here.
     offset : callable, feature or None, default=None
         A known law: a function of X (n_samples, n_features) that returns (n_samples,) or (n_samples, n_outputs), or
         the column of X that holds its prediction. The net learns y less this offset.
@@ -132,7 +133,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     x_scale_, x_mean_ : ndarray of shape (n_features,)
     y_scale_, y_mean_ : ndarray of shape (n_outputs,)
     product_ : bool ndarray of shape (n_features,)
-        Features that may enter a product: at most a tenth of the weight at zero, more than one size.
+        Features that may enter a product: more than one size other than 0, and at most a tenth of the weight at zero,
+        five such sizes or a place in ``exponents``.
     x_min_, x_max_, x_least_ : ndarray of shape (n_features,)
         Least and greatest trained value, and smallest trained size other than 0.
     functions_ : dict of ndarray
@@ -289,13 +291,13 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """
         options.check_parameters(self)
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        with fitting(self, data, (2 + EARLIER_FITS) * len(options.RELATIVE[self.noise])) as task:
+        with fitting(self, data, (3 + EARLIER_FITS) * len(options.RELATIVE[self.noise])) as task:
             self._fit(X, y, sample_weight, task)
         return self
 
     def _fit(self, X, y, sample_weight, task):
         X, self.groups_ = groups.numbered(X, self.groups)
-        table, n_outputs = check_training_data(self, X, y, sample_weight)
+        table, row, n_outputs = check_training_data(self, X, y, sample_weight)
         given, inputs = table.X, Inputs.learn(table.X)
         table = replace(table, X=inputs.fill(given))
         least = np.fmin.reduce(np.where(given == 0, np.nan, np.abs(given)), axis=0, initial=np.inf)
@@ -307,7 +309,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 f"n_nodes={self.n_nodes} nodes of {d} features have {self.n_nodes * (d + 3)} parameters; give at most "
                 f'{MAX_GIVEN // (d + 3)}, or "auto".'
             )
-        scaling = Scaling.of(table.X, table.weight)
+        asked = [ColumnNames.of(self).number(feature, "exponents") for feature in self.exponents or {}]
+        scaling = Scaling.of(table.X, table.weight, asked)
         offset = Offset.of(self.offset, ColumnNames.of(self))
         if offset.column is not None:
             scaling = scaling.without(offset.column)
@@ -366,6 +369,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         fits = [rounds.run(is_relative, task) for is_relative in modes]
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
+        gross_errors.tell([trained.gross for trained, _ in best], row, rounds.target_name, n_outputs)
+        zeros.tell([trained.barred for trained, _ in best], ColumnNames.of(self))
         if self.link not in ("auto", "identity") and (self.link_ != self.link).any():
             warn(
                 f'link="{self.link}" is not used for {np.count_nonzero(self.link_ != self.link)} of {len(self.link_)} '

@@ -26,7 +26,7 @@ LEVELS = [
     {"_net.simplification", "_net.printed"},
     {"_net.selection", "_net.formula"},
     {"_net.products"},
-    {"_net.law", "_net.function_table"},
+    {"_net.law", "_net.function_table", "_net.gross_errors", "_net.zeros"},
     {"_net.function_ranking", "_net.logarithms", "_net.refinement"},
     {"_net.function_search"},
     {"_net.linked", "_net.group_search"},

@@ -19,7 +19,7 @@ few_or_nan = st.sampled_from([-1.0, 0.0, nan, 2.0])
 
 class Anything(BaseEstimator):
     def fit(self, X, y, sample_weight=None):
-        self.table_, self.n_outputs_ = check_training_data(self, X, y, sample_weight)
+        self.table_, _, self.n_outputs_ = check_training_data(self, X, y, sample_weight)
         return self
 
 

@@ -46,7 +46,7 @@ def random_net(objective, n_nodes, products, rng):
     """Nodes with random directions through random rows, a third of a standard deviation high."""
     net, d, s, blend, amplitude = objective.constant(), objective.d, objective.scaling, objective.blend, 0.3
     low, high = objective.exponent_bounds
-    one_sign = (s.product > 0) & ~s.signed & (high > low)
+    one_sign = (s.product > 0) & s.dense & ~s.signed & (high > low)
     for i, row in enumerate(rng.integers(objective.n, size=n_nodes)):
         x = objective.X[row] / s.x_scale
         direction, side, node = rng.normal(size=d), rng.choice([-1.0, 1.0]), np.zeros(d + 3)

@@ -51,7 +51,8 @@ class Table:
         self.price = products.prices(self.A).sum(axis=1)
         # A feature with many zeros may be an argument where it is no factor of a product.
         varied = (s.slope_variance > 1e-20) & ~candidates.excluded
-        inside = np.flatnonzero(varied & ((s.product == 0) | np.isin(np.arange(self.d), self.admitted)))
+        barred = (s.product == 0) | ~s.dense
+        inside = np.flatnonzero(varied & (barred | np.isin(np.arange(self.d), self.admitted)))
         if self.dimensions is None:
             arguments = list(islice(_simple(inside, self.d), 4 * MAX_ARGUMENTS))
         else:

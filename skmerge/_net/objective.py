@@ -26,6 +26,8 @@ DIGITS = 32
 STEP_OFFSET = 0.37  # between the steps of the rounding and the powers of two, at which a spread may lie exactly
 MAX_FINER = 16  # most digits by which a number is rounded more finely than by its own size: a constant is rounded, too
 PARAMETERS = "theta", "lower", "upper"  # of a Network
+DENSE = 0.9 - 1e-9  # share of the weight, that of 9 of 10 rows, above which zeros in the rest do not matter
+FEW_SIZES = 5  # sizes other than 0 that a feature with more zeros needs to enter products
 CORRELATED = 5000  # rows, evenly spaced, among which correlations are looked for
 
 
@@ -62,23 +64,26 @@ def collinear(Z, root):
 class Scaling:
     """Units in which the net is fitted, and which features may enter a product.
 
-    A feature may enter a product if it is zero for at most a tenth of the weight and its other sizes differ: at zero,
-    |x|^A is 0 or infinite, whatever the other factors are. A feature with any zeros has no negative exponent.
+    A feature may enter a product if its sizes other than 0 differ, and if there are FEW_SIZES of them or it is zero for
+    at most a tenth of the weight: at zero, |x|^A is 0 or infinite, whatever the other factors are. A feature with any
+    zeros has no negative exponent.
     """
 
     x_scale: np.ndarray  # weighted geometric mean of the non-zero |x_j|
     x_mean: np.ndarray  # weighted mean, in units of x_scale
     product: np.ndarray  # uint8, may enter a product
+    dense: np.ndarray  # bool, is zero for at most a tenth of the weight; products of a committee hold no others
     zeros: np.ndarray  # bool, is zero somewhere
     signed: np.ndarray  # bool, may enter a product and has both signs
     slope_variance: np.ndarray  # weighted variance of x_j / x_scale_j
     log_variance: np.ndarray  # weighted variance of log|x_j|
 
     @classmethod
-    def of(cls, X, weight):
+    def of(cls, X, weight, asked=()):
+        """``asked``: numbers of the features whose exponents are given: these enter products if two sizes differ."""
         d = X.shape[1]
         x_scale, x_mean, slope, spread = np.ones(d), np.zeros(d), np.zeros(d), np.zeros(d)
-        product, zeros, signed = np.zeros(d, np.uint8), np.zeros(d, bool), np.zeros(d, bool)
+        product, (dense, zeros, signed) = np.zeros(d, np.uint8), np.zeros((3, d), bool)
         for j in range(d):  # column by column: no copy of a large X
             x = X[:, j]
             nonzero = x != 0
@@ -95,13 +100,14 @@ class Scaling:
             if share > 0:
                 log = np.log(np.abs(z[nonzero]))
                 spread[j] = weight[nonzero] @ (log - weight[nonzero] @ log / share) ** 2 / share
-            # The weights of 9 of 10 rows may sum to less than 0.9.
-            product[j] = share >= 0.9 - 1e-9 and spread[j] > 1e-20
+            dense[j] = share >= DENSE
+            enough = dense[j] or j in asked or len(np.unique(np.abs(z[nonzero]))) >= FEW_SIZES
+            product[j] = enough and spread[j] > 1e-20
             signed[j] = product[j] and x.min() < 0 < x.max()
             z = squarable(z)
             x_mean[j] = weight @ z
             slope[j] = weight @ (z - x_mean[j]) ** 2
-        return cls(x_scale, x_mean, product, zeros, signed, slope, spread)
+        return cls(x_scale, x_mean, product, dense, zeros, signed, slope, spread)
 
     @property
     def geometry(self):
@@ -120,6 +126,7 @@ class Scaling:
             "x_scale": none + 1.0,
             "x_mean": none,
             "product": (none + 1.0).astype(np.uint8),
+            "dense": none == 0.0,
             "zeros": none > 0.0,
             "signed": (columns < 0).any(axis=0) & (columns > 0).any(axis=0),
             "slope_variance": np.array([weight @ (c - weight @ c) ** 2 for c in clipped.T]),
@@ -344,6 +351,12 @@ class Objective(Shared):
         """The same objective without negative exponents of these features, where positive ones are allowed."""
         low, high = self.exponent_bounds
         return self._with(exponent_bounds=(np.where(features & (high > 0), np.maximum(low, 0.0), low), high))
+
+    def of_dense(self):
+        """The same objective, features that are often zero without an exponent unless one is given that is not zero."""
+        low, high = self.exponent_bounds
+        often = (self.scaling.product > 0) & ~self.scaling.dense & (low <= 0) & (high >= 0)
+        return self._with(exponent_bounds=(np.where(often, 0.0, low), np.where(often, 0.0, high)))
 
     def rounded(self):
         """The same objective in scaled units, to DIGITS: every number is the same in other units of X and y."""

@@ -31,7 +31,7 @@ class Rounds:
     offset: Offset
     shared: dict  # arguments of every Objective
     settings: Settings
-    target_name: str
+    target_name: str  # what a warning calls the predicted quantity
     seed: int
     dimensions: list  # of each output: its Dimensions, or None
 
@@ -57,7 +57,7 @@ class Rounds:
             settings = self.settings  # an earlier fit only predicts, for which a link is not worth its time
             if left and not settings.asks_for_link:
                 settings = settings._replace(links=())
-            training = Training(settings, self.target_name, self.seed, fold_of, stage)
+            training = Training(settings, not left, self.seed, fold_of, stage)
             try:
                 # Many small factorisations: with a BLAS thread per core each takes 3 to 10 times as long.
                 with THREADPOOLS.limit(limits=1, user_api="blas"):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from joblib import delayed, effective_n_jobs
 
-from skmerge._net import comparison, uncertainty
+from skmerge._net import comparison, gross_errors, uncertainty, zeros
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
 from skmerge._net.groups import law_of_groups
 from skmerge._net.homogeneous import homogeneous_law, warn_of_units
@@ -17,7 +17,6 @@ from skmerge._net.linked import best_linked
 from skmerge._net.selection import MAX_NODES
 from skmerge._parallel import Flag, each
 from skmerge._progress import SILENCE, Task, refine, rms
-from skmerge._text import warn
 
 # A law with a cross-validated squared error below this, in units of the variance, is kept, and no committee is trained,
 # which takes 20 to 50 times as long. For a short law a greater error suffices. Laws of formulae with 5 % noise have
@@ -29,8 +28,11 @@ SHORT_LAW = 10  # free parameters of a short law
 # committees that were no better were trained for 2 of 12 lines with 5 % noise and 20 rows, and for 6 of 12 lines
 # with an irrelevant column and 40 rows. For longer laws it is not raised: some that would then be kept have poles.
 SHORTEST_LAW = 4
+# Squared error up to which a law may have products of features that are often zero. Beyond, in tables without a law,
+# such a product fits the few rows where it is not zero: in steel_yield (Ti zero in 39 %) one new row made R2 -351.
+SPARSE_LAW = 0.05
+SPARSE_START = 0.1  # the same, of the law without a link or a function, from which these are looked for
 FEW_ROWS = 20  # with fewer, no committee is trained beside a law
-GROSS = 0.75  # share of the squared error that no row of FEW_ROWS or more has with normal noise: of 20 it has 0.2
 # Squares, in units of var(y), below which a law counts as free of noise and is fitted further, to the last digit (of
 # twelve such nets three improve, one by a factor of six), and below which the rounding of the data may be visible.
 NO_NOISE = 1e-6
@@ -60,7 +62,8 @@ class Trained(NamedTuple):
     """What was trained for one output: networks, their weights, the squared error for new rows, and its part by noise.
 
     ``tried``: candidates for a law; that of the chosen one is the net before the last fit. ``link``: the name of the
-    function of the nets' output that is y.
+    function of the nets' output that is y; ``gross``: what ``gross_errors`` finds, its rows those of the table;
+    ``barred``: what ``zeros`` finds.
     """
 
     members: list
@@ -70,6 +73,8 @@ class Trained(NamedTuple):
     is_law: bool
     tried: Sequence[Candidate] = ()
     link: str = "identity"
+    gross: object = None
+    barred: Sequence = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Training:
     """How the outputs are trained."""
 
     settings: Settings
-    target: str  # what a warning calls the predicted quantity
+    is_last: bool  # not an earlier fit: looks for gross errors
     seed: int
     fold_of: np.ndarray  # (n_rows,), one permutation of all rows, so that outputs share their folds
     task: Task  # the parent of the stages
@@ -85,6 +90,11 @@ class Training:
     @cached_property
     def n_jobs(self):
         return effective_n_jobs(self.settings.n_jobs)
+
+    @cached_property
+    def _again(self):
+        """The stage of searches without rows that may be wrong, begun with the first."""
+        return self.task.begin("laws of other rows", None, aside=True)
 
     def _seeds(self, *which):
         return np.random.SeedSequence([self.seed, *which])
@@ -103,7 +113,7 @@ class Training:
 
         Returns a pair of Trained and Objective for each. With a link, the objective is that of the link.
         """
-        exact, laws, stop = list(objectives), [None] * len(objectives), False
+        given, exact, laws, stop = objectives, list(objectives), [None] * len(objectives), False
         objectives = [objective.rounded() if objective.n <= BIG else objective for objective in exact]
         if self.settings.n_nodes == "auto" or self.settings.n_nodes <= MAX_NODES:
             stage, n_threads = self.task.begin("laws", len(objectives), ordered=False), self._threads(len(objectives))
@@ -118,12 +128,14 @@ class Training:
         stage = self.task.begin("committees", sum(poor), ordered=False) if any(poor) else SILENCE
         results = []
         for k, (objective, law) in enumerate(zip(objectives, laws, strict=True)):
-            committee = None
+            committee, squares = None, None if law is None else law.squares
             if objective.dimensions is not None and self.settings.links:  # not in an earlier fit, which tries no links
                 folds = self.folds(rows[k], FOLDS if objective.n > 2 * FOLDS else objective.n)
                 warn_of_units(objective, law, self.settings, self._seeds(k), folds)
             if poor[k]:
-                law, committee = self._choose(objective, k, rows[k], law, stage.begin("output", None, index=k))
+                if law is not None and law.error > SPARSE_LAW:
+                    objective = objective.of_dense()
+                law, committee, squares = self._choose(objective, k, rows[k], law, stage.begin("output", None, index=k))
             tried = [] if law is None else law.tried
             tried = [one._replace(is_chosen=not committee and one.net is law.net) for one in tried]
             if committee is None and law.objective is not None:  # errors are in units of its target from here on
@@ -131,8 +143,17 @@ class Training:
                 law, exact[k] = law._replace(error=law.error * unit), law.objective
                 objective = exact[k].rounded()
             trained = committee or self._law_members(objective, exact[k], rows[k], law)
-            results.append((trained._replace(tried=tried), exact[k]))
+            error = trained.error * exact[k].error_unit ** 2
+            gross, barred = None, []
+            if self.is_last and not stop:
+                if poor[k] and self.settings.n_nodes == "auto":
+                    barred = zeros.barred(given[k], self.settings.sign, error if committee else error / zeros.GAIN)
+                if not barred:
+                    gross = self._gross_errors(given[k], k, rows[k], error, squares, poor[k])
+            results.append((trained._replace(tried=tried, gross=gross, barred=barred), exact[k]))
         stage.end()
+        if "_again" in vars(self):
+            self._again.end()
         return results
 
     def _is_poor(self, objective, law):
@@ -169,11 +190,29 @@ class Training:
             depends = objective.is_correlated and error < constant.error
             if not depends and _is_preferred(objective, constant, squares):
                 law, keep_law, squares = constant, True, alone
-        _warn_of_gross_error(objective, squares, self.target)
         chosen = "law" if keep_law else f"committee of {len(committee.members)} nets"
         more = "" if committee is None else f"; committee's validation error {np.sqrt(committee.error):.3g} std(y)"
         output.end(f"{chosen} kept{more}")
-        return law, None if keep_law else committee
+        return law, None if keep_law else committee, squares
+
+    def _gross_errors(self, objective, k, rows, error, squares, is_poor):
+        """Rows of the table that the other rows contradict, or None."""
+        settings, found = self.settings, None
+
+        def search(rest):
+            stage = self._again.begin("law", None, ordered=False)
+            n_folds = FOLDS if rest.n > 2 * FOLDS else rest.n
+            folds = [np.arange(f, rest.n, n_folds) for f in range(n_folds)]
+            law = _law_of_output(rest, rest.rounded(), k, folds, self._seeds(k), settings, stage, self.n_jobs)
+            stage.end()
+            return law
+
+        if settings.n_nodes == "auto" or settings.n_nodes <= MAX_NODES:
+            known = None if squares is None else np.nan_to_num(squares, nan=0.0, posinf=0.0)
+            found = gross_errors.gross_errors(objective, error, known, is_poor, settings.sign, search)
+        if found is None and squares is not None and is_poor:
+            found = gross_errors.heaviest(objective, squares)
+        return found and found._replace(rows=np.arange(len(self.fold_of))[rows][found.rows])
 
     def _nested_squares(self, objective, k, rows, limit, output):
         """Share of every row in the squared error of the law, by nested cross-validation: a search without each fold.
@@ -270,19 +309,6 @@ def mean_of(objective, squares):
     return float(squares[known].sum() / objective.weight[known].sum()) if known.any() else np.inf
 
 
-def _warn_of_gross_error(objective, squares, target):
-    """Warn if one row has most of the error of what was chosen: the others then decide little."""
-    known = np.nan_to_num(squares, nan=0.0, posinf=0.0)
-    worst = int(np.argmax(known))
-    if objective.n >= FEW_ROWS and known[worst] > GROSS * known.sum() > 0:
-        value, share = objective.y[worst] * objective.y_scale, known[worst] / known.sum()
-        warn(
-            f"The row with {target}={value:.6g} makes up {share:.0%} of the squared error, so that the others decide "
-            "little. If it is a gross error, correct it or leave it out; if errors grow with y, give "
-            'noise="relative".'
-        )
-
-
 def _is_preferred(objective, law, best):
     """Whether a law is kept beside an alternative that is less simple and whose rows have the squares ``best``."""
     if best is None:
@@ -297,19 +323,40 @@ def _is_preferred(objective, law, best):
 
 def _law_of_output(exact, objective, k, folds, seeds, settings, stage, n_threads):
     output = stage.begin("output", None, index=k)
-    if objective.dimensions is not None:
-        law = homogeneous_law(exact, objective, settings, seeds, folds, output, n_threads)
-    else:
-        law = search_law(objective, settings, seeds, folds, output, n_threads)
-    if settings.links and objective.n <= BIG and objective.dimensions is None:
+
+    def search(objective):
+        if objective.dimensions is not None:
+            return homogeneous_law(exact, objective, settings, seeds, folds, output, n_threads)
+        return search_law(objective, settings, seeds, folds, output, n_threads)
+
+    def linked(exact, objective, law):
+        if not settings.links or objective.n > BIG or objective.dimensions is not None:
+            return law
         # Of groups, links come with the constants of their own, and functions of all rows alone are seldom right.
         links = settings.links if settings.group is None else ("identity",)
-        law = best_linked(links, exact, objective, law, settings, seeds, folds, output)
+        return best_linked(links, exact, objective, law, settings, seeds, folds, output)
+
+    law, s = search(objective), objective.scaling
+    sparse = ((s.product > 0) & ~s.dense).any()
+    if not sparse or law.error <= SPARSE_START:
+        law = linked(exact, objective, law)
+        sparse = law.error > SPARSE_LAW and _has_sparse(law, objective)
+    if sparse:
+        exact, objective = exact.of_dense(), objective.of_dense()
+        law = linked(exact, objective, search(objective))
     if settings.group is not None:
         law = law_of_groups(exact, objective, law, settings, seeds, output)
     text = f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)"
     output.end(text, net=law.net if law.objective is None else None)
     return law
+
+
+def _has_sparse(law, objective):
+    """Whether a product of the law has a feature that is often zero."""
+    d, net, s = objective.d, law.net, objective.scaling
+    sparse = (s.product > 0) & ~s.dense
+    used = np.array([net.kind(i) != "sum" for i in range(net.n_nodes)], bool)
+    return bool((net.nodes[used, :d][:, sparse] != 0).any())
 
 
 class _Member(NamedTuple):

@@ -1,0 +1,128 @@
+"""MergedNetRegressor: rows with a gross error are named, clean tables are not."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skmerge import MergedNetRegressor
+from skmerge._net import gross_errors
+from skmerge._net.objective import Objective, Scaling
+
+LAWS = {
+    "product": lambda X: 3 * X[:, 0] ** 1.5 / X[:, 1],
+    "line": lambda X: 2 + 3 * X[:, 0],
+    "saturating": lambda X: 5 * X[:, 0] / (2 + X[:, 0]),
+    "spring": lambda X: X[:, 0] * X[:, 1] ** 2 / 2,
+}
+
+
+def table(law, n, seed=0, noise=0.02):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(1, 6, (n, 2 if law in ("product", "spring") else 1))
+    y = LAWS[law](X)
+    return X, y + noise * y.std() * rng.normal(size=n)
+
+
+def told(X, y, **parameters):
+    """Texts of the warnings of a fit."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        MergedNetRegressor(random_state=0, **parameters).fit(X, y)
+    return [str(one.message) for one in caught]
+
+
+def rows_of(text):
+    return sorted(map(int, re.findall(r"\d+", re.match(r"Rows? ([\d, and]+) with", text)[1])))
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize(("n", "slip"), [(8, 10.0), (12, 0.1), (19, -1.0)])
+def test_a_slip_is_named(law, n, slip):
+    X, y = table(law, n)
+    row = int(np.argsort(y)[n // 2])
+    right = y[row]
+    y[row] *= slip
+    (text,) = told(X, y)
+    assert rows_of(text) == [row] and f"with y={y[row]:.6g}:" in text
+    predicted = float(re.search(r"predicts (-?[\d.e+]+)\.", text)[1])
+    assert abs(predicted - right) < 0.15 * y.std()
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_clean_tables_are_not_told(law):
+    for n in (8, 12, 19, 40):
+        assert told(*table(law, n)) == []
+
+
+@pytest.mark.parametrize("law", ["product", "line"])
+def test_two_slips_among_forty_are_named_together(law):
+    X, y = table(law, 40)
+    y[[5, 17]] *= 10
+    (text,) = told(X, y)
+    assert rows_of(text) == [5, 17] and text.startswith("Rows 5 and 17 with y=") and "one place too far right" in text
+
+
+def test_a_constant_found_because_of_a_slip_is_not_silent():
+    X, y = table("saturating", 12, noise=0.0)
+    y[4] *= 10
+    with pytest.warns(UserWarning, match="Row 4 with"):
+        model = MergedNetRegressor(random_state=0).fit(X, y)
+    assert not model.A_.any()
+
+
+def test_a_repeated_row_is_named_by_all_its_places_and_an_output_by_its_number():
+    X, y = table("line", 15)
+    y[3] *= 10
+    X, y = np.vstack([X, X[[3]]]), np.append(y, y[3])
+    (text,) = told(X, np.column_stack([X[:, 0], y]))
+    assert rows_of(text.replace("3, 15", "3 and 15")) == [3, 15] and "y (output 1)=" in text
+
+
+def test_rows_are_counted_by_position_in_a_frame_and_without_unmeasured_ones():
+    X, y = table("product", 16)
+    y[9] /= 10
+    y[2] = np.nan
+    (text,) = told(pd.DataFrame(X, index=range(100, 116)), pd.Series(y, index=range(100, 116)))
+    assert rows_of(text) == [9]
+
+
+def test_an_earlier_fit_tells_nothing_twice():
+    X, y = table("product", 10)
+    y[6] *= 10
+    assert [rows_of(text) for text in told(X, y, noise="auto")] == [[6]]
+
+
+def test_errors_relative_to_y_are_no_gross_errors():
+    rng = np.random.default_rng(1)
+    for n in (12, 19):
+        X = 10 ** rng.uniform(-1, 1, (n, 1))
+        y = 2 * X[:, 0] ** 2 * (1 + 0.1 * rng.normal(size=n))
+        assert not [text for text in told(X, y) if "the law of the other rows" in text]
+
+
+def test_suspects_in_closed_form_are_those_of_fits_without_each_row():
+    X, y = table("line", 12, noise=0.05)
+    y[7] = -y[7]
+    design = np.column_stack([np.ones(12), X[:, 0]])
+
+    def squares(keep):
+        return np.linalg.lstsq(design[keep], y[keep], rcond=None)[1][0] / len(keep)
+
+    alone = [squares(np.delete(np.arange(12), i)) for i in range(12)]
+    assert np.argmin(alone) == 7 and squares(np.arange(12)) > gross_errors.REDUCED * min(alone)
+    weight = np.full(12, 1 / 12)
+    free = -np.full(1, 30.0), np.full(1, 30.0)
+    objective = Objective(X, y, weight, Scaling.of(X, weight), free).rounded()
+    assert (7,) in gross_errors.suspects(objective, "auto")
+
+
+def test_another_unit_and_order_name_the_same_row():
+    X, y = table("spring", 14)
+    y[11] *= 10
+    order = np.random.default_rng(2).permutation(14)
+    (text,) = told(X * [1e-9, 1e6], y * 1e12)
+    (moved,) = told(X[order], y[order])
+    assert rows_of(text) == [11] and [order[i] for i in rows_of(moved)] == [11]
