@@ -10,6 +10,7 @@ from joblib import delayed, effective_n_jobs
 
 from skmerge._net import comparison, gross_errors, uncertainty, zeros
 from skmerge._net.committee import Recipe, combine, plan_committee, train_member
+from skmerge._net.floats import HUGE
 from skmerge._net.groups import law_of_groups
 from skmerge._net.homogeneous import homogeneous_law, warn_of_units
 from skmerge._net.law import BIG, FOLDS, Candidate, Law, search_law, search_without_fold
@@ -143,9 +144,10 @@ class Training:
                 law, exact[k] = law._replace(error=law.error * unit), law.objective
                 objective = exact[k].rounded()
             trained = committee or self._law_members(objective, exact[k], rows[k], law)
-            error = trained.error * exact[k].error_unit ** 2
-            gross, barred = None, []
-            if self.is_last and not stop:
+            unit = float(np.clip(exact[k].error_unit, 1.0 / HUGE, HUGE))
+            error, gross, barred = trained.error * unit**2, None, []
+            # Of y beyond that range squares are not finite, and rows are not judged.
+            if self.is_last and not stop and 1.0 / HUGE < given[k].y_scale < HUGE:
                 if poor[k] and self.settings.n_nodes == "auto":
                     barred = zeros.barred(given[k], self.settings.sign, error if committee else error / zeros.GAIN)
                 if not barred:
