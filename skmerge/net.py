@@ -532,7 +532,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     def laws_(self) -> list[dict[str, Any]] | list[list[dict[str, Any]]]:
         """The candidates for a law, the shortest first; for several outputs a list of such lists.
 
-        For each length, ``n_parameters`` estimated numbers, the one with the smallest error on rows left out:
+        For each length, ``n_parameters`` estimated numbers without simple exponents, the one with the smallest error on
+        rows left out (with ``n_estimators`` the first of the nets):
         ``validation_error`` in units of y (of relative errors, as shares of it). ``formula``, ``latex`` and ``python``
         write it; ``is_chosen`` says which is the model's. It is the shortest whose errors, row by row, are not clearly
         greater than the least, unless simple exponents or a link describe y more shortly (see the guide); none where a
