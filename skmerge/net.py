@@ -311,12 +311,14 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             )
         asked = [ColumnNames.of(self).number(feature, "exponents") for feature in self.exponents or {}]
         scaling = Scaling.of(table.X, table.weight, asked)
+        options.check_zeros(self, asked, scaling.zeros)
         offset = Offset.of(self.offset, ColumnNames.of(self))
         if offset.column is not None:
             scaling = scaling.without(offset.column)
         group = None if self.groups is None else ColumnNames.of(self).number(self.groups, "groups")
         if group is not None:
             groups.check(given[:, group], table.y, self._group_name())
+            options.check_group(self, group, asked, offset.column)
             scaling = scaling.without(group)
             self.groups_ = np.unique(given[:, group]) if self.groups_ is None else self.groups_
         blend = "learn" if self.blend == "learn" else float(self.blend)
@@ -449,11 +451,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """The fitted nets; X as it is given, and complete: the same array where nothing is missing."""
         nets, known = self._nets(), getattr(self, "groups_", None)
         if known is not None:
-            X, _ = groups.numbered(X, self.groups, known)
+            number = ColumnNames.of(self).number(self.groups, "groups")
+            X, _ = groups.numbered(X, self.groups if hasattr(X, "columns") else number, known)
         X = check_rows(self, X)
         if known is not None:
-            column = ColumnNames.of(self).number(self.groups, "groups")
-            groups.check_known(X[:, column], known, self._group_name())
+            groups.check_known(X[:, number], known, self._group_name())
         return nets, X, Inputs(self.inputs_).fill(X) if np.isnan(X).any() else X
 
     def _nets(self):

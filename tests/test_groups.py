@@ -217,5 +217,28 @@ def test_errors_name_the_group(named):
     numbers = np.column_stack([np.arange(60) % 3, X["d"]])
     with pytest.raises(ValueError, match=r"^groups: row 1 has x0=1.5, a group that was not trained"):
         fit(numbers, y, 0).predict([[1.0, 2.0], [1.5, 2.0]])
-    with pytest.warns(UserWarning, match=r"^groups: 1 of 5 groups of alloy have one row, the first 5: no other row"):
+    with pytest.raises(ValueError, match=r"^groups: 1 of 5 groups of alloy have one row, the first 5"):
         fit(X.assign(alloy=["Zn", *X["alloy"][1:]]), y, "alloy")
+    with pytest.warns(UserWarning, match=r"^groups: the group alloy=5 .* has 3 rows, so that 2 constant"):
+        fit(X.assign(alloy=[*["Zn"] * 3, *X["alloy"][3:]]), y, "alloy")
+    for wrong in (["alloy"], {"a": 1}, np.arange(60)):
+        with pytest.raises(ValueError, match=r"^groups=.* give the name or number of one column of X"):
+            fit(X, y, wrong)
+    with pytest.raises(ValueError, match=r"^groups: no column 'metal'; the columns are"):
+        fit(X, y, "metal")
+    for other in ({"exponents": {"alloy": 1}}, {"offset": "alloy"}, {"sign": ["alloy"]}):
+        with pytest.raises(ValueError, match=rf"^{next(iter(other))} names alloy, the column of groups"):
+            fit(X, y, "alloy", **other)
+
+
+def test_rows_without_names_belong_to_the_same_groups(named):
+    X, _, net = named
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        values = net.predict(X.to_numpy(dtype=object))
+    np.testing.assert_array_equal(values, net.predict(X))
+
+
+def test_whole_numbers_are_printed_as_such():
+    g, x, y = table()
+    assert list(fit(np.column_stack([g + 1, x]), y).formula().groups) == [1, 2, 3, 4]
+    assert "[x0 = 1]" in str(fit(np.column_stack([g + 1, x]), y).formula())

@@ -137,3 +137,10 @@ def test_a_table_of_counts_is_not_told():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MergedNetRegressor(random_state=0).fit(X, y)
+
+
+def test_a_negative_exponent_of_a_feature_with_zeros_is_an_error():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.append(np.zeros(10), rng.uniform(1, 5, 20)), rng.uniform(1, 5, 30)])
+    with pytest.raises(ValueError, match=r"^exponents: x0 is 0 in some rows, where a negative power is infinite"):
+        MergedNetRegressor(exponents={0: -1}).fit(X, X[:, 1])

@@ -20,7 +20,7 @@ COMPARED_ROWS = 500  # on which products are compared
 MAX_OWN, MAX_SHARED = 2, 2  # terms of either kind
 NEW = 1e-4  # least share of the squares of a column that the other terms do not explain
 KEPT = 5  # sums of which the exponents are fitted
-LEAST_EXPONENT = 0.1  # of a free one: x^0.02 stands for a logarithm
+LEAST_EXPONENT = 0.3  # of a free one beside other terms, with which a smaller one stands for a logarithm
 FLOOR = 1e-14  # share of the squares of y below which residuals are rounding
 
 
@@ -250,7 +250,8 @@ class Fitter:
 
     def _score(self, terms, squares):
         n, p = self.all.n, self.n_free(terms)
-        if p >= n - 1 or (terms.free & (np.abs(terms.A) < LEAST_EXPONENT)).any():
+        is_logarithm = len(terms.A) > 1 and (terms.free & (np.abs(terms.A) < LEAST_EXPONENT)).any()
+        if p >= n - 1 or is_logarithm:
             return np.inf
         return n * np.log(squares) + self.length(terms) + np.log(n) * p * n / (n - p)
 

@@ -19,6 +19,7 @@ from skmerge._net.selection import EXHAUSTED, Ridge
 from skmerge._text import BLANK, MISSING, cells_of, is_frame, kind_of, listed, shown, warn, with_columns
 
 MAX_GROUPS = 500
+FEW_ROWS = 3  # of a group, below one more than the constants that may differ
 APART = 1e-6  # least relative difference of the numbers of two groups
 OF_LINK = 2  # sums of which the exponents are fitted through a link
 PASSES, CONVERGED = 20, 1e-10  # of a law through a link
@@ -27,13 +28,15 @@ PASSES, CONVERGED = 20, 1e-10  # of a law through a link
 def numbered(X, column, known=None):
     """X with the words of the column of groups as 1, 2, ..., and the different words; None if it holds numbers.
 
-    ``known``: the words, or numbers, of the fit.
+    ``column``: its name or number; ``known``: the words, or numbers, of the fit.
     """
     if column is None or not hasattr(X, "__len__") or (known is not None and known.dtype.kind != "U"):
         return X, None
     cells, X = cells_of(X)
-    names = list(X.columns) if is_frame(X) else []
-    j = names.index(column) if column in names else column
+    names = list(X.columns) if is_frame(X) else None
+    if isinstance(column, str) and names is not None and column not in names:
+        raise ValueError(f"groups: no column {shown(column)}; the columns are {listed(names)}.")
+    j = names.index(column) if names is not None and column in names else column
     if j not in cells:
         return X, None
     words = np.array(
@@ -56,10 +59,17 @@ def check(column, y, name):
             f"groups: {name} has {len(labels)} different values in {len(column)} rows; give a column that names 2 to "
             f"{MAX_GROUPS} groups of several rows."
         )
-    if (count == 1).any():
-        warn(
+    least, smallest = int(count.min()), f"{labels[np.argmin(count)]:g}"
+    if least == 1:
+        raise ValueError(
             f"groups: {np.count_nonzero(count == 1)} of {len(labels)} groups of {name} have one row, the first "
-            f"{labels[np.argmin(count)]:g}: no other row tests what is fitted to it."
+            f"{smallest} (words count from 1), and no other row tests what is fitted to it; leave these rows out, or "
+            "join groups."
+        )
+    if least <= FEW_ROWS:
+        warn(
+            f"groups: the group {name}={smallest} (words count from 1) has {least} rows, so that {least - 1} "
+            "constant(s) at most may differ between the groups; leave out small groups for more."
         )
     size = np.maximum(np.abs(labels[1:]), np.abs(labels[:-1]))
     close = np.flatnonzero(np.diff(labels) < APART * size)
@@ -170,7 +180,7 @@ def _of_link(name, exact, settings, seeds):
         if moved <= CONVERGED * np.abs(target.y * target.y_scale).max():
             break
     terms, n_free = fit.terms, fitter.n_free(fit.terms)
-    if not np.isfinite(fit.error) or (len(terms.A) == 1 and name not in ("identity", "exp")):  # a power needs no link
+    if not np.isfinite(fit.error + fit.score) or (len(terms.A) == 1 and name not in ("identity", "exp")):  # a power needs no link
         return None
     whole, few, net = _with_net(target, objective, fit, column)
     if has_pole(link, few, few.X[:, : few.n_given], net):

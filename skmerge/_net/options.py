@@ -43,6 +43,8 @@ def check_parameters(net):
     is_list = np.iterable(net.functions) and not isinstance(net.functions, str)
     if not is_list or any(kind not in FUNCTIONS for kind in net.functions):
         raise_invalid("functions", net.functions, f"give a list of some of {', '.join(FUNCTIONS)}, or ()")
+    if not (net.groups is None or isinstance(net.groups, (str, Integral))) or isinstance(net.groups, bool):
+        raise_invalid("groups", net.groups, "give the name or number of one column of X, or None")
     if net.groups is not None and (net.n_nodes != "auto" or net.blend != "learn"):
         raise_invalid("groups", net.groups, "a law of groups is a sum of products: leave n_nodes and blend")
     if net.units is not None:
@@ -56,6 +58,27 @@ def check_parameters(net):
         raise_invalid("n_nodes", net.n_nodes, f"intercept=False finds laws alone: give at most {MAX_NODES}")
     check_n_jobs(net.n_jobs)
     check_verbose(net.verbose)
+
+
+def check_group(net, group, asked, offset_column):
+    """Raise ValueError if another parameter names the column of groups, number ``group``."""
+    is_signed = not isinstance(net.sign, str) and sign_mask(net, group + 1)[group]
+    for name, is_named in (("exponents", group in asked), ("offset", group == offset_column), ("sign", is_signed)):
+        if is_named:
+            raise ValueError(
+                f"{name} names {ColumnNames.of(net)[group]}, the column of groups, which is no quantity; leave it out."
+            )
+
+
+def check_zeros(net, asked, zeros):
+    """Raise ValueError if a feature with zeros must have a negative exponent; ``zeros``: which have some, bool (d,)."""
+    high = exponent_bounds(net, len(zeros))[1]
+    for j in asked:
+        if zeros[j] and high[j] < 0:
+            raise ValueError(
+                f"exponents: {ColumnNames.of(net)[j]} is 0 in some rows, where a negative power is infinite; leave "
+                "these rows out, put the least value that can be measured, or allow an exponent of 0 or more."
+            )
 
 
 def _check_with_units(net):

@@ -355,7 +355,8 @@ def label_of(nets, q):
     j = int(np.argmax(nets.functions_["exponent"][q]))
     number = -nets.functions_["phase"][q] / nets.functions_["factor"][q] * nets.x_scale_[j]
     numbers = 1.0 + np.arange(len(nets.groups)) if is_word else nets.groups
-    return nets.groups[np.argmin(np.abs(numbers - number))].item()
+    label = nets.groups[np.argmin(np.abs(numbers - number))].item()
+    return int(label) if isinstance(label, float) and label.is_integer() else label
 
 
 def of_group(nets, k, q):
