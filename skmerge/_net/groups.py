@@ -180,7 +180,8 @@ def _of_link(name, exact, settings, seeds):
         if moved <= CONVERGED * np.abs(target.y * target.y_scale).max():
             break
     terms, n_free = fit.terms, fitter.n_free(fit.terms)
-    if not np.isfinite(fit.error + fit.score) or (len(terms.A) == 1 and name not in ("identity", "exp")):  # a power needs no link
+    needs_no_link = len(terms.A) == 1 and name not in ("identity", "exp")  # a power
+    if needs_no_link or not np.isfinite(fit.error + fit.score):
         return None
     whole, few, net = _with_net(target, objective, fit, column)
     if has_pole(link, few, few.X[:, : few.n_given], net):
