@@ -133,8 +133,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     x_scale_, x_mean_ : ndarray of shape (n_features,)
     y_scale_, y_mean_ : ndarray of shape (n_outputs,)
     product_ : bool ndarray of shape (n_features,)
-        Features that may enter a product: more than one size other than 0, and at most a tenth of the weight at zero,
-        five such sizes or a place in ``exponents``.
+        Features that may enter a product. Their sizes other than 0 differ, and one of these holds: at most a tenth of
+        the weight is at zero; there are at least five such sizes; they are named in ``exponents``.
     x_min_, x_max_, x_least_ : ndarray of shape (n_features,)
         Least and greatest trained value, and smallest trained size other than 0.
     functions_ : dict of ndarray
@@ -317,7 +317,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             scaling = scaling.without(offset.column)
         group = None if self.groups is None else ColumnNames.of(self).number(self.groups, "groups")
         if group is not None:
-            groups.check(given[:, group], table.y, self._group_name())
+            groups.check(given[:, group], table.y, self._group_name(), self.groups_)
             options.check_group(self, group, asked, offset.column)
             scaling = scaling.without(group)
             self.groups_ = np.unique(given[:, group]) if self.groups_ is None else self.groups_

@@ -207,7 +207,7 @@ def test_errors_name_the_group(named):
     with pytest.raises(ValueError, match=r"^groups='alloy' is not possible: a law of groups is a sum of products"):
         fit(X, y, "alloy", n_nodes=3)
     gaps = np.column_stack([y, np.where(X["alloy"] == "Cu", np.nan, y)])
-    with pytest.raises(ValueError, match=r"^groups: output 1 of y was not measured in the group alloy=2"):
+    with pytest.raises(ValueError, match=r"^groups: output 1 of y was not measured in the group alloy='Cu'"):
         fit(X, gaps, "alloy")
     near = np.column_stack([1e9 + np.arange(60) % 3, X["d"]])
     with pytest.raises(
@@ -217,9 +217,9 @@ def test_errors_name_the_group(named):
     numbers = np.column_stack([np.arange(60) % 3, X["d"]])
     with pytest.raises(ValueError, match=r"^groups: row 1 has x0=1.5, a group that was not trained"):
         fit(numbers, y, 0).predict([[1.0, 2.0], [1.5, 2.0]])
-    with pytest.raises(ValueError, match=r"^groups: 1 of 5 groups of alloy have one row, the first 5"):
+    with pytest.raises(ValueError, match=r"^groups: 1 of 5 groups have one row, the first alloy='Zn'"):
         fit(X.assign(alloy=["Zn", *X["alloy"][1:]]), y, "alloy")
-    with pytest.warns(UserWarning, match=r"^groups: the group alloy=5 .* has 3 rows, so that 2 constant"):
+    with pytest.warns(UserWarning, match=r"^groups: the group alloy='Zn' has 3 rows, so that 2 constant"):
         fit(X.assign(alloy=[*["Zn"] * 3, *X["alloy"][3:]]), y, "alloy")
     for wrong in (["alloy"], {"a": 1}, np.arange(60)):
         with pytest.raises(ValueError, match=r"^groups=.* give the name or number of one column of X"):
@@ -242,3 +242,13 @@ def test_whole_numbers_are_printed_as_such():
     g, x, y = table()
     assert list(fit(np.column_stack([g + 1, x]), y).formula().groups) == [1, 2, 3, 4]
     assert "[x0 = 1]" in str(fit(np.column_stack([g + 1, x]), y).formula())
+
+
+def test_a_damaged_model_raises(named):
+    X, _, net = named
+    damaged = pickle.loads(pickle.dumps(net))
+    damaged.groups_ = None
+    with pytest.raises(ValueError, match=r"functions_ has another form|could not convert the words"):
+        damaged.predict(X)
+    with pytest.raises(ValueError, match=r"^functions_ has another form than a fit stores"):
+        damaged.formula()

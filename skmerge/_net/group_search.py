@@ -14,14 +14,13 @@ from scipy.optimize import least_squares
 from skmerge._net import products
 from skmerge._net.comparison import no_worse
 from skmerge._net.logarithms import TERM
+from skmerge._net.products import FLOOR, NEW
 from skmerge._net.simplification import SIMPLE
 
 COMPARED_ROWS = 500  # on which products are compared
 MAX_OWN, MAX_SHARED = 2, 2  # terms of either kind
-NEW = 1e-4  # least share of the squares of a column that the other terms do not explain
 KEPT = 5  # sums of which the exponents are fitted
 LEAST_EXPONENT = 0.3  # of a free one beside other terms, with which a smaller one stands for a logarithm
-FLOOR = 1e-14  # share of the squares of y below which residuals are rounding
 
 
 class Terms(NamedTuple):
@@ -315,7 +314,7 @@ class Fitter:
     def with_errors(self, fit):
         """With the squared errors of rows left out, one by one: (residual / (1 - leverage))^2.
 
-        A row that alone determines a constant, such as the only one of its group, gets the mean error of the others.
+        A row that alone determines a constant gets the mean error of the others.
         """
         rows = self.all
         slopes, Q, bases = self._by_exponents(fit.terms)

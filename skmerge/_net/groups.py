@@ -12,17 +12,17 @@ from skmerge._net.floats import squarable
 from skmerge._net.functions import SAME, Functions
 from skmerge._net.group_search import Fitter, Proposals
 from skmerge._net.law import Candidate, Law
-from skmerge._net.linked import LEAST_UNIT, has_pole, linearised
+from skmerge._net.linked import CONVERGED, LEAST_UNIT, PASSES, has_pole, linearised
 from skmerge._net.links import LINKS
 from skmerge._net.logarithms import TERM, with_product
 from skmerge._net.selection import EXHAUSTED, Ridge
+from skmerge._net.stored import numbers_of
 from skmerge._text import BLANK, MISSING, cells_of, is_frame, kind_of, listed, shown, warn, with_columns
 
 MAX_GROUPS = 500
 FEW_ROWS = 3  # of a group, below one more than the constants that may differ
 APART = 1e-6  # least relative difference of the numbers of two groups
 OF_LINK = 2  # sums of which the exponents are fitted through a link
-PASSES, CONVERGED = 20, 1e-10  # of a law through a link
 
 
 def numbered(X, column, known=None):
@@ -49,8 +49,15 @@ def numbered(X, column, known=None):
     return with_columns(X, {j: np.where(words == "", np.nan, 1.0 + np.searchsorted(labels, words))}), labels
 
 
-def check(column, y, name):
-    """Raise ValueError if a column cannot number groups, or if an output (n, m) of y was not measured in a group."""
+def check(column, y, name, words):
+    """Raise ValueError if a column cannot number groups, or if an output (n, m) of y was not measured in a group.
+
+    ``words``: those that count as 1, 2, ..., or None.
+    """
+
+    def called(number):
+        return f"{name}=" + (f"{number:g}" if words is None else shown(words[int(number) - 1]))
+
     if np.isnan(column).any():
         raise ValueError(f"groups: {name} is missing in {np.isnan(column).sum()} row(s); name the group of every row.")
     labels, count = np.unique(column, return_counts=True)
@@ -59,17 +66,16 @@ def check(column, y, name):
             f"groups: {name} has {len(labels)} different values in {len(column)} rows; give a column that names 2 to "
             f"{MAX_GROUPS} groups of several rows."
         )
-    least, smallest = int(count.min()), f"{labels[np.argmin(count)]:g}"
+    least, smallest = int(count.min()), called(labels[np.argmin(count)])
     if least == 1:
         raise ValueError(
-            f"groups: {np.count_nonzero(count == 1)} of {len(labels)} groups of {name} have one row, the first "
-            f"{smallest} (words count from 1), and no other row tests what is fitted to it; leave these rows out, or "
-            "join groups."
+            f"groups: {np.count_nonzero(count == 1)} of {len(labels)} groups have one row, the first {smallest}, and "
+            "no other row tests what is fitted to it; leave these rows out, or join groups."
         )
     if least <= FEW_ROWS:
         warn(
-            f"groups: the group {name}={smallest} (words count from 1) has {least} rows, so that {least - 1} "
-            "constant(s) at most may differ between the groups; leave out small groups for more."
+            f"groups: the group {smallest} has {least} rows, so that {least - 1} constant(s) at most may differ "
+            "between the groups; leave out small groups for more."
         )
     size = np.maximum(np.abs(labels[1:]), np.abs(labels[:-1]))
     close = np.flatnonzero(np.diff(labels) < APART * size)
@@ -80,16 +86,15 @@ def check(column, y, name):
         lost = np.setdiff1d(labels, column[measured])
         if len(lost):
             raise ValueError(
-                f"groups: output {k} of y was not measured in the group {name}={lost[0]:g}, so that its constants are "
+                f"groups: output {k} of y was not measured in the group {called(lost[0])}, so that its constants are "
                 "unknown; leave out the group, or fit this output alone."
             )
 
 
 def check_known(column, labels, name):
     """Raise ValueError if a row is of no trained group; ``labels``: the numbers, or words that count from 1 on."""
-    numbers = 1.0 + np.arange(len(labels)) if labels.dtype.kind == "U" else labels
     with np.errstate(invalid="ignore"):
-        distance = np.abs(column[:, None] - numbers).min(axis=1)
+        distance = np.abs(column[:, None] - numbers_of(labels)).min(axis=1)
     unknown = np.flatnonzero(~(distance <= SAME * np.abs(column)))
     if len(unknown):
         raise_unknown(unknown[0], name, f"{column[unknown[0]]:g}", labels)
@@ -115,11 +120,14 @@ def indicators(labels, j, d):
 
 def _with_net(exact, objective, fit, column):
     """``exact`` and objective with the columns of the groups, and the net, its factors fitted."""
-    pairs = [] if fit.terms.own.any() else [exact, objective]
-    for one in () if pairs else (exact, objective):
+
+    def with_groups(one):
         labels = np.unique(one.X[:, column]) / one.scaling.x_scale[column]
-        pairs.append(one.with_functions(indicators(labels, column, one.n_given)))
-    whole, few = pairs
+        return one.with_functions(indicators(labels, column, one.n_given))
+
+    whole, few = exact, objective
+    if fit.terms.own.any():
+        whole, few = with_groups(exact), with_groups(objective)
     net, n_groups = few.constant(), few.d - few.n_given
     net = net.pinned(-1, 0.0)
     for A, sign, own in zip(fit.terms.A, fit.terms.sign, fit.terms.own, strict=True):

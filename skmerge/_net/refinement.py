@@ -4,6 +4,7 @@ A term stays homogeneous if it is multiplied by a power t of a dimensionless pro
 the other, and kept where the description is shorter with them.
 """
 
+from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
 
@@ -157,8 +158,7 @@ def _fitted(objective, net, moves):
     power[theta] = found.x[: len(theta)]
     if not np.isfinite(found.cost) or np.abs(power).max(initial=0.0) > LARGEST:
         return None
-    object.__setattr__(moved, "squares", float(2 * found.cost))
-    return moves._replace(power=power.tolist()), moved
+    return moves._replace(power=power.tolist()), replace(moved, squares=float(2 * found.cost))
 
 
 def _simplified(objective, net, moves, squares):

@@ -230,6 +230,8 @@ class Nets(SimpleNamespace):
             right = right and isinstance(found[name], np.ndarray) and found[name].shape == (n, *shape)
             number = name in ("exponent", "factor", "phase")
             right = right and (not number or (found[name].dtype == float and np.isfinite(found[name]).all()))
+        # Without the groups a row of another one would silently get none of their terms.
+        right = right and (self.groups is not None or "group" not in found["kind"])
         if not right or found["free"].dtype != bool:
             raise ValueError("functions_ has another form than a fit stores; fit the model again.")
 
@@ -349,13 +351,16 @@ def groups_of(nets, k):
     return np.flatnonzero((nets.functions_["kind"] == "group") & nets.A_[:, k].any(axis=(0, 1))[d:])
 
 
+def numbers_of(groups):
+    """The numbers that stand for groups: their own, or 1, 2, ... for words."""
+    return 1.0 + np.arange(len(groups)) if groups.dtype.kind == "U" else groups
+
+
 def label_of(nets, q):
     """The group of function q, a number or a word."""
-    is_word = nets.groups.dtype.kind == "U"
     j = int(np.argmax(nets.functions_["exponent"][q]))
     number = -nets.functions_["phase"][q] / nets.functions_["factor"][q] * nets.x_scale_[j]
-    numbers = 1.0 + np.arange(len(nets.groups)) if is_word else nets.groups
-    label = nets.groups[np.argmin(np.abs(numbers - number))].item()
+    label = nets.groups[np.argmin(np.abs(numbers_of(nets.groups) - number))].item()
     return int(label) if isinstance(label, float) and label.is_integer() else label
 
 
