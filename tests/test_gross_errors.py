@@ -126,3 +126,13 @@ def test_another_unit_and_order_name_the_same_row():
     (text,) = told(X * [1e-9, 1e6], y * 1e12)
     (moved,) = told(X[order], y[order])
     assert rows_of(text) == [11] and [order[i] for i in rows_of(moved)] == [11]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("noise", ["absolute", "relative"])
+def test_values_over_many_decades_do_not_overflow(noise):
+    """Gravitation between bodies: at some rows a wrong law predicts 1e-300 of y or less."""
+    rng = np.random.default_rng(0)
+    X = 10.0 ** rng.uniform([9, 20, 20], [13, 30, 30], (30, 3))
+    y = 6.67e-11 * X[:, 1] * X[:, 2] / X[:, 0] ** 2 * (1 + 0.1 * rng.normal(size=30))
+    assert np.isfinite(MergedNetRegressor(noise=noise, random_state=0).fit(X, y).predict(X)).all()

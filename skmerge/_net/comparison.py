@@ -61,8 +61,9 @@ def cross_validate(search, nets, folds):
     distance = predictions - consensus
     if objective.size is not None:
         size = np.abs(y)
-        distance /= np.maximum(np.abs(consensus), size[size > 0].min(initial=1.0)) * objective.error_unit
-    distance = (distance**2).mean(axis=(1, 2))
+        with np.errstate(over="ignore"):
+            distance /= np.maximum(np.abs(consensus), size[size > 0].min(initial=1.0)) * objective.error_unit
+    distance = (squarable(distance) ** 2).mean(axis=(1, 2))
     return np.minimum(np.maximum(errors, distance), 1e12), np.maximum(without_fold, alone)
 
 

@@ -191,7 +191,8 @@ def _judged(exact, error, rows, search):
     residual = squarable(np.abs(y - predicted) / size)
     if exact.n * error < rest.n * square + MISSED**2 * (residual[rows] ** 2).sum():
         return None, None
-    share = np.abs(y - predicted) / np.maximum(np.abs(predicted), 1e-300)
+    with np.errstate(over="ignore"):
+        share = squarable(np.abs(y - predicted) / np.maximum(np.abs(predicted), 1e-300))
     others = np.setdiff1d(np.arange(exact.n), rows)
     clear = residual[rows] > limit * np.sqrt(square) + UNSURE * unsure[rows]
     clear &= share[rows] > UNLIKE * np.median(share[others]) / 0.6745
