@@ -393,9 +393,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """Predict the target and, on request, its standard deviation.
 
         Finite for every finite X: the logarithm of a product stays within 300, so that x = 0 under a negative exponent
-        gives a huge number (and gradient 0) where the law has a pole. A committee has no poles: a feature that takes
-        part in its products counts as half its smallest trained size where it is less, and predictions stay within
-        ``target_range_``. ``applicability`` says how far a row lies outside what was trained.
+        gives a huge number (and gradient 0) where the law has a pole, and a warning. A committee has no poles: a
+        feature that takes part in its products counts as half its smallest trained size where it is less, and
+        predictions stay within ``target_range_``. ``applicability`` says how far a row lies outside what was trained.
 
         Parameters
         ----------
@@ -419,6 +419,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         if np.ndim(return_std) or return_std not in (False, True, "value", "measurement"):
             raise ValueError(f'return_std={return_std!r} is not possible: give False, True, "value" or "measurement".')
         nets, given, X = self._check_rows(X)
+        limits.tell_poles(nets, given, ColumnNames.of(self))
         n_threads = effective_n_jobs(self.n_jobs)
         if return_std and not self._display_std:
             raise ValueError(

@@ -1,8 +1,10 @@
 """MergedNetRegressor: committees near and beyond the data, a constant of zero, gaps among many columns."""
 
 import re
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -122,3 +124,23 @@ def test_gaps_among_many_columns_cost_what_is_missing(monkeypatch):
     unit = inputs.arrays["unit"]
     expected = (np.isnan(rows) * (weights * unit) ** 2).sum(axis=1)
     np.testing.assert_allclose(found, expected, rtol=0.01)  # one standard deviation stays within the trained range
+
+
+# --- zeros that a law divides by
+
+
+def test_a_zero_that_the_law_divides_by_is_said():
+    rng = np.random.default_rng(0)
+    rows = rng.uniform(1, 5, (40, 2))
+    table = pd.DataFrame(rows, columns=["a", "b"])
+    law = fit(table, 2 * rows[:, 0] ** 2 / rows[:, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        law.predict(table.assign(a=0.0))
+        law.predict(table.assign(b=np.nan))
+    for return_std in (False, True):
+        with pytest.warns(UserWarning, match=r"^b is 0 in 3 of 40 row\(s\)"):
+            law.predict(table.assign(b=np.where(np.arange(40) < 3, 0.0, 1.0)), return_std)
+    inside = fit(table, np.exp(-3 / rows[:, 1]))  # a function of 1 / b
+    with pytest.warns(UserWarning, match="^b is 0 in 40 of 40"):
+        inside.predict(table.assign(b=0.0))

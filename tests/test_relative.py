@@ -1,5 +1,7 @@
 """Errors that grow with y."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -112,3 +114,22 @@ def test_three_rows_do_not_make_a_law_exact():
     y = 2 * x[:, 0] ** 1.8 * (1 + 0.05 * rng.normal(size=8))
     net = fit(x[:3], y[:3])
     assert net.noise_std_[0] > 1e-3
+
+
+@pytest.mark.parametrize("seed", [2, 4])
+def test_a_short_law_is_told_where_longer_ones_err_as_much(seed):
+    """Of these tables a committee and a third term were told as long as the least error alone decided."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.uniform(1, 10, 40), rng.uniform(1, 10, 40)
+    net = fit(np.column_stack([a, b]), (2 * a**1.5 + 3 * b) * (1 + 0.05 * rng.normal(size=40)))
+    assert re.fullmatch(r"y = [12]\.\d\d x0\^1\.50 \+ [23]\.\d\d x1", str(net.formula())), str(net.formula())
+
+
+@pytest.mark.parametrize(("noise", "seed"), [("relative", 2), ("absolute", 3)])
+def test_an_exponential_is_told_where_a_root_follows_it(noise, seed):
+    """c (T / E)^(1/2) - d is 4 % from exp(-E / (R T)) here, and has no more parameters."""
+    rng = np.random.default_rng(seed)
+    T, E = rng.uniform(300, 900, 60), rng.uniform(5e3, 9e3, 60)
+    y = 300 * np.exp(-E / (8.314 * T)) * (1 + 0.02 * rng.normal(size=60))
+    text = str(fit(np.column_stack([E, T]), y, noise=noise).formula())
+    assert re.search(r"exp\(-0\.12 x0 x1\^-1\.00", text), text

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from skmerge._net import products
-from skmerge._net.comparison import no_worse
+from skmerge._net.comparison import EQUAL, no_worse
 from skmerge._net.logarithms import TERM
 from skmerge._net.products import FLOOR, NEW
 from skmerge._net.simplification import SIMPLE
@@ -260,17 +260,14 @@ class Fitter:
 
     def refined(self, terms):
         """The Fit with exponents freed, terms dropped and constants shared as long as the description gets shorter."""
-        best = self.fitted(terms)
-        may = (terms.A != 0) & (self.low < self.high) & self.may_move
-        if may.any() and best.squares > FLOOR * 10 * (self.all.y @ self.all.y):
-            freed = self.fitted(terms._replace(free=may))
-            best = min(best, self._simplified(freed), key=lambda one: one.score)
+        best = self._freed(self.fitted(terms))
+        least = best.score
         while True:
             trials = [self.fitted(one) for one in _plainer(best.terms)]
-            least = min(trials, key=lambda one: one.score, default=best)
-            if not least.score < best.score:
+            found = min(trials, key=lambda one: one.score, default=None)
+            if found is None or not found.score <= least + EQUAL:
                 break
-            best = least
+            best, least = found, min(least, found.score)
         best = self.with_errors(best)
         # The score supposes equal errors; a term for one or two rows that are less exact does not pass row by row.
         plain, found = best, True
@@ -280,6 +277,20 @@ class Fitter:
             found = min(trials, key=lambda one: (self.n_free(one.terms), one.error), default=None)
             plain = found or plain
         return plain
+
+    def plainer(self, fit):
+        """Without a term that only corrects an exponent of another, which is not quite simple."""
+        trials = [self._freed(self.fitted(one)) for one in _plainer(fit.terms)]
+        good = [self.with_errors(one) for one in trials if one.score <= fit.score + EQUAL]
+        return min(good, key=lambda one: (self.n_free(one.terms), one.score), default=fit)
+
+    def _freed(self, fit):
+        """With those exponents freed that make the description shorter."""
+        may = (fit.terms.A != 0) & (self.low < self.high) & self.may_move
+        if not may.any() or fit.squares <= FLOOR * 10 * (self.all.y @ self.all.y):
+            return fit
+        freed = self._simplified(self.fitted(fit.terms._replace(free=may)))
+        return min(fit, freed, key=lambda one: one.score)
 
     def _simplified(self, fit):
         """Free exponents set to simple values, one by one."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from skmerge._net import products
 from skmerge._net.candidates import Candidates
+from skmerge._net.comparison import EQUAL
 from skmerge._net.floats import squarable
 from skmerge._net.functions import SAME, Functions
 from skmerge._net.group_search import Fitter, Proposals
@@ -144,6 +145,7 @@ def law_of_groups(exact, objective, law, settings, seeds, task):
     """The law with the shortest description: ``law``, the same for all groups, or one with constants of their own."""
     length = products.price_of(law.net.nodes[:, : objective.n_given]) + TERM * law.net.n_nodes
     best, least, tried = law, _score(law.error, law.net.n_free, length, objective.n), list(law.tried)
+    good = [(law, least)]
     names = settings.links if settings.asks_for_link else [n for n in LINKS if n in settings.links or n == "identity"]
     for name in names:
         one = task.begin("groups", None, aside=True)
@@ -152,10 +154,13 @@ def law_of_groups(exact, objective, law, settings, seeds, task):
             other, score = found
             tried += other.tried
             text = f"{other.net.n_nodes} terms, validation error {np.sqrt(other.error):.3g} std(y)"
+            good.append(found)
             if score < least or settings.asks_for_link:
                 best, least = other, score
         if one.end(f"groups, link {name}: {text}", level=2) or best.error < EXHAUSTED:
             break
+    if not settings.asks_for_link:
+        best, _ = min((one for one in good if one[1] <= least + EQUAL), key=lambda one: (one[0].net.n_free, one[1]))
     return best._replace(tried=tried)
 
 
@@ -174,7 +179,7 @@ def _of_link(name, exact, settings, seeds):
     fits = [fitter.refined(terms) for terms in proposed]
     if not fits:
         return None
-    fit = min(fits, key=lambda one: one.score)
+    fit = fitter.plainer(min(fits, key=lambda one: one.score))
     for _ in range(PASSES if name != "identity" else 0):
         _, few, net = _with_net(target, objective, fit, column)
         f = link.value(squarable(few.predict(net)) * target.y_scale)

@@ -91,12 +91,3 @@ def _has_extreme_exponent(net):
     """Whether an exponent is at the limit: such a term fits only the outermost rows, and is huge beyond them."""
     products = [i for i in range(net.n_nodes) if net.kind(i) != "sum"]
     return bool((np.abs(net.nodes[products, : net.n_features]) >= MAX_EXPONENT).any())
-
-
-def search_without_fold(objective, fold, seeds, settings, stage, f):
-    """Squared errors, on the fold, of the law that is found from the other rows; whether a callback asks to stop."""
-    task = stage.begin("without fold", None, index=f)
-    rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
-    net = search_law(rest, settings, seeds, None, task).net
-    squares = np.minimum(objective.subset(fold).squares(net), 1e6)
-    return squares, task.end(f"law of {net.n_nodes} nodes, error on the fold {np.sqrt(squares.mean()):.3g} std(y)")

@@ -7,6 +7,8 @@ less, and predictions are kept within the trained range of y, widened by its wid
 
 import numpy as np
 
+from skmerge._text import warn
+
 
 def widened(y):
     """The range of y, widened by its width to either side."""
@@ -51,3 +53,22 @@ def distance_below(nets, X):
         near = np.log(low[j] / np.maximum(np.abs(X[:, j]), np.finfo(float).tiny if pole[j] else low[j] / 2))
         distance = np.maximum(distance, near / (np.log(high[j] / low[j]) if high[j] > low[j] else 1.0))
     return distance
+
+
+def tell_poles(nets, X, names):
+    """Warn of rows where a law divides by a feature that is zero: it says nothing there.
+
+    ``X``: as given; ``names``: those of its features.
+    """
+    A, functions, law = nets.A_[:, ~is_committee(nets)], nets.functions_, ~is_committee(nets)
+    power = (A < 0) & (nets.B_ != 0)[:, law, :, None] & (nets.blend_ < 1)[:, law, :, None]
+    pole = power.any(axis=(0, 1, 2))[: X.shape[1]]
+    used = A[..., X.shape[1] :].any(axis=(0, 1, 2))
+    pole |= (functions["exponent"][used] < 0).any(axis=0)
+    for j in np.flatnonzero(pole):
+        n_zero = np.count_nonzero(X[:, j] == 0)
+        if n_zero:
+            warn(
+                f"{names[j]} is 0 in {n_zero} of {len(X)} row(s), and the law divides by a power of it: it says "
+                "nothing there, and what predict returns is no estimate. If 0 stands for not measured, give NaN."
+            )

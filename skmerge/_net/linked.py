@@ -12,7 +12,7 @@ from skmerge._net import comparison
 from skmerge._net.candidates import Candidates
 from skmerge._net.floats import squarable
 from skmerge._net.function_search import function_nets, length_of, refitted
-from skmerge._net.law import Candidate, Law, best_law
+from skmerge._net.law import FOLDS, Candidate, Law, best_law, search_law
 from skmerge._net.links import LINKS
 from skmerge._net.logarithms import with_plain_logarithms
 from skmerge._net.products import price_of, simple_nets
@@ -20,7 +20,7 @@ from skmerge._net.refinement import refined_laws
 from skmerge._net.selection import EXHAUSTED, LawSearch
 from skmerge._progress import SILENCE
 
-NO_LINK_NEEDED = 2  # a single node with no more parameters than these needs no link
+NO_LINK_NEEDED = 2  # a single node with no more parameters than these, and no constant, needs no link
 SURE = 40.0  # if the description is shorter by so much, the search for a function is not repeated without each fold
 FORGIVEN = 1.2  # times the squares of the other law that its repetition may have
 OF_LINK = {"exp": "log", "reciprocal": "exp"}  # functions that are looked for through a link, of log y and 1 / y
@@ -43,17 +43,21 @@ LEAST_UNIT = 1e-100  # unit of u, which is y^2, 1/y, ... and must be within the 
 def may_have_link(objective, law):
     """Whether a search for a link may find a better law; with collinear features, exponents are not determined."""
     if objective.dimensions is not None:  # a sum without a link may miss all of the law
-        return law.error > EXHAUSTED and (law.net.n_nodes > 1 or law.error > GOOD_PRODUCT)
-    long = law.net.n_free > NO_LINK_NEEDED or law.net.n_nodes > 1
-    return long and EXHAUSTED < law.error < POOR and objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
+        return law.error > EXHAUSTED and (_is_long(law.net) or law.error > GOOD_PRODUCT)
+    enough = objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
+    return enough and EXHAUSTED < law.error < POOR and _is_long(law.net)
 
 
 def may_have_functions(objective, law):
     """Whether a search for functions may find a better law."""
-    long = law.net.n_free > NO_LINK_NEEDED or law.net.n_nodes > 1
     clear = np.abs(objective.y - objective.weight @ objective.y) > np.sqrt(law.error)
     enough = np.count_nonzero(clear) >= MIN_CLEAR and not law.penalties.tie_breaker
-    return enough and law.error > EXHAUSTED and (long or law.error > GOOD_PRODUCT)
+    return enough and law.error > EXHAUSTED and (_is_long(law.net) or law.error > GOOD_PRODUCT)
+
+
+def _is_long(net):
+    """Whether it is more than one term: `c P^a + d` follows exp(-P) within 2 % where P varies by a factor of five."""
+    return net.n_free > NO_LINK_NEEDED or net.n_nodes > 1 or net.lower[-1] < net.upper[-1]
 
 
 def simple_law(search, folds):
@@ -62,9 +66,11 @@ def simple_law(search, folds):
     if not nets:
         return None
     errors, squares = comparison.cross_validate(search, nets, folds)
-    best = min(range(len(nets)), key=lambda k: _score(nets[k], errors[k], search.objective.n))
+    scores = np.array([_score(*pair, search.objective.n) for pair in zip(nets, errors, strict=True)])
+    best = min(np.flatnonzero(scores <= scores.min() + comparison.EQUAL), key=lambda k: (nets[k].n_free, scores[k]))
     net, error = nets[best], float(errors[best])
-    law = Law(net, error, squares[best], search.penalties, [Candidate(net, error, search.objective)])
+    tried = [Candidate(*pair, search.objective) for pair in zip(nets, errors.tolist(), strict=True)]
+    law = Law(net, error, squares[best], search.penalties, tried)
     if search.objective.dimensions is None:
         return law
     starts = [one for one in nets if one is net or one.n_nodes == 1]
@@ -77,6 +83,19 @@ def simple_law(search, folds):
         if score < least:
             best, least = other, score
     return best._replace(tried=tried)
+
+
+def search_without_fold(objective, fold, seeds, settings, stage, f):
+    """Squared errors, on the fold, of the law that is found from the other rows; whether a callback asks to stop."""
+    task = stage.begin("without fold", None, index=f)
+    rest = objective.subset(np.setdiff1d(np.arange(objective.n), fold))
+    law = search_law(rest, settings, seeds, None, task)
+    if "identity" in settings.links and may_have_link(rest, law):
+        search = LawSearch(rest, settings, np.random.default_rng(seeds), SILENCE)
+        folds = np.array_split(np.random.default_rng(seeds).permutation(rest.n), FOLDS)
+        law = min((law, simple_law(search, folds) or law), key=lambda one: _score(one.net, one.error, rest.n))
+    squares = np.minimum(objective.subset(fold).squares(law.net), 1e6)
+    return squares, task.end(f"law of {law.net.n_nodes} nodes, error on the fold {np.sqrt(squares.mean()):.3g} std(y)")
 
 
 def law_of_functions(exact, search, settings, seeds, folds):
@@ -246,8 +265,7 @@ def _score_of(one, n, more=0.0):
 
 def _is_plain(law, other):
     """Whether a law with functions has an error as small as noise and no more parameters than the other law."""
-    n_free = law.net.n_free + np.count_nonzero(law.objective.functions.free)
-    return n_free <= other.net.n_free and law.error < GOOD_PRODUCT
+    return _n_free(law) <= other.net.n_free and law.error < GOOD_PRODUCT
 
 
 def best_linked(names, exact, objective, law, settings, seeds, folds, task):
@@ -258,6 +276,7 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
     """
     best, tried = law, list(law.tried)
     least = np.inf if settings.asks_for_link else _score(law.net, law.error, exact.n)
+    good = [(law, least)]
     if objective.dimensions is not None:
         names = [name for name in names if name == "functions" or objective.dimensions.through(LINKS[name])]
     may = {name: may_have_link(objective, law) for name in LINKS} | {"functions": may_have_functions(objective, law)}
@@ -285,11 +304,19 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
             tried += found.tried
             text = f"{what}: {found.net.n_free} parameters, validation error {np.sqrt(found.error):.3g} std(y)"
             score = _score_of(found, exact.n, more)
-            if name == "functions" and 0 < least - score < SURE and not _is_plain(found, best):
+            if name == "functions" and -comparison.EQUAL < least - score < SURE and not _is_plain(found, best):
                 found = with_nested_error(found, objective, settings, seeds, folds)
                 score = score if found.error <= FORGIVEN * best.error else np.inf
-            if score < least and found.net.n_free <= most:
-                best, least = found, score
+            if found.net.n_free <= most:
+                good.append((found, score))
+                if score < least:
+                    best, least = found, score
         if one.end(text, level=2) or best.error < EXHAUSTED:
             break
+    good = [one for one in good if one[1] <= least + comparison.EQUAL]
+    best, _ = min(good, key=lambda one: (_n_free(one[0]), one[1]))
     return best._replace(tried=tried)
+
+
+def _n_free(law):
+    return law.net.n_free + (0 if law.objective is None else np.count_nonzero(law.objective.functions.free))

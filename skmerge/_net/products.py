@@ -13,6 +13,7 @@ from skmerge._net.objective import NewNode
 from skmerge._net.selection import EXHAUSTED
 
 EXPONENTS = np.array([-3.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0])
+MORE_EXPONENTS = np.sort(np.append(EXPONENTS, [-1.5, 1.5]))  # of one feature or two: Kepler, Child, Bloch have them
 MAX_PRODUCTS = 8_000  # of a few features, that are compared
 PAIRED = 1200  # products of which all pairs are compared
 MAX_PAIRED = 14  # features of which the exponents of pairs are changed in the best product
@@ -121,11 +122,11 @@ def simple_products(objective, candidates):
     if dimensions is not None:
         rows.append(dimensions.products(which, lambda A: prices(A).sum(axis=1), MAX_PRODUCTS))
     for size in range(1, min(len(which), 4) + 1) if dimensions is None else ():
-        sets = list(combinations(which, size))
-        if most + len(sets) * len(EXPONENTS) ** size > MAX_PRODUCTS:
+        sets, exponents = list(combinations(which, size)), MORE_EXPONENTS if size <= 2 else EXPONENTS
+        if most + len(sets) * len(exponents) ** size > MAX_PRODUCTS:
             break
-        most += len(sets) * len(EXPONENTS) ** size
-        powers = np.stack(np.meshgrid(*[EXPONENTS] * size, indexing="ij"), axis=-1).reshape(-1, size)
+        most += len(sets) * len(exponents) ** size
+        powers = np.stack(np.meshgrid(*[exponents] * size, indexing="ij"), axis=-1).reshape(-1, size)
         for features in sets:
             part = np.tile(base, (len(powers), 1))
             part[:, features] = powers
