@@ -18,6 +18,7 @@ from skmerge._net import gross_errors, groups, limits, linked, options, relative
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.functions import Functions
+from skmerge._net.given_units import PintUnit
 from skmerge._net.incomplete import Inputs
 from skmerge._net.notation import names_of
 from skmerge._net.objective import Scaling
@@ -33,7 +34,7 @@ from skmerge._validation import check_rows, check_training_data, distance_beyond
 
 _F8: TypeAlias = NDArray[np.float64]
 _B1: TypeAlias = NDArray[np.bool_]
-Unit: TypeAlias = str | Mapping[str, float] | None
+Unit: TypeAlias = str | Mapping[str, float] | PintUnit | None
 
 __all__ = ["MergedNetRegressor"]
 
@@ -104,9 +105,10 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     units : dict, list or None, default=None
         The unit of each feature, by name or number, or in their order: then only homogeneous laws are found, whose
         terms all have the unit of y and whose functions have arguments without one. A unit is text, such as
-        ``"kg m/s^2"``, which pint reads, or a mapping of base dimensions to exponents, ``{"kg": 1, "m": 1, "s": -2}``;
-        ``""``, None or ``{}`` is a number without dimension. Dimensions alone count: numbers are not converted, and
-        columns may be in mm and in m. Temperatures are in kelvin. No committee is trained.
+        ``"kg m/s^2"`` or ``"kg m s-2"``, which pint reads, a Unit of pint, or a mapping of dimensions to exponents,
+        ``{"kg": 1, "m": 1, "s": -2}``; ``""``, None or ``{}`` is a number without dimension. Dimensions alone count:
+        numbers are not converted, and columns may be in mm and in m. Temperatures are in kelvin. No committee is
+        trained.
     target_unit : unit or list, default=None
         The unit of y, or a list of those of several outputs; needed with ``units``.
     constant_units : list of units, default=()
