@@ -14,6 +14,7 @@ MAX_TERMS, MAX_NUMBERS = 12, 200  # of a formula; a longer one str() only descri
 # mean): 3 % of std(y) for rows at a distance of std(y) from the mean. Three digits change a factor by up to 0.5 %, and,
 # of an exponent, a product over three decades by 1 to 3 %.
 TEXT_TOLERANCE = 0.02
+CONSTANT = 1e-9  # of its size, the scatter of a prediction that is a constant
 POINTS = 256  # of each sample with which it is measured; their mean square is then known to 10 %
 # What follows a number whose parameter has such a status.
 NOTES = {
@@ -170,7 +171,10 @@ class Numbers:
         with np.errstate(all="ignore"):
             exact = self._value(values, X)
             if self.has_link:
-                y, mean = exact.std(), exact.mean() / exact.std()
+                y = exact.std()
+                if y <= CONSTANT * abs(exact.mean()):  # a constant, as of a group without terms
+                    y = abs(exact.mean())
+                mean = exact.mean() / y
             size = np.hypot(y, exact - mean * y)
 
         def error(values):
