@@ -87,7 +87,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     simplify : bool, default=True
         Whether parameters of a law are fixed at simple values where the data do not object.
     intercept : bool, default=True
-        Whether there is a constant D. False finds a sum of products without one, ``blend=0``, and never a committee.
+        Whether there is a constant D. False finds a sum of products without one, ``blend=0``, and never a committee;
+        through a link this is said of u, so that ``exp(u)`` has no prefactor in the unit of y.
     noise : {"absolute", "relative", "auto"}, default="absolute"
         Whether measurement errors have the same size in all rows, or are the same share of y: then a row has the weight
         ``1 / prediction^2``, and y must not be 0. "auto" fits both and keeps, output by output, the one that makes the

@@ -254,7 +254,7 @@ def test_many_groups_say_why_there_are_no_standard_errors():
     X = np.column_stack([rng.uniform(1, 5, len(g)), g])
     with pytest.warns(UserWarning, match="has 3 rows"):
         law = MergedNetRegressor(groups=1, link="identity", random_state=0).fit(X, g * X[:, 0])
-    with pytest.raises(ValueError, match="for each of 48 groups .* at most 2000 .* some of the groups at a time"):
+    with pytest.raises(ValueError, match=r"for each of 48 groups .* at most 2000 .* some of the groups at a time"):
         law.formula(standard_errors=True)
     with pytest.raises(ValueError, match="ensemble of 2 nets"):
         MergedNetRegressor(n_estimators=2).fit(X[:30, :1], X[:30, 0]).formula(standard_errors=True)
