@@ -565,10 +565,11 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         target_names : str or list of str, default=None
             ``target_names_in_``, or y, or y0, y1, ... if None.
         standard_errors : bool, default=False
-            Whether every number carries its standard error, from J^T J; a single law only. "(fixed)": set to a simple
-            value to which the data do not object; "(fixed as given)": by ``exponents``, and whether the data object
-            by more than three standard errors; "(at its bound)": at a bound of ``exponents``; "(undetermined)": the
-            data do not determine it, and in brackets which features vary together.
+            Whether every number carries its standard error, from J^T J; a single law only. "(fixed)": given, such as
+            ``blend=0.5``; "(fixed as given)": by ``exponents``, and whether the data object by more than three standard
+            errors; "(by units)": it follows from ``units``; "(at its bound)": at a bound of ``exponents``;
+            "(undetermined)": the data do not determine it, and in brackets which features vary together, or that the
+            rows are too few for so many numbers, exponents that the fit chose among them.
 
         Returns
         -------

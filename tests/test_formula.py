@@ -38,7 +38,7 @@ def evaluate_text(text, X, **known):
     """Value of the printed text, features x0, x1, ...: a small grammar of its own."""
     body = text.split(" = ", 1)[1].split("  [")[0]
     unit = re.match(rf"\w+/({NUMBER}) =", text)
-    body = re.sub(r"\((?:±[^()]*|undetermined|fixed[^()]*|at its bound)\)", "", body)
+    body = re.sub(r"\((?:±[^()]*|undetermined|fixed[^()]*|by units|at its bound)\)", "", body)
     body = re.sub(r"\|([^|]*)\|", r"abs(\1)", body)
     body = re.sub(rf"\^(-?{NUMBER})", r"**(\1)", body)
     body = re.sub(r"(?<=[\w)]) (?=[\w(])", " * ", body).replace(";", ",")
@@ -384,6 +384,19 @@ def test_standard_error_in_closed_form():
     expected = np.sqrt(squares[0] / 38 * np.linalg.inv(design.T @ design)[0, 0])
     expected *= scipy.stats.t.ppf(0.975, 38) / scipy.stats.norm.ppf(0.975)  # two of them hold 95 %
     assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_few_rows_do_not_fix_what_they_chose():
+    rng = np.random.default_rng(1)
+    X = rng.uniform(1, 5, (4, 2))
+    y = 2 * X[:, 0] ** 2 / X[:, 1] * (1 + 0.05 * rng.normal(size=4))
+    text = str(MergedNetRegressor(random_state=0).fit(X, y).formula(standard_errors=True))
+    assert "x1^-1.00(undetermined)" in text and text.endswith("[undetermined: too few rows for so many numbers]")
+    assert "fixed" not in text and "±" not in text  # errors of the other numbers would suppose that exponent
+    given = MergedNetRegressor(exponents={0: 2}, random_state=0).fit(X, y).formula(standard_errors=True)
+    assert re.fullmatch(r"y = [\d.]+\(±[\d.]+\) x0\^2.00\(fixed as given\) x1\^-1.00\(±[\d.]+\)", str(given))
+    half = MergedNetRegressor(n_nodes=1, blend=0.5, random_state=0).fit(X, y).formula(standard_errors=True)
+    assert "0.50(fixed) g(" in str(half)
 
 
 def test_undetermined_where_the_data_cannot_decide():

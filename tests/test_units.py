@@ -226,7 +226,7 @@ def test_exponents_without_a_choice_have_no_error():
     given = dict(units={"a": "m"}, target_unit="s", constant_units=["s/m^1.5"], random_state=0)
     given |= dict(units={"a": m}, target_unit=s, constant_units=[{"s": 1, "m": -1.5}])
     model = MergedNetRegressor(**given).fit(pd.DataFrame({"a": a}), y)
-    assert "a^1.50(fixed)" in str(model.formula(standard_errors=True))
+    assert "a^1.50(by units)" in str(model.formula(standard_errors=True))
     # The constant may also be that of gravitation and a mass.
     given["constant_units"] = [{"m": 3, "kg": -1, "s": -2}, kg]
     other = MergedNetRegressor(**given).fit(pd.DataFrame({"a": a}), y)

@@ -23,6 +23,7 @@ NOTES = {
     uncertainty.REJECTED: "(fixed as given, the data object)",
     uncertainty.GIVEN: "(fixed as given)",
     uncertainty.BOUND: "(at its bound)",
+    uncertainty.OF_UNITS: "(by units)",
 }
 
 
@@ -356,6 +357,8 @@ class Numbers:
             for status, note in NOTES.items():
                 if (self.status[nodes, j] == status).any():
                     return note
+        if self._has_few_rows():
+            return "(undetermined)"
         if key in self.fixed:
             return "(fixed)"
         error, size = self.error[key], abs(self.values[key])
@@ -368,6 +371,10 @@ class Numbers:
         if not error < limit:
             return "(undetermined)"
         return "" if self.is_doubtful else f"(±{error:.2g})"
+
+    def _has_few_rows(self):
+        """Whether so few rows chose exponents that the errors of the other numbers would suppose them right."""
+        return (self.status == uncertainty.CHOSEN).any()
 
     def _linear_nodes(self, j):
         nets, e, k = self.nets, self.members[0], self.k
@@ -384,6 +391,7 @@ class Numbers:
             together = np.flatnonzero((self.status == uncertainty.SHARED).any(axis=0))
             names = [self.names[j] for j in together]
             constant = [self.names[j] for j in np.flatnonzero(nets.x_min_ == nets.x_max_)]
+            remarks += ["undetermined: too few rows for so many numbers"] if self._has_few_rows() else []
             remarks += [f"undetermined between {', '.join(names)}: they vary together"] if len(names) > 1 else []
             remarks += [f"{', '.join(constant)} undetermined: constant"] if constant else []
         return f"  [{'; '.join(remarks)}]" if remarks else ""
