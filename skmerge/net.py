@@ -478,6 +478,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             functions_=getattr(self, "functions_", Functions.none(self.n_features_in_).arrays),
             link_=getattr(self, "link_", np.full(np.shape(self.A_)[1:2], "identity")),
             groups=getattr(self, "groups_", None), group_name=self._group_name(),
+            target_names=getattr(self, "target_names_in_", None),
             x_least_=least, null=self._null, status=self._standing,
             offset=Offset(self.offset, self.offset_column_),
             exponent_bounds=options.exponent_bounds(self, self.n_features_in_),
@@ -507,9 +508,6 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         out = nets.gradient(X, effective_n_jobs(self.n_jobs))
         nets.offset.add_gradient(out, X, self.x_scale_)
         return self._shaped(out)
-
-    def _target_names(self):
-        return getattr(self, "target_names_in_", None)
 
     def applicability(self, X: ArrayLike) -> _F8:
         """How far each row lies outside what was trained.
@@ -545,8 +543,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         committee errs less, or where the net is no law.
         """
         nets = self._nets()
-        names, tried = (ColumnNames.of(self), self._target_names()), getattr(self, "_tried", [[]] * nets.n_outputs)
-        found = [laws_of(nets, k, candidates, *names) for k, candidates in enumerate(tried)]
+        names, tried = ColumnNames.of(self), getattr(self, "_tried", [[]] * nets.n_outputs)
+        found = [laws_of(nets, k, candidates, names) for k, candidates in enumerate(tried)]
         return found[0] if self._n_outputs is None else found
 
     def formula(
@@ -563,7 +561,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         feature_names : list of str, default=None
             ``feature_names_in_`` or x0, x1, ... if None.
         target_names : str or list of str, default=None
-            ``target_names_in_``, or y, or y0, y1, ... if None.
+            If None ``target_names_in_``, or y, or y0, y1, ...; none that a feature has: target, target_y, ... instead.
         standard_errors : bool, default=False
             Whether every number carries its standard error, from J^T J; a single law only. "(fixed)": given, such as
             ``blend=0.5``; "(fixed as given)": by ``exponents``, and whether the data object by more than three standard
@@ -585,5 +583,4 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """
         nets = self._nets()
         feature_names = ColumnNames.of(self) if feature_names is None else feature_names
-        target_names = self._target_names() if target_names is None else target_names
         return Formula.of(nets, feature_names, target_names, standard_errors)

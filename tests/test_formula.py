@@ -132,6 +132,21 @@ def test_names_that_are_no_words_stand_in_brackets():
     assert str(two.formula(["y1", "b"])).startswith("target0 = ")
 
 
+def test_a_target_has_no_name_of_a_feature():
+    frame = pd.DataFrame(X[:, :2], columns=["x", "y"])
+    for name in ("x", "y"):
+        formula = fit(frame, pd.Series(2 * X[:, 0], name=name)).formula()
+        assert str(formula) == "target = 2.00 x" and formula.latex.startswith(r"\mathrm{target} = ")
+        assert formula.python_names == {"x": "x", "y": "y"}
+    model = fit(frame, pd.DataFrame({"x": 2 * X[:, 0], "z": 3 * X[:, 1]}))
+    assert str(model.formula()) == "target_x = 2.00 x\nz = 3.00 y"
+    assert model.laws_[0][0]["formula"].startswith("target_x = ")
+    assert str(model.formula(["a", "b"])) == "x = 2.00 a\nz = 3.00 b"
+    named = frame.rename(columns={"x": "target"})
+    formula = fit(named, pd.Series(2 * X[:, 0], name="y")).formula()
+    assert str(formula) == "target_ = 2.00 target" and formula.latex.startswith(r"\mathrm{target\_} = ")
+
+
 def test_a_unit_of_one_is_not_written():
     model = fit(X * [1e-200, 1], (X[:, 0] * X[:, 1]) ** 2)
     assert "/1.00)" not in str(model.formula()) and "(x0/1e-200)^2.00 x1^2.00" in str(model.formula())

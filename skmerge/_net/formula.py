@@ -73,7 +73,7 @@ class Formula:
         if len(set(names)) != d:
             raise ValueError(f"feature_names must be {d} different names, got {names}; rename those that repeat.")
         if target_names is None:
-            target_names = default_targets(m, names)
+            target_names = default_targets(m, names, nets.target_names)
         elif isinstance(target_names, str):
             target_names = [target_names]
         targets = given_names(target_names, "target_names", m, f"{m} names, one for each column of y")
@@ -113,12 +113,20 @@ class Formula:
         }
 
 
-def default_targets(m, names):
-    """What m targets without names are called, beside features of these names."""
-    word = "y"
+def default_targets(m, names, own=None):
+    """What m targets are called, beside features of these names; ``own``: their names, if they have some."""
+    word = "y" if own is None else "target"
     while any(name == word or (m > 1 and name.startswith(word)) for name in names):
         word = "target" if word == "y" else f"{word}_"
-    return [word] if m == 1 else [f"{word}{k}" for k in range(m)]
+    if own is None or (m == 1 and own[0] in names):
+        return [word] if m == 1 else [f"{word}{k}" for k in range(m)]
+    found = []
+    for name in own:
+        other = f"target_{name}" if name in names else name
+        while other != name and (other in names or other in own):
+            other += "_"
+        found.append(other)
+    return found
 
 
 def _why_no_errors(nets):
@@ -135,10 +143,10 @@ def _why_no_errors(nets):
     return "a net of so many parameters or rows keeps no covariance; leave standard_errors at False."
 
 
-def laws_of(nets, k, tried, feature_names, target_names):
+def laws_of(nets, k, tried, feature_names):
     """The candidates of output k, as MergedNetRegressor.laws_ describes them."""
     found = []
-    target = (default_targets(nets.n_outputs, feature_names) if target_names is None else target_names)[k]
+    target = default_targets(nets.n_outputs, feature_names, nets.target_names)[k]
     for law in tried:
         one = stored.with_net(nets, k, law)
         formula = Formula.of(one, feature_names, [target], False)
