@@ -153,7 +153,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     noise_std_ : ndarray of shape (n_outputs,)
         Standard deviation of a measurement about the law.
     validation_error_ : ndarray of shape (n_outputs,)
-        Cross-validated root mean squared error.
+        Cross-validated root mean squared error. It may be greater than that of the law in ``laws_``: a constant that
+        the fit let be zero counts here as estimated, because errors must not depend on where y is counted from, and
+        the search for a function may have been repeated without each fold.
     target_range_ : ndarray of shape (2, n_outputs)
         Within which a committee predicts: the trained range of y, less its offset, widened by its width to either side.
         Infinite for a law.
@@ -538,7 +540,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         For each length, ``n_parameters`` estimated numbers without simple exponents, the one with the smallest error on
         rows left out (with ``n_estimators`` the first of the nets):
         ``validation_error`` in units of y (of relative errors, as shares of it). ``formula``, ``latex`` and ``python``
-        write it; ``is_chosen`` says which is the model's. It is the shortest whose errors, row by row, are not clearly
+        write it; ``is_chosen`` says which is the model's; its ``validation_error``, by which it was compared, may be
+        less than ``validation_error_``, which says why. It is the shortest whose errors, row by row, are not clearly
         greater than the least, unless simple exponents or a link describe y more shortly (see the guide); none where a
         committee errs less, or where the net is no law.
         """

@@ -497,6 +497,22 @@ def test_without_intercept_there_are_products_alone():
     assert len(noisy.A_) == 1  # no committee
 
 
+def test_error_of_the_law_and_of_the_list_differ_by_a_constant_alone():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 5, (40, 2))
+    y = 2 * X[:, 0] * X[:, 1] ** 0.5
+    y = y + 0.03 * y.std() * rng.normal(size=40)
+
+    def errors(**parameters):
+        net = MergedNetRegressor(random_state=0, **parameters).fit(X, y)
+        return net.validation_error_[0], next(law["validation_error"] for law in net.laws_ if law["is_chosen"])
+
+    with_constant, listed = errors()
+    assert listed < with_constant < 1.1 * listed
+    alone, listed = errors(intercept=False)
+    assert alone == pytest.approx(listed, rel=1e-12)
+
+
 def test_laws_are_listed_by_length():
     rng = np.random.default_rng(0)
     X = rng.uniform(1, 5, (60, 3))
