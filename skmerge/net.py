@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmerge import metrics
 from skmerge._digest import Digested
-from skmerge._net import gross_errors, groups, limits, linked, options, relative, zeros
+from skmerge._net import gross_errors, groups, levels, limits, linked, options, relative, zeros
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.functions import Functions
@@ -377,6 +377,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
         gross_errors.tell([trained.gross for trained, _ in best], row, rounds.target_name, n_outputs)
+        levels.tell(best, ColumnNames.of(self), rounds.target_name, n_outputs)
         zeros.tell([trained.barred for trained, _ in best], ColumnNames.of(self))
         if self.link not in ("auto", "identity") and (self.link_ != self.link).any():
             warn(

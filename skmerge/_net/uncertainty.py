@@ -27,11 +27,21 @@ def with_free_exponents(objective, net):
     known. If there are too few rows to determine so many parameters, the result is the net itself. An exponent that
     follows from units is known.
     """
+    free = _freed(objective, net)
+    return free if n_estimated(objective, objective.with_free_constant(free)) < objective.n else net
+
+
+def n_numbers(objective, net):
+    """Number of the numbers of a law that the data chose, simple exponents and parameters of functions among them."""
+    return n_estimated(objective, _freed(objective, net)) + int(np.count_nonzero(objective.functions.free))
+
+
+def _freed(objective, net):
     low, high = (bound[: net.n_features] for bound in objective.node_bounds("product"))
     free = net.copy()
     rows, columns = np.nonzero(_chosen(objective, net) & _moves(objective, net))
     free.bound("lower")[rows, columns], free.bound("upper")[rows, columns] = low[columns], high[columns]
-    return free if n_estimated(objective, objective.with_free_constant(free)) < objective.n else net
+    return free
 
 
 def _chosen(objective, net):
