@@ -27,8 +27,9 @@ def tell(best, names, target, n_outputs):
             which = " and ".join(names[j] for j in used)
             warn(
                 f"The law of {what} has {n_numbers} numbers, exponents among them, and {which} only {n_values} "
-                f"different values in {n_rows} rows: other laws of so many numbers fit these as well, and nothing tests "
-                "what it says between and beyond them. Measure at more values, or give what is known (exponents, units)."
+                f"different values in {n_rows} rows: other laws of so many numbers fit these as well, and nothing "
+                "tests what it says between and beyond them. Measure at more values, or give what is known "
+                "(exponents, units)."
             )
 
 
