@@ -14,10 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmerge import metrics
 from skmerge._digest import Digested
-from skmerge._net import gross_errors, groups, limits, linked, options, relative, zeros
+from skmerge._net import gross_errors, groups, levels, limits, linked, options, relative, zeros
 from skmerge._net.floats import within_float
 from skmerge._net.formula import Formula, laws_of
 from skmerge._net.functions import Functions
+from skmerge._net.given_units import PintUnit
 from skmerge._net.incomplete import Inputs
 from skmerge._net.notation import names_of
 from skmerge._net.objective import Scaling
@@ -33,7 +34,7 @@ from skmerge._validation import check_rows, check_training_data, distance_beyond
 
 _F8: TypeAlias = NDArray[np.float64]
 _B1: TypeAlias = NDArray[np.bool_]
-Unit: TypeAlias = str | Mapping[str, float] | None
+Unit: TypeAlias = str | Mapping[str, float] | PintUnit | None
 
 __all__ = ["MergedNetRegressor"]
 
@@ -86,7 +87,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     simplify : bool, default=True
         Whether parameters of a law are fixed at simple values where the data do not object.
     intercept : bool, default=True
-        Whether there is a constant D. False finds a sum of products without one, ``blend=0``, and never a committee.
+        Whether there is a constant D. False finds a sum of products without one, ``blend=0``, and never a committee;
+        through a link this is said of u, so that ``exp(u)`` has no prefactor in the unit of y.
     noise : {"absolute", "relative", "auto"}, default="absolute"
         Whether measurement errors have the same size in all rows, or are the same share of y: then a row has the weight
         ``1 / prediction^2``, and y must not be 0. "auto" fits both and keeps, output by output, the one that makes the
@@ -104,9 +106,10 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     units : dict, list or None, default=None
         The unit of each feature, by name or number, or in their order: then only homogeneous laws are found, whose
         terms all have the unit of y and whose functions have arguments without one. A unit is text, such as
-        ``"kg m/s^2"``, which pint reads, or a mapping of base dimensions to exponents, ``{"kg": 1, "m": 1, "s": -2}``;
-        ``""``, None or ``{}`` is a number without dimension. Dimensions alone count: numbers are not converted, and
-        columns may be in mm and in m. Temperatures are in kelvin. No committee is trained.
+        ``"kg m/s^2"`` or ``"kg m s-2"``, which pint reads, a Unit of pint, or a mapping of dimensions to exponents,
+        ``{"kg": 1, "m": 1, "s": -2}``; ``""``, None or ``{}`` is a number without dimension. Dimensions alone count:
+        numbers are not converted, and columns may be in mm and in m. Temperatures are in kelvin. No committee is
+        trained.
     target_unit : unit or list, default=None
         The unit of y, or a list of those of several outputs; needed with ``units``.
     constant_units : list of units, default=()
@@ -150,7 +153,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     noise_std_ : ndarray of shape (n_outputs,)
         Standard deviation of a measurement about the law.
     validation_error_ : ndarray of shape (n_outputs,)
-        Cross-validated root mean squared error.
+        Cross-validated root mean squared error. It may be greater than that of the law in ``laws_``: a constant that
+        the fit let be zero counts here as estimated, because errors must not depend on where y is counted from, and
+        the search for a function may have been repeated without each fold.
     target_range_ : ndarray of shape (2, n_outputs)
         Within which a committee predicts: the trained range of y, less its offset, widened by its width to either side.
         Infinite for a law.
@@ -372,6 +377,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
         gross_errors.tell([trained.gross for trained, _ in best], row, rounds.target_name, n_outputs)
+        levels.tell(best, ColumnNames.of(self), rounds.target_name, n_outputs)
         zeros.tell([trained.barred for trained, _ in best], ColumnNames.of(self))
         if self.link not in ("auto", "identity") and (self.link_ != self.link).any():
             warn(
@@ -476,6 +482,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
             functions_=getattr(self, "functions_", Functions.none(self.n_features_in_).arrays),
             link_=getattr(self, "link_", np.full(np.shape(self.A_)[1:2], "identity")),
             groups=getattr(self, "groups_", None), group_name=self._group_name(),
+            target_names=getattr(self, "target_names_in_", None),
             x_least_=least, null=self._null, status=self._standing,
             offset=Offset(self.offset, self.offset_column_),
             exponent_bounds=options.exponent_bounds(self, self.n_features_in_),
@@ -506,9 +513,6 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         nets.offset.add_gradient(out, X, self.x_scale_)
         return self._shaped(out)
 
-    def _target_names(self):
-        return getattr(self, "target_names_in_", None)
-
     def applicability(self, X: ArrayLike) -> _F8:
         """How far each row lies outside what was trained.
 
@@ -538,13 +542,14 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         For each length, ``n_parameters`` estimated numbers without simple exponents, the one with the smallest error on
         rows left out (with ``n_estimators`` the first of the nets):
         ``validation_error`` in units of y (of relative errors, as shares of it). ``formula``, ``latex`` and ``python``
-        write it; ``is_chosen`` says which is the model's. It is the shortest whose errors, row by row, are not clearly
+        write it; ``is_chosen`` says which is the model's; its ``validation_error``, by which it was compared, may be
+        less than ``validation_error_``, which says why. It is the shortest whose errors, row by row, are not clearly
         greater than the least, unless simple exponents or a link describe y more shortly (see the guide); none where a
         committee errs less, or where the net is no law.
         """
         nets = self._nets()
-        names, tried = (ColumnNames.of(self), self._target_names()), getattr(self, "_tried", [[]] * nets.n_outputs)
-        found = [laws_of(nets, k, candidates, *names) for k, candidates in enumerate(tried)]
+        names, tried = ColumnNames.of(self), getattr(self, "_tried", [[]] * nets.n_outputs)
+        found = [laws_of(nets, k, candidates, names) for k, candidates in enumerate(tried)]
         return found[0] if self._n_outputs is None else found
 
     def formula(
@@ -561,12 +566,13 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         feature_names : list of str, default=None
             ``feature_names_in_`` or x0, x1, ... if None.
         target_names : str or list of str, default=None
-            ``target_names_in_``, or y, or y0, y1, ... if None.
+            If None ``target_names_in_``, or y, or y0, y1, ...; none that a feature has: target, target_y, ... instead.
         standard_errors : bool, default=False
-            Whether every number carries its standard error, from J^T J; a single law only. "(fixed)": set to a simple
-            value to which the data do not object; "(fixed as given)": by ``exponents``, and whether the data object
-            by more than three standard errors; "(at its bound)": at a bound of ``exponents``; "(undetermined)": the
-            data do not determine it, and in brackets which features vary together.
+            Whether every number carries its standard error, from J^T J; a single law only. "(fixed)": given, such as
+            ``blend=0.5``; "(fixed as given)": by ``exponents``, and whether the data object by more than three standard
+            errors; "(by units)": it follows from ``units``; "(at its bound)": at a bound of ``exponents``;
+            "(undetermined)": the data do not determine it, and in brackets which features vary together, or that the
+            rows are too few for so many numbers, exponents that the fit chose among them.
 
         Returns
         -------
@@ -582,5 +588,4 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         """
         nets = self._nets()
         feature_names = ColumnNames.of(self) if feature_names is None else feature_names
-        target_names = self._target_names() if target_names is None else target_names
         return Formula.of(nets, feature_names, target_names, standard_errors)

@@ -22,7 +22,7 @@ LEVELS = [
     {"_net.objective", "_net.notation", "_net.limits", "_net.incomplete", "_net.given_units"},
     {"_net.offset"},
     {"_net.comparison", "_net.candidates", "_net.committee", "_net.uncertainty"},
-    {"_net.stored"},
+    {"_net.stored", "_net.levels"},
     {"_net.simplification", "_net.printed"},
     {"_net.selection", "_net.formula"},
     {"_net.products"},

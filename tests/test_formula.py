@@ -38,7 +38,7 @@ def evaluate_text(text, X, **known):
     """Value of the printed text, features x0, x1, ...: a small grammar of its own."""
     body = text.split(" = ", 1)[1].split("  [")[0]
     unit = re.match(rf"\w+/({NUMBER}) =", text)
-    body = re.sub(r"\((?:±[^()]*|undetermined|fixed[^()]*|at its bound)\)", "", body)
+    body = re.sub(r"\((?:±[^()]*|undetermined|fixed[^()]*|by units|at its bound)\)", "", body)
     body = re.sub(r"\|([^|]*)\|", r"abs(\1)", body)
     body = re.sub(rf"\^(-?{NUMBER})", r"**(\1)", body)
     body = re.sub(r"(?<=[\w)]) (?=[\w(])", " * ", body).replace(";", ",")
@@ -130,6 +130,21 @@ def test_names_that_are_no_words_stand_in_brackets():
     assert str(model.formula(["y", "b"], target_names="y")) == "y = 2.00 y^1.50 b"
     two = fit(X, np.column_stack([X[:, 0], X[:, 1]]))
     assert str(two.formula(["y1", "b"])).startswith("target0 = ")
+
+
+def test_a_target_has_no_name_of_a_feature():
+    frame = pd.DataFrame(X[:, :2], columns=["x", "y"])
+    for name in ("x", "y"):
+        formula = fit(frame, pd.Series(2 * X[:, 0], name=name)).formula()
+        assert str(formula) == "target = 2.00 x" and formula.latex.startswith(r"\mathrm{target} = ")
+        assert formula.python_names == {"x": "x", "y": "y"}
+    model = fit(frame, pd.DataFrame({"x": 2 * X[:, 0], "z": 3 * X[:, 1]}))
+    assert str(model.formula()) == "target_x = 2.00 x\nz = 3.00 y"
+    assert model.laws_[0][0]["formula"].startswith("target_x = ")
+    assert str(model.formula(["a", "b"])) == "x = 2.00 a\nz = 3.00 b"
+    named = frame.rename(columns={"x": "target"})
+    formula = fit(named, pd.Series(2 * X[:, 0], name="y")).formula()
+    assert str(formula) == "target_ = 2.00 target" and formula.latex.startswith(r"\mathrm{target\_} = ")
 
 
 def test_a_unit_of_one_is_not_written():
@@ -384,6 +399,19 @@ def test_standard_error_in_closed_form():
     expected = np.sqrt(squares[0] / 38 * np.linalg.inv(design.T @ design)[0, 0])
     expected *= scipy.stats.t.ppf(0.975, 38) / scipy.stats.norm.ppf(0.975)  # two of them hold 95 %
     assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_few_rows_do_not_fix_what_they_chose():
+    rng = np.random.default_rng(1)
+    X = rng.uniform(1, 5, (4, 2))
+    y = 2 * X[:, 0] ** 2 / X[:, 1] * (1 + 0.05 * rng.normal(size=4))
+    text = str(MergedNetRegressor(random_state=0).fit(X, y).formula(standard_errors=True))
+    assert "x1^-1.00(undetermined)" in text and text.endswith("[undetermined: too few rows for so many numbers]")
+    assert "fixed" not in text and "±" not in text  # errors of the other numbers would suppose that exponent
+    given = MergedNetRegressor(exponents={0: 2}, random_state=0).fit(X, y).formula(standard_errors=True)
+    assert re.fullmatch(r"y = [\d.]+\(±[\d.]+\) x0\^2.00\(fixed as given\) x1\^-1.00\(±[\d.]+\)", str(given))
+    half = MergedNetRegressor(n_nodes=1, blend=0.5, random_state=0).fit(X, y).formula(standard_errors=True)
+    assert "0.50(fixed) g(" in str(half)
 
 
 def test_undetermined_where_the_data_cannot_decide():

@@ -1,6 +1,7 @@
 """Laws of groups: constants of their own, exponents that all groups share."""
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -236,6 +237,27 @@ def test_rows_without_names_belong_to_the_same_groups(named):
     with pytest.warns(UserWarning, match="X does not have valid feature names"):
         values = net.predict(X.to_numpy(dtype=object))
     np.testing.assert_array_equal(values, net.predict(X))
+
+
+def test_a_constant_of_a_group_has_as_many_digits_as_other_numbers():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"g": np.repeat(["a", "b"], 10)})
+    y = np.repeat([30.0, 140.0], 10) + rng.normal(size=20)
+    law = MergedNetRegressor(groups="g", link="exp", random_state=0).fit(X, y).formula()
+    assert re.fullmatch(r"y = exp\(\d\.\d\d\d?\)  \[g = a\]\ny = exp\(\d\.\d\d\d?\)  \[g = b\]", str(law))
+    assert np.exp(float(re.search(r"exp\((.*?)\)", str(law)).group(1))) == pytest.approx(y[:10].mean(), rel=0.01)
+
+
+def test_many_groups_say_why_there_are_no_standard_errors():
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(1.0, 49.0), 3)
+    X = np.column_stack([rng.uniform(1, 5, len(g)), g])
+    with pytest.warns(UserWarning, match="has 3 rows"):
+        law = MergedNetRegressor(groups=1, link="identity", random_state=0).fit(X, g * X[:, 0])
+    with pytest.raises(ValueError, match=r"for each of 48 groups .* at most 2000 .* some of the groups at a time"):
+        law.formula(standard_errors=True)
+    with pytest.raises(ValueError, match="ensemble of 2 nets"):
+        MergedNetRegressor(n_estimators=2).fit(X[:30, :1], X[:30, 0]).formula(standard_errors=True)
 
 
 def test_whole_numbers_are_printed_as_such():

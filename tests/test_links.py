@@ -177,6 +177,33 @@ def test_no_constant_comes_back_as_a_product():
     assert (model.A_ != 0).any(axis=-1)[model.B_ != 0].all() and not model.D_.any()
 
 
+def test_without_intercept_an_exponential_has_no_prefactor():
+    rng = np.random.default_rng(1)
+    X = rng.uniform(0.5, 2, (40, 2))
+    y = np.exp(2 * X[:, 0])
+    given = dict(link="exp", intercept=False, random_state=0)
+    model = MergedNetRegressor(**given).fit(X, y)
+    assert str(model.formula()) == "y = exp(2.00 x0)"
+    assert_allclose(model.predict(X), y, rtol=1e-12)
+    noisy = y * (1 + 0.02 * rng.normal(size=40))
+    model = MergedNetRegressor(**given).fit(X, noisy)
+    assert model.validation_error_[0] < 1.2 * np.std(noisy - y)  # in units of y
+    assert_allclose(model.predict(X), y, rtol=0.01)
+    # A prefactor is no part of what is asked for, not even as a power of about zero.
+    model = MergedNetRegressor(**given).fit(X, 5 * y)
+    assert not model.D_.any()
+    assert not np.isclose(np.abs(model.A_[0, 0]).sum(axis=1), 0, atol=0.02)[model.B_[0, 0] != 0].any()
+    assert 1e-9 < np.abs(model.predict(X) / (5 * y) - 1).max() < 0.1
+    assert MergedNetRegressor(link="exp", random_state=0).fit(X, 5 * y).predict(X) == pytest.approx(5 * y)
+
+
+def test_without_intercept_groups_share_an_exponential_without_prefactor():
+    rng = np.random.default_rng(1)
+    X = np.column_stack([rng.uniform(0.5, 2, 40), np.repeat([1.0, 2.0], 20)])
+    model = MergedNetRegressor(link="exp", groups=1, intercept=False, random_state=0).fit(X, np.exp(X[:, 0] * X[:, 1]))
+    assert str(model.formula()) == "y = exp(1.00 x0)  [x1 = 1]\ny = exp(2.00 x0)  [x1 = 2]"
+
+
 def test_beyond_the_edge_of_a_root_nothing_is_certain():
     rng = np.random.default_rng(0)
     X = rng.uniform(1, 5, (60, 2))

@@ -1,5 +1,8 @@
 """MergedNetRegressor: laws recovered, invariances, uncertainty and priors."""
 
+import re
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -495,6 +498,42 @@ def test_without_intercept_there_are_products_alone():
     rng = np.random.default_rng(0)
     noisy = MergedNetRegressor(intercept=False, random_state=0).fit(rng.uniform(1, 2, (60, 3)), rng.normal(size=60))
     assert len(noisy.A_) == 1  # no committee
+
+
+def test_error_of_the_law_and_of_the_list_differ_by_a_constant_alone():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 5, (40, 2))
+    y = 2 * X[:, 0] * X[:, 1] ** 0.5
+    y = y + 0.03 * y.std() * rng.normal(size=40)
+
+    def errors(**parameters):
+        net = MergedNetRegressor(random_state=0, **parameters).fit(X, y)
+        return net.validation_error_[0], next(law["validation_error"] for law in net.laws_ if law["is_chosen"])
+
+    with_constant, listed = errors()
+    assert listed < with_constant < 1.1 * listed
+    alone, listed = errors(intercept=False)
+    assert alone == pytest.approx(listed, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("levels", "parameters", "warned"),
+    [
+        ((0.0, 1.0, 2.0, 4.0), {"noise": "relative"}, "has 4 numbers.* x0 only 4 different values in 20 rows"),
+        ((1.0, 2.0, 4.0), {}, "has 3 numbers.* x0 only 3 different values in 15 rows"),
+        ((1.0, 2.0, 4.0), {"exponents": {0: 2}}, None),
+        ((1.0, 2.0, 3.0, 4.0, 5.0), {}, None),
+        ((0.0, 1.0), {}, None),  # a code
+    ],
+)
+def test_few_levels_do_not_test_a_law(levels, parameters, warned):
+    x = np.repeat(levels, 5)
+    y = (2 + 3 * x**2) * (1 + 0.03 * np.random.default_rng(0).normal(size=len(x)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        MergedNetRegressor(random_state=0, **parameters).fit(x[:, None], y)
+    found = [str(one.message) for one in caught if "different values" in str(one.message)]
+    assert len(found) == (warned is not None) and (warned is None or re.search(warned, found[0]))
 
 
 def test_laws_are_listed_by_length():

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.base import clone
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skmerge import MergedNetRegressor
 from skmerge._net.dimensions import Dimensions
+from skmerge._net.given_units import read
 from skmerge._net.links import LINKS
 
 kg, m, s = {"kg": 1}, {"m": 1}, {"s": 1}
@@ -225,7 +226,7 @@ def test_exponents_without_a_choice_have_no_error():
     given = dict(units={"a": "m"}, target_unit="s", constant_units=["s/m^1.5"], random_state=0)
     given |= dict(units={"a": m}, target_unit=s, constant_units=[{"s": 1, "m": -1.5}])
     model = MergedNetRegressor(**given).fit(pd.DataFrame({"a": a}), y)
-    assert "a^1.50(fixed)" in str(model.formula(standard_errors=True))
+    assert "a^1.50(by units)" in str(model.formula(standard_errors=True))
     # The constant may also be that of gravitation and a mass.
     given["constant_units"] = [{"m": 3, "kg": -1, "s": -2}, kg]
     other = MergedNetRegressor(**given).fit(pd.DataFrame({"a": a}), y)
@@ -326,8 +327,12 @@ def test_text_is_a_mapping():
 @pytest.mark.parametrize(
     ("unit", "words"),
     [
-        ("degC", "kelvin"),
+        ("degC", "unit with an offset.*kelvin"),
+        ("°C", "unit with an offset.*kelvin"),
         ("dB", "logarithm"),
+        ("Np", "logarithm"),
+        ("pH", "logarithm"),
+        ("m s-1 foobar", "'foobar' is not defined"),
         ("2 m", "without a number"),
         ("furlongs per foo", "pint cannot read"),
         ("m**", "pint cannot read"),
@@ -338,6 +343,62 @@ def test_text_that_is_no_unit(unit, words):
     X, y = energy()
     with pytest.raises(ValueError, match=rf"units\[1\].*{re.escape(repr(unit))}.*{words}"):
         MergedNetRegressor(**UNITS_OF_ENERGY | dict(units=[kg, unit, m])).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("m s-1", SPEED),
+        ("m.s-1", SPEED),
+        ("m s⁻¹", SPEED),
+        ("m s−1", SPEED),  # the minus sign of typesetters
+        ("kg m-3", {"kg": 1, "m": -3}),
+        ("kg·m/s²", {"kg": 1, "m": 1, "s": -2}),
+        ("W m-1 K-1", {"kg": 1, "m": 1, "s": -3, "K": -1}),
+        ("MPa m0.5", {"kg": 1, "m": -0.5, "s": -2}),
+        ("mmH2O", {"kg": 1, "m": -1, "s": -2}),
+        ("m2", {"m": 2}),
+        ("µm", m),
+        ("Å", m),
+        ("at%", {}),
+        ("-", {}),
+        ("1", {}),
+    ],
+)
+def test_notations_of_tables(text, unit):
+    pytest.importorskip("pint")
+    assert read(text, "") == read(unit, "")
+
+
+def test_units_of_pint():
+    pint = pytest.importorskip("pint")
+    registry = pint.UnitRegistry()
+    for own in (registry, pint.get_application_registry()):
+        assert read(own.Unit("km/h"), "") == read(own.Quantity(1, "km/h"), "") == read(SPEED, "")
+    with pytest.raises(ValueError, match=r"units\[0\] is .*2.*quantity: only its unit counts"):
+        read(registry.Quantity(2, "m"), "units[0]")
+    with pytest.raises(ValueError, match=r"units\[0\] is 'degree_Celsius'.*add 273.15"):
+        read(registry.Unit("degC"), "units[0]")
+    X, y = energy()
+    by_mapping = MergedNetRegressor(random_state=0, **UNITS_OF_ENERGY).fit(X, y)
+    given = dict(units=[pint.Unit("g"), pint.Unit("km/h"), "mm"], target_unit=pint.Unit("kJ"))
+    by_unit = MergedNetRegressor(random_state=0, constant_units=[pint.Quantity("1 m/s^2")], **given)
+    assert_allclose(pickle.loads(pickle.dumps(clone(by_unit).fit(X, y))).predict(X), by_mapping.predict(X))
+
+
+def test_word_of_one_feature_is_said():
+    X, y = energy()
+    wrong = UNITS_OF_ENERGY | dict(units=[kg, {"m": 1, "sec": -1}, m], link="identity", functions=())
+    with pytest.warns(UserWarning, match=r"x1 alone has \['sec'\], so that no law can hold x1"):
+        MergedNetRegressor(random_state=0, **wrong).fit(X, y)
+
+
+def test_units_in_a_grid():
+    X, y = energy()
+    grid = [{"units": [UNITS_OF_ENERGY["units"]], "target_unit": [ENERGY], "constant_units": [[ACCELERATION]]}]
+    plain = MergedNetRegressor(link="identity", functions=(), random_state=0)
+    search = GridSearchCV(plain, [*grid, {"units": [None]}], cv=2, error_score="raise").fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
 def test_text_without_pint(monkeypatch):
@@ -372,6 +433,10 @@ def test_text_without_pint(monkeypatch):
         (dict(target_unit=None), "target_unit is missing"),
         (dict(target_unit=3), "target_unit is 3"),
         (dict(target_unit={"K": 1}), r"temperature\^1 is missing.*constant_units"),
+        (
+            dict(target_unit={"N": 1}),
+            r"target_unit holds \['N'\], which is in the unit of no feature.*dimension of its own",
+        ),
         (dict(constant_units="J/K"), "is no list"),
         (dict(constant_units=[{str(i): 1} for i in range(5)]), "5 units"),
         (dict(units=None), "target_unit needs units"),

@@ -57,9 +57,7 @@ def cross_validate(search, nets, folds):
     good, y = errors <= 10 * errors.min() + ROUNDING, objective.y
     if objective.link is not None:  # the distance that counts is that of y
         with np.errstate(over="ignore"):
-            predictions, y = (
-                squarable(objective.link.value(u * objective.y_scale)) / objective.error_unit for u in (predictions, y)
-            )
+            predictions, y = (squarable(objective.through_link(u)) / objective.error_unit for u in (predictions, y))
     consensus = np.median(predictions[good], axis=(0, 1))
     distance = predictions - consensus
     if objective.size is not None:

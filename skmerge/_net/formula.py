@@ -18,6 +18,7 @@ from skmerge._net.notation import (
     latex_power,
     written,
 )
+from skmerge._net.objective import MAX_CURVATURE
 from skmerge._net.printed import Numbers
 from skmerge._text import printable
 
@@ -72,14 +73,14 @@ class Formula:
         if len(set(names)) != d:
             raise ValueError(f"feature_names must be {d} different names, got {names}; rename those that repeat.")
         if target_names is None:
-            target_names = default_targets(m, names)
+            target_names = default_targets(m, names, nets.target_names)
         elif isinstance(target_names, str):
             target_names = [target_names]
         targets = given_names(target_names, "target_names", m, f"{m} names, one for each column of y")
         if not isinstance(standard_errors, (bool, np.bool_)):
             raise TypeError(f"standard_errors={standard_errors!r} is not possible: give True or False.")
         if standard_errors and not nets.covariance_:
-            raise ValueError("standard_errors: an ensemble or very large net has none; a law does (n_estimators=1).")
+            raise ValueError(f"standard_errors: {_why_no_errors(nets)}")
         lines, latex, python, terms, groups = [], [], [], [], []
         identifiers = as_identifiers(names, nets.offset.name)
         for k in range(m):
@@ -112,18 +113,40 @@ class Formula:
         }
 
 
-def default_targets(m, names):
-    """What m targets without names are called, beside features of these names."""
-    word = "y"
+def default_targets(m, names, own=None):
+    """What m targets are called, beside features of these names; ``own``: their names, if they have some."""
+    word = "y" if own is None else "target"
     while any(name == word or (m > 1 and name.startswith(word)) for name in names):
         word = "target" if word == "y" else f"{word}_"
-    return [word] if m == 1 else [f"{word}{k}" for k in range(m)]
+    if own is None or (m == 1 and own[0] in names):
+        return [word] if m == 1 else [f"{word}{k}" for k in range(m)]
+    found = []
+    for name in own:
+        other = f"target_{name}" if name in names else name
+        while other != name and (other in names or other in own):
+            other += "_"
+        found.append(other)
+    return found
 
 
-def laws_of(nets, k, tried, feature_names, target_names):
+def _why_no_errors(nets):
+    """Why a fit keeps no covariance, and what to do."""
+    if len(nets.A_) > 1:
+        return f"an ensemble of {len(nets.A_)} nets has none; a law does (n_estimators=1)."
+    n_groups = max(len(stored.groups_of(nets, k)) for k in range(nets.n_outputs))
+    size = len(nets.parameters(0, 0))
+    if n_groups and size > MAX_CURVATURE:
+        return (
+            f"with constants for each of {n_groups} groups the net has {size} numbers, and the covariance of at most "
+            f"{MAX_CURVATURE} is kept; fit some of the groups at a time, or leave standard_errors at False."
+        )
+    return "a net of so many parameters or rows keeps no covariance; leave standard_errors at False."
+
+
+def laws_of(nets, k, tried, feature_names):
     """The candidates of output k, as MergedNetRegressor.laws_ describes them."""
     found = []
-    target = (default_targets(nets.n_outputs, feature_names) if target_names is None else target_names)[k]
+    target = default_targets(nets.n_outputs, feature_names, nets.target_names)[k]
     for law in tried:
         one = stored.with_net(nets, k, law)
         formula = Formula.of(one, feature_names, [target], False)

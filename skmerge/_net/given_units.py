@@ -1,13 +1,15 @@
-"""Units as the user gives them, mappings or text, as rows of exponents of base dimensions."""
+"""Units as the user gives them, mappings, text or units of pint, as rows of exponents of base dimensions."""
 
+import re
 from collections.abc import Mapping
 from numbers import Real
+from typing import Any, Protocol
 
 import numpy as np
 
 from skmerge._net.dimensions import MAX_CONSTANTS, Dimensions
 from skmerge._net.links import LINKS
-from skmerge._text import shown
+from skmerge._text import listed, shown, warn
 
 # Symbols in mappings, whose dimension is what text in other units of it means, too.
 SYMBOLS = {
@@ -19,8 +21,22 @@ SYMBOLS = {
     **dict.fromkeys(("mol", "substance"), "substance"),
     **dict.fromkeys(("cd", "luminosity"), "luminosity"),
 }
-NOT_BASE = "degC", "°C", "degF", "°F", "dB", "celsius"
+KNOWN = "kg, g, m, mm, cm, km, s, ms, A, K, mol and cd"
+DIMENSIONS = frozenset(SYMBOLS.values())
+SHIFTED = "degC", "°C", "degF", "°F", "celsius"
+LOGARITHMIC = "dB", "Np", "pH"  # pH, to pint, is a picohenry
+# Numbers to a reader of tables; to pint at% is a pressure, and mol% is no number.
+SHARE = re.compile(r"(wt|at|mol|vol|mass)[. -]*%|[-–—1]", re.IGNORECASE)
+DASH = re.compile("[−–—]")  # to pint m s−1, with the minus sign of typesetters, is m s
+POWER = re.compile(r"(?<=[^\W\d_])([+-]?\d+(?:\.\d+)?)(?!\w)")  # the -1 of m s-1
 EXAMPLE = '{"kg": 1, "m": 1, "s": -2}'
+
+
+class PintUnit(Protocol):
+    """A Unit of pint, or a Quantity of one."""
+
+    @property
+    def dimensionality(self) -> Mapping[str, Any]: ...
 
 
 def read(value, what):
@@ -30,10 +46,13 @@ def read(value, what):
     if isinstance(value, Mapping):
         return _of_mapping(value, what)
     if isinstance(value, str):
-        return _of_text(value, what) if value.strip() else {}
+        text = value.strip()
+        return _of_text(text, what) if text and not SHARE.fullmatch(text) else {}
+    if hasattr(value, "dimensionality") and hasattr(value, "_REGISTRY"):
+        return _of_pint(value, what)
     raise ValueError(
-        f'{what} is {shown(value)}, which is no unit; give text such as "m/s^2", a mapping such as {EXAMPLE}, or "" '
-        "for a number without dimension."
+        f'{what} is {shown(value)}, which is no unit; give text such as "m/s^2", a unit of pint, a mapping such as '
+        f'{EXAMPLE}, or "" for a number without dimension.'
     )
 
 
@@ -46,8 +65,8 @@ def _of_mapping(value, what):
                 f"{what} holds {shown(base)}: {shown(power)}; give base dimensions with a number as exponent, such as "
                 f"{EXAMPLE}."
             )
-        if base in NOT_BASE:
-            _raise_shifted(what, base)
+        if base in SHIFTED or base in LOGARITHMIC:
+            _raise_shifted(what, base, base in LOGARITHMIC)
         name = SYMBOLS.get(base, base)
         unit[name] = unit.get(name, 0.0) + float(power)
     return {name: power for name, power in unit.items() if power}
@@ -61,25 +80,50 @@ def _of_text(text, what):
             f"{what} is {shown(text)}: text is read by pint, which is not installed. Install it (pip install pint), or "
             f"give the exponents of base dimensions, such as {EXAMPLE}."
         ) from None
+    if text in LOGARITHMIC:
+        _raise_shifted(what, text, True)
     registry = pint.get_application_registry()
+    plain = DASH.sub("-", text)
     try:
-        unit = registry.parse_units(text)
-        shift = registry.Quantity(0.0, unit).to_base_units().magnitude
+        try:
+            unit = registry.parse_units(plain)
+        except Exception:
+            powers = POWER.sub(r"**(\1)", plain)
+            if powers == plain:
+                raise
+            unit = registry.parse_units(powers)
     except Exception as error:  # pint raises AssertionError, TypeError, ... for what it cannot parse
         raise ValueError(
             f"{what} is {shown(text)}, which pint cannot read as a unit ({error or type(error).__name__}); give one as "
             f'in "kg m/s^2", without a number, or the exponents of base dimensions, such as {EXAMPLE}.'
         ) from None
-    if shift != 0.0:
-        _raise_shifted(what, text)
+    return _of_pint(unit, what, text)
+
+
+def _of_pint(value, what, text=None):
+    """That of a pint Unit, or of a Quantity of one such unit."""
+    unit = getattr(value, "units", value)
+    if unit is not value and not (np.ndim(value.magnitude) == 0 and value.magnitude == 1):
+        raise ValueError(
+            f"{what} is {shown(value)}, a quantity: only its unit counts, and numbers are not converted. Give the unit "
+            "alone (its .units)."
+        )
+    zero = unit._REGISTRY.Quantity(0.0, unit).to_base_units()
+    if zero.magnitude != 0.0:
+        _raise_shifted(what, text or str(unit), not unit.dimensionality)
     dimensions = ((name.strip("[]"), float(power)) for name, power in unit.dimensionality.items())
     return {name: power for name, power in dimensions if power}
 
 
-def _raise_shifted(what, unit):
+def _raise_shifted(what, unit, is_logarithmic):
+    if is_logarithmic:
+        raise ValueError(
+            f"{what} is {shown(unit)}, a logarithm, so that products of the values have no unit. Convert them to the "
+            f"quantity itself, such as 10**(L/10) for L in dB, and give its unit."
+        )
     raise ValueError(
-        f"{what} is {shown(unit)}, whose zero is no zero or which is a logarithm: products of it have no unit. Convert "
-        "the values to kelvin, or to a unit that is not logarithmic, and give that."
+        f"{what} is {shown(unit)}, a unit with an offset: 0 of it is no zero, so that products of the values have no "
+        'unit. Convert them to kelvin (add 273.15 to values in °C) and give "K", or {"K": 1}.'
     )
 
 
@@ -104,6 +148,7 @@ def dimensions_of(given, names, varied, n_outputs, target_names):
     for unit, varies in zip(features, varied, strict=True):
         if unit and not varies and unit not in constants and len(constants) < MAX_CONSTANTS:
             constants.append(unit)
+    _warn_of_words(features, targets, constants, names)
     bases = sorted({base for unit in (*features, *targets, *constants) for base in unit}) or ["number"]
 
     def rows(several):
@@ -112,6 +157,20 @@ def dimensions_of(given, names, varied, n_outputs, target_names):
 
     one = Dimensions.of(rows(features), np.zeros(len(bases)), rows(constants))
     return [Dimensions(one.features, row, one.constants) for row in rows(targets)], bases
+
+
+def _warn_of_words(features, targets, constants, names):
+    """Warn of features with a word of their own as dimension, by which they take part in no law: often a slip."""
+    elsewhere = [base for unit in (*targets, *constants) for base in unit]
+    for j, unit in enumerate(features):
+        others = {base for i, other in enumerate(features) if i != j for base in other}.union(elsewhere, DIMENSIONS)
+        alone = [base for base in unit if base not in others]
+        if alone:
+            warn(
+                f"units: {names[j]} alone has {listed(alone)}, so that no law can hold {names[j]}. In mappings "
+                f"{listed(SYMBOLS)} are known; any other word is a dimension of its own. Write the unit in those, "
+                f"such as {EXAMPLE}."
+            )
 
 
 def _of_features(units, names):
@@ -141,7 +200,10 @@ def _of_targets(target_unit, n_outputs, target_names):
         raise ValueError('target_unit is missing: with units the unit of y is needed; give "" if it has no dimension.')
     if isinstance(target_unit, (str, Mapping)):
         if n_outputs not in (None, 1):
-            raise ValueError(f"target_unit is one unit for {n_outputs} outputs; give a list with one for each.")
+            raise ValueError(
+                f"target_unit={shown(target_unit)} is one unit for {n_outputs} outputs; give a list with one for each, "
+                'in the order of the columns of y, such as ["N", "J"].'
+            )
         return [read(target_unit, "target_unit")]
     if not np.iterable(target_unit):
         return [read(target_unit, "target_unit")]  # which raises
@@ -167,6 +229,14 @@ def check_dimensions(dimensions, bases, names, usable, offset, link):
         unit = written(dimensions.features[offset], bases)
         raise ValueError(f"offset: {names[offset]} has the unit {unit} and y {target}; correct units or target_unit.")
     left = dimensions.missing(usable)
+    everywhere = np.vstack([dimensions.features, dimensions.constants]).any(axis=0)
+    words = [bases[b] for b in np.flatnonzero(left) if not everywhere[b] and bases[b] not in DIMENSIONS]
+    if words:
+        raise ValueError(
+            f"target_unit holds {listed(words)}, which is in the unit of no feature and of no constant: no law can be "
+            f"homogeneous. In mappings {KNOWN} are known; any other word is a dimension of its own. Write "
+            f"the unit in those, such as {EXAMPLE} for newton, or as text, which pint reads."
+        )
     if left.any():
         raise ValueError(
             f"units: no product of powers of the features has the unit of y, {target}; {written(left, bases)} is "

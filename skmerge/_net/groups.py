@@ -9,7 +9,6 @@ import numpy as np
 from skmerge._net import products
 from skmerge._net.candidates import Candidates
 from skmerge._net.comparison import EQUAL
-from skmerge._net.floats import squarable
 from skmerge._net.functions import SAME, Functions
 from skmerge._net.group_search import Fitter, Proposals
 from skmerge._net.law import Candidate, Law
@@ -182,8 +181,7 @@ def _of_link(name, exact, settings, seeds):
     fit = fitter.plainer(min(fits, key=lambda one: one.score))
     for _ in range(PASSES if name != "identity" else 0):
         _, few, net = _with_net(target, objective, fit, column)
-        f = link.value(squarable(few.predict(net)) * target.y_scale)
-        after = linearised(link, exact, f)
+        after = linearised(link, exact, target.through_link(few.predict(net)))
         if after is None:
             return None
         moved = np.abs(after.y * after.y_scale - target.y * target.y_scale).max()

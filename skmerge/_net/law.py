@@ -11,6 +11,7 @@ from skmerge._net.selection import LawSearch
 from skmerge._progress import refine
 
 FOLDS = 5
+LEAST_VARIED = 0.01  # scatter of the logarithm of a product, below which it is a constant in effect
 BIG = 20_000  # with more rows, a law is searched on SEARCH_ROWS of them and then fitted to all
 # New rows may lie arbitrarily near to a pole at zero. The squared error of a law with such a pole must be less by this
 # factor than that of a law without one that has no more parameters. Feynman II.11.28, 200 rows: errors of 7e-6 std(y)
@@ -73,7 +74,7 @@ def best_law(search, folds):
     if search.objective.n == 1:  # its error is unknown
         return Law(nets[0], np.inf, None, search.penalties)
     errors, squares = comparison.cross_validate(search, nets, folds)
-    extreme = np.array([_has_extreme_exponent(net) for net in nets])
+    extreme = np.array([_has_extreme_exponent(net) or _hides_constant(search.objective, net) for net in nets])
     if not extreme.all():  # all: the user asks for nothing else
         errors[extreme] = np.inf
     best = comparison.simplest_of_the_best(nets, errors, squares)
@@ -91,3 +92,12 @@ def _has_extreme_exponent(net):
     """Whether an exponent is at the limit: such a term fits only the outermost rows, and is huge beyond them."""
     products = [i for i in range(net.n_nodes) if net.kind(i) != "sum"]
     return bool((np.abs(net.nodes[products, : net.n_features]) >= MAX_EXPONENT).any())
+
+
+def _hides_constant(objective, net):
+    """Whether a product hardly varies, such as x^-1e-16, where there may be no constant."""
+    if objective.intercept:
+        return False
+    products = [i for i in range(net.n_nodes) if net.kind(i) == "product" and not net.sign[i].any()]
+    size = np.abs(net.nodes[products, : net.n_features]) @ np.sqrt(objective.scaling.log_variance)
+    return bool((size < LEAST_VARIED).any())

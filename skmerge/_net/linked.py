@@ -10,7 +10,6 @@ import numpy as np
 
 from skmerge._net import comparison
 from skmerge._net.candidates import Candidates
-from skmerge._net.floats import squarable
 from skmerge._net.function_search import function_nets, length_of, refitted
 from skmerge._net.law import FOLDS, Candidate, Law, best_law, search_law
 from skmerge._net.links import LINKS
@@ -179,7 +178,7 @@ def _settled(name, exact, law, search_of, settings, folds, task):
     link, net, linked, functions = LINKS[name], law.net, law.objective, law.objective.functions
     search, f = search_of(linked), np.full(exact.n, np.inf)
     for _ in range(PASSES):
-        before, f = f, link.value(squarable(search.objective.predict(net)) * linked.y_scale)
+        before, f = f, linked.through_link(search.objective.predict(net))
         if np.abs(f - before).max() <= CONVERGED * np.abs(f).max():
             break
         linked = linearised(link, exact, f)

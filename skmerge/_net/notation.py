@@ -110,7 +110,7 @@ def latex_note(note):
 
 
 def latex_name(name):
-    head, _, tail = name.partition("_")
+    head, _, tail = (name, "", "") if name.endswith("_") else name.partition("_")
     if len(name) == 1 and name.isalnum():
         return name
     return rf"\mathrm{{{_escaped(head)}}}" + (rf"_{{\mathrm{{{_escaped(tail)}}}}}" if tail else "")

@@ -258,6 +258,7 @@ class Objective(Shared):
         self.exponent_bounds, self.blend, self.cancelled = exponent_bounds, blend, cancelled
         self.intercept = intercept and (dimensions is None or dimensions.allows_constant)
         self.dimensions, self.link, self.functions = dimensions, None, Functions.none(X.shape[1])
+        self.log_unit = 0.0  # of u in y = exp(u): log(std(y)), where y is in units of std(y) and u is not
         biggest = np.abs(y).max() or 1.0  # so that squares of 1e-200 or 1e200 do not leave the range of float
         relative = y / biggest
         spread = np.sqrt(self.weight @ (relative - self.weight @ relative) ** 2)
@@ -296,11 +297,17 @@ class Objective(Shared):
     def with_target(self, target, unit, link):
         """The same rows with the target of a link; its errors over ``unit`` (n,) are those of y."""
         dimensions = None if self.dimensions is None else self.dimensions.through(link)
+        # Without a constant to hold it the unit of y = exp(u) would be one that the user does not see.
+        log_unit = np.log(self.y_scale) if link.power is None and not self.intercept else 0.0
         other = Objective(
-            self.X, target, self.share, self.scaling, self.exponent_bounds, self.blend, self.cancelled, self.intercept,
-            self.size, unit, dimensions,
+            self.X, target + log_unit, self.share, self.scaling, self.exponent_bounds, self.blend, self.cancelled,
+            self.intercept, self.size, unit, dimensions,
         )  # fmt: skip
-        return other._with(link=link)
+        return other._with(link=link, log_unit=log_unit)
+
+    def through_link(self, u):
+        """h(u), u in units of y_scale; in units of std(y) before ``in_units``, in those of y afterwards."""
+        return self.link.value(squarable(u) * self.y_scale - self.log_unit)
 
     def in_units(self, scale, net):
         """The objective of a link and its net, for y in its own unit; before, y was in units of ``scale``."""
@@ -308,6 +315,8 @@ class Objective(Shared):
             with np.errstate(over="ignore"):
                 y_scale = self.y_scale * scale**self.link.power
             return self._with(y_scale=float(y_scale), error_unit=self.error_unit * scale), net
+        if not self.intercept:
+            return self._with(log_unit=0.0, error_unit=self.error_unit * scale), net
         shift = np.log(scale) / self.y_scale
         moved = {name: np.append(old[:-1], old[-1] + shift) for name, old in vars(net).items() if name in PARAMETERS}
         return self._with(y=self.y + shift, error_unit=self.error_unit * scale), replace(net, **moved)

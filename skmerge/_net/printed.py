@@ -14,6 +14,7 @@ MAX_TERMS, MAX_NUMBERS = 12, 200  # of a formula; a longer one str() only descri
 # mean): 3 % of std(y) for rows at a distance of std(y) from the mean. Three digits change a factor by up to 0.5 %, and,
 # of an exponent, a product over three decades by 1 to 3 %.
 TEXT_TOLERANCE = 0.02
+CONSTANT = 1e-9  # of its size, the scatter of a prediction that is a constant
 POINTS = 256  # of each sample with which it is measured; their mean square is then known to 10 %
 # What follows a number whose parameter has such a status.
 NOTES = {
@@ -22,6 +23,7 @@ NOTES = {
     uncertainty.REJECTED: "(fixed as given, the data object)",
     uncertainty.GIVEN: "(fixed as given)",
     uncertainty.BOUND: "(at its bound)",
+    uncertainty.OF_UNITS: "(by units)",
 }
 
 
@@ -170,7 +172,10 @@ class Numbers:
         with np.errstate(all="ignore"):
             exact = self._value(values, X)
             if self.has_link:
-                y, mean = exact.std(), exact.mean() / exact.std()
+                y = exact.std()
+                if y <= CONSTANT * abs(exact.mean()):  # a constant, as of a group without terms
+                    y = abs(exact.mean())
+                mean = exact.mean() / y
             size = np.hypot(y, exact - mean * y)
 
         def error(values):
@@ -352,6 +357,8 @@ class Numbers:
             for status, note in NOTES.items():
                 if (self.status[nodes, j] == status).any():
                     return note
+        if self._has_few_rows():
+            return "(undetermined)"
         if key in self.fixed:
             return "(fixed)"
         error, size = self.error[key], abs(self.values[key])
@@ -364,6 +371,10 @@ class Numbers:
         if not error < limit:
             return "(undetermined)"
         return "" if self.is_doubtful else f"(±{error:.2g})"
+
+    def _has_few_rows(self):
+        """Whether so few rows chose exponents that the errors of the other numbers would suppose them right."""
+        return (self.status == uncertainty.CHOSEN).any()
 
     def _linear_nodes(self, j):
         nets, e, k = self.nets, self.members[0], self.k
@@ -380,6 +391,7 @@ class Numbers:
             together = np.flatnonzero((self.status == uncertainty.SHARED).any(axis=0))
             names = [self.names[j] for j in together]
             constant = [self.names[j] for j in np.flatnonzero(nets.x_min_ == nets.x_max_)]
+            remarks += ["undetermined: too few rows for so many numbers"] if self._has_few_rows() else []
             remarks += [f"undetermined between {', '.join(names)}: they vary together"] if len(names) > 1 else []
             remarks += [f"{', '.join(constant)} undetermined: constant"] if constant else []
         return f"  [{'; '.join(remarks)}]" if remarks else ""

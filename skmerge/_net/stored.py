@@ -32,7 +32,7 @@ class Nets(SimpleNamespace):
     """Arrays under the names that MergedNetRegressor describes, and what evaluates them.
 
     Besides: ``null`` and ``status`` of ``_net.uncertainty``; ``offset``, the Offset of y; ``exponent_bounds``, a pair
-    of ndarrays of shape (d,).
+    of ndarrays of shape (d,); ``target_names`` of a pandas or polars y, or None.
     """
 
     ARRAYS = (

@@ -9,8 +9,9 @@ from skmerge._net.floats import squarable
 from skmerge._net.objective import ROUNDING
 
 # The status of a parameter: estimated; fixed by its form or because the data did not object; fixed by the user; fixed
-# by the user against the data; an exponent at its bound; undetermined; undetermined, as other features fit as well.
-FREE, FIXED, GIVEN, REJECTED, BOUND, UNDETERMINED, SHARED = range(7)
+# by the user against the data; an exponent at its bound; undetermined; undetermined, as other features fit as well; a
+# simple exponent chosen by too few rows to say how certain it is; an exponent that follows from units.
+FREE, FIXED, GIVEN, REJECTED, BOUND, UNDETERMINED, SHARED, CHOSEN, OF_UNITS = range(9)
 REJECTION = 3.0  # standard errors by which the data would move a given exponent
 STATUS_ROWS = 2000  # that decide on the status
 MAX_STATUS_PARAMETERS = 200  # above, a net is no law, and its parameters are FREE or FIXED
@@ -26,17 +27,38 @@ def with_free_exponents(objective, net):
     known. If there are too few rows to determine so many parameters, the result is the net itself. An exponent that
     follows from units is known.
     """
+    free = _freed(objective, net)
+    return free if n_estimated(objective, objective.with_free_constant(free)) < objective.n else net
+
+
+def n_numbers(objective, net):
+    """Number of the numbers of a law that the data chose, simple exponents and parameters of functions among them."""
+    return n_estimated(objective, _freed(objective, net)) + int(np.count_nonzero(objective.functions.free))
+
+
+def _freed(objective, net):
+    low, high = (bound[: net.n_features] for bound in objective.node_bounds("product"))
+    free = net.copy()
+    rows, columns = np.nonzero(_chosen(objective, net) & _moves(objective, net))
+    free.bound("lower")[rows, columns], free.bound("upper")[rows, columns] = low[columns], high[columns]
+    return free
+
+
+def _chosen(objective, net):
+    """Exponents other than zero that the fit, not the user, fixed at simple values: bool (n_nodes, d)."""
     d = net.n_features
     low, high = (bound[:d] for bound in objective.node_bounds("product"))
-    free, moves = net.copy(), np.ones(d, bool)
+    lower, upper = net.bound("lower")[:, :d], net.bound("upper")[:, :d]
+    product = np.array([net.kind(i) == "product" for i in range(net.n_nodes)], bool)
+    return (lower == upper) & (lower != 0) & (low < high) & product[:, None]
+
+
+def _moves(objective, net):
+    """Features, and functions, whose exponents do not follow from units: bool (d,)."""
+    moves = np.ones(net.n_features, bool)
     if objective.dimensions is not None:
         moves[: objective.n_given] = objective.moving_features
-    for i in range(net.n_nodes):
-        if net.kind(i) == "product":
-            lower, upper = free.bound("lower")[i, :d], free.bound("upper")[i, :d]
-            chosen = (lower == upper) & (lower != 0) & (low < high) & moves
-            lower[chosen], upper[chosen] = low[chosen], high[chosen]
-    return free if n_estimated(objective, objective.with_free_constant(free)) < objective.n else net
+    return moves
 
 
 def n_estimated(objective, net):
@@ -93,7 +115,14 @@ def of_law(objective, net, noise, layout):
         return None
     has_groups = (objective.functions.kind == "group").any()  # whose exponents a fit would not keep equal
     shift = None if free is net or has_groups else objective.fit(free, max_iter=30).theta - net.theta
-    return assess(objective, free, JTJ, noise, layout, shift)
+    found = assess(objective, free, JTJ, noise, layout, shift)
+    chosen, moves, d = _chosen(objective, net), _moves(objective, net), net.n_features
+    chosen[:, objective.n_given :] = False  # a power of a function is a part of the form
+    index = layout.place[: net.n_nodes * (d + 3)].reshape(net.n_nodes, d + 3)[:, :d]
+    found.status[index[chosen & ~moves]] = OF_UNITS
+    if free is net:
+        found.status[index[chosen & moves]] = CHOSEN
+    return found
 
 
 def assess(objective, net, JTJ, noise, layout, shift=None):
@@ -104,7 +133,7 @@ def assess(objective, net, JTJ, noise, layout, shift=None):
     ``shift`` (p,): by how much the parameters would differ if none was fixed at a simple value.
 
     ``covariance`` (p, p) is 0 where a parameter other than the constant is fixed. It leaves out the directions that the
-    data do not determine, ``null`` (q, p). ``status`` (p,) is FREE to SHARED.
+    data do not determine, ``null`` (q, p). ``status`` (p,) is FREE to SHARED; ``of_law`` adds the others.
     """
     place, size = layout
     covariance, status = np.zeros((size, size)), np.full(size, FIXED, np.uint8)
