@@ -26,8 +26,8 @@ SIGN = 4.0  # error of a row, over that of the others, from which on a good law 
 # Error of a suspect, over that of the law of the others: at least CLEAR, as of 60 errors distributed as Student's t
 # with 5 degrees of freedom the greatest is beyond it once in a hundred tables; more where few rows measure it. As far
 # must its share of the prediction, or of the logarithm, be beyond the typical one of the others, as errors may be
-# relative: 94 slips with noise of 2 or 5 % were beyond 9.7 times that, and of five rows told beside errors of 30 or 50 %
-# in all rows three below 6.
+# relative: 94 slips with noise of 2 or 5 % were at 9.7 times that or more, and of five rows told beside errors of 30 or
+# 50 % in all rows three below 6.
 CLEAR = 8.0
 LEVEL = 1e-3  # probability of so great an error of any row, if errors are normal
 # Least share of the prediction, unless the law of the others is exact. Smooth curves that are no law, without noise,
