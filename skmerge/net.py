@@ -376,9 +376,10 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         fits = [rounds.run(is_relative, task) for is_relative in modes]
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
-        gross_errors.tell([trained.gross for trained, _ in best], row, rounds.target_name, n_outputs)
-        levels.tell(best, ColumnNames.of(self), rounds.target_name, n_outputs)
-        zeros.tell([trained.barred for trained, _ in best], ColumnNames.of(self))
+        names, found = ColumnNames.of(self), [trained.gross for trained, _ in best]
+        gross_errors.tell(found, row, rounds.target_name, n_outputs, names, np.isnan(given))
+        levels.tell(best, names, rounds.target_name, n_outputs)
+        zeros.tell([trained.barred for trained, _ in best], names)
         if self.link not in ("auto", "identity") and (self.link_ != self.link).any():
             warn(
                 f'link="{self.link}" is not used for {np.count_nonzero(self.link_ != self.link)} of {len(self.link_)} '

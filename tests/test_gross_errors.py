@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from skmerge import MergedNetRegressor
-from skmerge._net import gross_errors
+from skmerge._net import gross_errors, suspects
 from skmerge._net.objective import Objective, Scaling
 
 LAWS = {
@@ -103,6 +103,82 @@ def test_errors_relative_to_y_are_no_gross_errors():
         assert not [text for text in told(X, y) if "the law of the other rows" in text]
 
 
+@pytest.mark.parametrize(("n", "slip"), [(8, 10.0), (12, 0.1), (19, 10.0)])
+@pytest.mark.parametrize("law", ["root", "power"])
+def test_a_slip_in_x_is_named_with_the_value_that_would_fit(law, n, slip):
+    rng = np.random.default_rng(n)
+    X = np.exp(0.6 * rng.normal(size=(n, 1 if law == "root" else 2)))
+    y = 2 * X[:, 0] ** 0.7 if law == "root" else 3 * X[:, 0] ** 1.5 / np.sqrt(X[:, 1])
+    y *= 1 + 0.02 * rng.normal(size=n)
+    row = int(np.argsort(X[:, 0])[n // 2])
+    right = X[row, 0]
+    X[row, 0] *= slip
+    (text,) = told(pd.DataFrame(X, columns=["a", "b"][: X.shape[1]]), y)
+    assert rows_of(text) == [row]
+    assert f"With a={right:.6g} in place of {X[row, 0]:.6g} the law would fit" in text
+
+
+def test_a_filled_entry_is_no_slip_of_x():
+    fixes = [(0, 12.0, 1.2), (1, 5.0, 50.0)]
+    found = gross_errors.GrossErrors(np.array([2]), np.array([7.0]), np.array([1.0]), 0.1, [fixes])
+    missing = np.zeros((4, 2), bool)
+    missing[2, 0] = True
+    with pytest.warns(UserWarning, match="With b=50 in place of 5 the law would fit"):
+        gross_errors.tell([found], np.arange(4), "y", None, ["a", "b"], missing)
+
+
+def test_errors_of_the_logarithm_are_no_gross_errors():
+    """A row that is 6.8 times the law of the others: as e^1.9, not beyond the other shares as 5.8 is."""
+    rng = np.random.default_rng(9)
+    X = rng.uniform(1, 10, (10, 2))
+    y = LAWS["spring"](X) * np.exp(0.5 * rng.normal(size=10))
+    assert not [text for text in told(X, y) if "the law of the other rows" in text]
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_repaired_feature_in_closed_form_is_a_fit_to_the_repaired_table(constant):
+    X, y = table("product", 12, noise=0.05)
+    X[4, 0] *= 10
+    weight = np.full(12, 1 / 12)
+    free = -np.full(2, 30.0), np.full(2, 30.0)
+    objective = Objective(X, y, weight, Scaling.of(X, weight), free)
+    simple = suspects.Simple(objective, "auto")
+    before, after = simple._with_products(constant)
+
+    def least(X):
+        with np.errstate(all="ignore"):
+            columns = np.exp(np.log(X) @ simple.A.T)
+        columns /= np.abs(columns).max(axis=0)
+        target = objective.y - objective.y.mean() * constant
+        columns = columns - columns.mean(axis=0) * constant
+        squares = target @ target - (target @ columns) ** 2 / (columns**2).sum(axis=0)
+        return (squares / 12 * np.exp(simple.price / 12)).min()
+
+    def repaired(row):
+        tables = [np.array(X) for _ in range(4)]
+        for one, (j, factor) in zip(tables, [(0, 10), (0, 0.1), (1, 10), (1, 0.1)], strict=True):
+            one[row, j] *= factor
+        return min(map(least, tables))
+
+    np.testing.assert_allclose(before, least(X), rtol=1e-6)
+    np.testing.assert_allclose(after, [repaired(row) for row in range(12)], rtol=1e-6)
+    assert np.argmin(after) == 4 and (4,) in simple.misread()
+
+
+def test_a_line_with_a_repaired_row_is_a_fit_to_the_repaired_table():
+    rng = np.random.default_rng(0)
+    Z, y = np.column_stack([np.ones(10), rng.normal(size=(10, 2))]), rng.normal(size=10)
+    added = rng.normal(size=10)
+    before, after = suspects._with_changes(y, np.ones(10), Z, [(1, added)])
+
+    def squares(Z):
+        return np.linalg.lstsq(Z, y, rcond=None)[1][0]
+
+    changed = [Z + added[i] * np.outer(np.eye(10)[i], [0, 0, 1]) for i in range(10)]
+    np.testing.assert_allclose(before, squares(Z), rtol=1e-6)
+    np.testing.assert_allclose(after, [squares(one) for one in changed], rtol=1e-6)
+
+
 def test_suspects_in_closed_form_are_those_of_fits_without_each_row():
     X, y = table("line", 12, noise=0.05)
     y[7] = -y[7]
@@ -112,11 +188,11 @@ def test_suspects_in_closed_form_are_those_of_fits_without_each_row():
         return np.linalg.lstsq(design[keep], y[keep], rcond=None)[1][0] / len(keep)
 
     alone = [squares(np.delete(np.arange(12), i)) for i in range(12)]
-    assert np.argmin(alone) == 7 and squares(np.arange(12)) > gross_errors.REDUCED * min(alone)
+    assert np.argmin(alone) == 7 and squares(np.arange(12)) > suspects.REDUCED * min(alone)
     weight = np.full(12, 1 / 12)
     free = -np.full(1, 30.0), np.full(1, 30.0)
     objective = Objective(X, y, weight, Scaling.of(X, weight), free).rounded()
-    assert (7,) in gross_errors.suspects(objective, "auto")
+    assert (7,) in suspects.Simple(objective, "auto").suspects()
 
 
 def test_another_unit_and_order_name_the_same_row():

@@ -1,10 +1,10 @@
 """Rows with a gross error, such as a decimal slip: y far from the law of all other rows, which they hide.
 
 Squares let one such row decide: of 8 to 19 rows of a law with a y ten times too great three quarters give a constant.
-So where the chosen net errs more than a law should, or one row is far from it, rows are looked for without which a
-single product, with a constant or without, a line or a power law errs much less (`suspects`). These are tried in closed
-form, all products at once. The law is then searched again without them, and they are named if it errs far less than the
-net and predicts something else for them.
+So where the chosen net errs more than a law should, or one row is far from it, rows are looked for without which, or
+with another x in which, a single product, with a constant or without, a line or a power law errs much less
+(`suspects`). The law is then searched again without them, and they are named if it errs far less than the net and
+predicts something else for them.
 """
 
 from typing import NamedTuple
@@ -12,11 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from skmerge._net import products
-from skmerge._net.candidates import Candidates
 from skmerge._net.floats import squarable
 from skmerge._net.links import LINKS
 from skmerge._net.objective import Objective
+from skmerge._net.suspects import FACTORS, MOST, Simple, factors
 from skmerge._text import warn
 
 FEW_ROWS = 20  # with fewer, a share of the error says little
@@ -24,30 +23,27 @@ GROSS = 0.75  # share of the squared error that no row of FEW_ROWS or more has w
 MANY_ROWS = 60  # with more, the row that a committee misses most is no suspect by that alone: a search takes seconds
 LEAST_ROWS, MOST_ROWS = 8, 500  # with fewer no law is left to compare with; with more one row decides little
 SIGN = 4.0  # error of a row, over that of the others, from which on a good law is looked at
-REDUCED = 4.0  # factor by which the mean square falls without the suspects
 # Error of a suspect, over that of the law of the others: at least CLEAR, as of 60 errors distributed as Student's t
-# with 5 degrees of freedom the greatest is beyond it once in a hundred tables; more where few rows measure it.
+# with 5 degrees of freedom the greatest is beyond it once in a hundred tables; more where few rows measure it. As far
+# must its share of the prediction, or of the logarithm, be beyond the typical one of the others, as errors may be
+# relative: 94 slips with noise of 2 or 5 % were at 9.7 times that or more, and of five rows told beside errors of 30 or
+# 50 % in all rows three below 6.
 CLEAR = 8.0
 LEVEL = 1e-3  # probability of so great an error of any row, if errors are normal
-UNLIKE = 5.0  # its share of the prediction, over the median one of the others: errors may be relative
 # Least share of the prediction, unless the law of the others is exact. Smooth curves that are no law, without noise,
 # have laws of all rows but one that err by 1e-4: without this limit 17 of 100 such tables had a row told, most by
 # 1 to 10 %.
 SMALLEST = 0.12
 RIVAL = 4.0  # squared error, over that of the law, of other candidates whose predictions count as possible
-MOST = 3  # rows that are told at most
 MISSED = 0.5  # share of what the law of the others misses there that the net must miss, too, on rows left out
 UNSURE = 2.0  # times their distance by which a suspect must be farther
+EXPLAINED = 3.0  # errors within which a row is explained once one of its features is repaired
+GAIN = 1.25  # by which the law of the others errs less, in squares, than a net that passes through a row of a wrong x
+QUANTILES = 0.6745, 1.1503  # median and upper quartile of |errors|, over the standard deviation of normal ones
 FREE = 2  # least rows beyond the parameters of the law of the others
 NO_ERROR = 1e-9  # of the greatest |y|: least error of a law
-DETERMINED = 0.95  # leverage beyond which a row is not judged, because the others say too little about it
 
-
-SLIPS = {
-    "a decimal point one place too far right": 10.0,
-    "a decimal point one place too far left": 0.1,
-    "a wrong sign": -1.0,
-}
+KINDS = "a decimal point one place too far right", "a decimal point one place too far left", "a wrong sign"
 LIKE = 0.2  # relative distance from such a factor
 
 
@@ -60,12 +56,16 @@ class Heavy(NamedTuple):
 
 
 class GrossErrors(NamedTuple):
-    """Rows of an objective, their y and what the law of the others predicts, and the error of that law."""
+    """Rows of an objective, their y and what the law of the others predicts, and the error of that law.
+
+    ``repairs``: of each row a list of triples, see ``_repairs``.
+    """
 
     rows: np.ndarray
     values: np.ndarray
     predicted: np.ndarray
     error: float
+    repairs: list
 
 
 def without(objective, rows):
@@ -93,7 +93,10 @@ def gross_errors(exact, error, squares, is_poor, sign, search):
             tried += [(worst,)] * (not is_poor or exact.n <= MANY_ROWS)
         elif not is_poor and (exact.n >= FEW_ROWS or error < (NO_ERROR * exact.y_scale) ** 2):
             return None
-    tried += [one for one in suspects(exact, sign) if one not in tried]
+    simple = Simple(exact, sign)
+    for one in simple.suspects() + simple.misread():
+        if one not in tried:
+            tried.append(one)
     best, most = None, min(max(1, exact.n // 10), MOST)
     while tried:
         rows = tried.pop(0)
@@ -105,72 +108,11 @@ def gross_errors(exact, error, squares, is_poor, sign, search):
     return best
 
 
-def suspects(objective, sign):
-    """Sets of rows, as sorted tuples, without which a simple law errs much less than with them."""
-    candidates = Candidates(objective, sign, np.random.default_rng(0))
-    A, signs = products.simple_products(objective, candidates)
-    root, y, n = candidates.root, candidates.y, objective.n
-    most = min(max(1, n // 10), MOST)
-    with np.errstate(all="ignore"):
-        columns = np.exp(np.clip(candidates.log @ A.T, -300, 300))
-    for j in np.flatnonzero(signs.any(axis=0)):
-        columns *= np.where(signs[:, j], candidates.positive[:, [j]], 1.0)
-    columns /= np.maximum(np.abs(columns).max(axis=0, initial=0.0), 1e-300)
-    price, none = products.prices(A).sum(axis=1), np.zeros(1)
-    one, found = np.ones((n, 1)), []
-    families = [(y, root, np.zeros((n, 0)), columns, price)]
-    if objective.intercept:
-        families.append((y, root, one, columns, price))
-        linear = np.column_stack([one, candidates.centred])[:, : n // 2]
-        families.append((y, root, linear[:, :-1], linear[:, -1:], none))
-    if (y != 0).all() and len(candidates.admitted):
-        logs = np.column_stack([one, candidates.log[:, candidates.admitted]])[:, : n // 2]
-        families.append((np.log(np.abs(y)), np.ones(n), logs[:, :-1], logs[:, -1:], none))
-    for family in families:
-        rows = _without_which(*family, most) if family[3].shape[1] else None
-        if rows and rows not in found:
-            found.append(rows)
-    return found
-
-
-def _without_which(y, root, common, columns, price, most):
-    """The rows, up to ``most``, without which the squares of the best fit are far less; None if there are none.
-
-    Each fit has the columns ``common`` and one of ``columns``. What one row takes away is known in closed form,
-    e^2 / (1 - leverage).
-    """
-    keep, removed, squares = np.arange(len(y)), [], []
-    for k in range(most + 1):
-        w = root[keep]
-        Q = np.linalg.qr(common[keep] * w[:, None])[0]
-        C, e = columns[keep] * w[:, None], y[keep] * w
-        size = (C**2).sum(axis=0)
-        C, e = C - Q @ (Q.T @ C), e - Q @ (Q.T @ e)
-        left = (C**2).sum(axis=0)
-        C = C / np.sqrt(np.where(left > products.NEW * size, left, np.inf))
-        residual = e[:, None] - C * (e @ C)
-        total = (residual**2).sum(axis=0)
-        leverage = (Q**2).sum(axis=1)[:, None] + C**2
-        gain = np.where(leverage < DETERMINED, residual**2 / np.maximum(1.0 - leverage, 1.0 - DETERMINED), 0.0)
-        n, least = len(keep), products.FLOOR * (e @ e)
-        if k == 0:
-            squares.append(np.maximum(total, least)[np.argmin(n * np.log(np.maximum(total, least)) + price)] / n)
-        if k == most:
-            break
-        remaining = np.maximum(total - gain, least)
-        row, t = np.unravel_index(np.argmin((n - 1) * np.log(remaining) + price), remaining.shape)
-        squares.append(remaining[row, t] / (n - 1))
-        removed.append(int(keep[row]))
-        keep = np.delete(keep, row)
-    falls = np.array(squares[:-1]) / np.maximum(squares[1:], 1e-300)
-    last = int(np.argmax(falls)) + 1  # two rows that are equally wrong: without the second the squares fall most
-    return tuple(sorted(removed[:last])) if squares[0] > REDUCED * squares[last] else None
-
-
 def _judged(exact, error, rows, search):
     """GrossErrors of those of the rows that the law of the others contradicts, and the other row that is far from it.
 
-    Each is None if there is none.
+    Each is None if there is none. A wrong x may be so far from all others that the net passes through it; it is told if
+    the law of the others, and its rivals, explain the row with another x, and if they err clearly less than the net.
     """
     rest = without(exact, rows)
     law = search(rest)
@@ -182,28 +124,75 @@ def _judged(exact, error, rows, search):
     if free < FREE or not np.isfinite(square):
         return None, None
     limit = max(CLEAR, -stdtrit(free, LEVEL / (2 * exact.n)))
-    predicted = predicted_by(law, rest, exact.X)
-    possible = np.array([
-        exact_of(one, rest, exact.X) for one in law.tried
-        if one.link == "identity" and not len(one.objective.functions) and one.error <= RIVAL * law.error
-    ] or [predicted])  # fmt: skip
+    possible = _possible(law, rest, exact.X)
+    predicted = possible[0]
     unsure = squarable(np.abs(possible - predicted).max(axis=0) / size)
     residual = squarable(np.abs(y - predicted) / size)
-    if exact.n * error < rest.n * square + MISSED**2 * (residual[rows] ** 2).sum():
-        return None, None
-    with np.errstate(over="ignore"):
-        share = squarable(np.abs(y - predicted) / np.maximum(np.abs(predicted), 1e-300))
-    others = np.setdiff1d(np.arange(exact.n), rows)
-    clear = residual[rows] > limit * np.sqrt(square) + UNSURE * unsure[rows]
-    clear &= share[rows] > UNLIKE * np.median(share[others]) / 0.6745
+    share, others = share_of(y, predicted), np.setdiff1d(np.arange(exact.n), rows)
+    typical = _typical_share(law, rest, predicted[others], size[others], share[others])
+    repairs = [_repairs(exact, row, law, rest, np.sqrt(square) * size[row], typical) for row in rows]
+    is_missed = exact.n * error >= rest.n * square + MISSED**2 * (residual[rows] ** 2).sum()
+    can_be_repaired = np.array([bool(one) for one in repairs]) & (exact.n * error > GAIN * rest.n * square)
+    sure = is_missed & (residual[rows] > limit * np.sqrt(square) + UNSURE * unsure[rows])
+    sure |= can_be_repaired & (residual[rows] > limit * np.sqrt(square))
+    clear = sure & (share[rows] > limit * typical)
     clear &= (share[rows] > SMALLEST) | (np.sqrt(square) <= least)
-    rows = rows[clear & np.isfinite(predicted[rows])]
+    kept = clear & np.isfinite(predicted[rows])
+    rows, repairs = rows[kept], [one for one, keep in zip(repairs, kept, strict=True) if keep]
     if not len(rows):
         return None, None
     left = residual[others] ** 2
     far = left.max() > SIGN**2 * (left.sum() - left.max()) / (len(left) - 1)
-    found = GrossErrors(rows, y[rows], predicted[rows], float(np.sqrt(square)))
+    found = GrossErrors(rows, y[rows], predicted[rows], float(np.sqrt(square)), repairs)
     return found, int(others[np.argmax(left)]) if far else None
+
+
+def share_of(y, predicted):
+    """By how much y differs, over the prediction, or by the logarithm of their ratio where that is less."""
+    with np.errstate(all="ignore"):
+        share = squarable(np.abs(y - predicted) / np.maximum(np.abs(predicted), 1e-300))
+        ratio = y / predicted
+        return np.where(ratio > 1.0, np.minimum(share, np.log(np.maximum(ratio, 1.0))), share)
+
+
+def _typical_share(law, rest, predicted, size, share):
+    """Standard deviation of normal shares with the median and upper quartile that those of the other rows have.
+
+    On rows left out, where these errors are known: three parameters of eight rows hide most of theirs.
+    """
+    if law.squares is not None and np.isfinite(law.squares).any():
+        with np.errstate(all="ignore"):
+            alone = np.sqrt(law.squares / rest.share) * rest.error_unit * size
+            share = np.where(np.isfinite(alone), squarable(alone / np.maximum(np.abs(predicted), 1e-300)), np.nan)
+    known = share[np.isfinite(share)]
+    return max(np.quantile(known, (0.5, 0.75)) / QUANTILES) if len(known) else np.inf
+
+
+def _possible(law, rest, X):
+    """Predictions (k, n) of the law, then of candidates without a link that describe the other rows nearly as well."""
+    rivals = [
+        exact_of(one, rest, X) for one in law.tried
+        if one.link == "identity" and not len(one.objective.functions) and one.error <= RIVAL * law.error
+    ]  # fmt: skip
+    return np.array([predicted_by(law, rest, X), *rivals])
+
+
+def _repairs(exact, row, law, rest, allowed, typical):
+    """Triples of a feature, its value and another one with which alone the law and its rivals explain y of a row.
+
+    ``allowed``: an error in units of y, which counts as well as the typical share.
+    """
+    varied = np.flatnonzero(exact.scaling.slope_variance > 0)
+    cases = [(j, f) for j in varied for f in factors(exact, j) if exact.X[row, j] != 0]
+    if not cases:
+        return []
+    feature, factor = np.array(cases).T
+    X, feature, places = np.repeat(exact.X[[row]], len(cases), axis=0), feature.astype(int), np.arange(len(cases))
+    X[places, feature] /= factor
+    possible = _possible(law, rest, X)
+    far = np.abs(possible - exact.y[row] * exact.y_scale)
+    fits = (far <= EXPLAINED * np.maximum(allowed, typical * np.abs(possible))).all(axis=0)
+    return [(int(j), float(exact.X[row, j]), float(x[j])) for j, x in zip(feature[fits], X[fits], strict=True)]
 
 
 def heaviest(objective, squares):
@@ -230,11 +219,11 @@ def predicted_by(law, objective, X):
         return LINKS[law.link].value(u)
 
 
-def tell(found, row, target, n_outputs):
+def tell(found, row, target, n_outputs, names, missing):
     """Warn of the rows of a table that were found.
 
     ``found``: GrossErrors, Heavy or None of each output; ``row`` (n_samples,): the row of the table that each given row
-    became.
+    became; ``names``: of the features; ``missing``: whether an entry of a row of that table was filled.
     """
     for k, one in enumerate(found):
         if one is None:
@@ -242,6 +231,8 @@ def tell(found, row, target, n_outputs):
         name = target if n_outputs is None else f"{target} (output {k})"
         order = sorted(range(len(one.rows)), key=lambda i: np.flatnonzero(row == one.rows[i])[0])
         parts = {key: value[order] for key, value in one._asdict().items() if isinstance(value, np.ndarray)}
+        if isinstance(one, GrossErrors):
+            parts["repairs"] = [[fix for fix in one.repairs[i] if not missing[one.rows[i], fix[0]]] for i in order]
         one = one._replace(**parts)
         places = [", ".join(map(str, np.flatnonzero(row == r))) for r in one.rows]
         which = f"Row{'s' * (len(places) > 1)} {' and '.join(places)}"
@@ -253,18 +244,20 @@ def tell(found, row, target, n_outputs):
                 'noise="relative".'
             )
             continue
-        law = " and ".join(f"{value:.6g}" for value in one.predicted)
+        law, plural = " and ".join(f"{value:.6g}" for value in one.predicted), "s" * (len(places) > 1)
         warn(
             f"{which} with {name}={shown}: the law of the other rows, which errs by {one.error:.2g}, predicts {law}. "
-            f"{_advice(one)}Look for a slip in y or X, correct it or leave the row{'s' * (len(places) > 1)} out, and "
-            "fit again: this fit takes all rows as they are."
+            f"{_advice(one, names)}Look for a slip in y or X, correct it or leave the row{plural} out, and fit again: "
+            "this fit takes all rows as they are."
         )
 
 
-def _advice(one):
+def _advice(one, names):
     """What kind of slip it looks like; empty if like none."""
     ratio = one.values / np.where(one.predicted != 0, one.predicted, np.nan)
-    for kind, factor in SLIPS.items():
-        if (np.abs(ratio / factor - 1.0) < LIKE).all():
-            return f"That looks like {kind}. "
-    return ""
+    kinds = [kind for kind, factor in zip(KINDS, FACTORS, strict=True) if (np.abs(ratio / factor - 1.0) < LIKE).all()]
+    text = f"That looks like {kinds[0]}. " if kinds else ""
+    if all(len(fixes) == 1 for fixes in one.repairs):
+        fits = [f"{names[j]}={right:.6g} in place of {given:.6g}" for ((j, given, right),) in one.repairs]
+        text += f"With {' and '.join(fits)} the law would fit{', too' * bool(kinds)}. "
+    return text
