@@ -395,14 +395,15 @@ def within(model, x, truth, std):
 
 
 def test_std_knows_the_error_of_the_form():
-    # exp is no net's form without functions; the covariance of the parameters supposes it was.
+    # exp is no net's form without links and functions; the covariance of the parameters supposes it was.
     honest, narrow = [], []
     for seed in range(20):
         rng = np.random.default_rng(seed)
         n = 30 + 30 * (seed % 2)
         x, new = rng.uniform(0, 3, (n, 1)), rng.uniform(0, 3, (300, 1))
         y, truth = np.exp(x[:, 0]), np.exp(new[:, 0])
-        model = MergedNetRegressor(functions=(), random_state=0).fit(x, y + 0.05 * y.std() * rng.normal(size=n))
+        model = MergedNetRegressor(functions=(), link="identity", random_state=0)
+        model.fit(x, y + 0.05 * y.std() * rng.normal(size=n))
         surplus = model.validation_error_**2 - model.noise_std_**2
         np.testing.assert_allclose(model.form_error_**2, np.maximum(surplus, 0), rtol=1e-9)
         _, std = model.predict(new, return_std=True)
