@@ -543,10 +543,10 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         For each length, ``n_parameters`` estimated numbers without simple exponents, the one with the smallest error on
         rows left out (with ``n_estimators`` the first of the nets):
         ``validation_error`` in units of y (of relative errors, as shares of it). ``formula``, ``latex`` and ``python``
-        write it; ``is_chosen`` says which is the model's; its ``validation_error``, by which it was compared, may be
-        less than ``validation_error_``, which says why. It is the shortest whose errors, row by row, are not clearly
-        greater than the least, unless simple exponents or a link describe y more shortly (see the guide); none where a
-        committee errs less, or where the net is no law.
+        write it; ``is_chosen`` says which is the model's, ``why`` what decided. Its ``validation_error``, by which it
+        was compared, may be less than ``validation_error_``, which says why. It is the shortest whose errors, row by
+        row, are not clearly greater than the least, unless simple exponents or a link describe y more shortly (see the
+        guide); none where a committee errs less on rows that the search did not see, or where the net is no law.
         """
         nets = self._nets()
         names, tried = ColumnNames.of(self), getattr(self, "_tried", [[]] * nets.n_outputs)

@@ -130,3 +130,10 @@ def test_a_gross_error_is_told(offset):
     shown = y[3] if offset is None else y[3] - X[3, 1]
     with pytest.warns(UserWarning, match=rf"Row 3 with y.*={shown:.6g}: the law of the other rows"):
         MergedNetRegressor(random_state=0, offset=offset).fit(X, y)
+
+
+def test_a_constant_of_values_of_one_sign_is_not_zero():
+    """Galileo's distances with one decimal slip: 0 lies within two standard errors of their mean, and is no answer."""
+    y = [800, 1131, 13060, 1340, 1460]
+    net = MergedNetRegressor(random_state=0).fit([[300.0], [600], [800], [828], [1000]], y)
+    np.testing.assert_allclose(net.predict([[500.0]]), np.mean(y))

@@ -133,3 +133,36 @@ def test_an_exponential_is_told_where_a_root_follows_it(noise, seed):
     y = 300 * np.exp(-E / (8.314 * T)) * (1 + 0.02 * rng.normal(size=60))
     text = str(fit(np.column_stack([E, T]), y, noise=noise).formula())
     assert re.search(r"exp\(-0\.12 x0 x1\^-1\.00", text), text
+
+
+@pytest.mark.parametrize("noise", ["relative", "auto"])
+def test_a_law_without_a_constant_is_not_doubted_for_the_constant(noise):
+    """Metabolic rate, W, by mass, kg. A constant has no place where errors are shares of y, whose zero is known."""
+    mass = [
+        0.021,
+        0.282,
+        0.41,
+        2.98,
+        1.52,
+        2.46,
+        3.57,
+        4.33,
+        5.33,
+        6.5,
+        11.1,
+        15.5,
+        45.6,
+        57.2,
+        46.8,
+        54.8,
+        6.8,
+        388,
+        342,
+        600,
+    ]
+    rate = [0.17, 1.53, 1.8, 8, 4.5, 5.8, 7.9, 10.2, 12.5, 14.5, 21, 24.2, 54.6, 60.3, 61, 66, 18, 336, 301, 411]
+    net = fit(np.array(mass)[:, None], rate, noise=noise)
+    assert re.fullmatch(r"y = 3\.\d\d\(±0\.\d+\) x0\^0\.75\d*\(±0\.01\)", str(net.formula(standard_errors=True)))
+    assert net.relative_[0] and net.validation_error_[0] < 0.13
+    (why,) = (one["why"] for one in net.laws_ if one["is_chosen"])
+    assert why.startswith("1 number(s) fewer") or why.startswith("least error")

@@ -152,7 +152,20 @@ def laws_of(nets, k, tried, feature_names):
         formula = Formula.of(one, feature_names, [target], False)
         text = {"formula": str(formula), "latex": formula.latex, "python": formula.python}
         found.append(text | {name: law[name] for name in ("n_parameters", "validation_error", "is_chosen")})
+        found[-1]["why"] = _why(law, tried) if law["is_chosen"] else ""
     return found
+
+
+def _why(law, tried):
+    """Why a law of the list is the model's."""
+    best = min(tried, key=lambda one: one["validation_error"])
+    more = best["n_parameters"] - law["n_parameters"]
+    if best is law or law["validation_error"] <= best["validation_error"]:
+        return "least error on rows left out"
+    if more > 0:
+        ratio = law["validation_error"] / best["validation_error"]
+        return f"{more} number(s) fewer than the law of least error, whose error is not clearly less (1 / {ratio:.3g})"
+    return "shortest description: error on rows left out, numbers and exponents together; or the link was asked for"
 
 
 class _Writer(Numbers):

@@ -360,7 +360,8 @@ class Numbers:
         if self._has_few_rows():
             return "(undetermined)"
         if key in self.fixed:
-            return "(fixed)"
+            of_function = isinstance(j, int) and j >= len(self.names)  # its power is the form of the law
+            return "" if of_function else "(fixed)"
         error, size = self.error[key], abs(self.values[key])
         if j in ("factor", "plateau"):
             limit = size

@@ -221,7 +221,10 @@ class Simplifier:
         low, high = net.lower[f], net.upper[f]
         i, j = divmod(f, d + 3)
         if f == len(net.theta) - 1:
-            values = [0.0] if all(net.kind(i) == "product" for i in range(net.n_nodes)) else []
+            only_products = all(net.kind(i) == "product" for i in range(net.n_nodes))
+            # That y is 0 everywhere is no law of values of one sign, however much they scatter.
+            may_be_zero = net.n_nodes or not (self.objective.y.min() > 0 or self.objective.y.max() < 0)
+            values = [0.0] if only_products and may_be_zero else []
         elif j < d:
             last = self.keeps_last and not np.delete(net.nodes[i, :d], j).any()
             values = [] if last else [0.0]

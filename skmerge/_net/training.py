@@ -152,8 +152,10 @@ class Training:
             error, gross, barred = trained.error * unit**2, None, []
             # Of y beyond that range squares are not finite, and rows are not judged.
             if self.is_last and not stop and 1.0 / HUGE < given[k].y_scale < HUGE:
-                if poor[k] and self.settings.n_nodes == "auto":
+                if self.settings.n_nodes == "auto" and poor[k]:
                     barred = zeros.barred(given[k], self.settings.sign, error if committee else error / zeros.GAIN)
+                elif self.settings.n_nodes == "auto" and zeros.evades(exact[k]):
+                    barred = zeros.barred(given[k], self.settings.sign, zeros.AS_GOOD * error)
                 if not barred:
                     gross = self._gross_errors(given[k], k, rows[k], error, squares, poor[k])
             results.append((trained._replace(tried=tried, gross=gross, barred=barred), exact[k]))
@@ -259,10 +261,10 @@ class Training:
             while len(members) < self.settings.n_estimators:  # fewer rows than members
                 members.append(members[len(members) % objective.n])
         # A constant that was fixed at zero because the data did not object gets the error of a free one: errors must
-        # not depend on the origin of y.
+        # not depend on the origin of y. Where they are shares of y, its zero is known.
         noisy = net
         has_groups = (objective.functions.kind == "group").any()  # their errors are known, and no constant is missing
-        if objective.intercept and net.lower[-1] == net.upper[-1] and not has_groups:
+        if objective.intercept and objective.size is None and net.lower[-1] == net.upper[-1] and not has_groups:
             freed = objective.with_free_constant(net)
             noisy = objective.fit(freed, penalties(net)) if freed.n_free < objective.n else net
             error = max(error, float(objective.weight @ comparison.leave_one_out(objective, noisy)))

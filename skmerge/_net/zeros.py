@@ -16,6 +16,7 @@ from skmerge._text import warn
 
 GAIN = 4.0  # factor by which the squares of the best product must fall
 LAW = 0.1  # greatest share of var(y) that it may leave
+AS_GOOD = 2.0  # squares of such a product, over those of a law that reaches the feature through a function
 ROWS = 500  # on which products are compared
 MOST_FEATURES = 10  # with so many zeros; a table with more is one of counts or fingerprints
 LEAST_ROWS = 8  # without a zero, from which on a negative exponent can be judged
@@ -55,6 +56,11 @@ def barred(objective, sign, most):
                 found.append(Barred(int(j), negative, int(np.count_nonzero(~all_but)), objective.n))
                 break
     return found
+
+
+def evades(objective):
+    """Whether functions of a law contain a feature that no product may: their terms nearly cancel, and are one."""
+    return bool(objective.functions.exponent[:, objective.scaling.product[: objective.n_given] == 0].any())
 
 
 def _least(objective, sign, negative=None):
