@@ -4,8 +4,8 @@ The stress is represented by energy coordinates u, in which both loadings have t
 
     du/de = d - P' rate(P u, g),    tau = P u
 
-with one coordinate in uniaxial stress, and five under a full constraint, the deviator in the basis of the lattice; e is
-the length of the strain path. Stress is implicit. Orientation and the forest stress f = a G b sqrt(rho) of every system
+with one coordinate in uniaxial stress, and five where the whole velocity gradient is given, the deviator in the basis of
+the lattice; e is the length of the strain path. Stress is implicit. Orientation and the forest stress f = a G b sqrt(rho) of every system
 are not stiff; they are explicit stages of the same Runge-Kutta method.
 """
 
@@ -19,9 +19,10 @@ from libc.string cimport memcpy, memset
 
 from skmerge._ext.types cimport clones, skmerge_exp, skmerge_log
 
-# Integrated crystals: stress and the mean square of forest stress over the systems (n, n_steps), orientation
-# (n, n_steps, 4), and the strain (n,) at which a crystal did not converge, NaN if it did.
-Paths = namedtuple("Paths", "stress forest_squares orientation failed", module=__name__)
+# Integrated crystals: stress along the axis, or xx, yy, zz, yz, xz, xy of the deviator in the sample, (n, n_steps, 1 or
+# 6), the mean square of forest stress over the systems and the sum of all slip (n, n_steps), orientation
+# (n, n_steps, 4), and the strain, or time, (n,) at which a crystal did not converge, NaN if it did.
+Paths = namedtuple("Paths", "stress forest_squares slip orientation failed", module=__name__)
 
 cdef enum:
     SYSTEMS = 12
@@ -40,12 +41,16 @@ cdef struct Law:
     double tau0
     double storage, recovery  # df = (storage - recovery f) per slip
     double axis[3]
-    int k  # coordinates of stress: 1 uniaxial, 5 Taylor
+    double D[9]  # rate of strain and spin vector, in the sample, per length of the path; of any velocity gradient
+    double spin_vector[3]
+    int k  # coordinates of stress: 1 uniaxial, 5 where the whole velocity gradient is given
+    int is_any  # whether it is D and spin_vector, not that of the axis
 
 cdef struct Grain:
     double u[5]
     double f[SYSTEMS]  # forest stress, a G b sqrt(rho)
     double q[4]  # crystal to sample: x, y, z, w
+    double slip  # of all systems, so far
 
 cdef struct Frame:
     # Quantities that depend on the orientation.
@@ -54,6 +59,7 @@ cdef struct Frame:
     double P[5][SYSTEMS]
     double d[5]
     double root_E
+    double spin[3]  # given spin, in the lattice
 
 cdef struct Rates:
     double slip[SYSTEMS]
@@ -180,12 +186,44 @@ cdef inline void substitute(int k, const double *J, double *x) noexcept nogil:
         x[i] *= J[6 * i]
 
 
+cdef void rotation_of(const double *q, double *R) noexcept nogil:
+    # Matrix from crystal to sample.
+    cdef double x = q[0], y = q[1], z = q[2], w = q[3]
+    cdef double s = 2.0 / (x * x + y * y + z * z + w * w)  # stages change the length
+    R[0], R[1], R[2] = 1.0 - s * (y * y + z * z), s * (x * y - z * w), s * (x * z + y * w)
+    R[3], R[4], R[5] = s * (x * y + z * w), 1.0 - s * (x * x + z * z), s * (y * z - x * w)
+    R[6], R[7], R[8] = s * (x * z - y * w), s * (y * z + x * w), 1.0 - s * (x * x + y * y)
+
+
+cdef void set_any_frame(const Law *law, const double *q, Frame *frame) noexcept nogil:
+    cdef double[9] R
+    cdef double[9] half
+    cdef double[9] D
+    cdef int i, j
+    rotation_of(q, R)
+    for i in range(3):
+        frame.spin[i] = R[i] * law.spin_vector[0] + R[3 + i] * law.spin_vector[1] + R[6 + i] * law.spin_vector[2]
+        for j in range(3):
+            half[3 * i + j] = law.D[3 * i] * R[j] + law.D[3 * i + 1] * R[3 + j] + law.D[3 * i + 2] * R[6 + j]
+    for i in range(3):
+        for j in range(3):
+            D[3 * i + j] = R[i] * half[j] + R[3 + i] * half[3 + j] + R[6 + i] * half[6 + j]
+    frame.d[0] = law.root_c[0] * (D[0] - D[4]) * sqrt(0.5)
+    frame.d[1] = law.root_c[1] * (2.0 * D[8] - D[0] - D[4]) / sqrt(6.0)
+    frame.d[2] = law.root_c[2] * sqrt(2.0) * D[5]
+    frame.d[3] = law.root_c[3] * sqrt(2.0) * D[2]
+    frame.d[4] = law.root_c[4] * sqrt(2.0) * D[1]
+
+
 cdef void set_frame(const Law *law, const double *q, double sign, Frame *frame) noexcept nogil:
     cdef double x = q[0], y = q[1], z = q[2], w = q[3]
     cdef double s = 2.0 / (x * x + y * y + z * z + w * w)  # stages change the length
     cdef const double *a = law.axis
     cdef double n0, n1, n2, compliance
     cdef int i, b
+    if law.is_any:
+        set_any_frame(law, q, frame)
+        return
     n0 = (1.0 - s * (y * y + z * z)) * a[0] + s * (x * y + z * w) * a[1] + s * (x * z - y * w) * a[2]
     n1 = s * (x * y - z * w) * a[0] + (1.0 - s * (x * x + z * z)) * a[1] + s * (y * z + x * w) * a[2]
     n2 = s * (x * z + y * w) * a[0] + s * (y * z - x * w) * a[1] + (1.0 - s * (x * x + y * y)) * a[2]
@@ -295,7 +333,10 @@ cdef void slow_rates(const Law *law, const Frame *frame, const double *u, const 
     v[0] = -v[0] - (E[6] * D[1] + E[7] * D[4] + E[8] * D[7]) + (D[6] * E[1] + D[7] * E[4] + D[8] * E[7])
     v[1] = -v[1] - (E[0] * D[2] + E[1] * D[5] + E[2] * D[8]) + (D[0] * E[2] + D[1] * E[5] + D[2] * E[8])
     v[2] = -v[2] - (E[3] * D[0] + E[4] * D[3] + E[5] * D[6]) + (D[3] * E[0] + D[4] * E[3] + D[5] * E[6])
-    if law.k == 5:
+    if law.is_any:
+        for i in range(3):
+            w[i] = v[i] + frame.spin[i]
+    elif law.k == 5:
         memcpy(w, v, sizeof(w))
     else:
         fibre_spin(law, frame, u[0], rates.u[0], v, flow, w)
@@ -419,6 +460,8 @@ cdef double attempt(const Law *law, Grain *grain, double sign, double h, Frame *
             grain.f[a] += weight * rates[s].f[a]
         for i in range(4):
             grain.q[i] += weight * rates[s].q[i]
+        for a in range(SYSTEMS):
+            grain.slip += weight * fabs(rates[s].slip[a])
     substitute(k, J, e)  # the stiff part of the error decays at once
     resolve(k, &frame.P[0][0], e, tau)
     for a in range(SYSTEMS):
@@ -452,6 +495,80 @@ cdef double stress_of(const Law *law, const Grain *grain, Frame *frame) noexcept
     for i in range(5):
         s += 1.5 * frame.N[i] * law.root_c[i] * grain.u[i]
     return s
+
+
+cdef void deviator_of(const Law *law, const Grain *grain, double *out) noexcept nogil:
+    # xx, yy, zz, yz, xz, xy in the sample.
+    cdef double[5] s
+    cdef double[9] M
+    cdef double[9] R
+    cdef double[9] half
+    cdef int i, j, c
+    for i in range(5):
+        s[i] = law.root_c[i] * grain.u[i]
+    matrix_of(s, M)
+    rotation_of(grain.q, R)
+    for i in range(3):
+        for j in range(3):
+            half[3 * i + j] = R[3 * i] * M[j] + R[3 * i + 1] * M[3 + j] + R[3 * i + 2] * M[6 + j]
+    for c in range(6):
+        i = c if c < 3 else (1 if c == 3 else 0)
+        j = c if c < 3 else (2 if c < 5 else 1)
+        out[c] = half[3 * i] * R[3 * j] + half[3 * i + 1] * R[3 * j + 1] + half[3 * i + 2] * R[3 * j + 2]
+
+
+cdef double set_gradient(Law *law, const double *L, double slip_rate) noexcept nogil:
+    # D and spin per length of the path, and the length of a second: its greatest rate, so that steps are those of
+    # strain, of rotation or, at rest, of relaxation.
+    cdef double unit = 0.0, spin = 0.0
+    cdef int i, j
+    for i in range(3):
+        for j in range(3):
+            law.D[3 * i + j] = 0.5 * (L[3 * i + j] + L[3 * j + i])
+            unit += law.D[3 * i + j] * law.D[3 * i + j]
+    law.spin_vector[0], law.spin_vector[1] = 0.5 * (L[7] - L[5]), 0.5 * (L[2] - L[6])
+    law.spin_vector[2] = 0.5 * (L[3] - L[1])
+    for i in range(3):
+        spin += law.spin_vector[i] * law.spin_vector[i]
+    unit = fmax(sqrt(fmax(unit, spin)), 1e-3 * slip_rate)
+    for i in range(9):
+        law.D[i] /= unit
+    for i in range(3):
+        law.spin_vector[i] /= unit
+    law.slip_rate = slip_rate / unit
+    return unit
+
+
+cdef double follow(const Law *law, Grain *grain, double length, double sign, double tol, int max_substeps,
+                   double *next_h, const int *cancelled, int *since_check) except -1.0 nogil:
+    # Steps of the grain over a length of the path; returns what is done, less than the length where a step fails or a
+    # stop is asked for.
+    cdef Grain trial
+    cdef Frame frame
+    cdef double done = 0.0, h, error
+    cdef int taken = 0
+    constant_frame(law, &frame)
+    next_h[0] = fmax(next_h[0], 1e-8)  # an increment of rounding errors does not shorten the next
+    while done < length:
+        if cancelled[0]:
+            break
+        since_check[0] += 1
+        if since_check[0] >= SIGNALS:
+            since_check[0] = 0
+            with gil:
+                PyErr_CheckSignals()
+        taken += 1
+        # Steps of equal length to the end, so that no short one remains.
+        h = (length - done) / ceil((length - done) / next_h[0])
+        if taken > max_substeps or not h > fmin(1e-14, 1e-6 * length):
+            break
+        trial = grain[0]
+        error = attempt(law, &trial, sign, h, &frame) / tol
+        if error <= 1.0:
+            grain[0] = trial
+            done = done + h if h < length - done else length
+        next_h[0] = h * (fmin(fmax(0.9 * pow(error + 1e-10, -1.0 / 3.0), 0.2), 4.0) if error < 1e290 else 0.25)
+    return done
 
 
 cdef class SlipLaw:
@@ -518,22 +635,40 @@ cdef class SlipLaw:
         is the error of a sub-step, max_substeps counts those in one recorded step, cancelled (1,) is not 0 to stop.
         Return Paths.
         """
+        return self._integrated(quaternion, forest, strain, None, tol, max_substeps, cancelled)
+
+    def integrate_any(self, const double[:, ::1] quaternion, const double[:, ::1] forest, const double[:, ::1] time,
+                      const double[:, :, :, ::1] gradient, double tol, int max_substeps, const int[::1] cancelled):
+        """The same under velocity gradients (n or 1, n_steps - 1, 3, 3) in 1/s, between times (n or 1, n_steps) in s.
+
+        The rate of slip in ``flow`` is in 1/s.
+        """
+        if not (self.law.k == 5 and np.shape(gradient)[1:] == (time.shape[1] - 1, 3, 3)):
+            raise ValueError("time and gradient do not fit together.")
+        return self._integrated(quaternion, forest, time, gradient, tol, max_substeps, cancelled)
+
+    def _integrated(self, const double[:, ::1] quaternion, const double[:, ::1] forest, const double[:, ::1] path,
+                    const double[:, :, :, ::1] gradient, double tol, int max_substeps, const int[::1] cancelled):
         cdef Law law = self.law
-        cdef Py_ssize_t n = quaternion.shape[0], n_steps = strain.shape[1], r, path, t, i
-        cdef Grain grain, trial
+        cdef Py_ssize_t n = quaternion.shape[0], n_steps = path.shape[1], r, own, own_gradient = 0, t, i
+        cdef Grain grain
         cdef Frame frame
-        cdef double length, done, sign, h, next_h, error, squares
-        cdef int taken, since_check = 0, failing
+        cdef double length, done, sign, next_h, squares, unit = 1.0
+        cdef int since_check = 0, failing
+        law.is_any = gradient is not None
+        if law.is_any:
+            own_gradient = gradient.shape[0]
         if not (quaternion.shape[1] == 4 and forest.shape[0] == n and forest.shape[1] == SYSTEMS
-                and strain.shape[0] in (1, n) and n_steps and cancelled.shape[0] == 1):
+                and path.shape[0] in (1, n) and own_gradient in (0, 1, n) and n_steps and cancelled.shape[0] == 1):
             raise ValueError("quaternion, forest, strain and cancelled do not fit together.")
-        cdef double[:, ::1] stress = np.empty((n, n_steps)), forest_squares = np.empty((n, n_steps))
+        cdef double[:, :, ::1] stress = np.empty((n, n_steps, 6 if law.is_any else 1))
+        cdef double[:, ::1] forest_squares = np.empty((n, n_steps)), slip_sum = np.empty((n, n_steps))
         cdef double[:, :, ::1] orientation = np.empty((n, n_steps, 4))
         cdef double[::1] failed = np.empty(n)
         with nogil:
             constant_frame(&law, &frame)
             for r in range(n):
-                path = r if strain.shape[0] > 1 else 0
+                own = r if path.shape[0] > 1 else 0
                 memset(&grain, 0, sizeof(Grain))
                 memcpy(grain.q, &quaternion[r, 0], sizeof(grain.q))
                 memcpy(grain.f, &forest[r, 0], sizeof(grain.f))
@@ -541,41 +676,34 @@ cdef class SlipLaw:
                 next_h = 1e-4
                 for t in range(n_steps):
                     if t and not failing:
-                        length = strain[path, t] - strain[path, t - 1]
+                        length = path[own, t] - path[own, t - 1]
                         sign = 1.0 if length > 0.0 else -1.0
-                        length, done, taken = fabs(length), 0.0, 0
-                        next_h = fmax(next_h, 1e-8)  # an increment of rounding errors does not shorten the next
-                        while done < length:
-                            if cancelled[0]:
-                                break
-                            since_check += 1
-                            if since_check >= SIGNALS:
-                                since_check = 0
-                                with gil:
-                                    PyErr_CheckSignals()
-                            taken += 1
-                            # Steps of equal length to the end, so that no short one remains.
-                            h = (length - done) / ceil((length - done) / next_h)
-                            if taken > max_substeps or not h > fmin(1e-14, 1e-6 * length):
-                                failing = 1
-                                failed[r] = strain[path, t - 1] + sign * done
-                                break
-                            trial = grain
-                            error = attempt(&law, &trial, sign, h, &frame) / tol
-                            if error <= 1.0:
-                                grain = trial
-                                done = done + h if h < length - done else length
-                            next_h = h * (fmin(fmax(0.9 * pow(error + 1e-10, -1.0 / 3.0), 0.2), 4.0) if error < 1e290
-                                          else 0.25)
+                        length = fabs(length)
+                        if law.is_any:
+                            unit = set_gradient(&law, &gradient[r if own_gradient > 1 else 0, t - 1, 0, 0],
+                                                self.law.slip_rate)
+                            length *= unit
+                        done = follow(&law, &grain, length, sign, tol, max_substeps, &next_h, &cancelled[0],
+                                      &since_check)
+                        if done < length and not cancelled[0]:
+                            failing = 1
+                            failed[r] = path[own, t - 1] + sign * done / unit
                     if cancelled[0]:
                         break
                     squares = 0.0
                     for i in range(SYSTEMS):
                         squares += grain.f[i] * grain.f[i]
-                    stress[r, t] = NAN if failing else stress_of(&law, &grain, &frame)
-                    forest_squares[r, t] = NAN if failing else squares / SYSTEMS
+                    if law.is_any:
+                        deviator_of(&law, &grain, &stress[r, t, 0])
+                    else:
+                        stress[r, t, 0] = stress_of(&law, &grain, &frame)
+                    forest_squares[r, t], slip_sum[r, t] = squares / SYSTEMS, grain.slip
                     for i in range(4):
-                        orientation[r, t, i] = NAN if failing else grain.q[i]
+                        orientation[r, t, i] = grain.q[i]
+                    if failing:
+                        stress[r, t, :] = NAN
+                        forest_squares[r, t] = slip_sum[r, t] = NAN
+                        orientation[r, t, :] = NAN
                 if cancelled[0]:
                     break
-        return Paths(*map(np.asarray, (stress, forest_squares, orientation, failed)))
+        return Paths(*map(np.asarray, (stress, forest_squares, slip_sum, orientation, failed)))
