@@ -52,6 +52,8 @@ def rates(crystal, strain, Q, forest, sign, loading, axis, strain_rate):
             W = np.outer(axis, D @ axis) - np.outer(D @ axis, axis)
         spin = Q.T @ W @ Q - Wp - (strain @ Dp - Dp @ strain)
         rate = Q.T @ D @ Q - Dp
+        if loading == "taylor":
+            rate = rate - (strain @ Wp - Wp @ strain)
         stress_rate = stress_of(crystal, rate) + spin @ stress - stress @ spin
         return rate, spin, Q @ stress_rate @ Q.T
 
@@ -127,7 +129,8 @@ def simulate_any(angles, time, gradients, crystal, rho0=1e12, rtol=1e-8):
                 slip = slip_rates(crystal, stress_of(crystal, strain), forest, 1.0)
                 Dp, Wp = np.einsum("a,aij->ij", slip, schmid), np.einsum("a,aij->ij", slip, skew)
                 spin = Q.T @ W @ Q - Wp - (strain @ Dp - Dp @ strain)
-                parts = Q.T @ D @ Q - Dp, Q @ spin, storage(crystal, forest, slip), np.abs(slip).sum()
+                rate = Q.T @ D @ Q - Dp - (strain @ Wp - Wp @ strain)
+                parts = rate, Q @ spin, storage(crystal, forest, slip), np.abs(slip).sum()
                 return np.concatenate([np.ravel(part) for part in parts])
 
             most = 1e-4 / max(np.abs(L).max(), 1e-6)

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import reference_crystal as reference
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.integrate import solve_ivp
+from scipy.linalg import polar
 from scipy.spatial.transform import Rotation
 from sklearn.exceptions import ConvergenceWarning
 
-from skmerge.crystal import Crystal, simulate
+from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, simulate
 
 PLACES = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
 
@@ -61,6 +63,46 @@ def test_the_full_constraint_along_an_axis_is_one_of_them():
     assert_allclose(along, old[..., 0], rtol=1e-4, atol=1e-3)
     assert_allclose(new[..., 6:], old[..., 1:], rtol=1e-5)
     assert_allclose(same, slip, rtol=1e-5)
+
+
+def finite_strain(angles, time, L, crystal):
+    """Cauchy stress and rotation of a crystal with F = F_e F_p, Hooke's law for Green's strain, and Mandel's stress."""
+    S = DIRECTIONS[:, :, None] * NORMALS[:, None, :]
+    scale = crystal._forest()
+
+    def split(y):
+        F, plastic = y[:9].reshape(3, 3), y[9:18].reshape(3, 3)
+        elastic = F @ np.linalg.inv(plastic)
+        C = elastic.T @ elastic
+        return F, plastic, elastic, C, reference.stress_of(crystal, (C - np.eye(3)) / 2)
+
+    def slope(_, y):
+        F, plastic, _, C, kirchhoff = split(y)
+        g = crystal.tau0 + y[18:]
+        tau = np.einsum("aij,ij->a", S, C @ kirchhoff)
+        slip = crystal.slip_rate * np.abs(tau / g) ** (crystal.rate_exponent - 1) * tau / g
+        flow = np.einsum("a,aij->ij", slip, S) @ plastic
+        return np.concatenate([(L @ F).ravel(), flow.ravel(), reference.storage(crystal, y[18:], slip)])
+
+    y = np.concatenate([Rotation.from_euler("ZXZ", angles).as_matrix().ravel(), np.eye(3).ravel(), np.full(12, 0.0)])
+    y[18:] = scale * 1e6
+    y = solve_ivp(slope, (0, time), y, method="LSODA", rtol=1e-8, atol=1e-10, max_step=1e-3 * time).y[:, -1]
+    _, _, elastic, _, kirchhoff = split(y)
+    return elastic @ kirchhoff @ elastic.T / np.linalg.det(elastic), polar(elastic)[0]
+
+
+def test_against_finite_strain():
+    """Elastic strain is small. One of these grains passes between two vertices of the yield surface and is 2 % off."""
+    apart, rotated = [], []
+    for seed in range(4):
+        L = drawn(seed, volume=False)[0]
+        stress, Q = finite_strain([0.4, 0.9 + seed, 1.3], 200.0, L, Crystal())
+        state = simulate([[0.4, 0.9 + seed, 1.3]], [0, 200], velocity_gradient=L)[0, -1]
+        deviator, other = (s - np.trace(s) / 3 * np.eye(3) for s in (stress, matrix(state[:6])))
+        apart.append(np.linalg.norm(deviator - other) / np.linalg.norm(deviator))
+        rotated.append(np.linalg.norm(Q - Rotation.from_euler("ZXZ", state[7:]).as_matrix()))
+    assert np.median(apart) < 4e-4 and max(apart) < 0.03, apart
+    assert np.median(rotated) < 4e-4 and max(rotated) < 2e-3, rotated
 
 
 def test_the_choice_of_axes_and_the_24_equivalents_change_nothing():

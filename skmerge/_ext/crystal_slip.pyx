@@ -63,7 +63,8 @@ cdef struct Frame:
 
 cdef struct Rates:
     double slip[SYSTEMS]
-    double u[5]
+    double u[5]  # of what is implicit
+    double turned[5]  # of the strain that the plastic spin turns, explicit
     double f[SYSTEMS]
     double q[4]
 
@@ -306,9 +307,25 @@ cdef void fibre_spin(const Law *law, const Frame *frame, double u, double du, co
         dN[4] = sqrt(2.0) * (n[0] * m[1] + n[1] * m[0])
 
 
+cdef void turned_strain(const Law *law, const double *E, const double *w, double *out) noexcept nogil:
+    # Part of du/de from -(E W - W E), W x = w x x being the plastic spin. Its derivative by u is 1e-3 of that of slip.
+    cdef double[9] EW
+    cdef int i
+    for i in range(3):
+        EW[3 * i] = E[3 * i + 1] * w[2] - E[3 * i + 2] * w[1]
+        EW[3 * i + 1] = E[3 * i + 2] * w[0] - E[3 * i] * w[2]
+        EW[3 * i + 2] = E[3 * i] * w[1] - E[3 * i + 1] * w[0]
+    # W is skew and E is not: E W - W E = E W + (E W)'.
+    out[0] = -law.root_c[0] * 2.0 * (EW[0] - EW[4]) * sqrt(0.5)
+    out[1] = -law.root_c[1] * 2.0 * (2.0 * EW[8] - EW[0] - EW[4]) / sqrt(6.0)
+    out[2] = -law.root_c[2] * sqrt(2.0) * (EW[5] + EW[7])
+    out[3] = -law.root_c[3] * sqrt(2.0) * (EW[2] + EW[6])
+    out[4] = -law.root_c[4] * sqrt(2.0) * (EW[1] + EW[3])
+
+
 cdef void slow_rates(const Law *law, const Frame *frame, const double *u, const double *f, const double *q,
                      Rates *rates) noexcept nogil:
-    # Rates of forest stress and orientation, from the slip and the rate of u.
+    # Rates of forest stress and orientation, and of u by the plastic spin, from the slip and the rate of u.
     cdef double[3] v
     cdef double[3] w
     cdef double[5] strain
@@ -327,8 +344,11 @@ cdef void slow_rates(const Law *law, const Frame *frame, const double *u, const 
             strain[i] = u[i] / law.root_c[i]
         else:
             strain[i] = u[0] * frame.root_E * frame.N[i] / (law.root_c[i] * law.root_c[i])
-    # Plastic spin of the strained lattice, strain x flow - flow x strain: 1e-3 of the slip.
     matrix_of(strain, E)
+    memset(rates.turned, 0, sizeof(rates.turned))
+    if law.k == 5:
+        turned_strain(law, E, v, rates.turned)
+    # Plastic spin of the strained lattice, strain x flow - flow x strain: 1e-3 of the slip.
     matrix_of(flow, D)
     v[0] = -v[0] - (E[6] * D[1] + E[7] * D[4] + E[8] * D[7]) + (D[6] * E[1] + D[7] * E[4] + D[8] * E[7])
     v[1] = -v[1] - (E[0] * D[2] + E[1] * D[5] + E[2] * D[8]) + (D[0] * E[2] + D[1] * E[5] + D[2] * E[8])
@@ -437,6 +457,8 @@ cdef double attempt(const Law *law, Grain *grain, double sign, double h, Frame *
             for i in range(k):
                 r[i] += weight * rates[j].u[i]
             weight = h * EXPLICIT[s][j]
+            for i in range(k):
+                r[i] += weight * rates[j].turned[i]
             for a in range(SYSTEMS):
                 at.f[a] += weight * rates[j].f[a]
             for i in range(4):
@@ -454,7 +476,10 @@ cdef double attempt(const Law *law, Grain *grain, double sign, double h, Frame *
     for s in range(STAGES):
         weight = h * (IMPLICIT[STAGES - 1][s] - EMBEDDED[s])
         for i in range(k):
-            e[i] += weight * rates[s].u[i]
+            e[i] += weight * (rates[s].u[i] + rates[s].turned[i])
+        weight = h * (IMPLICIT[STAGES - 1][s] - EXPLICIT[STAGES - 1][s])
+        for i in range(k):
+            grain.u[i] += weight * rates[s].turned[i]
         weight = h * IMPLICIT[STAGES - 1][s]
         for a in range(SYSTEMS):
             grain.f[a] += weight * rates[s].f[a]
