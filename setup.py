@@ -29,7 +29,7 @@ setup(
                 extra_link_args=LINK,
             )
             for name in (
-                *("activation", "net_kernel", "net_solver", "crystal_slip", "crystal_stepping"),
+                *("activation", "net_kernel", "net_solver", "crystal_law", "crystal_slip", "crystal_stepping"),
                 *("tree_leaf", "tree_splitting", "tree_growing", "tree_traversal"),
             )
         ],

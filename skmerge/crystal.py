@@ -1,8 +1,8 @@
-"""Crystal plasticity of FCC single crystals: stress, dislocation density and lattice rotation along a strain path."""
+"""Crystal plasticity of FCC single crystals: stress, dislocation density and lattice rotation along a path."""
 
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -192,10 +192,12 @@ def schmid_factors(orientation: ArrayLike | Rotation, *, axis: ArrayLike = "z") 
     return (n @ NORMALS.T) * (n @ DIRECTIONS.T)
 
 
+@overload
 def simulate(
     orientation: ArrayLike | Rotation,
     strain: ArrayLike,
     *,
+    velocity_gradient: ArrayLike | None = None,
     crystal: Crystal | None = None,
     loading: Literal["uniaxial", "taylor"] = "uniaxial",
     axis: ArrayLike = "z",
@@ -205,10 +207,45 @@ def simulate(
     max_substeps: int = 10000,
     n_jobs: int | None = None,
     verbose: int = 0,
-) -> _F8:
-    """Deform FCC single crystals along a strain path.
+    return_slip: Literal[False] = False,
+) -> _F8: ...
+@overload
+def simulate(
+    orientation: ArrayLike | Rotation,
+    strain: ArrayLike,
+    *,
+    velocity_gradient: ArrayLike | None = None,
+    crystal: Crystal | None = None,
+    loading: Literal["uniaxial", "taylor"] = "uniaxial",
+    axis: ArrayLike = "z",
+    strain_rate: float = 0.001,
+    rho0: ArrayLike = 1e12,
+    tol: float = 3e-05,
+    max_substeps: int = 10000,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+    return_slip: Literal[True],
+) -> tuple[_F8, _F8]: ...
+def simulate(
+    orientation,
+    strain,
+    *,
+    velocity_gradient=None,
+    crystal=None,
+    loading="uniaxial",
+    axis="z",
+    strain_rate=0.001,
+    rho0=1e12,
+    tol=3e-05,
+    max_substeps=10000,
+    n_jobs=None,
+    verbose=0,
+    return_slip=False,
+):
+    """Deform FCC single crystals along a strain path, or under any velocity gradient.
 
-    Crystals begin without load. All have the same strain along the axis, as the grains of a wire or of a polycrystal.
+    Crystals begin without load. All have the same strain along the axis, as the grains of a wire or of a polycrystal;
+    or the velocity gradient is given, for all or for each.
 
     Parameters
     ----------
@@ -216,16 +253,21 @@ def simulate(
         Bunge angles phi1, Phi, phi2 (intrinsic ZXZ) in rad, or rotations from crystal to sample.
     strain : array-like of shape (n_steps,) or (n_crystals, n_steps)
         True strain along the axis at every recorded step, for all crystals or for each; it may reverse. At the first
-        entry the crystals are without load. An increment of 0 takes no time.
+        entry the crystals are without load. An increment of 0 takes no time. With ``velocity_gradient`` it is the time
+        in s, which does not fall.
+    velocity_gradient : array-like of shape ([n_crystals,] n_steps - 1, 3, 3) or (3, 3), default=None
+        L = dv/dx in the sample, 1/s, between two times, for all crystals or for each; one matrix is held all the time.
+        Its symmetric part strains the crystals, its skew part turns them.
     crystal : Crystal, default=None
         Constants; None is ``Crystal()``.
     loading : {"uniaxial", "taylor"}, default="uniaxial"
         "uniaxial": the only stress is along the axis, and material lines along the axis keep their direction (grips).
-        "taylor": the whole velocity gradient is given, diag(-1/2, -1/2, 1) for the z axis.
+        "taylor": the whole velocity gradient is given, diag(-1/2, -1/2, 1) for the z axis. Not with
+        ``velocity_gradient``.
     axis : {"x", "y", "z"} or array-like of shape (3,), default="z"
-        Loading axis in the sample.
+        Loading axis in the sample. Not with ``velocity_gradient``.
     strain_rate : float, default=1e-3
-        Magnitude of the true strain rate, 1/s.
+        Magnitude of the true strain rate, 1/s. Not with ``velocity_gradient``.
     rho0 : float or array-like of shape (n_crystals,) or (n_crystals, 12), default=1e12
         Density of dislocations on every slip system at the start, 1/m^2.
     tol : float, default=3e-5
@@ -236,18 +278,23 @@ def simulate(
         Threads over crystals; None is 1, -1 all cores. The result does not depend on it.
     verbose : int, default=0
         1 prints progress, at most ten times; 2 prints more often.
+    return_slip : bool, default=False
+        Whether the slip is returned, too.
 
     Returns
     -------
-    ndarray of shape (n_crystals, n_steps, 5)
+    state : ndarray of shape (n_crystals, n_steps, 5) or (n_crystals, n_steps, 10)
         sigma in MPa (Cauchy stress along the axis; for "taylor" less the mean of the stresses across it), rho in 1/m^2
-        (mean of the 12 systems), phi1, Phi, phi2 in rad, unwrapped along the path from the given angles. A crystal has
-        NaN from where it did not converge.
+        (mean of the 12 systems), phi1, Phi, phi2 in rad, unwrapped along the path from the given angles. With
+        ``velocity_gradient`` sigma is the whole Cauchy stress in the sample: xx, yy, zz, yz, xz, xy. A crystal has NaN
+        from where it did not converge.
+    slip : ndarray of shape (n_crystals, n_steps)
+        Only with ``return_slip``: the integral of sum |gdot_a| over time, no unit.
 
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        If crystals did not converge: which, and at which strain.
+        If crystals did not converge: which, and at which strain or time.
     UserWarning
         If angles seem to be in degrees, densities in 1/um^2 or strains in percent.
 
@@ -269,6 +316,13 @@ def simulate(
     (1, 51, 5)
     >>> float(state[0, -1, 0].round(1))  # MPa
     128.6
+
+    Simple shear of 0.1 in 100 s:
+
+    >>> shear = [[0, 1e-3, 0], [0, 0, 0], [0, 0, 0]]
+    >>> state = simulate([[0.3, 0.5, 0.7]], np.linspace(0, 100, 51), velocity_gradient=shear)
+    >>> state.shape, float(state[0, -1, 5].round(1))  # the shear stress xy, MPa
+    ((1, 51, 10), 51.1)
     """
     if crystal is None:
         crystal = Crystal()
@@ -281,34 +335,49 @@ def simulate(
     check_number("max_substeps", max_substeps, Integral, 1)
     check_verbose(verbose)
     check_n_jobs(n_jobs)
-    axis = check_axis(axis)
-    angles = check_orientation(orientation)
+    angles, is_any = check_orientation(orientation), velocity_gradient is not None
     quaternion, n = quaternion_of(angles), len(angles)
-    path = check_strain(strain, n)
+    if is_any:
+        if loading != "uniaxial" or strain_rate != 0.001 or not isinstance(axis, str) or axis != "z":
+            raise ValueError("velocity_gradient says the whole loading: leave loading, axis and strain_rate out.")
+        path, gradient = check_gradients(strain, velocity_gradient, n)
+        axis, strain_rate = np.array([0.0, 0.0, 1.0]), 1.0  # rates per second, not per strain
+    else:
+        axis, path, gradient = check_axis(axis), check_strain(strain, n), None
     forest = crystal._forest() * np.sqrt(check_density(rho0, n))
-    law = SlipLaw(**crystal._arrays(float(strain_rate)), axis=axis, taylor=loading == "taylor")
+    law = SlipLaw(**crystal._arrays(float(strain_rate)), axis=axis, taylor=is_any or loading == "taylor")
 
-    n_steps = path.shape[1]
-    state, failed = np.empty((n, n_steps, 5)), np.empty(n)
+    n_steps, n_stress = path.shape[-1], 6 if is_any else 1
+    state, slip, failed = np.empty((n, n_steps, n_stress + 4)), np.empty((n, n_steps)), np.empty(n)
 
     def run(part, cancelled):
-        paths = path[part] if len(path) > 1 else path
-        most = min(int(max_substeps), 2**31 - 1)
-        found = law.integrate(quaternion[part], forest[part], paths, tol, most, cancelled)
-        state[part, :, 0], state[part, :, 2:] = found.stress, unwrapped_angles(found.orientation, angles[part])
-        state[part, :, 1], failed[part] = found.forest_squares / crystal._forest() ** 2, found.failed
+        most, paths = min(int(max_substeps), 2**31 - 1), path[part] if len(path) > 1 else path
+        if is_any:
+            own = gradient[part] if len(gradient) > 1 else gradient
+            found = law.integrate_any(quaternion[part], forest[part], paths, own, tol, most, cancelled)
+        else:
+            found = law.integrate(quaternion[part], forest[part], paths, tol, most, cancelled)
+        state[part, :, :n_stress] = found.stress
+        state[part, :, n_stress + 1 :] = unwrapped_angles(found.orientation, angles[part])
+        state[part, :, n_stress] = found.forest_squares / crystal._forest() ** 2
+        slip[part], failed[part] = found.slip, found.failed
 
     in_blocks(run, n, max(1, CHUNK_STEPS // n_steps), n_jobs, Reporter("simulate", verbose), "crystals")
+    if is_any:  # the pressure is elastic
+        volume = np.cumsum(np.trace(gradient, axis1=2, axis2=3) * np.diff(path), axis=1)
+        bulk = (crystal.C11 + 2 * crystal.C12) / 3 * 1e3
+        state[:, 1:, :3] += bulk * volume[..., None]
     lost = np.flatnonzero(~np.isnan(failed))
     if len(lost):
-        which = ", ".join(f"crystal {i} at strain {failed[i]:.6g}" for i in lost[:5])
+        where = "time" if is_any else "strain"
+        which = ", ".join(f"crystal {i} at {where} {failed[i]:.6g}" for i in lost[:5])
         more = f" and {len(lost) - 5} others" if len(lost) > 5 else ""
         warn(
             f"{len(lost)} of {n} crystals did not converge: {which}{more}. Their states are NaN from there on, the "
-            "others are complete; record more strains in between, or raise max_substeps.",
+            "others are complete; record more states in between, or raise max_substeps.",
             ConvergenceWarning,
         )
-    return state
+    return (state, slip) if return_slip else state
 
 
 def mean_stress(state: ArrayLike, *, volume: ArrayLike | None = None) -> _F8:
@@ -373,6 +442,36 @@ def check_strain(strain, n):
     if np.abs(path).max() > 5:
         warn(f"strain reaches {np.abs(path).max():.4g}, which looks like percent; true strain 0.1 is 10 percent.")
     return np.ascontiguousarray(np.atleast_2d(path))
+
+
+def check_gradients(time, velocity_gradient, n):
+    """Times (1 or n, n_steps) and velocity gradients (1 or n, n_steps - 1, 3, 3)."""
+    time = numbers("strain", time)
+    if time.ndim not in (1, 2) or (time.ndim == 2 and len(time) != n):
+        raise ValueError(
+            f"With velocity_gradient, strain is the time in s, of shape (n_steps,), or ({n}, n_steps) for {n} "
+            f"crystals; got {time.shape}."
+        )
+    time = np.ascontiguousarray(np.atleast_2d(time))
+    if (np.diff(time) < 0).any():
+        i, t = np.argwhere(np.diff(time) < 0)[0]
+        raise ValueError(
+            "With velocity_gradient, strain is the time in s, which does not fall; that of crystal "
+            f"{i} falls from {time[i, t]:.6g} to {time[i, t + 1]:.6g}."
+        )
+    gradient, between = numbers("velocity_gradient", velocity_gradient), time.shape[1] - 1
+    if gradient.shape == (3, 3):
+        gradient = np.broadcast_to(gradient, (between, 3, 3))
+    if gradient.shape not in ((between, 3, 3), (n, between, 3, 3)):
+        raise ValueError(
+            f"velocity_gradient must have shape (3, 3), ({between}, 3, 3) or ({n}, {between}, 3, 3) for {n} crystals "
+            f"and {time.shape[1]} times; got {np.shape(velocity_gradient)}."
+        )
+    gradient = gradient if gradient.ndim == 4 else gradient[None]
+    most = (np.abs(gradient).max(axis=(2, 3), initial=0.0) * np.diff(time)).sum(axis=1).max(initial=0.0)
+    if most > 50:
+        warn(f"velocity_gradient adds up to a deformation of {most:.4g}, which looks like percent; give 1/s, and s.")
+    return time, np.ascontiguousarray(gradient)
 
 
 def check_density(rho0, n):

@@ -52,6 +52,8 @@ def rates(crystal, strain, Q, forest, sign, loading, axis, strain_rate):
             W = np.outer(axis, D @ axis) - np.outer(D @ axis, axis)
         spin = Q.T @ W @ Q - Wp - (strain @ Dp - Dp @ strain)
         rate = Q.T @ D @ Q - Dp
+        if loading == "taylor":
+            rate = rate - (strain @ Wp - Wp @ strain)
         stress_rate = stress_of(crystal, rate) + spin @ stress - stress @ spin
         return rate, spin, Q @ stress_rate @ Q.T
 
@@ -103,6 +105,40 @@ def simulate(angles, path, crystal, loading="uniaxial", axis="z", strain_rate=1e
         if loading == "taylor":
             along -= (np.trace(stress) - along) / 2
         records.append((along, np.mean((y[18:] / scale) ** 2), Q))
+    return tuple(np.array(part) for part in zip(*records, strict=True))
+
+
+def simulate_any(angles, time, gradients, crystal, rho0=1e12, rtol=1e-8):
+    """Stress (n_steps, 3, 3) in the sample, MPa, mean density, sum of slip and rotation under velocity gradients.
+
+    ``gradients`` (n_steps - 1, 3, 3) in 1/s.
+    """
+    schmid, skew = systems()
+    scale = crystal.forest_coefficient * crystal.shear_modulus * 1e3 * crystal.burgers * 1e-9
+    y = np.concatenate([np.zeros(9), Rotation.from_euler("ZXZ", angles).as_matrix().ravel(), np.zeros(13)])
+    y[18:30] = scale * np.sqrt(rho0)
+    unit = np.concatenate([np.full(9, 1e-3), np.ones(9), np.full(12, 10.0), [1.0]])
+    records = []
+    for t in range(len(time)):
+        if t and time[t] > time[t - 1]:
+            L = gradients[t - 1]
+            D, W = (L + L.T) / 2, (L - L.T) / 2
+
+            def slope(_, y, D=D, W=W):
+                strain, Q, forest = y[:9].reshape(3, 3), y[9:18].reshape(3, 3), y[18:30]
+                slip = slip_rates(crystal, stress_of(crystal, strain), forest, 1.0)
+                Dp, Wp = np.einsum("a,aij->ij", slip, schmid), np.einsum("a,aij->ij", slip, skew)
+                spin = Q.T @ W @ Q - Wp - (strain @ Dp - Dp @ strain)
+                rate = Q.T @ D @ Q - Dp - (strain @ Wp - Wp @ strain)
+                parts = rate, Q @ spin, storage(crystal, forest, slip), np.abs(slip).sum()
+                return np.concatenate([np.ravel(part) for part in parts])
+
+            most = 1e-4 / max(np.abs(L).max(), 1e-6)
+            steps = dict(method="LSODA", rtol=rtol, atol=rtol * unit, first_step=1e-3 * most, max_step=most)
+            y = solve_ivp(slope, (0.0, time[t] - time[t - 1]), y, **steps).y[:, -1]
+        Q = y[9:18].reshape(3, 3)
+        stress = Q @ stress_of(crystal, y[:9].reshape(3, 3)) @ Q.T
+        records.append((stress, np.mean((y[18:30] / scale) ** 2), y[30], Q))
     return tuple(np.array(part) for part in zip(*records, strict=True))
 
 

@@ -9,6 +9,7 @@ _F8: TypeAlias = NDArray[np.float64]
 class Paths(NamedTuple):
     stress: _F8
     forest_squares: _F8
+    slip: _F8
     orientation: _F8
     failed: _F8
 
@@ -32,6 +33,16 @@ class SlipLaw:
         quaternion: _F8,
         forest: _F8,
         strain: _F8,
+        tol: float,
+        max_substeps: int,
+        cancelled: NDArray[np.int32],
+    ) -> Paths: ...
+    def integrate_any(
+        self,
+        quaternion: _F8,
+        forest: _F8,
+        time: _F8,
+        gradient: _F8,
         tol: float,
         max_substeps: int,
         cancelled: NDArray[np.int32],
