@@ -147,10 +147,35 @@ def against_solver(directory):
             yield Figure(SECTION, title, value, ("<=", 0.003))
 
 
+def any_against_solver(directory):
+    """Under random velocity gradients, one a crystal or three in turn; the other solver carries elastic strain by W."""
+    for name in ("const", "paths"):
+        data = np.load(Path(directory) / f"neml_any_{name}_km.npz")
+        start = Rotation.from_quat(data["quaternion"][:, 0])
+        began = process_time()
+        state = simulate(start, data["time"], velocity_gradient=data["L"].astype(float))
+        step = (process_time() - began) / state[:, 1:, 0].size
+        deviators = []
+        for stress in (state[:, -1, :6], data["stress"][:, -1].astype(float)):
+            mean = stress[:, :3].mean(axis=1, keepdims=True)
+            deviators.append(np.hstack([stress[:, :3] - mean, np.sqrt(2) * stress[:, 3:]]))
+        apart = np.linalg.norm(deviators[0] - deviators[1], axis=1) / np.linalg.norm(deviators[1], axis=1)
+        rms = np.sqrt(np.mean(apart**2))
+        beside = f"rms {rms:.5f}, greatest {apart.max():.4f}; {1e6 * step:.3g} microseconds a step"
+        yield Figure(SECTION, f"any L, {name}: final deviator, median", np.median(apart), ("<=", 0.002), beside)
+        density = relative_rms(state[:, -1, 6], data["rho"][:, -1])
+        yield Figure(SECTION, f"any L, {name}: final density, relative rms", density, ("<=", 0.002))
+        turned = Rotation.from_euler("ZXZ", state[:, -1, 7:]).inv() * Rotation.from_quat(data["quaternion"][:, -1])
+        degrees = np.degrees(turned.magnitude())
+        beside = f"greatest {degrees.max():.4f}"
+        yield Figure(SECTION, f"any L, {name}: final orientation, degrees", degrees.mean(), ("<=", 0.03), beside)
+
+
 def figures(directory=None):
     """Speed; with a directory also the comparison."""
     yield from speed()
     if directory:
         yield from against_solver(directory)
+        yield from any_against_solver(directory)
     else:
         print(f"{SECTION}: comparison left out, no --plasticity DIRECTORY given")
