@@ -154,8 +154,8 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         Standard deviation of a measurement about the law.
     validation_error_ : ndarray of shape (n_outputs,)
         Cross-validated root mean squared error. It may be greater than that of the law in ``laws_``: a constant that
-        the fit let be zero counts here as estimated, because errors must not depend on where y is counted from, and
-        the search for a function may have been repeated without each fold.
+        the fit let be zero counts here as estimated, as absolute errors must not depend on where y is counted from,
+        and the search for a function may have been repeated without each fold.
     target_range_ : ndarray of shape (2, n_outputs)
         Within which a committee predicts: the trained range of y, less its offset, widened by its width to either side.
         Infinite for a law.

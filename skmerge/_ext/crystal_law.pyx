@@ -356,6 +356,7 @@ cdef int solve(const Law *law, const Frame *frame, const double *f, const double
     return 0
 
 
+# `resolve` for other modules: a function compiled for several vector units is not declared in a pxd.
 cdef void resolved(int k, const double *P, const double *u, double *tau) noexcept nogil:
     resolve(k, P, u, tau)
 

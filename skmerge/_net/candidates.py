@@ -14,6 +14,20 @@ SEARCH_ROWS = 2000  # at most, on which candidates are ranked
 RANK_VALUES = 100_000  # rows times candidates ranked together; bounds the memory
 
 
+def values_of(log, positive, A, sign):
+    """Products of powers A (t, d) of features, (n, t), within the range of float.
+
+    ``log``, ``positive`` (n, d): logarithms of the sizes of features, and their signs, which count where ``sign``
+    (t, d) says so.
+    """
+    with np.errstate(all="ignore"):
+        values = log @ A.T
+        np.exp(np.clip(values, -300, 300, out=values), out=values)
+    for j in np.flatnonzero(sign.any(axis=0)):
+        values *= np.where(sign[:, j], positive[:, [j]], 1.0)
+    return values
+
+
 class SaturatingSums(NamedTuple):
     """Drawn sums that saturate: slopes, where each is steepest, its plateau, and its value in each row."""
 
@@ -128,11 +142,7 @@ class Candidates:
             sign[A == 0] = 0
         else:
             sign[:] = self.sign & (self.objective.scaling.product > 0)
-        columns = self.log @ A.T
-        np.exp(np.clip(columns, -300, 300, out=columns), out=columns)
-        for j in np.flatnonzero(sign.any(axis=0)):
-            columns *= np.where(sign[:, j], self.positive[:, [j]], 1.0)
-        return A, sign, columns
+        return A, sign, values_of(self.log, self.positive, A, sign)
 
     def _relevance(self, net):
         """Probabilities of the admitted features: greater where the logarithm is correlated with the residual."""

@@ -13,7 +13,7 @@ RECOMBINED = 1000  # rows at which nets are compared
 FORGIVEN = 4.0
 FORGIVEN_Z = 1.5
 # Difference of two description lengths, e^3 in likelihood, up to which the law with fewer parameters is taken. Without
-# it, of y = 2 a^1.5 + 3 b (40 rows, 5 % noise) 4 of 14 tables had a third term.
+# it, of y = 2 a^1.5 + 3 b (40 rows, 5 % noise) 3 of 14 tables had one or two terms more.
 EQUAL = 6.0
 
 

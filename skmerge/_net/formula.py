@@ -160,12 +160,12 @@ def _why(law, tried):
     """Why a law of the list is the model's."""
     best = min(tried, key=lambda one: one["validation_error"])
     more = best["n_parameters"] - law["n_parameters"]
-    if best is law or law["validation_error"] <= best["validation_error"]:
+    if law["validation_error"] <= best["validation_error"]:
         return "least error on rows left out"
     if more > 0:
         ratio = law["validation_error"] / best["validation_error"]
-        return f"{more} number(s) fewer than the law of least error, whose error is not clearly less (1 / {ratio:.3g})"
-    return "shortest description: error on rows left out, numbers and exponents together; or the link was asked for"
+        return f"{more} number(s) fewer than the law of least error, which errs {ratio:.3g} times less"
+    return "the law of least error has less simple exponents, a pole, or another link than the one asked for"
 
 
 class _Writer(Numbers):

@@ -48,7 +48,7 @@ def read(value, what):
     if isinstance(value, str):
         text = value.strip()
         return _of_text(text, what) if text and not SHARE.fullmatch(text) else {}
-    if hasattr(value, "dimensionality") and hasattr(value, "_REGISTRY"):
+    if hasattr(value, "dimensionality"):
         return _of_pint(value, what)
     raise ValueError(
         f'{what} is {shown(value)}, which is no unit; give text such as "m/s^2", a unit of pint, a mapping such as '
@@ -108,7 +108,7 @@ def _of_pint(value, what, text=None):
             f"{what} is {shown(value)}, a quantity: only its unit counts, and numbers are not converted. Give the unit "
             "alone (its .units)."
         )
-    zero = unit._REGISTRY.Quantity(0.0, unit).to_base_units()
+    zero = type(1 * unit)(0.0, unit).to_base_units()  # a Quantity of the same registry
     if zero.magnitude != 0.0:
         _raise_shifted(what, text or str(unit), not unit.dimensionality)
     dimensions = ((name.strip("[]"), float(power)) for name, power in unit.dimensionality.items())
@@ -119,7 +119,7 @@ def _raise_shifted(what, unit, is_logarithmic):
     if is_logarithmic:
         raise ValueError(
             f"{what} is {shown(unit)}, a logarithm, so that products of the values have no unit. Convert them to the "
-            f"quantity itself, such as 10**(L/10) for L in dB, and give its unit."
+            "quantity itself, such as 10**(L/10) for L in dB, and give its unit."
         )
     raise ValueError(
         f"{what} is {shown(unit)}, a unit with an offset: 0 of it is no zero, so that products of the values have no "
@@ -168,7 +168,7 @@ def _warn_of_words(features, targets, constants, names):
         if alone:
             warn(
                 f"units: {names[j]} alone has {listed(alone)}, so that no law can hold {names[j]}. In mappings "
-                f"{listed(SYMBOLS)} are known; any other word is a dimension of its own. Write the unit in those, "
+                f"{KNOWN} are known; any other word is a dimension of its own. Write the unit in those, "
                 f"such as {EXAMPLE}."
             )
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from skmerge._net import products
+from skmerge._net.candidates import values_of
 from skmerge._net.comparison import EQUAL, no_worse
 from skmerge._net.logarithms import TERM
 from skmerge._net.products import FLOOR, NEW
@@ -82,11 +83,7 @@ class Rows:
 
     def columns(self, A, sign):
         """Products times the roots of the weights, (n, t)."""
-        with np.errstate(all="ignore"):
-            out = np.exp(np.clip(self.log @ A.T, -300, 300)) * self.root[:, None]
-        for j in np.flatnonzero(sign.any(axis=0)):
-            out *= np.where(sign[:, j], self.positive[:, [j]], 1.0)
-        return out
+        return values_of(self.log, self.positive, A, sign) * self.root[:, None]
 
     def without_own(self, own, *others):
         """The other columns (n, m) without what the own ones (n, k) explain within each group, and their bases."""

@@ -60,11 +60,12 @@ def tell_poles(nets, X, names):
 
     ``X``: as given; ``names``: those of its features.
     """
-    A, functions, law = nets.A_[:, ~is_committee(nets)], nets.functions_, ~is_committee(nets)
+    law = ~is_committee(nets)
+    A = nets.A_[:, law]
     power = (A < 0) & (nets.B_ != 0)[:, law, :, None] & (nets.blend_ < 1)[:, law, :, None]
     pole = power.any(axis=(0, 1, 2))[: X.shape[1]]
     used = A[..., X.shape[1] :].any(axis=(0, 1, 2))
-    pole |= (functions["exponent"][used] < 0).any(axis=0)
+    pole |= (nets.functions_["exponent"][used] < 0).any(axis=0)
     for j in np.flatnonzero(pole):
         n_zero = np.count_nonzero(X[:, j] == 0)
         if n_zero:

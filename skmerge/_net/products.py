@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
+from skmerge._net.candidates import values_of
 from skmerge._net.objective import NewNode
 from skmerge._net.selection import EXHAUSTED
 
@@ -37,10 +38,8 @@ def simple_nets(objective, candidates):
         return []
     rows = np.arange(0, len(candidates.X), -(-len(candidates.X) // COMPARED_ROWS))
     root = candidates.root[rows]
+    columns = values_of(candidates.log[rows], candidates.positive[rows], A, sign)
     with np.errstate(all="ignore"):
-        columns = np.exp(np.clip(candidates.log[rows] @ A.T, -300, 300))
-        for j in np.flatnonzero(sign.any(axis=0)):
-            columns *= np.where(sign[:, j], candidates.positive[rows][:, [j]], 1.0)
         columns *= root[:, None]
         columns /= np.linalg.norm(columns, axis=0)
     fine = np.isfinite(columns).all(axis=0)

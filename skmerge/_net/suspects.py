@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from skmerge._net import products
-from skmerge._net.candidates import MAX_LAW_FEATURES, Candidates
+from skmerge._net.candidates import MAX_LAW_FEATURES, Candidates, values_of
 
 MOST = 3  # rows that are told at most
 REDUCED = 4.0  # factor by which the mean square falls without the suspects, or with one feature repaired
@@ -27,10 +27,7 @@ class Simple:
         self.objective = objective
         self.candidates = candidates = Candidates(objective, sign, np.random.default_rng(0))
         self.A, self.signs = A, signs = products.simple_products(objective, candidates)
-        with np.errstate(all="ignore"):
-            columns = np.exp(np.clip(candidates.log @ A.T, -300, 300))
-        for j in np.flatnonzero(signs.any(axis=0)):
-            columns *= np.where(signs[:, j], candidates.positive[:, [j]], 1.0)
+        columns = values_of(candidates.log, candidates.positive, A, signs)
         self.columns = columns / np.maximum(np.abs(columns).max(axis=0, initial=0.0), 1e-300)
         self.price = products.prices(A).sum(axis=1)
 

@@ -152,10 +152,9 @@ class Training:
             error, gross, barred = trained.error * unit**2, None, []
             # Of y beyond that range squares are not finite, and rows are not judged.
             if self.is_last and not stop and 1.0 / HUGE < given[k].y_scale < HUGE:
-                if self.settings.n_nodes == "auto" and poor[k]:
-                    barred = zeros.barred(given[k], self.settings.sign, error if committee else error / zeros.GAIN)
-                elif self.settings.n_nodes == "auto" and zeros.evades(exact[k]):
-                    barred = zeros.barred(given[k], self.settings.sign, zeros.AS_GOOD * error)
+                if self.settings.n_nodes == "auto" and (poor[k] or zeros.evades(exact[k])):
+                    most = (1.0 if committee else 1.0 / zeros.GAIN) if poor[k] else zeros.AS_GOOD
+                    barred = zeros.barred(given[k], self.settings.sign, most * error)
                 if not barred:
                     gross = self._gross_errors(given[k], k, rows[k], error, squares, poor[k])
             results.append((trained._replace(tried=tried, gross=gross, barred=barred), exact[k]))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skmerge._net import products
-from skmerge._net.candidates import Candidates
+from skmerge._net.candidates import Candidates, values_of
 from skmerge._text import warn
 
 GAIN = 4.0  # factor by which the squares of the best product must fall
@@ -77,9 +77,7 @@ def _least(objective, sign, negative=None):
     spread = float(y @ y - (root @ y) ** 2) if objective.intercept else float(y @ y)
     if not len(A):
         return spread, spread
-    columns = np.exp(np.clip(candidates.log @ A.T, -300, 300))
-    for j in np.flatnonzero(signs.any(axis=0)):
-        columns *= np.where(signs[:, j], candidates.positive[:, [j]], 1.0)
+    columns = values_of(candidates.log, candidates.positive, A, signs)
     columns /= np.maximum(np.abs(columns).max(axis=0), 1e-300)
     columns *= root[:, None]
     least = spread
