@@ -12,6 +12,7 @@ from skmerge._net.comparison import EQUAL
 from skmerge._net.functions import SAME, Functions
 from skmerge._net.group_search import Fitter, Proposals
 from skmerge._net.law import Candidate, Law
+from skmerge._net.levels import wanders
 from skmerge._net.linked import CONVERGED, LEAST_UNIT, PASSES, has_pole, linearised
 from skmerge._net.links import LINKS
 from skmerge._net.logarithms import TERM, with_product
@@ -195,7 +196,7 @@ def _of_link(name, exact, settings, seeds):
     if needs_no_link or not np.isfinite(fit.error + fit.score):
         return None
     whole, few, net = _with_net(target, objective, fit, column)
-    if has_pole(link, few, few.X[:, : few.n_given], net):
+    if has_pole(link, few, few.X[:, : few.n_given], net) or wanders(few, net, column):
         return None
     penalties, unit = Ridge(few.scaling, 0.0, 0.0), 1.0
     if name != "identity":

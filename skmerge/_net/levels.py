@@ -6,6 +6,9 @@ from skmerge._net import uncertainty
 from skmerge._text import warn
 
 FEW = 2  # values of a code, between which no form is asked for
+MANY = 12  # values of a feature, between which the rows leave little room
+BETWEEN = np.linspace(0.1, 0.9, 9)  # of the way from a value to the next
+CLEAR = 3.0  # standard deviations of the noise
 
 
 def tell(best, names, target, n_outputs):
@@ -31,6 +34,32 @@ def tell(best, names, target, n_outputs):
                 "tests what it says between and beyond them. Measure at more values, or give what is known "
                 "(exponents, units)."
             )
+
+
+def wanders(objective, net, column):
+    """Whether u leaves, between the few values of a feature, what it is at the two beside by more than they differ.
+
+    No row tests such a law there: of the trees of one table, measured at seven ages, it is met with at all seven and
+    says that they shrink to a fifth between the first two. Rows are taken as they are, for each feature in turn but
+    ``column``, that of the groups.
+    """
+    X, u = objective.X, objective.predict(net)
+    weight = np.maximum(objective.weight, 1e-300)
+    noise = np.sqrt(objective.weight @ (objective.y - u) ** 2 / (weight * objective.n))
+    for j in used_features(objective, net):
+        values = np.unique(X[:, j])
+        if j == column or not FEW < len(values) <= MANY:
+            continue
+        for low, high in zip(values[:-1], values[1:], strict=True):
+            at = np.flatnonzero(np.isin(X[:, j], (low, high)))
+            part = np.repeat(X[at, : objective.n_given], len(BETWEEN) + 2, axis=0)
+            part[:, j] = np.tile([low, *(low + BETWEEN * (high - low)), high], len(at))
+            path = objective.predict(net, objective.completed(part)).reshape(len(at), -1)
+            ends, inner = path[:, [0, -1]], path[:, 1:-1]
+            beyond = np.maximum(inner.max(axis=1) - ends.max(axis=1), ends.min(axis=1) - inner.min(axis=1))
+            if (beyond > np.maximum(CLEAR * noise[at], np.abs(ends[:, 1] - ends[:, 0]))).any():
+                return True
+    return False
 
 
 def used_features(objective, net):
