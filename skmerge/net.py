@@ -379,6 +379,9 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         names, found = ColumnNames.of(self), [trained.gross for trained, _ in best]
         gross_errors.tell(found, row, rounds.target_name, n_outputs, names, np.isnan(given))
         levels.tell(best, names, rounds.target_name, n_outputs)
+        if self.noise == "absolute":
+            which = [trained.gross is None for trained, _ in best]
+            relative.tell(self._nets(), table.X, table.y, which, rounds.target_name, n_outputs)
         zeros.tell([trained.barred for trained, _ in best], names)
         if self.link not in ("auto", "identity") and (self.link_ != self.link).any():
             warn(

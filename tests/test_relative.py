@@ -1,6 +1,7 @@
 """Errors that grow with y."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -166,3 +167,15 @@ def test_a_law_without_a_constant_is_not_doubted_for_the_constant(noise):
     assert net.relative_[0] and net.validation_error_[0] < 0.13
     (why,) = (one["why"] for one in net.laws_ if one["is_chosen"])
     assert why.startswith("1 number(s) fewer") or why.startswith("least error")
+
+
+def test_errors_that_grow_with_y_are_told_where_they_are_taken_as_equal():
+    x, y, f = decades(0, 0.1)
+    fixed = {"n_nodes": 1, "blend": 0.0, "exponents": {0: 1.5}, "intercept": False}
+    with pytest.warns(UserWarning, match='The errors of y grow with its size.*give noise="relative"'):
+        fit(x, y, noise="absolute", **fixed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(x, y, **fixed)
+        fit(x, f, noise="absolute", **fixed)
+        fit(x, f + 10 * np.random.default_rng(0).normal(size=len(f)), noise="absolute", **fixed)

@@ -5,9 +5,16 @@ measured y is too small: with 30 % noise a factor is then found at 0.885 of its 
 """
 
 import numpy as np
+from scipy.stats import spearmanr
+
+from skmerge._text import warn
 
 TREND = 0.3  # of the trend, the least first size: else a row with y near zero, by its error, would decide alone
 LEAST_SIZE = 0.1  # of |y|: else a row whose prediction is near zero would decide alone
+DECADES = 1.0  # of |y| between the tenths of the rows with the least and greatest, where it matters how errors grow
+MOST_ROWS = 10_000  # that are looked at
+NO_NOISE = 1e-6  # of the greatest y: errors of the form, or of rounding
+GROWTH, SURE = 0.5, 1e-3  # rank correlation of the errors with |y|, and its significance, that are told
 
 
 def sizes(target, prediction):
@@ -41,3 +48,26 @@ def log_likelihood(trained, objective):
     size = objective.size
     log_size = 0.0 if size is None else objective.share @ np.log(size)
     return -(0.5 * np.log(max(trained.error, 1e-30)) + np.log(objective.error_unit) + log_size)
+
+
+def tell(nets, X, target, which, name, n_outputs):
+    """Warn of nets fitted with equal errors whose errors grow with y over several decades.
+
+    ``nets``: Nets that predict ``target`` (n, m), called ``name``, from X; ``which`` (m,): the outputs to look at.
+    """
+    few = slice(None, None, -(-len(X) // MOST_ROWS))
+    predicted = nets.with_offset(X[few], n_threads=1)
+    for k in np.flatnonzero(which):
+        known = ~np.isnan(target[few, k])
+        y, f = target[few, k][known], predicted[known, k]
+        low, high = np.quantile(np.abs(f), [0.1, 0.9])
+        error = np.abs(y - f)
+        if y.min() < 0 < y.max() or not high > low * 10**DECADES or error.max() < NO_NOISE * high:
+            continue
+        growth, chance = spearmanr(np.abs(f), error)
+        if growth > GROWTH and chance < SURE:
+            what = name if n_outputs is None else f"{name} (output {k})"
+            warn(
+                f"The errors of {what} grow with its size: the largest values decide almost alone. If errors "
+                'are shares of the value, give noise="relative"; noise="auto" tries both.'
+            )
