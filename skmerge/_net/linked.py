@@ -32,6 +32,8 @@ EXACT, CLOSE = 1e-4, 0.01
 MAX_NOT_POSITIVE = 0.1  # greatest share of y, and of predictions, that may be zero or negative
 LEAST_NOISY = 0.2  # of the 5 % quantile of |y|: the least f if errors are large
 LEAST_EXACT = 1e-9  # of that quantile: the least f without errors
+FEW_ROWS = 12
+ROWS_A_NUMBER = 3  # at least, in a law with noise that has a link or functions
 MAX_FREE = 6  # parameters of a law through a link; one with more is an approximation, not a law
 MAX_REFINED = 2  # terms of a law whose exponents move
 MAX_LINKED_NODES = 4  # longer sums were no better with a link than without
@@ -45,6 +47,11 @@ def may_have_link(objective, law):
         return law.error > EXHAUSTED and (_is_long(law.net) or law.error > GOOD_PRODUCT)
     enough = objective.n > 2 * law.net.n_free and not law.penalties.tie_breaker
     return enough and EXHAUSTED < law.error < POOR and _is_long(law.net)
+
+
+def _may_be_simple(objective, law):
+    """Whether a sum of products with simple exponents is looked for; in few rows it is, beside a law of many numbers."""
+    return objective.n <= FEW_ROWS and law.error > EXHAUSTED and _is_long(law.net)
 
 
 def may_have_functions(objective, law):
@@ -236,7 +243,13 @@ def _score(net, error, n, more=0.0):
 def _length(net, n):
     d = net.n_features
     nodes, fixed = net.nodes[:, :d], net.bound("lower")[:, :d] == net.bound("upper")[:, :d]
-    return np.log(n) * net.n_free + price_of(np.where(fixed, nodes, 0.0))
+    return price_of_numbers(net.n_free, n) + price_of(np.where(fixed, nodes, 0.0))
+
+
+def price_of_numbers(n_free, n):
+    """Twice the description length of free parameters, with the factor of small samples: of 10 straight lines in six
+    rows 4 had other forms without it."""
+    return np.log(n) * n_free * n / max(n - n_free, 0.1)
 
 
 def _is_power(link, net):
@@ -259,7 +272,11 @@ def has_pole(link, objective, X, net):
 def _score_of(one, n, more=0.0):
     """That of a Candidate or Law, its functions included."""
     functions = () if one.objective is None else one.objective.functions
-    return _score(one.net, one.error, n, more + (length_of(functions, n) if len(functions) else 0.0))
+    if len(functions):
+        both, n_inner = _n_free(one), int(functions.free.sum())
+        more += length_of(functions, n) - np.log(n) * n_inner
+        more += price_of_numbers(both, n) - price_of_numbers(one.net.n_free, n)
+    return _score(one.net, one.error, n, more)
 
 
 def _is_plain(law, other):
@@ -279,6 +296,7 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
     if objective.dimensions is not None:
         names = [name for name in names if name == "functions" or objective.dimensions.through(LINKS[name])]
     may = {name: may_have_link(objective, law) for name in LINKS} | {"functions": may_have_functions(objective, law)}
+    may["identity"] |= _may_be_simple(objective, law)
     for name in names:
         found_function = best.objective is not None and len(best.objective.functions)
         if not (may[name] or settings.asks_for_link) or (found_function and best.net.n_nodes == 1):
@@ -306,7 +324,9 @@ def best_linked(names, exact, objective, law, settings, seeds, folds, task):
             if name == "functions" and -comparison.EQUAL < least - score < SURE and not _is_plain(found, best):
                 found = with_nested_error(found, objective, settings, seeds, folds)
                 score = score if found.error <= FORGIVEN * best.error else np.inf
-            if found.net.n_free <= most:
+            # Of thousands of functions and sums through links some fit six rows as well as a line.
+            too_many = name != "identity" and found.error > NO_NOISE and ROWS_A_NUMBER * _n_free(found) > exact.n
+            if found.net.n_free <= most and (not too_many or settings.asks_for_link):
                 good.append((found, score))
                 if score < least:
                     best, least = found, score
