@@ -178,13 +178,10 @@ PART vm LANE(gather)(const skmerge_grain_law *law, const batch *all, const ptrdi
         G[i] *= dt;
         sum += size(G[i]);
     }
-#define TAKE(name, i) memcpy(&at->name, rows[i], sizeof dt), sum += size(at->name)
-    EACH(i, 5) TAKE(u[i], SKMERGE_GRAIN_STRESS + i);
-    EACH(i, 4) TAKE(q[i], SKMERGE_GRAIN_ORIENTATION + i);
-    TAKE(s, SKMERGE_GRAIN_HARDENING);
-    TAKE(mean, SKMERGE_GRAIN_MEAN_STRESS);
-    TAKE(slip, SKMERGE_GRAIN_SLIP);
-#undef TAKE
+    EACH(i, SKMERGE_GRAIN_STATE) {
+        memcpy((vd *)at + i, rows[i], sizeof dt);
+        sum += size(((vd *)at)[i]);
+    }
     LANE(deviator)(G, f->D);
     f->volume = G[0] + G[4] + G[8];
     f->turn[0] = 0.5 * (G[7] - G[5]), f->turn[1] = 0.5 * (G[2] - G[6]), f->turn[2] = 0.5 * (G[3] - G[1]);
@@ -193,30 +190,26 @@ PART vm LANE(gather)(const skmerge_grain_law *law, const batch *all, const ptrdi
     return less(sum, set(1e300)) & ~less(dt, set(0.0)) & less(dt, set(1e300));
 }
 
-PART void LANE(scatter)(const batch *all, const ptrdiff_t *which, int count, vm now, const grain *at) {
+/* Rows of n numbers of the lanes `now`. Apart, from memory: a compiler that extracts a lane may also compute it by itself,
+ * with other roundings. */
+PART void LANE(scatter)(const vd *from, int n, const ptrdiff_t *which, int count, vm now, double *to, ptrdiff_t stride) {
+    const double *numbers = (const double *)from;
     EACH(l, count) {
-        double *row = all->state + which[l] * SKMERGE_GRAIN_STATE;
-        if (!GET(now, l)) continue;
-        EACH(i, 5) row[SKMERGE_GRAIN_STRESS + i] = GET(at->u[i], l);
-        EACH(i, 4) row[SKMERGE_GRAIN_ORIENTATION + i] = GET(at->q[i], l);
-        row[SKMERGE_GRAIN_HARDENING] = GET(at->s, l);
-        row[SKMERGE_GRAIN_MEAN_STRESS] = GET(at->mean, l);
-        row[SKMERGE_GRAIN_SLIP] = GET(at->slip, l);
+        double *row = to + which[l] * stride;
+        if (GET(now, l)) EACH(i, n) row[i] = numbers[i * LANES + l];
     }
 }
 
 PART void LANE(write_stress)(const skmerge_grain_law *law, const grain *at, const ptrdiff_t *which, int count, double *stress,
                            ptrdiff_t stride) {
-    vd s[5], R[9], M[9];
+    vd s[5], R[9], M[9], row[6];
     EACH(i, 5) s[i] = law->root_c[i] * at->u[i];
     LANE(rotation)(at->q, R);
     LANE(rotate)(R, s, 1, s);
     LANE(matrix)(s, M);
-    EACH(l, count) {
-        double *row = stress + which[l] * stride;
-        EACH(i, 3) row[i] = GET(M[4 * i], l) + GET(at->mean, l);
-        row[3] = GET(M[5], l), row[4] = GET(M[2], l), row[5] = GET(M[1], l);
-    }
+    EACH(i, 3) row[i] = M[4 * i] + at->mean;
+    row[3] = M[5], row[4] = M[2], row[5] = M[1];
+    LANE(scatter)(row, 6, which, count, less(set(-1.0), set(0.0)), stress, stride);
 }
 
 /* d stress / d (D dt) from the derivatives by the deviator of the strain. */
@@ -224,7 +217,7 @@ PART void LANE(write_tangent)(const skmerge_grain_law *law, const grain *at, con
                             int count, double *tangent) {
     static const double B[6][5] = {{ROOT_1_2, -ROOT_1_6}, {-ROOT_1_2, -ROOT_1_6}, {0.0, 2.0 * ROOT_1_6},
                                    {0.0, 0.0, ROOT_1_2}, {0.0, 0.0, 0.0, ROOT_1_2}, {0.0, 0.0, 0.0, 0.0, ROOT_1_2}};
-    vd R[9], A[5][5], X[5][3], s[5], T[5][5], half[6][5];
+    vd R[9], A[5][5], X[5][3], s[5], T[5][5], half[6][5], rows[36];
     EACH(i, 5) s[i] = law->root_c[i] * at->u[i];
     LANE(rotation)(at->q, R);
     LANE(rotation_of_deviators)(R, A);
@@ -246,8 +239,9 @@ PART void LANE(write_tangent)(const skmerge_grain_law *law, const grain *at, con
     EACH(i, 6) EACH(j, 6) {
         vd c = j < 2 ? B[j][0] * half[i][0] + B[j][1] * half[i][1] : j == 2 ? B[2][1] * half[i][1] : ROOT_1_2 * half[i][j - 1];
         if (i < 3 && j < 3) c += law->bulk;
-        EACH(l, count) tangent[which[l] * 36 + 6 * i + j] = GET(c, l);
+        rows[6 * i + j] = c;
     }
+    LANE(scatter)(rows, 36, which, count, less(set(-1.0), set(0.0)), tangent, 36);
 }
 
 /* Grains one step of which fails or errs too much: pieces of 2^-level of it, lane by lane. Returns all flags. */
@@ -310,7 +304,7 @@ PART int LANE(cut_step)(const skmerge_grain_law *law, const batch *all, const pt
         vd *to = (vd *)&at + i;
         *to = select(wrong, ((vd *)&start)[i], *to);
     }
-    LANE(scatter)(all, which, count, ~wrong, &at);
+    LANE(scatter)((vd *)&at, SKMERGE_GRAIN_STATE, which, count, ~wrong, all->state, SKMERGE_GRAIN_STATE);
     if (all->stress) LANE(write_stress)(law, &at, which, count, all->stress, all->stress_stride);
     if (all->tangent) LANE(write_tangent)(law, &at, &by, which, count, all->tangent);
     EACH(l, count) {
@@ -335,7 +329,7 @@ PART int LANE(steps)(const skmerge_grain_law *law, ptrdiff_t n, const batch *all
         if (all->tangent) memset(&by, 0, sizeof by);
         vd error = LANE(attempt)(law, &at, &f, &next, all->tangent ? &by : NULL, set(1.0));
         good &= ~less(set(law->tol), error) & less(error, set(INFINITY));
-        LANE(scatter)(all, which, count, good, &next);
+        LANE(scatter)((vd *)&next, SKMERGE_GRAIN_STATE, which, count, good, all->state, SKMERGE_GRAIN_STATE);
         if (all->stress) LANE(write_stress)(law, &next, which, count, all->stress, all->stress_stride);
         if (all->tangent) LANE(write_tangent)(law, &next, &by, which, count, all->tangent);
         EACH(l, count) {

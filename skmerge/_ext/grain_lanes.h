@@ -7,7 +7,7 @@
  */
 
 typedef struct {
-    vd u[5], s, q[4], mean, slip;
+    vd u[5], s, q[4], mean, slip; /* in the order of a row */
 } LANE(grain);
 
 typedef struct {

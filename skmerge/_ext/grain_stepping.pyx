@@ -1,11 +1,11 @@
-"""Steps of many grains at once, by the C functions of grain_step.h: shapes are checked here, and nothing else is done."""
+"""Steps of many grains at once, by the C functions of grain_step.h; shapes are checked here."""
 
 from collections import namedtuple
 
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport INFINITY, NAN, isfinite
+from libc.math cimport INFINITY, NAN
 from libc.string cimport memcpy, memset
 
 cdef extern from "grain_step.h" nogil:
@@ -40,8 +40,8 @@ cdef extern from "grain_step.h" nogil:
     int skmerge_grain_force_lanes(int lanes) noexcept
 
 # Integrated grains: Cauchy stress (n, n_steps, 6), hardening variable and sum of all slip (n, n_steps), orientation
-# (n, n_steps, 4), pieces of steps beyond one each (n,), and the step, counted from 1, in which a grain failed (n,), 0 if
-# it did not.
+# (n, n_steps, 4), pieces of steps beyond one each (n,), and the step, counted from 1, in which a grain failed (n,),
+# 0 if it did not.
 Steps = namedtuple("Steps", "stress hardening slip orientation pieces failed", module=__name__)
 
 STATE_SIZE = STATE
@@ -78,8 +78,8 @@ cdef class GrainLaw:
                 and stiffness.shape[0] == 3 and flow.shape[0] == 2 and (linear is None) != (table is None)
                 and (linear is None or linear.shape[0] == 4)
                 and (table is None or (table.shape[0] >= 10 and table.shape[0] % 4 == 2))):
-            raise ValueError(f"the arrays of the law must be (5, n_systems) of 1 to {MOST} systems, (3, n_systems), (3,), "
-                             "(2,) and either (4,) or (2 + 4 n_nodes,).")
+            raise ValueError(f"the arrays of the law must be (5, n_systems) of 1 to {MOST} systems, (3, n_systems), "
+                             "(3,), (2,) and either (4,) or (2 + 4 n_nodes,).")
         memset(&law, 0, sizeof(law))
         law.systems = n_systems
         for a in range(n_systems):
@@ -117,7 +117,8 @@ cdef class GrainLaw:
         Return stress (n, 6), flags (n,) and the tangent (n, 6, 6) or None.
         """
         cdef Py_ssize_t n = state.shape[0]
-        if not (L.shape[0] in (1, n) and L.shape[1] == L.shape[2] == 3 and dt.shape[0] in (1, n) and state.shape[1] == STATE):
+        if not (L.shape[0] in (1, n) and L.shape[1] == L.shape[2] == 3 and dt.shape[0] in (1, n)
+                and state.shape[1] == STATE):
             raise ValueError(f"L, dt and state must be (n or 1, 3, 3), (n or 1,) and (n, {STATE}).")
         stress, flags = np.empty((n, 6)), np.empty(n, np.int32)
         tangent = np.empty((n, 6, 6)) if with_tangent else None
@@ -148,8 +149,8 @@ cdef class GrainLaw:
                   const int[::1] cancelled):
         """Integrate grains from ``state`` (n, 12), which changes, one step for each record.
 
-        Times (n or 1, n_steps) in s do not fall, velocity gradients are (n or 1, n_steps - 1, 3, 3), cancelled (1,) is not
-        0 to stop. A grain that fails has NaN from there on. Return Steps.
+        Times (n or 1, n_steps) in s do not fall, velocity gradients are (n or 1, n_steps - 1, 3, 3), cancelled (1,) is
+        not 0 to stop. A grain that fails has NaN from there on. Return Steps.
         """
         cdef Py_ssize_t n = state.shape[0], n_steps = time.shape[1], r, t, i, first = 0, count, own_time, own_gradient
         cdef double[BLOCK] dt
