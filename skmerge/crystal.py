@@ -156,14 +156,14 @@ class Crystal:
         arrays = {"schmid": deviator(schmid), "spin": np.ascontiguousarray(spin), "interaction": interaction}
         return arrays | {"stiffness": stiffness, "flow": flow}
 
-    def _grain_law(self, tol=np.inf, max_substeps=2**20, newton_tol=1e-2):
+    def _grain_law(self, tol=np.inf, max_substeps=2**20, newton_tol=1e-2, lanes=0):
         """The law of `grain_stepping`, its variable s being the forest stress, the same for all systems."""
         arrays = self._arrays(1.0)
         flow, stiffness = arrays["flow"], arrays["stiffness"] / [1, 1, 9]
         linear = np.array([flow[2], 1.0, *(self.self_hardening * flow[3:])])
         halvings = min(int(np.log2(max_substeps)), 20)
         args = arrays["schmid"], arrays["spin"], stiffness, flow[:2].copy(), linear, None
-        return GrainLaw(*args, tol, newton_tol, halvings)
+        return GrainLaw(*args, tol, newton_tol, halvings, lanes)
 
 
 def deviator(A):
@@ -367,7 +367,7 @@ def simulate(
 
         def run_steps(part, cancelled):
             start = np.zeros((len(quaternion[part]), STATE_SIZE))
-            start[:, 5], start[:, 6:10] = forest[part, 0], quaternion[part]
+            start[:, 11], start[:, 5:9] = forest[part, 0], quaternion[part]
             times, own = (a[part] if len(a) > 1 else a for a in (path, gradient))
             found = steps.integrate(start, times, own, cancelled)
             state[part, :, :6] = found.stress

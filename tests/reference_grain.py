@@ -62,7 +62,7 @@ def step(crystal, state, L, dt):
     P = np.einsum("aij,kij->ak", schmid, B) * np.sqrt(c)
     D, spin = (L + L.T) / 2, Rotation.from_rotvec
     W = vector((L - L.T) / 2)
-    u0, f0, q0 = state[:5], state[5], Rotation.from_quat(state[6:10])
+    u0, q0, f0 = state[:5], Rotation.from_quat(state[5:9]), state[11]
 
     def strain(q):
         R = q.as_matrix()
@@ -101,4 +101,4 @@ def step(crystal, state, L, dt):
     w2, _ = spins(u2, slip2)
     q = spin(dt * W) * q0 * spin(dt * ((1 - GAMMA) * w1 + GAMMA * w2))
     bulk = (crystal.C11 + 2 * crystal.C12) / 3 * 1e3
-    return np.concatenate([u2, [f], q.as_quat(), [state[10] + bulk * np.trace(L) * dt, state[11] + total]])
+    return np.concatenate([u2, q.as_quat(), [state[9] + bulk * np.trace(L) * dt, state[10] + total, f]])

@@ -1,73 +1,79 @@
 /* One step of LANES grains, its error and its derivative, and blocks of grains: grain_lanes.h goes before. */
 
-/* Derivative of one stage by the strain of the sample: db (5 x 5) on entry is that of b, before (5) of Gamma until then, and
- * s (5) of s at the start; du, slip and w (3 x 5) are those of u, of the slip and of the turn of the lattice. */
-PART void LANE(differentiate)(const skmerge_grain_law *law, const stage *at, vd b[5][5], const vd *before, const vd *s,
-                            vd du[5][5], vd *slip, vd w[3][5]) {
+/* Derivative of one stage by the strain of the sample: db (5 x 5) on entry is that of b, before (5) of Gamma until
+ * then, and s (5) of s at the start; du, slip and w (3 x 5) are those of u, of the slip and of the turn of the lattice.
+ */
+PART void LANE(differentiate)(const skmerge_grain_law* law, const stage* at, vd b[5][5], const vd* before, const vd* s,
+                              vd du[5][5], vd* slip, vd w[3][5]) {
     vd W[3][5], rank[5], v[5], denominator;
-    EACH(i, 3) EACH(j, 5) W[i][j] = set(0.0);
-    EACH(a, law->systems) EACH(i, 3) {
-        vd part = law->S[a][i] * at->slope[a];
-        EACH(j, 5) W[i][j] += law->P[a][j] * part;
-    }
-    EACH(i, 5) rank[i] = v[i] = at->v[i];
+    EACH (i, 3)
+        EACH (j, 5) W[i][j] = set(0.0);
+    EACH (a, law->systems)
+        EACH (i, 3) {
+            vd part = law->S[a][i] * at->slope[a];
+            EACH (j, 5) W[i][j] += law->P[a][j] * part;
+        }
+    EACH (i, 5) rank[i] = v[i] = at->v[i];
     LANE(substitute)(at->J, rank);
-    EACH(i, 5) rank[i] *= GAMMA;
+    EACH (i, 5) rank[i] *= GAMMA;
     denominator = 1.0 / (1.0 + at->dg * LANE(dot)(at->q, rank));
-    EACH(j, 5) {
+    EACH (j, 5) {
         vd column[5], K[5], more = at->dg * before[j] + at->dg_ds * at->ds_start * s[j];
-        EACH(i, 5) column[i] = b[i][j] - v[i] * more;
+        EACH (i, 5) column[i] = b[i][j] - v[i] * more;
         LANE(solve_for)(at, rank, denominator, column);
         LANE(symmetric_times)(at->K, column, K);
-        EACH(i, 5) du[i][j] = b[i][j] - GAMMA * K[i];
+        EACH (i, 5) du[i][j] = b[i][j] - GAMMA * K[i];
         slip[j] = LANE(dot)(at->q, column);
-        EACH(i, 3) w[i][j] = LANE(dot)(W[i], column);
+        EACH (i, 3) w[i][j] = LANE(dot)(W[i], column);
     }
 }
 
 /* d v / d theta where a lattice turns by theta within itself, (5, 3); `sign` -1 for the strain seen from it. */
-FN void LANE(by_turning)(const vd *v, double sign, vd X[5][3]) {
-    EACH(c, 3) {
+FN void LANE(by_turning)(const vd* v, double sign, vd X[5][3]) {
+    EACH (c, 3) {
         vd unit[3], column[5];
-        EACH(i, 3) unit[i] = set(i == c ? 1.0 : 0.0);
+        EACH (i, 3) unit[i] = set(i == c ? 1.0 : 0.0);
         LANE(commutator)(v, unit, column);
-        EACH(i, 5) X[i][c] = sign * column[i];
+        EACH (i, 5) X[i][c] = sign * column[i];
     }
 }
 
-PART void LANE(chain)(const skmerge_grain_law *law, vd share, const stage *one, const stage *two, const vd *R1,
-                    const vd *R2, const vd *d2, sensitivity *by) {
+PART void LANE(chain)(const skmerge_grain_law* law, vd share, const stage* one, const stage* two, const vd* R1,
+                      const vd* R2, const vd* d2, sensitivity* by) {
     vd A[5][5], b[5][5], b2[5][5], du[5][5], slip1[5], slip2[5], w1[3][5], w2[3][5], before[5], X[5][3], D2[5];
     /* What the lattice turned before: the strain seen from it. One term of order strain, kept for the spin of this step
      * only. */
-    EACH(j, 5) before[j] = set(0.0);
+    EACH (j, 5) before[j] = set(0.0);
     LANE(rotation_of_deviators)(R1, A);
-    EACH(i, 5) EACH(j, 5) b[i][j] = by->u[i][j] + (GAMMA * share * law->root_c[i]) * A[j][i];
+    EACH (i, 5)
+        EACH (j, 5) b[i][j] = by->u[i][j] + (GAMMA * share * law->root_c[i]) * A[j][i];
     LANE(differentiate)(law, one, b, before, by->s, du, slip1, w1);
     /* b2 = u0 + (1 - GAMMA)/GAMMA (u1 - u0) + GAMMA d2 */
     LANE(rotation_of_deviators)(R2, A);
-    EACH(i, 5) D2[i] = d2[i] * (1.0 / law->root_c[i]);
+    EACH (i, 5) D2[i] = d2[i] * (1.0 / law->root_c[i]);
     LANE(by_turning)(D2, -1.0, X);
-    EACH(i, 5) EACH(j, 5) {
-        vd turn = X[i][0] * w1[0][j] + X[i][1] * w1[1][j] + X[i][2] * w1[2][j];
-        b2[i][j] = by->u[i][j] + ((1.0 - GAMMA) / GAMMA) * (du[i][j] - by->u[i][j]) +
-                   (GAMMA * law->root_c[i]) * (share * A[j][i] + turn);
-    }
-    EACH(j, 5) before[j] = (1.0 - GAMMA) * slip1[j];
+    EACH (i, 5)
+        EACH (j, 5) {
+            vd turn = X[i][0] * w1[0][j] + X[i][1] * w1[1][j] + X[i][2] * w1[2][j];
+            b2[i][j] = by->u[i][j] + ((1.0 - GAMMA) / GAMMA) * (du[i][j] - by->u[i][j]) +
+                       (GAMMA * law->root_c[i]) * (share * A[j][i] + turn);
+        }
+    EACH (j, 5) before[j] = (1.0 - GAMMA) * slip1[j];
     LANE(differentiate)(law, two, b2, before, by->s, by->u, slip2, w2);
-    EACH(j, 5) {
+    EACH (j, 5) {
         by->s[j] = two->ds_start * by->s[j] + two->ds_Gamma * (before[j] + GAMMA * slip2[j]);
-        EACH(i, 3) by->turn[i][j] += (1.0 - GAMMA) * w1[i][j] + GAMMA * w2[i][j];
+        EACH (i, 3) by->turn[i][j] += (1.0 - GAMMA) * w1[i][j] + GAMMA * w2[i][j];
     }
 }
 
-/* One step; the error, infinite where it failed. With `by` its derivative is chained to what that holds, `share` being the
- * part of the whole step. */
-PART vd LANE(attempt)(const skmerge_grain_law *law, const grain *from, const load *f, grain *to, sensitivity *by,
-                    vd share) {
+/* One step; the error, infinite where it failed. With `by` its derivative is chained to what that holds, `share` being
+ * the part of the whole step. */
+PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const load* f, grain* to, sensitivity* by,
+                      vd share) {
     hard h;
     stage at, one, two;
-    vd g, limit, most, log_slip, w0[3], w1[3], w2[3], turn[3], t0[5], t1[5], d1[5], d2[5], b[5], y[5], R1[9], R2[9], q[4];
+    vd g, limit, most, log_slip, w0[3], w1[3], w2[3], turn[3], t0[5], t1[5], d1[5], d2[5], b[5], y[5], R1[9], R2[9],
+        q[4];
     vd error, part, along, square, R0[9];
     vm good;
     LANE(start_of)(law, from->s, &h, &g);
@@ -75,78 +81,80 @@ PART vd LANE(attempt)(const skmerge_grain_law *law, const grain *from, const loa
 
     /* Slip at the start, of a stress that the first stage may have. */
     LANE(strain_in_lattice)(law, f, from->q, R0, d1);
-    EACH(i, 5) {
+    EACH (i, 5) {
         at.v[i] = from->u[i] / g;
         b[i] = from->u[i] + GAMMA * d1[i];
     }
     most = LANE(resolve)(law, at.v, at.x);
     limit = LANE(bound)(law, b, g, log_slip);
     part = select(less(limit, most), limit / most, set(1.0));
-    EACH(i, 5) at.v[i] *= part;
-    EACH(a, law->systems) at.x[a] *= part;
+    EACH (i, 5) at.v[i] *= part;
+    EACH (a, law->systems) at.x[a] *= part;
     LANE(powers)(law, f->slip_rate, at.x, at.rate, at.slope);
-    EACH(i, 5) y[i] = set(0.0);
-    EACH(a, law->systems) EACH(i, 5) y[i] += law->P[a][i] * at.rate[a];
+    EACH (i, 5) y[i] = set(0.0);
+    EACH (a, law->systems)
+        EACH (i, 5) y[i] += law->P[a][i] * at.rate[a];
     LANE(spin_of)(law, from->u, y, at.rate, w0, t0);
     /* It need not be that of the step: the part of it that the strain asks for. */
     along = square = set(0.0);
-    EACH(i, 5) {
+    EACH (i, 5) {
         vd c = set(1.0 / (law->root_c[i] * law->root_c[i]));
         along += c * y[i] * d1[i];
         square += c * y[i] * y[i];
     }
     part = along / greater(square, set(1e-280));
-    part = greater(select(less(part, set(1.0)), part, set(1.0)), set(LOWEST));
-    EACH(i, 3) turn[i] = (GAMMA * part) * w0[i];
-    EACH(i, 5) t0[i] *= part;
+    part = greater(select(less(part, set(1.0)), part, set(1.0)), set(0.0));
+    EACH (i, 3) turn[i] = (GAMMA * part) * w0[i];
+    EACH (i, 5) t0[i] *= part;
 
     LANE(turned)(f, GAMMA, from->q, turn, q);
     LANE(strain_in_lattice)(law, f, q, R1, d1);
-    EACH(i, 5) b[i] = from->u[i] + GAMMA * (d1[i] + t0[i]);
+    EACH (i, 5) b[i] = from->u[i] + GAMMA * (d1[i] + t0[i]);
     good = LANE(solve)(law, &h, b, set(0.0), f->slip_rate, LANE(bound)(law, b, g, log_slip), 1, &at, &one);
-    EACH(i, 5) y[i] = (b[i] - one.u[i]) * (1.0 / GAMMA);
+    EACH (i, 5) y[i] = (b[i] - one.u[i]) * (1.0 / GAMMA);
     LANE(spin_of)(law, one.u, y, one.rate, w1, t1);
 
     LANE(turned)(f, 1.0, from->q, w1, q);
     LANE(strain_in_lattice)(law, f, q, R2, d2);
-    EACH(i, 5) b[i] = from->u[i] + (1.0 - GAMMA) * (d1[i] - y[i]) + GAMMA * d2[i] + t1[i];
-    EACH(i, 5) at.v[i] = one.v[i];
-    EACH(a, law->systems) at.x[a] = one.x[a];
+    EACH (i, 5) b[i] = from->u[i] + (1.0 - GAMMA) * (d1[i] - y[i]) + GAMMA * d2[i] + t1[i];
+    EACH (i, 5) at.v[i] = one.v[i];
+    EACH (a, law->systems) at.x[a] = one.x[a];
     limit = LANE(bound)(law, b, one.g, log_slip);
     good &= LANE(solve)(law, &h, b, (1.0 - GAMMA) * one.total, f->slip_rate, limit, 0, &at, &two);
-    EACH(i, 5) d1[i] = d1[i] - y[i]; /* du/dt of the first stage */
-    EACH(i, 5) y[i] = (b[i] - two.u[i]) * (1.0 / GAMMA);
+    EACH (i, 5) d1[i] = d1[i] - y[i]; /* du/dt of the first stage */
+    EACH (i, 5) y[i] = (b[i] - two.u[i]) * (1.0 / GAMMA);
     LANE(spin_of)(law, two.u, y, two.rate, w2, t1);
 
-    EACH(i, 5) to->u[i] = two.u[i];
+    EACH (i, 5) to->u[i] = two.u[i];
     to->s = two.s;
-    EACH(i, 3) turn[i] = (1.0 - GAMMA) * w1[i] + GAMMA * w2[i];
+    EACH (i, 3) turn[i] = (1.0 - GAMMA) * w1[i] + GAMMA * w2[i];
     LANE(turned)(f, 1.0, from->q, turn, q);
     part = 1.5 - 0.5 * (q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
-    EACH(i, 4) to->q[i] = part * q[i];
+    EACH (i, 4) to->q[i] = part * q[i];
     to->mean = from->mean + law->bulk * f->volume;
     to->slip = from->slip + two.Gamma;
 
     /* Against the stage at GAMMA alone, which is of first order; its stiff part decays at once. */
-    EACH(i, 5) b[i] = GAMMA * ((d2[i] - y[i]) - d1[i]);
+    EACH (i, 5) b[i] = GAMMA * ((d2[i] - y[i]) - d1[i]);
     {
         vd rank[5];
-        EACH(i, 5) rank[i] = two.v[i];
+        EACH (i, 5) rank[i] = two.v[i];
         LANE(substitute)(two.J, rank);
-        EACH(i, 5) rank[i] *= GAMMA;
+        EACH (i, 5) rank[i] *= GAMMA;
         LANE(solve_for)(&two, rank, 1.0 / (1.0 + two.dg * LANE(dot)(two.q, rank)), b);
     }
     error = LANE(resolve)(law, b, at.x);
     error = greater(size(GAMMA * (two.total - one.total) * two.dg / two.g), error);
-    EACH(i, 3) error = greater(GAMMA * size(w2[i] - w1[i]), error);
+    EACH (i, 3) error = greater(GAMMA * size(w2[i] - w1[i]), error);
     if (by) LANE(chain)(law, share, &one, &two, R1, R2, d2, by);
     /* A turn of more than 1 rad is beyond the series; what is not finite is beyond everything. */
     square = f->turn[0] * f->turn[0] + f->turn[1] * f->turn[1] + f->turn[2] * f->turn[2];
     along = turn[0] * turn[0] + turn[1] * turn[1] + turn[2] * turn[2];
-    good &= less(square, set(1.0)) & less(along, set(1.0)) & less(w1[0] * w1[0] + w1[1] * w1[1] + w1[2] * w1[2], set(1.0));
+    good &=
+        less(square, set(1.0)) & less(along, set(1.0)) & less(w1[0] * w1[0] + w1[1] * w1[1] + w1[2] * w1[2], set(1.0));
     part = error + two.s + two.Gamma + two.g;
-    EACH(i, 4) part += size(q[i]);
-    EACH(i, 5) part += size(two.u[i]);
+    EACH (i, 4) part += size(q[i]);
+    EACH (i, 5) part += size(two.u[i]);
     good &= less(size(part), set(1e300)) & less(set(0.0), two.g);
     return select(good, error, set(INFINITY));
 }
@@ -158,29 +166,30 @@ typedef struct {
     ptrdiff_t L_stride, dt_stride;
     double *state, *stress, *tangent;
     ptrdiff_t stress_stride;
-    int *flags;
+    int* flags;
 } LANE(batch);
 #define batch LANE(batch)
 
 /* The state and load of the grains `which`; lanes beyond `count` repeat the last one. Whether each is finite. */
-PART vm LANE(gather)(const skmerge_grain_law *law, const batch *all, const ptrdiff_t *which, int count, grain *at, load *f) {
+PART vm LANE(gather)(const skmerge_grain_law* law, const batch* all, const ptrdiff_t* which, int count, grain* at,
+                     load* f) {
     double rows[SKMERGE_GRAIN_STATE][LANES], M[9][LANES], t[LANES];
     vd G[9], sum = set(0.0), dt;
-    EACH(l, LANES) {
+    EACH (l, LANES) {
         ptrdiff_t r = which[l < count ? l : count - 1];
-        EACH(i, SKMERGE_GRAIN_STATE) rows[i][l] = all->state[r * SKMERGE_GRAIN_STATE + i];
-        EACH(i, 9) M[i][l] = all->L[r * all->L_stride + i];
+        EACH (i, SKMERGE_GRAIN_STATE) rows[i][l] = all->state[r * SKMERGE_GRAIN_STATE + i];
+        EACH (i, 9) M[i][l] = all->L[r * all->L_stride + i];
         t[l] = all->dt[r * all->dt_stride];
     }
     memcpy(&dt, t, sizeof dt);
-    EACH(i, 9) {
+    EACH (i, 9) {
         memcpy(&G[i], M[i], sizeof dt);
         G[i] *= dt;
         sum += size(G[i]);
     }
-    EACH(i, SKMERGE_GRAIN_STATE) {
-        memcpy((vd *)at + i, rows[i], sizeof dt);
-        sum += size(((vd *)at)[i]);
+    EACH (i, SKMERGE_GRAIN_STATE) {
+        memcpy((vd*)at + i, rows[i], sizeof dt);
+        sum += size(((vd*)at)[i]);
     }
     LANE(deviator)(G, f->D);
     f->volume = G[0] + G[4] + G[8];
@@ -190,62 +199,69 @@ PART vm LANE(gather)(const skmerge_grain_law *law, const batch *all, const ptrdi
     return less(sum, set(1e300)) & ~less(dt, set(0.0)) & less(dt, set(1e300));
 }
 
-/* Rows of n numbers of the lanes `now`. Apart, from memory: a compiler that extracts a lane may also compute it by itself,
- * with other roundings. */
-PART void LANE(scatter)(const vd *from, int n, const ptrdiff_t *which, int count, vm now, double *to, ptrdiff_t stride) {
-    const double *numbers = (const double *)from;
-    EACH(l, count) {
-        double *row = to + which[l] * stride;
-        if (GET(now, l)) EACH(i, n) row[i] = numbers[i * LANES + l];
+/* Rows of n numbers of the lanes `now`. Apart, from memory: a compiler that extracts a lane may also compute it by
+ * itself, with other roundings. */
+PART void LANE(scatter)(const vd* from, int n, const ptrdiff_t* which, int count, vm now, double* to,
+                        ptrdiff_t stride) {
+    const double* numbers = (const double*)from;
+    EACH (l, count) {
+        double* row = to + which[l] * stride;
+        if (GET(now, l))
+            EACH (i, n) row[i] = numbers[i * LANES + l];
     }
 }
 
-PART void LANE(write_stress)(const skmerge_grain_law *law, const grain *at, const ptrdiff_t *which, int count, double *stress,
-                           ptrdiff_t stride) {
+PART void LANE(write_stress)(const skmerge_grain_law* law, const grain* at, const ptrdiff_t* which, int count,
+                             double* stress, ptrdiff_t stride) {
     vd s[5], R[9], M[9], row[6];
-    EACH(i, 5) s[i] = law->root_c[i] * at->u[i];
+    EACH (i, 5) s[i] = law->root_c[i] * at->u[i];
     LANE(rotation)(at->q, R);
     LANE(rotate)(R, s, 1, s);
     LANE(matrix)(s, M);
-    EACH(i, 3) row[i] = M[4 * i] + at->mean;
+    EACH (i, 3) row[i] = M[4 * i] + at->mean;
     row[3] = M[5], row[4] = M[2], row[5] = M[1];
     LANE(scatter)(row, 6, which, count, less(set(-1.0), set(0.0)), stress, stride);
 }
 
 /* d stress / d (D dt) from the derivatives by the deviator of the strain. */
-PART void LANE(write_tangent)(const skmerge_grain_law *law, const grain *at, const sensitivity *by, const ptrdiff_t *which,
-                            int count, double *tangent) {
-    static const double B[6][5] = {{ROOT_1_2, -ROOT_1_6}, {-ROOT_1_2, -ROOT_1_6}, {0.0, 2.0 * ROOT_1_6},
-                                   {0.0, 0.0, ROOT_1_2}, {0.0, 0.0, 0.0, ROOT_1_2}, {0.0, 0.0, 0.0, 0.0, ROOT_1_2}};
+PART void LANE(write_tangent)(const skmerge_grain_law* law, const grain* at, const sensitivity* by,
+                              const ptrdiff_t* which, int count, double* tangent) {
+    static const double B[6][5] = {{ROOT_1_2, -ROOT_1_6}, {-ROOT_1_2, -ROOT_1_6},    {0.0, 2.0 * ROOT_1_6},
+                                   {0.0, 0.0, ROOT_1_2},  {0.0, 0.0, 0.0, ROOT_1_2}, {0.0, 0.0, 0.0, 0.0, ROOT_1_2}};
     vd R[9], A[5][5], X[5][3], s[5], T[5][5], half[6][5], rows[36];
-    EACH(i, 5) s[i] = law->root_c[i] * at->u[i];
+    EACH (i, 5) s[i] = law->root_c[i] * at->u[i];
     LANE(rotation)(at->q, R);
     LANE(rotation_of_deviators)(R, A);
     LANE(by_turning)(s, 1.0, X);
-    EACH(j, 5) {
+    EACH (j, 5) {
         vd column[5];
-        EACH(i, 5) {
+        EACH (i, 5) {
             column[i] = law->root_c[i] * by->u[i][j];
-            EACH(c, 3) column[i] += X[i][c] * by->turn[c][j];
+            EACH (c, 3) column[i] += X[i][c] * by->turn[c][j];
         }
-        EACH(i, 5) {
+        EACH (i, 5) {
             T[i][j] = set(0.0);
-            EACH(k, 5) T[i][j] += A[i][k] * column[k];
+            EACH (k, 5) T[i][j] += A[i][k] * column[k];
         }
     }
-    EACH(i, 6) EACH(j, 5) half[i][j] = i < 2    ? B[i][0] * T[0][j] + B[i][1] * T[1][j]
-                                       : i == 2 ? B[2][1] * T[1][j]
-                                                : ROOT_1_2 * T[i - 1][j];
-    EACH(i, 6) EACH(j, 6) {
-        vd c = j < 2 ? B[j][0] * half[i][0] + B[j][1] * half[i][1] : j == 2 ? B[2][1] * half[i][1] : ROOT_1_2 * half[i][j - 1];
-        if (i < 3 && j < 3) c += law->bulk;
-        rows[6 * i + j] = c;
-    }
+    EACH (i, 6)
+        EACH (j, 5)
+            half[i][j] = i < 2    ? B[i][0] * T[0][j] + B[i][1] * T[1][j]
+                         : i == 2 ? B[2][1] * T[1][j]
+                                  : ROOT_1_2 * T[i - 1][j];
+    EACH (i, 6)
+        EACH (j, 6) {
+            vd c = j < 2    ? B[j][0] * half[i][0] + B[j][1] * half[i][1]
+                   : j == 2 ? B[2][1] * half[i][1]
+                            : ROOT_1_2 * half[i][j - 1];
+            if (i < 3 && j < 3) c += law->bulk;
+            rows[6 * i + j] = c;
+        }
     LANE(scatter)(rows, 36, which, count, less(set(-1.0), set(0.0)), tangent, 36);
 }
 
 /* Grains one step of which fails or errs too much: pieces of 2^-level of it, lane by lane. Returns all flags. */
-PART int LANE(cut_step)(const skmerge_grain_law *law, const batch *all, const ptrdiff_t *which, int count) {
+PART int LANE(cut_step)(const skmerge_grain_law* law, const batch* all, const ptrdiff_t* which, int count) {
     grain at, next;
     load f, piece;
     sensitivity by, trial;
@@ -254,7 +270,7 @@ PART int LANE(cut_step)(const skmerge_grain_law *law, const batch *all, const pt
     vm finite = LANE(gather)(law, all, which, count, &at, &f), wrong;
     grain start = at;
     memset(&by, 0, sizeof by);
-    EACH(l, LANES) {
+    EACH (l, LANES) {
         level[l] = deepest ? 1 : 0, done[l] = 0, pieces[l] = 0;
         flag[l] = GET(finite, l) ? (deepest ? 0 : SKMERGE_GRAIN_NOT_CONVERGED) : SKMERGE_GRAIN_NOT_FINITE;
         running |= l < count && !flag[l];
@@ -263,17 +279,17 @@ PART int LANE(cut_step)(const skmerge_grain_law *law, const batch *all, const pt
         double part[LANES];
         vd share, error;
         vm accepted = less(set(0.0), set(-1.0));
-        EACH(l, LANES) part[l] = 1.0 / (double)(1 << level[l]);
+        EACH (l, LANES) part[l] = 1.0 / (double)(1 << level[l]);
         memcpy(&share, part, sizeof share);
-        EACH(i, 5) piece.D[i] = share * f.D[i];
-        EACH(i, 3) piece.turn[i] = share * f.turn[i];
+        EACH (i, 5) piece.D[i] = share * f.D[i];
+        EACH (i, 3) piece.turn[i] = share * f.turn[i];
         piece.volume = share * f.volume;
         piece.slip_rate = share * f.slip_rate;
         piece.dt = share * f.dt;
         trial = by;
         error = LANE(attempt)(law, &at, &piece, &next, all->tangent ? &trial : NULL, share);
         running = 0;
-        EACH(l, LANES) {
+        EACH (l, LANES) {
             double e = GET(error, l);
             if (flag[l] || done[l] >> deepest) continue;
             if (e <= law->tol && e < INFINITY) {
@@ -288,26 +304,27 @@ PART int LANE(cut_step)(const skmerge_grain_law *law, const batch *all, const pt
             }
             running |= l < count && !flag[l] && !(done[l] >> deepest);
         }
-        EACH(i, SKMERGE_GRAIN_STATE) {
-            vd *to = (vd *)&at + i;
-            *to = select(accepted, ((vd *)&next)[i], *to);
+        EACH (i, SKMERGE_GRAIN_STATE) {
+            vd* to = (vd*)&at + i;
+            *to = select(accepted, ((vd*)&next)[i], *to);
         }
         if (all->tangent)
-            EACH(i, (int)(sizeof by / sizeof share)) {
-                vd *to = (vd *)&by + i;
-                *to = select(accepted, ((vd *)&trial)[i], *to);
+            EACH (i, (int)(sizeof by / sizeof share)) {
+                vd* to = (vd*)&by + i;
+                *to = select(accepted, ((vd*)&trial)[i], *to);
             }
     }
     wrong = less(set(0.0), set(-1.0));
-    EACH(l, LANES) if (flag[l]) PUT(wrong, l, -1);
-    EACH(i, SKMERGE_GRAIN_STATE) {
-        vd *to = (vd *)&at + i;
-        *to = select(wrong, ((vd *)&start)[i], *to);
+    EACH (l, LANES)
+        if (flag[l]) PUT(wrong, l, -1);
+    EACH (i, SKMERGE_GRAIN_STATE) {
+        vd* to = (vd*)&at + i;
+        *to = select(wrong, ((vd*)&start)[i], *to);
     }
-    LANE(scatter)((vd *)&at, SKMERGE_GRAIN_STATE, which, count, ~wrong, all->state, SKMERGE_GRAIN_STATE);
+    LANE(scatter)((vd*)&at, SKMERGE_GRAIN_STATE, which, count, ~wrong, all->state, SKMERGE_GRAIN_STATE);
     if (all->stress) LANE(write_stress)(law, &at, which, count, all->stress, all->stress_stride);
     if (all->tangent) LANE(write_tangent)(law, &at, &by, which, count, all->tangent);
-    EACH(l, count) {
+    EACH (l, count) {
         int more = pieces[l] > 1 ? pieces[l] - 1 : 0;
         if (all->flags) all->flags[which[l]] = flag[l] | (more < 32767 ? more : 32767) * SKMERGE_GRAIN_PIECES;
         found |= flag[l];
@@ -315,7 +332,7 @@ PART int LANE(cut_step)(const skmerge_grain_law *law, const batch *all, const pt
     return found;
 }
 
-PART int LANE(steps)(const skmerge_grain_law *law, ptrdiff_t n, const batch *all) {
+PART int LANE(steps)(const skmerge_grain_law* law, ptrdiff_t n, const batch* all) {
     ptrdiff_t pending[2 * LANES], which[LANES];
     int waiting = 0, found = 0;
     for (ptrdiff_t r = 0; r < n; r += LANES) {
@@ -324,15 +341,15 @@ PART int LANE(steps)(const skmerge_grain_law *law, ptrdiff_t n, const batch *all
         load f;
         sensitivity by;
         vm good;
-        EACH(l, count) which[l] = r + l;
+        EACH (l, count) which[l] = r + l;
         good = LANE(gather)(law, all, which, count, &at, &f);
         if (all->tangent) memset(&by, 0, sizeof by);
         vd error = LANE(attempt)(law, &at, &f, &next, all->tangent ? &by : NULL, set(1.0));
         good &= ~less(set(law->tol), error) & less(error, set(INFINITY));
-        LANE(scatter)((vd *)&next, SKMERGE_GRAIN_STATE, which, count, good, all->state, SKMERGE_GRAIN_STATE);
+        LANE(scatter)((vd*)&next, SKMERGE_GRAIN_STATE, which, count, good, all->state, SKMERGE_GRAIN_STATE);
         if (all->stress) LANE(write_stress)(law, &next, which, count, all->stress, all->stress_stride);
         if (all->tangent) LANE(write_tangent)(law, &next, &by, which, count, all->tangent);
-        EACH(l, count) {
+        EACH (l, count) {
             if (GET(good, l)) {
                 if (all->flags) all->flags[which[l]] = 0;
             } else {
@@ -342,14 +359,14 @@ PART int LANE(steps)(const skmerge_grain_law *law, ptrdiff_t n, const batch *all
         if (waiting >= LANES) {
             found |= LANE(cut_step)(law, all, pending, LANES);
             waiting -= LANES;
-            EACH(l, waiting) pending[l] = pending[LANES + l];
+            EACH (l, waiting) pending[l] = pending[LANES + l];
         }
     }
     if (waiting) found |= LANE(cut_step)(law, all, pending, waiting);
     return found;
 }
 
-PART void LANE(stress_of)(const skmerge_grain_law *law, ptrdiff_t n, const batch *all) {
+PART void LANE(stress_of)(const skmerge_grain_law* law, ptrdiff_t n, const batch* all) {
     const double zero[9] = {0.0};
     batch at_rest = *all;
     at_rest.L = at_rest.dt = zero;
@@ -359,7 +376,7 @@ PART void LANE(stress_of)(const skmerge_grain_law *law, ptrdiff_t n, const batch
         ptrdiff_t which[LANES];
         grain at;
         load f;
-        EACH(l, count) which[l] = r + l;
+        EACH (l, count) which[l] = r + l;
         LANE(gather)(law, &at_rest, which, count, &at, &f);
         LANE(write_stress)(law, &at, which, count, all->stress, all->stress_stride);
     }

@@ -16,7 +16,10 @@
 #define SKMERGE_APART
 #endif
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__GNUC__) && !defined(SKMERGE_PLAIN) /* SKMERGE_PLAIN: as for a compiler without vectors */
+#define SKMERGE_VECTORS 1
+#endif
+#if defined(__x86_64__) && defined(SKMERGE_VECTORS)
 #define SKMERGE_X86 1
 #include <immintrin.h>
 #endif
@@ -24,9 +27,6 @@
 #define GAMMA 0.29289321881345254 /* 1 - 1/sqrt 2: with it the second stage is of second order, and damps */
 #define ROOT_1_2 0.70710678118654752
 #define ROOT_1_6 0.40824829046386302
-#ifndef LOWEST
-#define LOWEST 0.0
-#endif
 enum { MOST_ROUNDS = 30 };
 
 #ifdef SKMERGE_X86
@@ -47,7 +47,7 @@ enum { MOST_ROUNDS = 30 };
 
 /* What every machine of the kind can do: two lanes where the compiler has vectors, or one. */
 #define TARGET
-#if defined(__GNUC__)
+#if defined(SKMERGE_VECTORS)
 #define LANES 2
 #define LANE(name) name##_2
 #define LEAST(name) name##_2
@@ -62,10 +62,7 @@ enum { LEAST_LANES = 1 };
 #include "grain_lanes.h"
 #include "grain_attempt.h"
 
-static int forced_lanes = 0;
-
 int skmerge_grain_lanes(void) {
-    if (forced_lanes) return forced_lanes;
 #ifdef SKMERGE_X86
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd"))
@@ -75,19 +72,13 @@ int skmerge_grain_lanes(void) {
     return LEAST_LANES;
 }
 
-int skmerge_grain_force_lanes(int lanes) {
-    forced_lanes = 0;
-    if (lanes == LEAST_LANES || ((lanes == 4 || lanes == 8) && lanes <= skmerge_grain_lanes())) forced_lanes = lanes;
-    return skmerge_grain_lanes();
-}
-
 #define BATCH {L, dt, L_stride, dt_stride, state, stress, tangent, stress_stride, flags}
 
-int skmerge_grain_steps(const skmerge_grain_law *law, ptrdiff_t n, const double *L, ptrdiff_t L_stride, const double *dt,
-                        ptrdiff_t dt_stride, double *state, double *stress, ptrdiff_t stress_stride, double *tangent,
-                        int *flags) {
+int skmerge_grain_steps(const skmerge_grain_law* law, ptrdiff_t n, const double* L, ptrdiff_t L_stride,
+                        const double* dt, ptrdiff_t dt_stride, double* state, double* stress, ptrdiff_t stress_stride,
+                        double* tangent, int* flags) {
 #ifdef SKMERGE_X86
-    const int lanes = skmerge_grain_lanes();
+    const int lanes = law->lanes;
     if (lanes == 8) {
         const batch_8 all = BATCH;
         return steps_8(law, n, &all);
@@ -103,17 +94,17 @@ int skmerge_grain_steps(const skmerge_grain_law *law, ptrdiff_t n, const double 
     }
 }
 
-void skmerge_grain_stress(const skmerge_grain_law *law, ptrdiff_t n, const double *state, double *stress,
+void skmerge_grain_stress(const skmerge_grain_law* law, ptrdiff_t n, const double* state, double* stress,
                           ptrdiff_t stress_stride) {
-    const LEAST(batch) all = {NULL, NULL, 0, 0, (double *)state, stress, NULL, stress_stride, NULL}; /* state is read */
+    const LEAST(batch) all = {NULL, NULL, 0, 0, (double*)state, stress, NULL, stress_stride, NULL}; /* state is read */
     LEAST(stress_of)(law, n, &all);
 }
 
 static int is_finite(double x) { return x - x == 0.0; }
 
-const char *skmerge_grain_prepare(skmerge_grain_law *law) {
+const char* skmerge_grain_prepare(skmerge_grain_law* law) {
     double M[5][5] = {{0.0}}, most = 0.0;
-    const double *tables[4] = {law->g, law->dg, law->k, law->dk};
+    const double* tables[4] = {law->g, law->dg, law->k, law->dk};
     if (law->systems < 1 || law->systems > SKMERGE_MOST_SYSTEMS) return "systems";
     if (!(law->n >= 1.0 && is_finite(law->n))) return "n";
     if (!(law->slip_rate > 0.0 && is_finite(law->slip_rate))) return "slip_rate";
@@ -121,6 +112,9 @@ const char *skmerge_grain_prepare(skmerge_grain_law *law) {
     if (!(law->newton_tol > 0.0 && law->newton_tol <= 0.1)) return "newton_tol";
     if (!(law->tol > 0.0)) return "tol";
     if (law->most_halvings < 0 || law->most_halvings > 30) return "most_halvings";
+    if (law->lanes == 0) law->lanes = skmerge_grain_lanes();
+    if (!(law->lanes == LEAST_LANES || ((law->lanes == 4 || law->lanes == 8) && law->lanes <= skmerge_grain_lanes())))
+        return "lanes";
     if (law->hardening == SKMERGE_LINEAR_HARDENING) {
         if (!(is_finite(law->tau0) && is_finite(law->c) && is_finite(law->storage) && is_finite(law->recovery)))
             return "tau0, c, storage or recovery";
@@ -153,7 +147,8 @@ const char *skmerge_grain_prepare(skmerge_grain_law *law) {
         }
     }
     /* |v|^2 <= sum x^2 / (least eigenvalue of P' P) <= systems times a norm of its inverse. */
-    double inverse[5][5] = {{1.0, 0, 0, 0, 0}, {0, 1.0, 0, 0, 0}, {0, 0, 1.0, 0, 0}, {0, 0, 0, 1.0, 0}, {0, 0, 0, 0, 1.0}};
+    double inverse[5][5] = {
+        {1.0, 0, 0, 0, 0}, {0, 1.0, 0, 0, 0}, {0, 0, 1.0, 0, 0}, {0, 0, 0, 1.0, 0}, {0, 0, 0, 0, 1.0}};
     for (int i = 0; i < 5; i++) most = fmax(most, M[i][i]);
     law->widest = 1e100;
     if (!(most > 0.0)) return "schmid";

@@ -20,7 +20,7 @@ cdef extern from "grain_step.h" nogil:
         LINEAR "SKMERGE_LINEAR_HARDENING"
         TABLE "SKMERGE_TABLE_HARDENING"
     ctypedef struct CLaw "skmerge_grain_law":
-        int systems, hardening, nodes, most_halvings
+        int systems, hardening, nodes, most_halvings, lanes
         double n, slip_rate, bulk, tau0, c, storage, recovery, first, width, newton_tol, tol
         double root_c[5]
         double schmid[5][48]
@@ -37,7 +37,6 @@ cdef extern from "grain_step.h" nogil:
                               Py_ssize_t stress_stride) noexcept
     int skmerge_gradient_of(const double *F, const double *F_new, double dt, double *L) noexcept
     int skmerge_grain_lanes() noexcept
-    int skmerge_grain_force_lanes(int lanes) noexcept
 
 # Integrated grains: Cauchy stress (n, n_steps, 6), hardening variable and sum of all slip (n, n_steps), orientation
 # (n, n_steps, 4), pieces of steps beyond one each (n,), and the step, counted from 1, in which a grain failed (n,),
@@ -64,6 +63,7 @@ cdef class GrainLaw:
     tol : greatest estimate of the error of a step, of tau / g and in rad
     newton_tol : of n times the change of tau / g
     most_halvings : of a step that fails or errs more
+    lanes : grains of one vector; 0 for the most
     """
 
     cdef CLaw law
@@ -71,7 +71,7 @@ cdef class GrainLaw:
 
     def __init__(self, const double[:, ::1] schmid, const double[:, ::1] spin, const double[::1] stiffness,
                  const double[::1] flow, const double[::1] linear, const double[::1] table, double tol=INFINITY,
-                 double newton_tol=1e-2, int most_halvings=20):
+                 double newton_tol=1e-2, int most_halvings=20, int lanes=0):
         cdef int a, i, n_nodes, n_systems = <int> schmid.shape[1]
         cdef CLaw law
         if not (schmid.shape[0] == 5 and 1 <= schmid.shape[1] <= MOST and np.shape(spin) == (3, schmid.shape[1])
@@ -100,7 +100,7 @@ cdef class GrainLaw:
             law.nodes, law.first, law.width = n_nodes, table[0], table[1]
             law.g, law.dg = &self.nodes[2], &self.nodes[2 + n_nodes]
             law.k, law.dk = &self.nodes[2 + 2 * n_nodes], &self.nodes[2 + 3 * n_nodes]
-        law.tol, law.newton_tol, law.most_halvings = tol, newton_tol, most_halvings
+        law.tol, law.newton_tol, law.most_halvings, law.lanes = tol, newton_tol, most_halvings, lanes
         cdef const char *wrong = skmerge_grain_prepare(&law)
         if wrong != NULL:
             raise ValueError(f"the law of the grains has a value out of range: {wrong.decode()}.")
@@ -210,6 +210,6 @@ def gradient_of(const double[:, :, ::1] F, const double[:, :, ::1] F_new, const 
     return np.asarray(L)
 
 
-def lanes(int forced=0):
-    """Grains of one vector; 8, 4 or 2 forces a vector unit that the machine has, for measurements, and 0 goes back."""
-    return skmerge_grain_force_lanes(forced)
+def most_lanes():
+    """Grains of one vector on this machine."""
+    return skmerge_grain_lanes()

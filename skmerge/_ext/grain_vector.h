@@ -1,7 +1,7 @@
 /* Vectors of LANES doubles: included once for each vector unit, with LANES, TARGET and LANE(name) defined.
  *
- * gcc's and clang's vector types; elsewhere, and for LANES 1, plain doubles. Masks are all ones or zeros, as comparisons
- * of these types give them.
+ * gcc's and clang's vector types; elsewhere, and for LANES 1, plain doubles. Masks are all ones or zeros, as
+ * comparisons of these types give them.
  */
 #if LANES > 1
 typedef double LANE(vd) __attribute__((vector_size(8 * LANES)));
