@@ -283,7 +283,10 @@ def simulate(
     rho0 : float or array-like of shape (n_crystals,) or (n_crystals, 12), default=1e12
         Density of dislocations on every slip system at the start, 1/m^2.
     tol : float, default=3e-5
-        Tolerance of one step of the integration, relative to the slip resistance, and in rad.
+        Tolerance of one step of the integration, relative to the slip resistance, and in rad; at most 1e-2, or 1e-1
+        with ``velocity_gradient``. There 1e-3 and more takes many crystals at once from record to record, ten to
+        twenty times as fast: steps that err more are cut. It needs equal self and latent hardening and one density for
+        all systems of a crystal; others are stepped as with 1e-2.
     max_substeps : int, default=10_000
         Largest number of integration steps in one recorded step; beyond it a crystal counts as not converged.
     n_jobs : int or None, default=None
@@ -313,7 +316,8 @@ def simulate(
     Notes
     -----
     The mathematics is in the guide (doc/crystal.md). Stress is integrated implicitly, density and orientation by the
-    explicit stages of the same additive Runge-Kutta method of third order [1]_ with adaptive steps.
+    explicit stages of the same additive Runge-Kutta method of third order [1]_ with adaptive steps. Many crystals at
+    once are integrated by a diagonally implicit method of second order.
 
     References
     ----------

@@ -123,8 +123,8 @@ PART void LANE(harden)(const skmerge_grain_law* law, const hard* h, vd Gamma, st
 PART void LANE(powers)(const skmerge_grain_law* law, vd slip_rate, const vd* x, vd* rate, vd* slope) {
     EACH (a, law->systems) {
         vd p = (law->n - 1.0) * logarithm(greater(size(x[a]), set(1e-300)));
-        p = greater(p, set(-690.0));
-        p = slip_rate * exponential(select(less(p, set(690.0)), p, set(690.0)));
+        p = greater(p, set(-600.0));
+        p = slip_rate * exponential(select(less(p, set(600.0)), p, set(600.0)));
         rate[a] = p * x[a];
         slope[a] = law->n * p;
     }
