@@ -11,7 +11,7 @@ import numpy as np
 from figures import Figure
 from scipy.spatial.transform import Rotation
 
-from skmerge._ext.grain_stepping import STATE_SIZE, most_lanes
+from skmerge._ext.grain_stepping import most_lanes
 from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, deviator, simulate
 
 SECTION = "crystal"
@@ -178,7 +178,7 @@ def grain_steps():
     L = rng.normal(size=(n, 3, 3))
     L -= np.trace(L, axis1=1, axis2=2)[:, None, None] * np.eye(3) / 3
     L *= 1e-3 / (np.sqrt(2 / 3) * np.linalg.norm((L + np.swapaxes(L, 1, 2)) / 2, axis=(1, 2), keepdims=True))
-    start = np.zeros((n, STATE_SIZE))
+    start = np.zeros((n, 12))
     start[:, 5:9], start[:, 11] = Rotation.random(n, random_state=0).as_quat(), crystal._forest() * 1e6
     target = {8: 1.0, 4: 1.5, 2: 4.5}
     for lanes, unit in ((8, "AVX-512"), (4, "AVX2"), (2, "baseline")):

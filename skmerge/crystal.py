@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_consistent_length
 
 from skmerge._ext.crystal_slip import SlipLaw
-from skmerge._ext.grain_stepping import STATE_SIZE, GrainLaw
+from skmerge._ext.grain_stepping import GrainLaw
 from skmerge._orientation import angles_of, check_axis, numbers, quaternion_of, unit_vector, unwrapped_angles
 from skmerge._parallel import in_blocks
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
@@ -156,14 +156,15 @@ class Crystal:
         arrays = {"schmid": deviator(schmid), "spin": np.ascontiguousarray(spin), "interaction": interaction}
         return arrays | {"stiffness": stiffness, "flow": flow}
 
-    def _grain_law(self, tol=np.inf, max_substeps=2**20, newton_tol=1e-2, lanes=0):
-        """The law of `grain_stepping`, its variable s being the forest stress, the same for all systems."""
+    def _grain_law(self, tol=np.inf, max_substeps=2**20, newton_tol=1e-2, lanes=0, shared=True):
+        """The law of `grain_stepping`, its variable s being the forest stress: of all systems, or of each."""
         arrays = self._arrays(1.0)
-        flow, stiffness = arrays["flow"], arrays["stiffness"] / [1, 1, 9]
-        linear = np.array([flow[2], 1.0, *(self.self_hardening * flow[3:])])
+        flow, stiffness, q = arrays["flow"], arrays["stiffness"] / [1, 1, 9], arrays["interaction"]
+        linear = np.array([flow[2], 1.0, *((self.self_hardening if shared else 1.0) * flow[3:])])
         halvings = min(int(np.log2(max_substeps)), 20)
-        args = arrays["schmid"], arrays["spin"], stiffness, flow[:2].copy(), linear, None
+        args = arrays["schmid"], arrays["spin"], stiffness, flow[:2].copy(), linear, None, None if shared else q
         return GrainLaw(*args, tol, newton_tol, halvings, lanes)
+
 
 
 def deviator(A):
@@ -285,8 +286,7 @@ def simulate(
     tol : float, default=3e-5
         Tolerance of one step of the integration, relative to the slip resistance, and in rad; at most 1e-2, or 1e-1
         with ``velocity_gradient``. There 1e-3 and more takes many crystals at once from record to record, ten to
-        twenty times as fast: steps that err more are cut. It needs equal self and latent hardening and one density for
-        all systems of a crystal; others are stepped as with 1e-2.
+        twenty times as fast: steps that err more are cut.
     max_substeps : int, default=10_000
         Largest number of integration steps in one recorded step; beyond it a crystal counts as not converged.
     n_jobs : int or None, default=None
@@ -366,24 +366,24 @@ def simulate(
     most = min(int(max_substeps), 2**31 - 1)
     state, slip, failed = np.empty((n, n_steps, n_stress + 4)), np.empty((n, n_steps)), np.empty(n)
     reporter = Reporter("simulate", verbose)
-    if is_any and tol >= LEAST_STEP_TOL and crystal.self_hardening == crystal.latent_hardening and is_shared(forest):
-        steps = crystal._grain_law(tol, most)
+    if is_any and tol >= LEAST_STEP_TOL:
+        shared = crystal.self_hardening == crystal.latent_hardening and (forest == forest[:, :1]).all()
+        steps = crystal._grain_law(tol, most, shared=shared)
 
         def run_steps(part, cancelled):
-            start = np.zeros((len(quaternion[part]), STATE_SIZE))
-            start[:, 11], start[:, 5:9] = forest[part, 0], quaternion[part]
+            start = np.zeros((len(quaternion[part]), steps.row))
+            start[:, 11:], start[:, 5:9] = forest[part, : steps.row - 11], quaternion[part]
             times, own = (a[part] if len(a) > 1 else a for a in (path, gradient))
             found = steps.integrate(start, times, own, cancelled)
             state[part, :, :6] = found.stress
             state[part, :, 7:] = unwrapped_angles(found.orientation, angles[part])
-            state[part, :, 6] = (found.hardening / crystal._forest()) ** 2
+            state[part, :, 6] = np.mean((found.hardening / crystal._forest()) ** 2, axis=2)
             before = np.broadcast_to(times, (len(start), n_steps))[np.arange(len(start)), found.failed - 1]
             slip[part], failed[part] = found.slip, np.where(found.failed > 0, before, np.nan)
 
         in_blocks(run_steps, n, max(128, CHUNK_FAST_STEPS // n_steps), n_jobs, reporter, "crystals")
         warn_of_lost(failed, "time")
         return (state, slip) if return_slip else state
-    tol = min(tol, MOST_ADAPTIVE_TOL)
     law = SlipLaw(**crystal._arrays(float(strain_rate)), axis=axis, taylor=is_any or loading == "taylor")
 
     def run(part, cancelled):
@@ -454,11 +454,6 @@ def warn_of_lost(failed, where):
             "on, the others are complete; record more states in between, or raise max_substeps.",
             ConvergenceWarning,
         )
-
-
-def is_shared(forest):
-    """Whether all systems of each crystal have one density, (n, 12)."""
-    return bool((forest == forest[:, :1]).all())
 
 
 def check_orientation(orientation):

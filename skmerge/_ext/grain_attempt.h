@@ -1,4 +1,5 @@
-/* One step of LANES grains, its error and its derivative, and blocks of grains: grain_lanes.h goes before. */
+/* One step of LANES grains, its error and its derivative, and blocks of grains: grain_lanes.h and
+ * grain_systems.h go before. */
 
 /* Derivative of one stage by the strain of the sample: db (5 x 5) on entry is that of b, before (5) of Gamma until
  * then, and s (5) of s at the start; du, slip and w (3 x 5) are those of u, of the slip and of the turn of the lattice.
@@ -16,9 +17,9 @@ PART void LANE(differentiate)(const skmerge_grain_law* law, const stage* at, vd 
     EACH (i, 5) rank[i] = v[i] = at->v[i];
     LANE(substitute)(at->J, rank);
     EACH (i, 5) rank[i] *= GAMMA;
-    denominator = 1.0 / (1.0 + at->dg * LANE(dot)(at->q, rank));
+    denominator = 1.0 / (1.0 + at->now.dg * LANE(dot)(at->q, rank));
     EACH (j, 5) {
-        vd column[5], K[5], more = at->dg * before[j] + at->dg_ds * at->ds_start * s[j];
+        vd column[5], K[5], more = at->now.dg * before[j] + at->now.dg_ds * at->now.ds_start * s[j];
         EACH (i, 5) column[i] = b[i][j] - v[i] * more;
         LANE(solve_for)(at, rank, denominator, column);
         LANE(symmetric_times)(at->K, column, K);
@@ -40,14 +41,18 @@ FN void LANE(by_turning)(const vd* v, double sign, vd X[5][3]) {
 
 PART void LANE(chain)(const skmerge_grain_law* law, vd share, const stage* one, const stage* two, const vd* R1,
                       const vd* R2, const vd* d2, sensitivity* by) {
-    vd A[5][5], b[5][5], b2[5][5], du[5][5], slip1[5], slip2[5], w1[3][5], w2[3][5], before[5], X[5][3], D2[5];
-    /* What the lattice turned before: the strain seen from it. One term of order strain, kept for the spin of this step
-     * only. */
-    EACH (j, 5) before[j] = set(0.0);
+    vd A[5][5], b[5][5], b2[5][5], du[5][5], w1[3][5], w2[3][5], X[5][3], D2[5], slip[5];
+    vd before[SKMERGE_MOST_SYSTEMS][5], slips[SKMERGE_MOST_SYSTEMS][5];
+    const int n = law->row - SKMERGE_GRAIN_HARDENING;
+    EACH (a, n)
+        EACH (j, 5) before[a][j] = set(0.0);
     LANE(rotation_of_deviators)(R1, A);
     EACH (i, 5)
         EACH (j, 5) b[i][j] = by->u[i][j] + (GAMMA * share * law->root_c[i]) * A[j][i];
-    LANE(differentiate)(law, one, b, before, by->s, du, slip1, w1);
+    if (law->per_system)
+        LANE(differentiate_each)(law, one, b, before, by->s, du, slips, w1);
+    else
+        LANE(differentiate)(law, one, b, before[0], by->s[0], du, slip, w1);
     /* b2 = u0 + (1 - GAMMA)/GAMMA (u1 - u0) + GAMMA d2 */
     LANE(rotation_of_deviators)(R2, A);
     EACH (i, 5) D2[i] = d2[i] * (1.0 / law->root_c[i]);
@@ -58,35 +63,63 @@ PART void LANE(chain)(const skmerge_grain_law* law, vd share, const stage* one, 
             b2[i][j] = by->u[i][j] + ((1.0 - GAMMA) / GAMMA) * (du[i][j] - by->u[i][j]) +
                        (GAMMA * law->root_c[i]) * (share * A[j][i] + turn);
         }
-    EACH (j, 5) before[j] = (1.0 - GAMMA) * slip1[j];
-    LANE(differentiate)(law, two, b2, before, by->s, by->u, slip2, w2);
-    EACH (j, 5) {
-        by->s[j] = two->ds_start * by->s[j] + two->ds_Gamma * (before[j] + GAMMA * slip2[j]);
-        EACH (i, 3) by->turn[i][j] += (1.0 - GAMMA) * w1[i][j] + GAMMA * w2[i][j];
+    if (law->per_system) {
+        LANE(interact)(law, 1.0 - GAMMA, slips, before);
+        LANE(differentiate_each)(law, two, b2, before, by->s, by->u, slips, w2);
+        LANE(interact)(law, GAMMA, slips, before);
+        EACH (a, n)
+            EACH (j, 5)
+                by->s[a][j] = two->each[a].ds_start * by->s[a][j] + two->each[a].ds_Gamma * before[a][j];
+    } else {
+        EACH (j, 5) before[0][j] = (1.0 - GAMMA) * slip[j];
+        LANE(differentiate)(law, two, b2, before[0], by->s[0], by->u, slip, w2);
+        EACH (j, 5)
+            by->s[0][j] = two->now.ds_start * by->s[0][j] + two->now.ds_Gamma * (before[0][j] + GAMMA * slip[j]);
     }
+    EACH (i, 3)
+        EACH (j, 5) by->turn[i][j] += (1.0 - GAMMA) * w1[i][j] + GAMMA * w2[i][j];
+}
+
+/* The largest change of x that a small change of b makes, in its place. */
+PART vd LANE(response)(const skmerge_grain_law* law, const stage* at, vd least, vd* b) {
+    vd x[SKMERGE_MOST_SYSTEMS], rank[5];
+    if (law->per_system) {
+        LANE(substitute_each)(at->A, b);
+        EACH (i, 5) b[i] /= least;
+    } else {
+        EACH (i, 5) rank[i] = at->v[i];
+        LANE(substitute)(at->J, rank);
+        EACH (i, 5) rank[i] *= GAMMA;
+        LANE(solve_for)(at, rank, 1.0 / (1.0 + at->now.dg * LANE(dot)(at->q, rank)), b);
+    }
+    return LANE(resolve)(law, b, x);
 }
 
 /* One step; the error, infinite where it failed. With `by` its derivative is chained to what that holds, `share` being
  * the part of the whole step. */
 PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const load* f, grain* to, sensitivity* by,
                       vd share) {
-    hard h;
+    hard h[SKMERGE_MOST_SYSTEMS];
     stage at, one, two;
-    vd g, limit, most, log_slip, w0[3], w1[3], w2[3], turn[3], t0[5], t1[5], d1[5], d2[5], b[5], y[5], R1[9], R2[9],
-        q[4];
-    vd error, part, along, square, R0[9];
+    vd g, least, spread, limit, most, log_slip, w0[3], w1[3], w2[3], turn[3], t0[5], t1[5], d1[5], d2[5], b[5], y[5];
+    vd R[9], R1[9], R2[9], q[4], error, part, along, square;
     vm good;
-    LANE(start_of)(law, from->s, &h, &g);
+    const int n = law->row - SKMERGE_GRAIN_HARDENING;
     log_slip = logarithm(greater(GAMMA * f->slip_rate, set(1e-280)));
 
     /* Slip at the start, of a stress that the first stage may have. */
-    LANE(strain_in_lattice)(law, f, from->q, R0, d1);
-    EACH (i, 5) {
-        at.v[i] = from->u[i] / g;
-        b[i] = from->u[i] + GAMMA * d1[i];
+    LANE(strain_in_lattice)(law, f, from->q, R, d1);
+    EACH (i, 5) b[i] = from->u[i] + GAMMA * d1[i];
+    if (law->per_system) {
+        most = LANE(start_each)(law, from, h, &at, &least, &spread);
+    } else {
+        LANE(start_of)(law, from->s[0], h, &g);
+        least = g;
+        spread = set(0.0);
+        EACH (i, 5) at.v[i] = from->u[i] / g;
+        most = LANE(resolve)(law, at.v, at.x);
     }
-    most = LANE(resolve)(law, at.v, at.x);
-    limit = LANE(bound)(law, b, g, log_slip);
+    limit = LANE(bound)(law, b, least, spread, log_slip);
     part = select(less(limit, most), limit / most, set(1.0));
     EACH (i, 5) at.v[i] *= part;
     EACH (a, law->systems) at.x[a] *= part;
@@ -110,52 +143,58 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
     LANE(turned)(f, GAMMA, from->q, turn, q);
     LANE(strain_in_lattice)(law, f, q, R1, d1);
     EACH (i, 5) b[i] = from->u[i] + GAMMA * (d1[i] + t0[i]);
-    good = LANE(solve)(law, &h, b, set(0.0), f->slip_rate, LANE(bound)(law, b, g, log_slip), 1, &at, &one);
+    limit = LANE(bound)(law, b, least, spread, log_slip);
+    good = law->per_system ? LANE(solve_each)(law, h, b, NULL, f->slip_rate, limit, &at, &one)
+                           : LANE(solve)(law, h, b, set(0.0), f->slip_rate, limit, 1, &at, &one);
     EACH (i, 5) y[i] = (b[i] - one.u[i]) * (1.0 / GAMMA);
     LANE(spin_of)(law, one.u, y, one.rate, w1, t1);
 
     LANE(turned)(f, 1.0, from->q, w1, q);
     LANE(strain_in_lattice)(law, f, q, R2, d2);
     EACH (i, 5) b[i] = from->u[i] + (1.0 - GAMMA) * (d1[i] - y[i]) + GAMMA * d2[i] + t1[i];
-    EACH (i, 5) at.v[i] = one.v[i];
-    EACH (a, law->systems) at.x[a] = one.x[a];
-    limit = LANE(bound)(law, b, one.g, log_slip);
-    good &= LANE(solve)(law, &h, b, (1.0 - GAMMA) * one.total, f->slip_rate, limit, 0, &at, &two);
+    if (law->per_system) {
+        EACH (i, 5) at.v[i] = one.u[i];
+        EACH (a, law->systems) at.rate[a] = one.rate[a];
+        limit = LANE(bound)(law, b, least, spread, log_slip);
+        good &= LANE(solve_each)(law, h, b, &one, f->slip_rate, limit, &at, &two);
+    } else {
+        EACH (i, 5) at.v[i] = one.v[i];
+        EACH (a, law->systems) at.x[a] = one.x[a];
+        limit = LANE(bound)(law, b, one.now.g, spread, log_slip);
+        good &= LANE(solve)(law, h, b, (1.0 - GAMMA) * one.total, f->slip_rate, limit, 0, &at, &two);
+    }
     EACH (i, 5) d1[i] = d1[i] - y[i]; /* du/dt of the first stage */
     EACH (i, 5) y[i] = (b[i] - two.u[i]) * (1.0 / GAMMA);
     LANE(spin_of)(law, two.u, y, two.rate, w2, t1);
 
     EACH (i, 5) to->u[i] = two.u[i];
-    to->s = two.s;
     EACH (i, 3) turn[i] = (1.0 - GAMMA) * w1[i] + GAMMA * w2[i];
     LANE(turned)(f, 1.0, from->q, turn, q);
     part = 1.5 - 0.5 * (q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]);
     EACH (i, 4) to->q[i] = part * q[i];
     to->mean = from->mean + law->bulk * f->volume;
-    to->slip = from->slip + two.Gamma;
+    to->slip = from->slip + (1.0 - GAMMA) * one.total + GAMMA * two.total;
 
     /* Against the stage at GAMMA alone, which is of first order; its stiff part decays at once. */
     EACH (i, 5) b[i] = GAMMA * ((d2[i] - y[i]) - d1[i]);
-    {
-        vd rank[5];
-        EACH (i, 5) rank[i] = two.v[i];
-        LANE(substitute)(two.J, rank);
-        EACH (i, 5) rank[i] *= GAMMA;
-        LANE(solve_for)(&two, rank, 1.0 / (1.0 + two.dg * LANE(dot)(two.q, rank)), b);
+    error = LANE(response)(law, &two, least, b);
+    EACH (a, n) {
+        const hardened* now = law->per_system ? &two.each[a] : &two.now;
+        to->s[a] = now->s;
+        error = greater(size(GAMMA * (two.total - one.total) * now->dg / now->g), error);
+        good &= less(size(now->s), set(1e300)) & less(set(0.0), now->g);
     }
-    error = LANE(resolve)(law, b, at.x);
-    error = greater(size(GAMMA * (two.total - one.total) * two.dg / two.g), error);
     EACH (i, 3) error = greater(GAMMA * size(w2[i] - w1[i]), error);
     if (by) LANE(chain)(law, share, &one, &two, R1, R2, d2, by);
     /* A turn of more than 1 rad is beyond the series; what is not finite is beyond everything. */
     square = f->turn[0] * f->turn[0] + f->turn[1] * f->turn[1] + f->turn[2] * f->turn[2];
     along = turn[0] * turn[0] + turn[1] * turn[1] + turn[2] * turn[2];
-    good &=
-        less(square, set(1.0)) & less(along, set(1.0)) & less(w1[0] * w1[0] + w1[1] * w1[1] + w1[2] * w1[2], set(1.0));
-    part = error + two.s + two.Gamma + two.g;
+    part = w1[0] * w1[0] + w1[1] * w1[1] + w1[2] * w1[2];
+    good &= less(square, set(1.0)) & less(along, set(1.0)) & less(part, set(1.0));
+    part = error + to->slip;
     EACH (i, 4) part += size(q[i]);
     EACH (i, 5) part += size(two.u[i]);
-    good &= less(size(part), set(1e300)) & less(set(0.0), two.g);
+    good &= less(size(part), set(1e300));
     return select(good, error, set(INFINITY));
 }
 
@@ -173,11 +212,11 @@ typedef struct {
 /* The state and load of the grains `which`; lanes beyond `count` repeat the last one. Whether each is finite. */
 PART vm LANE(gather)(const skmerge_grain_law* law, const batch* all, const ptrdiff_t* which, int count, grain* at,
                      load* f) {
-    double rows[SKMERGE_GRAIN_STATE][LANES], M[9][LANES], t[LANES];
+    double rows[SKMERGE_GRAIN_HARDENING + SKMERGE_MOST_SYSTEMS][LANES], M[9][LANES], t[LANES];
     vd G[9], sum = set(0.0), dt;
     EACH (l, LANES) {
         ptrdiff_t r = which[l < count ? l : count - 1];
-        EACH (i, SKMERGE_GRAIN_STATE) rows[i][l] = all->state[r * SKMERGE_GRAIN_STATE + i];
+        EACH (i, law->row) rows[i][l] = all->state[r * law->row + i];
         EACH (i, 9) M[i][l] = all->L[r * all->L_stride + i];
         t[l] = all->dt[r * all->dt_stride];
     }
@@ -187,7 +226,7 @@ PART vm LANE(gather)(const skmerge_grain_law* law, const batch* all, const ptrdi
         G[i] *= dt;
         sum += size(G[i]);
     }
-    EACH (i, SKMERGE_GRAIN_STATE) {
+    EACH (i, law->row) {
         memcpy((vd*)at + i, rows[i], sizeof dt);
         sum += size(((vd*)at)[i]);
     }
@@ -260,6 +299,10 @@ PART void LANE(write_tangent)(const skmerge_grain_law* law, const grain* at, con
     LANE(scatter)(rows, 36, which, count, less(set(-1.0), set(0.0)), tangent, 36);
 }
 
+FN void LANE(clear)(const skmerge_grain_law* law, sensitivity* by) {
+    EACH (i, 40 + 5 * (law->row - SKMERGE_GRAIN_HARDENING)) ((vd*)by)[i] = set(0.0);
+}
+
 /* Grains one step of which fails or errs too much: pieces of 2^-level of it, lane by lane. Returns all flags. */
 PART int LANE(cut_step)(const skmerge_grain_law* law, const batch* all, const ptrdiff_t* which, int count) {
     grain at, next;
@@ -269,7 +312,7 @@ PART int LANE(cut_step)(const skmerge_grain_law* law, const batch* all, const pt
     const int deepest = law->most_halvings;
     vm finite = LANE(gather)(law, all, which, count, &at, &f), wrong;
     grain start = at;
-    memset(&by, 0, sizeof by);
+    if (all->tangent) LANE(clear)(law, &by);
     EACH (l, LANES) {
         level[l] = deepest ? 1 : 0, done[l] = 0, pieces[l] = 0;
         flag[l] = GET(finite, l) ? (deepest ? 0 : SKMERGE_GRAIN_NOT_CONVERGED) : SKMERGE_GRAIN_NOT_FINITE;
@@ -286,7 +329,7 @@ PART int LANE(cut_step)(const skmerge_grain_law* law, const batch* all, const pt
         piece.volume = share * f.volume;
         piece.slip_rate = share * f.slip_rate;
         piece.dt = share * f.dt;
-        trial = by;
+        if (all->tangent) trial = by;
         error = LANE(attempt)(law, &at, &piece, &next, all->tangent ? &trial : NULL, share);
         running = 0;
         EACH (l, LANES) {
@@ -304,12 +347,12 @@ PART int LANE(cut_step)(const skmerge_grain_law* law, const batch* all, const pt
             }
             running |= l < count && !flag[l] && !(done[l] >> deepest);
         }
-        EACH (i, SKMERGE_GRAIN_STATE) {
+        EACH (i, law->row) {
             vd* to = (vd*)&at + i;
             *to = select(accepted, ((vd*)&next)[i], *to);
         }
         if (all->tangent)
-            EACH (i, (int)(sizeof by / sizeof share)) {
+            EACH (i, 40 + 5 * (law->row - SKMERGE_GRAIN_HARDENING)) {
                 vd* to = (vd*)&by + i;
                 *to = select(accepted, ((vd*)&trial)[i], *to);
             }
@@ -317,11 +360,11 @@ PART int LANE(cut_step)(const skmerge_grain_law* law, const batch* all, const pt
     wrong = less(set(0.0), set(-1.0));
     EACH (l, LANES)
         if (flag[l]) PUT(wrong, l, -1);
-    EACH (i, SKMERGE_GRAIN_STATE) {
+    EACH (i, law->row) {
         vd* to = (vd*)&at + i;
         *to = select(wrong, ((vd*)&start)[i], *to);
     }
-    LANE(scatter)((vd*)&at, SKMERGE_GRAIN_STATE, which, count, ~wrong, all->state, SKMERGE_GRAIN_STATE);
+    LANE(scatter)((vd*)&at, law->row, which, count, ~wrong, all->state, law->row);
     if (all->stress) LANE(write_stress)(law, &at, which, count, all->stress, all->stress_stride);
     if (all->tangent) LANE(write_tangent)(law, &at, &by, which, count, all->tangent);
     EACH (l, count) {
@@ -343,10 +386,10 @@ PART int LANE(steps)(const skmerge_grain_law* law, ptrdiff_t n, const batch* all
         vm good;
         EACH (l, count) which[l] = r + l;
         good = LANE(gather)(law, all, which, count, &at, &f);
-        if (all->tangent) memset(&by, 0, sizeof by);
+        if (all->tangent) LANE(clear)(law, &by);
         vd error = LANE(attempt)(law, &at, &f, &next, all->tangent ? &by : NULL, set(1.0));
         good &= ~less(set(law->tol), error) & less(error, set(INFINITY));
-        LANE(scatter)((vd*)&next, SKMERGE_GRAIN_STATE, which, count, good, all->state, SKMERGE_GRAIN_STATE);
+        LANE(scatter)((vd*)&next, law->row, which, count, good, all->state, law->row);
         if (all->stress) LANE(write_stress)(law, &next, which, count, all->stress, all->stress_stride);
         if (all->tangent) LANE(write_tangent)(law, &next, &by, which, count, all->tangent);
         EACH (l, count) {
@@ -397,6 +440,7 @@ PART void LANE(stress_of)(const skmerge_grain_law* law, ptrdiff_t n, const batch
 #undef load
 #undef hard
 #undef stage
+#undef hardened
 #undef sensitivity
 #undef batch
 #undef EACH

@@ -7,7 +7,7 @@
  */
 
 typedef struct {
-    vd u[5], q[4], mean, slip, s; /* in the order of a row */
+    vd u[5], q[4], mean, slip, s[SKMERGE_MOST_SYSTEMS]; /* in the order of a row */
 } LANE(grain);
 
 typedef struct {
@@ -19,20 +19,30 @@ typedef struct {
 } LANE(hard);
 
 typedef struct {
-    vd v[5], u[5], x[SKMERGE_MOST_SYSTEMS], rate[SKMERGE_MOST_SYSTEMS], slope[SKMERGE_MOST_SYSTEMS];
-    vd total, Gamma; /* slip of all systems in a whole step at this rate; slip so far, and what hangs on it: */
-    vd s, g, dg, dg_ds, ds_start, ds_Gamma;
-    vd J[15], K[15], q[5]; /* factors of the derivative, P' slope P, derivative of the total */
+    vd s, g, dg, dg_ds, ds_start, ds_Gamma; /* after some slip Gamma; dg is by Gamma, ds_start by s at the start */
+} LANE(hardened);
+
+typedef struct {
+    vd u[5], x[SKMERGE_MOST_SYSTEMS], rate[SKMERGE_MOST_SYSTEMS], slope[SKMERGE_MOST_SYSTEMS]; /* x = tau / g */
+    vd total; /* slip of all systems in a whole step at this rate */
+    /* One g of all systems: v = u / g; factors of the derivative, P' slope P, derivative of the total. */
+    vd v[5], Gamma, J[15], K[15], q[5];
+    LANE(hardened) now;
+    /* One for each system (grain_systems.h): derivatives of slip by u, factors of that of u. */
+    vd Z[SKMERGE_MOST_SYSTEMS][5], A[25];
+    LANE(hardened) each[SKMERGE_MOST_SYSTEMS];
 } LANE(stage);
 
 typedef struct {
-    vd u[5][5], s[5], turn[3][5]; /* derivatives by the deviator of the strain of a whole step, in the sample */
+    /* Derivatives by the deviator of the strain of a whole step, in the sample; s of one or all systems. */
+    vd u[5][5], turn[3][5], s[SKMERGE_MOST_SYSTEMS][5];
 } LANE(sensitivity);
 
 #define grain LANE(grain)
 #define load LANE(load)
 #define hard LANE(hard)
 #define stage LANE(stage)
+#define hardened LANE(hardened)
 #define sensitivity LANE(sensitivity)
 #define EACH(i, n) for (int i = 0; i < (n); i++)
 
@@ -95,7 +105,7 @@ FN void LANE(start_of)(const skmerge_grain_law* law, vd s, hard* h, vd* g) {
 
 /* s and g after slip Gamma; the derivatives of g by Gamma and s, and of s by its start. Linear: exact. Tables: an
  * exponential method of third order (exprb32 of Hochbruck and Ostermann), exact where k is a straight line. */
-PART void LANE(harden)(const skmerge_grain_law* law, const hard* h, vd Gamma, stage* out) {
+PART void LANE(harden)(const skmerge_grain_law* law, const hard* h, vd Gamma, hardened* out) {
     vd z = h->dk * Gamma, p = LANE(phi1)(z);
     out->s = h->s + h->k * Gamma * p;
     out->ds_start = 1.0 + z * p;
@@ -177,15 +187,27 @@ FN vd LANE(dot)(const vd* x, const vd* y) {
 /* Solve for the change of v at a change of b, the derivative of the stage being J + v (dg GAMMA q)'. */
 FN void LANE(solve_for)(const stage* at, const vd* rank, vd denominator, vd* b) {
     LANE(substitute)(at->J, b);
-    vd w = at->dg * LANE(dot)(at->q, b) * denominator;
+    vd w = at->now.dg * LANE(dot)(at->q, b) * denominator;
     EACH (i, 5) b[i] -= w * rank[i];
 }
 
-/* What bounds all |x| at the root: GAMMA sum tau slip <= |b|^2 / 4, and <= |u| |b|; the logarithm of slip is given. */
-PART vd LANE(bound)(const skmerge_grain_law* law, const vd* b, vd g, vd log_slip) {
+/* What part of a change of x does not exceed the limit. */
+PART vd LANE(cut_of)(const skmerge_grain_law* law, const vd* x, const vd* dx, vd limit) {
+    vd cut = set(1.0);
+    EACH (a, law->systems) { /* a stress at the bound still changes */
+        vd end = x[a] + dx[a], bound = greater(1.05 * size(x[a]), limit);
+        vd part = (LANE(signed_as)(bound, dx[a]) - x[a]) / select(less(bound, size(end)), dx[a], set(1.0));
+        cut = select(less(bound, size(end)) & less(part, cut), part, cut);
+    }
+    return cut;
+}
+
+/* What bounds all |x| at the root: GAMMA sum tau slip <= |b|^2 / 4, and <= |u| |b|; the logarithm of slip is given, the
+ * least g, and the logarithm of the greatest over it. */
+PART vd LANE(bound)(const skmerge_grain_law* law, const vd* b, vd g, vd spread, vd log_slip) {
     vd square = logarithm(greater(LANE(dot)(b, b), set(1e-280)));
     vd one = (square - log_slip - logarithm(4.0 * g)) * (1.0 / (law->n + 1.0));
-    vd two = (0.5 * square + log(law->widest) - log_slip) * (1.0 / law->n);
+    vd two = (0.5 * square + log(law->widest) + spread - log_slip) * (1.0 / law->n);
     one = select(less(one, two), one, two);
     return 1.02 * exponential(greater(select(less(one, set(300.0)), one, set(300.0)), set(-300.0)));
 }
@@ -211,11 +233,11 @@ PART void LANE(keep)(const skmerge_grain_law* law, vm now, const stage* from, co
     }
     KEEP(total, from->total + slip);
     KEEP(Gamma, from->Gamma + GAMMA * slip);
-    KEEP(g, from->g + from->dg * (GAMMA * slip));
-    KEEP(dg, from->dg);
-    KEEP(dg_ds, from->dg_ds);
-    KEEP(ds_start, from->ds_start);
-    KEEP(ds_Gamma, from->ds_Gamma);
+    KEEP(now.g, from->now.g + from->now.dg * (GAMMA * slip));
+    KEEP(now.dg, from->now.dg);
+    KEEP(now.dg_ds, from->now.dg_ds);
+    KEEP(now.ds_start, from->now.ds_start);
+    KEEP(now.ds_Gamma, from->now.ds_Gamma);
 #undef KEEP
 }
 
@@ -253,17 +275,17 @@ PART vm LANE(solve)(const skmerge_grain_law* law, const hard* h, const vd* b, vd
         if (!known || round) LANE(powers)(law, slip_rate, at->x, at->rate, at->slope);
         LANE(gather_slip)(law, at);
         at->Gamma = before + GAMMA * at->total;
-        LANE(harden)(law, h, at->Gamma, at);
+        LANE(harden)(law, h, at->Gamma, &at->now);
         EACH (i, 15) at->J[i] = GAMMA * at->K[i];
         EACH (i, 5) {
-            at->J[i * (i + 1) / 2 + i] += at->g;
-            dv[i] = b[i] - at->g * at->v[i] - GAMMA * at->u[i];
+            at->J[i * (i + 1) / 2 + i] += at->now.g;
+            dv[i] = b[i] - at->now.g * at->v[i] - GAMMA * at->u[i];
             rank[i] = at->v[i];
         }
         LANE(factorise)(at->J);
         LANE(substitute)(at->J, rank);
         EACH (i, 5) rank[i] *= GAMMA;
-        denominator = 1.0 / (1.0 + at->dg * LANE(dot)(at->q, rank));
+        denominator = 1.0 / (1.0 + at->now.dg * LANE(dot)(at->q, rank));
         LANE(solve_for)(at, rank, denominator, dv);
         EACH (a, law->systems) {
             const double* P = law->P[a];
@@ -271,13 +293,7 @@ PART vm LANE(solve)(const skmerge_grain_law* law, const hard* h, const vd* b, vd
             change = greater(size(dx[a]), change);
             most = greater(size(at->x[a] + dx[a]), most);
         }
-        if (any(less(limit, most) & open)) {
-            EACH (a, law->systems) { /* a stress at the bound still changes */
-                vd end = at->x[a] + dx[a], bound = greater(1.05 * size(at->x[a]), limit);
-                vd part = (LANE(signed_as)(bound, dx[a]) - at->x[a]) / select(less(bound, size(end)), dx[a], set(1.0));
-                cut = select(less(bound, size(end)) & less(part, cut), part, cut);
-            }
-        }
+        if (any(less(limit, most) & open)) cut = LANE(cut_of)(law, at->x, dx, limit);
         /* cut = 1 and n |dx| small */
         vm now = less(law->n * change, set(law->newton_tol)) & less(set(0.999999), cut) & open;
         if (any(now)) {
@@ -288,9 +304,11 @@ PART vm LANE(solve)(const skmerge_grain_law* law, const hard* h, const vd* b, vd
         EACH (i, 5) at->v[i] += cut * dv[i];
         EACH (a, law->systems) at->x[a] += cut * dx[a];
     }
-    LANE(stage) last = *out;
-    LANE(harden)(law, h, out->Gamma, &last); /* s exactly */
-    out->s = last.s;
+    {
+        hardened last;
+        LANE(harden)(law, h, out->Gamma, &last); /* s exactly */
+        out->now.s = last.s;
+    }
     return ~open;
 }
 

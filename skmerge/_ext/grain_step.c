@@ -35,6 +35,7 @@ enum { MOST_ROUNDS = 30 };
 #define LANE(name) name##_8
 #include "grain_vector.h"
 #include "grain_lanes.h"
+#include "grain_systems.h"
 #include "grain_attempt.h"
 
 #define LANES 4
@@ -42,6 +43,7 @@ enum { MOST_ROUNDS = 30 };
 #define LANE(name) name##_4
 #include "grain_vector.h"
 #include "grain_lanes.h"
+#include "grain_systems.h"
 #include "grain_attempt.h"
 #endif
 
@@ -60,6 +62,7 @@ enum { LEAST_LANES = 1 };
 #endif
 #include "grain_vector.h"
 #include "grain_lanes.h"
+#include "grain_systems.h"
 #include "grain_attempt.h"
 
 int skmerge_grain_lanes(void) {
@@ -106,6 +109,11 @@ const char* skmerge_grain_prepare(skmerge_grain_law* law) {
     double M[5][5] = {{0.0}}, most = 0.0;
     const double* tables[4] = {law->g, law->dg, law->k, law->dk};
     if (law->systems < 1 || law->systems > SKMERGE_MOST_SYSTEMS) return "systems";
+    law->row = SKMERGE_GRAIN_HARDENING + (law->per_system ? law->systems : 1);
+    if (law->per_system)
+        for (int a = 0; a < law->systems; a++)
+            for (int b = 0; b < law->systems; b++)
+                if (!is_finite(law->interaction[a][b])) return "interaction";
     if (!(law->n >= 1.0 && is_finite(law->n))) return "n";
     if (!(law->slip_rate > 0.0 && is_finite(law->slip_rate))) return "slip_rate";
     if (!is_finite(law->bulk)) return "bulk";

@@ -21,8 +21,7 @@ enum {
     SKMERGE_GRAIN_ORIENTATION = 5, /* quaternion x, y, z, w of length one, crystal to sample */
     SKMERGE_GRAIN_MEAN_STRESS = 9, /* a third of the trace, MPa */
     SKMERGE_GRAIN_SLIP = 10,       /* integral of the sum of all slip rates, so far */
-    SKMERGE_GRAIN_HARDENING = 11,  /* s */
-    SKMERGE_GRAIN_STATE = 12       /* numbers in a row */
+    SKMERGE_GRAIN_HARDENING = 11   /* s; with per_system one for each system */
 };
 
 /* Flags of a step. With one of the first two the state is what it was, and the stress belongs to it: shorten the step.
@@ -35,14 +34,17 @@ enum {
 
 enum { SKMERGE_LINEAR_HARDENING = 0, SKMERGE_TABLE_HARDENING = 1 };
 
-/* Slip on system a: rate_a = slip_rate |tau_a / g|^n sign(tau_a), with one resistance g of all systems. Hardening has a
- * variable s, and Gamma is the sum of all slip:
+/* Slip on system a: rate_a = slip_rate |tau_a / g|^n sign(tau_a). Hardening has a variable s:
  *     linear: g = tau0 + c s, ds/dGamma = storage - recovery s (Kocks and Mecking with s = sqrt(rho), or Voce)
  *     table: g and k = ds/dGamma at s = first + i width, i < nodes, with their derivatives by s: cubic between nodes,
- *            beyond the last ones g is straight, and k is constant. */
+ *            beyond the last ones g is straight, and k is constant.
+ * All systems share g and s, Gamma being the sum of all slip; or, with per_system, each has its own, and
+ * Gamma_a = sum_b interaction[a][b] |slip_b|. The latter takes four to six times as long with 12 systems, and some 600 kB of
+ * stack. */
 typedef struct {
-    int systems;      /* 1 to 48; 12 and 24 are the fast ones */
+    int systems;    /* 1 to 48 */
     int hardening;    /* SKMERGE_LINEAR_HARDENING or SKMERGE_TABLE_HARDENING */
+    int per_system; /* 0 or 1 */
     double n;         /* >= 1 */
     double slip_rate; /* 1/s, above 0 */
     double root_c[5]; /* square roots of the elastic constants C11 - C12 (twice), 2 C44 (three times), MPa */
@@ -53,6 +55,7 @@ typedef struct {
     int nodes;                              /* table: at least 2; the arrays must live as long as the law */
     double first, width;
     const double *g, *dg, *k, *dk;
+    double interaction[SKMERGE_MOST_SYSTEMS][SKMERGE_MOST_SYSTEMS]; /* with per_system */
     double newton_tol; /* a stage ends when a change of all tau/g, times n, is below: 1e-2 */
     double tol;        /* greatest estimate of the error of a step, of tau/g and in rad; infinity: none is asked for */
     int most_halvings; /* 0 to 30 */
@@ -60,6 +63,7 @@ typedef struct {
     /* What skmerge_grain_prepare makes of it. */
     double P[SKMERGE_MOST_SYSTEMS][5], PP[SKMERGE_MOST_SYSTEMS][15], S[SKMERGE_MOST_SYSTEMS][3];
     double widest; /* greatest length of the coordinates, over g, with all |tau| <= g */
+    int row;       /* numbers of a state: SKMERGE_GRAIN_HARDENING, and one or as many as systems */
 } skmerge_grain_law;
 
 /* 0, or which member of the law is wrong, as text. */
@@ -67,7 +71,7 @@ const char* skmerge_grain_prepare(skmerge_grain_law* law);
 
 /* Step n grains, each by its own time and velocity gradient, which is constant during the step.
  *     L, L_stride          9 numbers a grain, row by row, dv_i/dx_j in 1/s; the next grain's are L_stride numbers on
- * (0: the same for all) dt, dt_stride        s, likewise state                n rows of SKMERGE_GRAIN_STATE, which
+ * (0: the same for all) dt, dt_stride        s, likewise state                n rows of law->row numbers, which
  * change in place stress, stress_stride  6 numbers a grain: Cauchy stress in the sample, xx, yy, zz, yz, xz, xy, MPa;
  * or NULL tangent              n x 36, d stress / d (D dt), row by row; columns xx, yy, zz, yz, xz, xy with engineering
  * shear (2 D_yz dt and so on), at the same spin; or NULL flags                n, or NULL Returns all flags together but

@@ -7,8 +7,6 @@ from typing_extensions import disjoint_base
 _F8: TypeAlias = NDArray[np.float64]
 _I4: TypeAlias = NDArray[np.int32]
 
-STATE_SIZE: int
-
 class Steps(NamedTuple):
     stress: _F8
     hardening: _F8
@@ -27,6 +25,7 @@ class GrainLaw:
         flow: _F8,
         linear: _F8 | None,
         table: _F8 | None,
+        interaction: _F8 | None = ...,
         tol: float = ...,
         newton_tol: float = ...,
         most_halvings: int = ...,
@@ -34,6 +33,8 @@ class GrainLaw:
     ) -> None: ...
     @property
     def address(self) -> int: ...
+    @property
+    def row(self) -> int: ...
     def step(self, L: _F8, dt: _F8, state: _F8, with_tangent: bool = ...) -> tuple[_F8, _I4, _F8 | None]: ...
     def stress(self, state: _F8) -> _F8: ...
     def integrate(self, state: _F8, time: _F8, gradient: _F8, cancelled: _I4) -> Steps: ...

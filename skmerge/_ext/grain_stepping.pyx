@@ -11,7 +11,6 @@ from libc.string cimport memcpy, memset
 cdef extern from "grain_step.h" nogil:
     enum:
         MOST "SKMERGE_MOST_SYSTEMS"
-        STATE "SKMERGE_GRAIN_STATE"
         HARDENING_AT "SKMERGE_GRAIN_HARDENING"
         ORIENTATION_AT "SKMERGE_GRAIN_ORIENTATION"
         SLIP_AT "SKMERGE_GRAIN_SLIP"
@@ -20,11 +19,12 @@ cdef extern from "grain_step.h" nogil:
         LINEAR "SKMERGE_LINEAR_HARDENING"
         TABLE "SKMERGE_TABLE_HARDENING"
     ctypedef struct CLaw "skmerge_grain_law":
-        int systems, hardening, nodes, most_halvings, lanes
+        int systems, hardening, per_system, nodes, most_halvings, lanes, row
         double n, slip_rate, bulk, tau0, c, storage, recovery, first, width, newton_tol, tol
         double root_c[5]
         double schmid[5][48]
         double spin[3][48]
+        double interaction[48][48]
         const double *g
         const double *dg
         const double *k
@@ -38,12 +38,11 @@ cdef extern from "grain_step.h" nogil:
     int skmerge_gradient_of(const double *F, const double *F_new, double dt, double *L) noexcept
     int skmerge_grain_lanes() noexcept
 
-# Integrated grains: Cauchy stress (n, n_steps, 6), hardening variable and sum of all slip (n, n_steps), orientation
-# (n, n_steps, 4), pieces of steps beyond one each (n,), and the step, counted from 1, in which a grain failed (n,),
-# 0 if it did not.
+# Integrated grains: Cauchy stress (n, n_steps, 6), hardening variable (n, n_steps, 1 or n_systems), sum of all slip
+# (n, n_steps), orientation (n, n_steps, 4), pieces of steps beyond one each (n,), and the step, counted from 1, in which
+# a grain failed (n,), 0 if it did not.
 Steps = namedtuple("Steps", "stress hardening slip orientation pieces failed", module=__name__)
 
-STATE_SIZE = STATE
 cdef enum:
     BLOCK = 128  # grains between two looks at Ctrl-C, which stay in the cache
 
@@ -60,6 +59,8 @@ cdef class GrainLaw:
     linear : (4,), tau0, c, storage, recovery: g = tau0 + c s, ds = (storage - recovery s) dGamma
     table : (2 + 4 n_nodes,), or None: first s, distance of nodes; g, dg/ds, k = ds/dGamma, dk/ds, one after the other.
         Then ``linear`` is None.
+    interaction : (n_systems, n_systems), or None: each system has its own s, which the slip of b changes on a as
+        interaction[a, b]; with None one s is that of all systems.
     tol : greatest estimate of the error of a step, of tau / g and in rad
     newton_tol : of n times the change of tau / g
     most_halvings : of a step that fails or errs more
@@ -70,18 +71,24 @@ cdef class GrainLaw:
     cdef double[::1] nodes  # what the pointers of the law point to
 
     def __init__(self, const double[:, ::1] schmid, const double[:, ::1] spin, const double[::1] stiffness,
-                 const double[::1] flow, const double[::1] linear, const double[::1] table, double tol=INFINITY,
-                 double newton_tol=1e-2, int most_halvings=20, int lanes=0):
+                 const double[::1] flow, const double[::1] linear, const double[::1] table,
+                 const double[:, ::1] interaction=None, double tol=INFINITY, double newton_tol=1e-2,
+                 int most_halvings=20, int lanes=0):
         cdef int a, i, n_nodes, n_systems = <int> schmid.shape[1]
         cdef CLaw law
         if not (schmid.shape[0] == 5 and 1 <= schmid.shape[1] <= MOST and np.shape(spin) == (3, schmid.shape[1])
                 and stiffness.shape[0] == 3 and flow.shape[0] == 2 and (linear is None) != (table is None)
                 and (linear is None or linear.shape[0] == 4)
-                and (table is None or (table.shape[0] >= 10 and table.shape[0] % 4 == 2))):
+                and (table is None or (table.shape[0] >= 10 and table.shape[0] % 4 == 2))
+                and (interaction is None or np.shape(interaction) == (schmid.shape[1], schmid.shape[1]))):
             raise ValueError(f"the arrays of the law must be (5, n_systems) of 1 to {MOST} systems, (3, n_systems), "
-                             "(3,), (2,) and either (4,) or (2 + 4 n_nodes,).")
+                             "(3,), (2,), either (4,) or (2 + 4 n_nodes,), and (n_systems, n_systems).")
         memset(&law, 0, sizeof(law))
         law.systems = n_systems
+        if interaction is not None:
+            law.per_system = 1
+            for a in range(n_systems):
+                memcpy(law.interaction[a], &interaction[a, 0], n_systems * sizeof(double))
         for a in range(n_systems):
             for i in range(5):
                 law.schmid[i][a] = schmid[i, a]
@@ -111,15 +118,20 @@ cdef class GrainLaw:
         """Of the skmerge_grain_law, for C; valid while this object lives."""
         return <size_t> &self.law
 
+    @property
+    def row(self):
+        """Numbers of a state: 5 of stress, quaternion, mean stress, slip, and s, once or for each system."""
+        return self.law.row
+
     def step(self, const double[:, :, ::1] L, const double[::1] dt, double[:, ::1] state, bint with_tangent=False):
-        """Step grains by velocity gradients (n or 1, 3, 3) in 1/s and times (n or 1,) in s; ``state`` (n, 12) in place.
+        """Step grains by velocity gradients (n or 1, 3, 3) in 1/s and times (n or 1,) in s; ``state`` (n, row) in place.
 
         Return stress (n, 6), flags (n,) and the tangent (n, 6, 6) or None.
         """
         cdef Py_ssize_t n = state.shape[0]
         if not (L.shape[0] in (1, n) and L.shape[1] == L.shape[2] == 3 and dt.shape[0] in (1, n)
-                and state.shape[1] == STATE):
-            raise ValueError(f"L, dt and state must be (n or 1, 3, 3), (n or 1,) and (n, {STATE}).")
+                and state.shape[1] == self.law.row):
+            raise ValueError(f"L, dt and state must be (n or 1, 3, 3), (n or 1,) and (n, {self.law.row}).")
         stress, flags = np.empty((n, 6)), np.empty(n, np.int32)
         tangent = np.empty((n, 6, 6)) if with_tangent else None
         cdef double[:, ::1] stress_of = stress
@@ -136,10 +148,10 @@ cdef class GrainLaw:
         return stress, flags, tangent
 
     def stress(self, const double[:, ::1] state):
-        """Cauchy stress (n, 6) of states (n, 12)."""
+        """Cauchy stress (n, 6) of states (n, row)."""
         cdef Py_ssize_t n = state.shape[0]
-        if state.shape[1] != STATE:
-            raise ValueError(f"state must be (n, {STATE}).")
+        if state.shape[1] != self.law.row:
+            raise ValueError(f"state must be (n, {self.law.row}).")
         cdef double[:, ::1] stress = np.empty((n, 6))
         if n:
             skmerge_grain_stress(&self.law, n, &state[0, 0], &stress[0, 0], 6)
@@ -147,7 +159,7 @@ cdef class GrainLaw:
 
     def integrate(self, double[:, ::1] state, const double[:, ::1] time, const double[:, :, :, ::1] gradient,
                   const int[::1] cancelled):
-        """Integrate grains from ``state`` (n, 12), which changes, one step for each record.
+        """Integrate grains from ``state`` (n, row), which changes, one step for each record.
 
         Times (n or 1, n_steps) in s do not fall, velocity gradients are (n or 1, n_steps - 1, 3, 3), cancelled (1,) is
         not 0 to stop. A grain that fails has NaN from there on. Return Steps.
@@ -156,11 +168,13 @@ cdef class GrainLaw:
         cdef double[BLOCK] dt
         cdef int[BLOCK] flags
         cdef const double *L
-        if not (state.shape[1] == STATE and time.shape[0] in (1, n) and n_steps and gradient.shape[0] in (1, n)
+        if not (state.shape[1] == self.law.row and time.shape[0] in (1, n) and n_steps and gradient.shape[0] in (1, n)
                 and np.shape(gradient)[1:] == (n_steps - 1, 3, 3) and cancelled.shape[0] == 1):
             raise ValueError("state, time, gradient and cancelled do not fit together.")
         cdef double[:, :, ::1] stress = np.empty((n, n_steps, 6)), orientation = np.empty((n, n_steps, 4))
-        cdef double[:, ::1] hardening = np.empty((n, n_steps)), slip = np.empty((n, n_steps))
+        cdef int own = self.law.row - HARDENING_AT
+        cdef double[:, :, ::1] hardening = np.empty((n, n_steps, own))
+        cdef double[:, ::1] slip = np.empty((n, n_steps))
         cdef int[::1] pieces = np.zeros(n, np.int32), failed = np.zeros(n, np.int32)
         own_time, own_gradient = time.shape[0] > 1, gradient.shape[0] > 1
         with nogil:
@@ -187,9 +201,11 @@ cdef class GrainLaw:
                         if failed[r]:
                             stress[r, t, :] = NAN
                             orientation[r, t, :] = NAN
-                            hardening[r, t] = slip[r, t] = NAN
+                            hardening[r, t, :] = NAN
+                            slip[r, t] = NAN
                             continue
-                        hardening[r, t], slip[r, t] = state[r, HARDENING_AT], state[r, SLIP_AT]
+                        memcpy(&hardening[r, t, 0], &state[r, HARDENING_AT], own * sizeof(double))
+                        slip[r, t] = state[r, SLIP_AT]
                         memcpy(&orientation[r, t, 0], &state[r, ORIENTATION_AT], 4 * sizeof(double))
                     if t % 16 == 15:  # some milliseconds
                         with gil:
