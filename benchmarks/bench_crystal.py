@@ -11,6 +11,7 @@ import numpy as np
 from figures import Figure
 from scipy.spatial.transform import Rotation
 
+from skmerge._ext.grain_stepping import most_lanes
 from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, deviator, simulate
 
 SECTION = "crystal"
@@ -171,11 +172,67 @@ def any_against_solver(directory):
         yield Figure(SECTION, f"any L, {name}: final orientation, degrees", degrees.mean(), ("<=", 0.03), beside)
 
 
+def grain_steps():
+    """The step of many grains alone: from rest through the knee, and in full flow by strain 0.004, one core."""
+    n, crystal, rng = 100_000, Crystal(), np.random.default_rng(0)
+    L = rng.normal(size=(n, 3, 3))
+    L -= np.trace(L, axis1=1, axis2=2)[:, None, None] * np.eye(3) / 3
+    L *= 1e-3 / (np.sqrt(2 / 3) * np.linalg.norm((L + np.swapaxes(L, 1, 2)) / 2, axis=(1, 2), keepdims=True))
+    start = np.zeros((n, 12))
+    start[:, 5:9], start[:, 11] = Rotation.random(n, random_state=0).as_quat(), crystal._forest() * 1e6
+    target = {8: 1.0, 4: 1.5, 2: 4.5}
+    for lanes, unit in ((8, "AVX-512"), (4, "AVX2"), (2, "baseline")):
+        if lanes > most_lanes():
+            continue
+        found = {}
+        for with_tangent in (False, True):
+            law, state, taken = crystal._grain_law(0.1, lanes=lanes), start.copy(), []
+            for dt in [0.1] * 20 + [4.0] * 8:
+                began = process_time()
+                law.step(L, np.array([dt]), state, with_tangent)
+                taken.append(1e6 * (process_time() - began) / n)
+            found[with_tangent] = np.mean(taken[:20]), np.median(taken[20:])
+        beside = f"in the knee {found[False][0]:.2f}; with tangent {found[True][1]:.2f} and {found[True][0]:.2f}"
+        title = f"step of many grains, {unit}: microseconds per grain"
+        yield Figure(SECTION, title, found[False][1], ("<=", target[lanes]), beside)
+
+
+def deviator_of(stress):
+    """Components of the deviators of stresses (n, 6) whose squares add up to theirs."""
+    return np.hstack([stress[:, :3] - stress[:, :3].mean(axis=1, keepdims=True), np.sqrt(2) * stress[:, 3:]])
+
+
+def grain_steps_against_adaptive(directory):
+    """One step for each record against the converged adaptive method, by the tolerance that cuts steps."""
+    for name, wanted in (("const", 1e-4), ("paths", 1.1e-3)):
+        data = np.load(Path(directory) / f"neml_any_{name}_km.npz")
+        given = (Rotation.from_quat(data["quaternion"][:, 0]), data["time"])
+        options = {"velocity_gradient": data["L"].astype(float)}
+        exact = simulate(*given, tol=1e-7, **options)
+        size = np.linalg.norm(deviator_of(exact[:, -1, :6]), axis=1)
+        for tol in (3e-5, 1e-3, 1e-2, 3e-2, 1e-1):
+            began = process_time()
+            state = simulate(*given, tol=tol, **options)
+            step = 1e6 * (process_time() - began) / state[:, 1:, 0].size
+            apart = np.linalg.norm(deviator_of(state[:, -1, :6] - exact[:, -1, :6]), axis=1) / size
+            density = state[:, -1, 6] / exact[:, -1, 6] - 1
+            turned = misorientation(state[..., 5:], exact[:, -1, 7:])
+            beside = (
+                f"median {np.median(apart):.1e}, greatest {apart.max():.1e}; density, mean {density.mean():.1e}; "
+                f"{turned.mean():.1e} degrees; {step:.2g} microseconds a step"
+            )
+            target = ("<=", wanted) if tol >= 1e-2 else None
+            title, rms = f"any L, {name}, tol={tol:g}: final deviator, rms", np.sqrt(np.mean(apart**2))
+            yield Figure(SECTION, title, rms, target, beside)
+
+
 def figures(directory=None):
     """Speed; with a directory also the comparison."""
     yield from speed()
+    yield from grain_steps()
     if directory:
         yield from against_solver(directory)
         yield from any_against_solver(directory)
+        yield from grain_steps_against_adaptive(directory)
     else:
         print(f"{SECTION}: comparison left out, no --plasticity DIRECTORY given")
