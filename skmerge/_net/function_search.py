@@ -77,8 +77,16 @@ class Search:
 
     def short(self, choice):
         """The function with one or two terms, fitted; None if there is none."""
-        found = [self._fitted(State(choice), size) for size in (1, 2)]
+        found = [self._fitted(State(choice), size) for size in (1, 2)] + [self._beside_constant(choice)]
         return min((one for one in found if one is not None), key=lambda one: one.score, default=None)
+
+    def _beside_constant(self, choice):
+        """c f + D, such as 5 - 5 exp(-t / 3): from another factor in exp, two other terms suit y better at first."""
+        if self.table.A[0].any() or choice.kind == "log":
+            return None
+        code = np.zeros((2, self.table.d + 1))
+        code[1, -1] = 1.0
+        return self._refitted(self._argument(choice), code, State(choice))
 
     def grown(self, best):
         """The function with the longer sum that suits it; None where no term needs the function."""
