@@ -105,6 +105,8 @@ class Search:
         kind, phase = choice.kind, choice.phase
         if kind == "cos" and best.is_simple and phase:  # by -pi / 2
             kind, phase = "sin", 0.0
+        if kind == "expm1" and choice.factor < 0:
+            kind = "rise"
         free = kind != "log" or not best.is_simple, kind == "cos" and not best.is_simple
         functions = Functions(
             np.array([kind]), choice.argument[None], np.array([choice.factor]), np.array([phase]), np.array([free])

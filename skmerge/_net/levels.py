@@ -1,5 +1,7 @@
 """Designs of few levels: a law of as many numbers as its features have different values is not tested by the rows."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from skmerge._net import uncertainty
@@ -51,7 +53,7 @@ def wanders(objective, net, column):
         values = np.unique(X[:, j])
         if j == column or not FEW < len(values) <= MANY:
             continue
-        for low, high in zip(values[:-1], values[1:], strict=True):
+        for low, high in pairwise(values):
             at = np.flatnonzero(np.isin(X[:, j], (low, high)))
             part = np.repeat(X[at, : objective.n_given], len(BETWEEN) + 2, axis=0)
             part[:, j] = np.tile([low, *(low + BETWEEN * (high - low)), high], len(at))

@@ -65,9 +65,9 @@ def collinear(Z, root):
 class Scaling:
     """Units in which the net is fitted, and which features may enter a product.
 
-    A feature may enter a product if its sizes other than 0 differ, and if there are FEW_SIZES of them (THREE_SIZES if it
-    is seldom zero) or it is zero for at most a tenth of the weight: at zero, |x|^A is 0 or infinite, whatever the other factors are. A feature with any
-    zeros has no negative exponent.
+    A feature may enter a product if its sizes other than 0 differ, and if there are FEW_SIZES of them (THREE_SIZES if
+    it is seldom zero) or it is zero for at most a tenth of the weight: at zero, |x|^A is 0 or infinite, whatever the
+    other factors are. A feature with any zeros has no negative exponent.
     """
 
     x_scale: np.ndarray  # weighted geometric mean of the non-zero |x_j|
