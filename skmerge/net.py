@@ -92,7 +92,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
     noise : {"absolute", "relative", "auto"}, default="absolute"
         Whether measurement errors have the same size in all rows, or are the same share of y: then a row has the weight
         ``1 / prediction^2``, and y must not be 0. "auto" fits both and keeps, output by output, the one that makes the
-        rows left out more likely; where a y is 0 errors are absolute.
+        rows left out more likely; where y is 0 or has both signs, errors are absolute.
     link : "auto" or one of the names below, default="auto"
         y as a function of the sum u of the nodes: "identity", y = u; "reciprocal", 1 / u; "sqrt"; "reciprocal_sqrt";
         "square"; "exp". All but the first need positive y. "auto" tries them where the law without a link has more
@@ -100,9 +100,10 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         and so good that no committee is needed.
     functions : list of names, default=("exp", "log", "cos", "shifted")
         Functions of a product that may be a factor of the terms of a law, where the law without has more than two
-        parameters or misses more than noise: ``exp(c Q)``, ``log Q``, ``cos(c Q + phi)`` or a sine, and ``1 + c Q``
-        ("shifted") to the power of -2, -1, -1/2 or 1/2, Q a product of simple powers of up to three features, for exp
-        of all. () tries none, and so does a link by name, or a given ``n_nodes``, ``blend`` or ``exponents``.
+        parameters or misses more than noise: ``exp(c Q)`` and ``exp(c Q) - 1``, ``log Q``, ``cos(c Q + phi)`` or a
+        sine, and ``1 + c Q`` ("shifted") to the power of -2, -1, -1/2 or 1/2, Q a product of simple powers of up to
+        three features, for exp of all. () tries none, and so does a link by name, or a given ``n_nodes``, ``blend`` or
+        ``exponents``.
     units : dict, list or None, default=None
         The unit of each feature, by name or number, or in their order: then only homogeneous laws are found, whose
         terms all have the unit of y and whose functions have arguments without one. A unit is text, such as
@@ -372,13 +373,14 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 f'link="{self.link}" needs positive {rounds.target_name}; it is zero or negative in {low} of '
                 f"{len(table.y)} rows. Leave them out, fit -y if all are negative, or give another link."
             )
-        modes = (False,) if zero.any() else options.RELATIVE[self.noise]
+        both = (np.nanmin(table.y, axis=0) < 0) & (np.nanmax(table.y, axis=0) > 0)  # signs: no share of y is an error
+        modes = (False,) if zero.any() or (both.any() and self.noise == "auto") else options.RELATIVE[self.noise]
         fits = [rounds.run(is_relative, task) for is_relative in modes]
         best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
         names, found = ColumnNames.of(self), [trained.gross for trained, _ in best]
-        gross_errors.tell(found, row, rounds.target_name, n_outputs, names, np.isnan(given))
-        levels.tell(best, names, rounds.target_name, n_outputs)
+        gross_errors.tell(found, row, rounds.target_name, n_outputs, names, np.isnan(given), self.relative_)
+        levels.tell(best, names, rounds.target_name, n_outputs, group)
         if self.noise == "absolute":
             which = [trained.gross is None for trained, _ in best]
             relative.tell(self._nets(), table.X, table.y, which, rounds.target_name, n_outputs)

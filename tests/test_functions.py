@@ -240,10 +240,26 @@ def test_no_functions_where_none_are_wanted():
     model = MergedNetRegressor(functions=(), random_state=0).fit(X, y)
     assert not len(model.functions_["kind"]) and model.A_.shape[-1] == 3
     only = MergedNetRegressor(functions=["exp"], random_state=0).fit(X, y)
-    assert set(only.functions_["kind"]) <= {"exp"}
+    assert set(only.functions_["kind"]) <= {"exp", "expm1", "rise"}
     for wrong in ("exp", ["tan"], 3):
         with pytest.raises((TypeError, ValueError), match="functions"):
             MergedNetRegressor(functions=wrong).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "law, text",
+    [
+        (lambda t, T: 5 * T * (1 - np.exp(-t / 3)), r"5.0\d T .1 - exp.-0.3\d+ t.."),
+        (lambda t, T: t**3 / (np.exp(1.2 * t / T) - 1), r"1.0\d t.3.00 .exp.1.2\d+ t T.-1.00. - 1..-1.00"),
+    ],
+)
+def test_what_charges_and_what_radiates_is_told(law, text):
+    rng = np.random.default_rng(3)
+    X = rng.uniform(0.5, [9, 5], (60, 2))
+    y = law(*X.T) * (1 + 0.02 * rng.normal(size=60))
+    model = MergedNetRegressor(noise="relative", random_state=0).fit(X, y)
+    assert re.fullmatch(f"y = {text}", str(model.formula(["t", "T"]))), model.formula(["t", "T"])
+    assert_allclose(model.predict(2 * X), law(*(2 * X).T), rtol=0.1)
 
 
 def test_outputs_have_functions_of_their_own():

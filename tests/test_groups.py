@@ -277,7 +277,7 @@ def test_a_damaged_model_raises(named):
 
 
 def test_a_law_does_not_leave_the_values_between_the_ages_that_were_measured():
-    """Girth of five orange trees in mm (N. R. Draper, H. Smith, Applied Regression Analysis, 1998): they do not shrink."""
+    """Girth of five orange trees in mm (N. R. Draper, H. Smith, Applied Regression Analysis): they do not shrink."""
     age = np.array([118.0, 484, 664, 1004, 1231, 1372, 1582])
     girth = [30, 58, 87, 115, 120, 142, 145, 33, 69, 111, 156, 172, 203, 203, 30, 51, 75, 108, 115, 139, 140]
     girth += [32, 62, 112, 167, 179, 209, 214, 30, 49, 81, 125, 142, 174, 177]

@@ -149,9 +149,9 @@ def test_a_negative_exponent_of_a_feature_with_zeros_is_an_error():
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 def test_a_bar_that_nearly_cancelling_functions_evade_is_told(noise):
     """Of 2 x^2 z with four levels of x the law is c z exp(x / 2) - c z, which errs as little, between the levels."""
-    x, z = np.repeat([0, 1.0, 2, 4], 4), np.random.default_rng(1).uniform(1, 20, 16)
-    y = 2 * x**2 * z * (1 + noise * np.random.default_rng(2).normal(size=16))
+    x, z = np.repeat([0, 0, 1.0, 2, 4], 4), np.random.default_rng(1).uniform(1, 20, 20)
+    y = 2 * x**2 * z * (1 + noise * np.random.default_rng(2).normal(size=20))
     with pytest.warns(
-        UserWarning, match=r"^x0 is 0 in 4 of 16 rows and has few other sizes.*exponents=\{'x0': \(0, 3\)\}"
+        UserWarning, match=r"^x0 is 0 in 8 of 20 rows and has few other sizes.*exponents=\{'x0': \(0, 3\)\}"
     ):
         MergedNetRegressor(random_state=0).fit(np.column_stack([x, z]), y)

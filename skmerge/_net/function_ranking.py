@@ -49,10 +49,10 @@ def value_of(choice, Q):
 
 
 class Ranking:
-    """Both scans of a Table, for ``kinds``, a subset of "exp", "cos", "log" and "shifted"."""
+    """Both scans of a Table, for ``kinds``, a subset of "exp", "cos", "log" and "shifted"; exp brings exp - 1."""
 
     def __init__(self, table, kinds):
-        self.table, self.kinds = table, kinds
+        self.table, self.kinds = table, (*kinds, *["expm1"] * ("exp" in kinds))
         by_fit = np.argsort(-np.abs(table.target @ table.factors), kind="stable")[:FEW]
         few = np.unique(np.append(np.arange(min(FEW, len(table.A))), by_fit))  # the simplest and the best
         self.few = table.factors[:, few]
@@ -109,6 +109,8 @@ class Ranking:
                     pool["cos"] += [(q, c, 0.0, 1.0), (q, c, -np.pi / 2, 1.0)]
             if "exp" in pool and simple[q]:
                 pool["exp"] += [(q, side * size / spread, 0.0, 1.0) for size in SPREADS for side in (-1, 1)]
+                powers = (1.0, -1.0)[: int(low >= 0) + int(low > 0)]
+                pool["expm1"] += [(q, c, 0.0, power) for c in _rates(low, high, x) for power in powers]
             if "shifted" in pool:
                 pool["shifted"] += [(q, c, 0.0, power) for c in _shifts(low, high, x) for power in POWERS]
             sizes = np.abs(A).sum(), A.sum()
@@ -223,7 +225,7 @@ class Ranking:
         basis = np.linalg.qr(lines * weight[:, None])[0]
         target = (np.log(y) - known) * weight
         target = target - basis @ (basis.T @ target)
-        for kind in [kind for kind in ("exp", "shifted") if kind in self.kinds]:
+        for kind in [kind for kind in ("exp", "shifted", "expm1") if kind in self.kinds]:
             A = table.enumerated if kind == "exp" else table.arguments
             Q, of_kind, of_pair = table.values(A), [], []
             for choice, q in self._lines(kind, A, Q, weight, basis, target):
@@ -241,9 +243,10 @@ class Ranking:
         if kind == "exp":  # log f is Q itself, its slope c
             log_f = Q[None]
         else:
-            shifts = np.array([_shifts(x.min(), x.max(), x) for x in Q.T]).T
+            of_one = _shifts if kind == "shifted" else _rates
+            shifts = np.array([of_one(x.min(), x.max(), x) for x in Q.T]).T
             with np.errstate(all="ignore"):
-                log_f = np.log1p(shifts[:, None] * Q)
+                log_f = np.log(np.abs(KINDS[kind].value(shifts[:, None] * Q)))
         column = np.nan_to_num(log_f, nan=0.0, posinf=0.0, neginf=0.0) * weight[:, None]
         whole = (column**2).sum(axis=1)
         column = column - basis @ (basis.T @ column)
@@ -260,7 +263,7 @@ class Ranking:
             if kind == "exp":
                 yield Choice(kind, A[q], float(power), 0.0, 1.0, length), q
             else:
-                power = min(POWERS, key=lambda one: abs(one - power))
+                power = min(POWERS if kind == "shifted" else (-1.0, 1.0), key=lambda one: abs(one - power))
                 yield Choice(kind, A[q], float(shifts[best[q], q]), 0.0, power, length), q
 
     def _of_one_product(self, choice, Q, lines, known):
@@ -268,19 +271,21 @@ class Ranking:
 
         The logarithm of y is biased by its noise where y is small.
         """
-        table, kind = self.table, KINDS[choice.kind]
+        table, value = self.table, KINDS[choice.kind].value
+        size = value if choice.kind != "expm1" else lambda u: np.abs(value(u))
         y = np.sign(table.y @ table.root**2) * table.y
         weight = table.root * np.maximum(y, 0.0)
 
         def residual(z):
             with np.errstate(all="ignore"):
-                f = np.exp(np.clip(lines @ z[:-1] + known, -300, 300)) * kind.value(z[-1] * Q) ** choice.power
+                f = np.exp(np.clip(lines @ z[:-1] + known, -300, 300)) * size(z[-1] * Q) ** choice.power
             if not np.isfinite(f).all() or np.abs(f).max() > 1e100:
                 return 1e3 * y * table.root
             return (y - f) * table.root
 
         with np.errstate(all="ignore"):
-            log_f = np.nan_to_num(np.log(value_of(choice, Q)), nan=0.0, posinf=0.0, neginf=0.0)
+            log_f = choice.power * np.log(size(choice.factor * Q + choice.phase))
+        log_f = np.nan_to_num(log_f, nan=0.0, posinf=0.0, neginf=0.0)
         target = np.log(np.where(y > 0, y, 1.0)) - log_f - known
         start = np.linalg.lstsq(lines * weight[:, None], target * weight, rcond=1e-10)[0]
         z = np.append(start, choice.factor)
@@ -299,6 +304,12 @@ def _shifts(low, high, x):
     rising = [size / -low for size in NEAR_POLE[: len(MEANS)]] if low < 0 else [t / np.mean(x) for t in MEANS]
     falling = [-size / high for size in NEAR_POLE] if high > 0 else [size / low for size in NEAR_POLE]
     return [*rising, *falling]
+
+
+def _rates(low, high, x):
+    """Factors c of exp(c Q) - 1, as many for every Q."""
+    spread = max(float(x.std()), 1e-300)
+    return [side * size / spread for size in SPREADS for side in (-1, 1)]
 
 
 def _gains(a, b, cosine):

@@ -77,8 +77,16 @@ class Search:
 
     def short(self, choice):
         """The function with one or two terms, fitted; None if there is none."""
-        found = [self._fitted(State(choice), size) for size in (1, 2)]
+        found = [self._fitted(State(choice), size) for size in (1, 2)] + [self._beside_constant(choice)]
         return min((one for one in found if one is not None), key=lambda one: one.score, default=None)
+
+    def _beside_constant(self, choice):
+        """c f + D, such as 5 - 5 exp(-t / 3): from another factor in exp, two other terms suit y better at first."""
+        if self.table.A[0].any() or choice.kind == "log":
+            return None
+        code = np.zeros((2, self.table.d + 1))
+        code[1, -1] = 1.0
+        return self._refitted(self._argument(choice), code, State(choice))
 
     def grown(self, best):
         """The function with the longer sum that suits it; None where no term needs the function."""
@@ -97,6 +105,8 @@ class Search:
         kind, phase = choice.kind, choice.phase
         if kind == "cos" and best.is_simple and phase:  # by -pi / 2
             kind, phase = "sin", 0.0
+        if kind == "expm1" and choice.factor < 0:
+            kind = "rise"
         free = kind != "log" or not best.is_simple, kind == "cos" and not best.is_simple
         functions = Functions(
             np.array([kind]), choice.argument[None], np.array([choice.factor]), np.array([phase]), np.array([free])

@@ -1,7 +1,8 @@
 """Functions of products, which a law takes as factors beside the powers of the features.
 
 A column f(u), u = c P + phi with P = prod_j z_j^e_j, z in units of the features: exp(-Q / (R T)), cos(omega t + phi),
-log(a / b), and 1 + c P, whose powers are the roots and the ratios of sums: m (1 - v^2 / c^2)^-0.5.
+log(a / b), 1 - exp(-t / tau) and 1 / (exp(h nu / (k T)) - 1), and 1 + c P, whose powers are the roots and the ratios of
+sums: m (1 - v^2 / c^2)^-0.5.
 """
 
 from collections.abc import Callable
@@ -35,6 +36,16 @@ KINDS = {
         lambda u: np.exp(np.clip(u, -LARGEST, LARGEST)),
         lambda u: np.where(np.abs(u) < LARGEST, np.exp(np.clip(u, -LARGEST, LARGEST)), 0.0),
         "exp({})", r"\exp\!\left({}\right)", "np.exp({})",
+    ),
+    "expm1": Kind(
+        lambda u: np.expm1(np.clip(u, -LARGEST, LARGEST)),
+        lambda u: np.where(np.abs(u) < LARGEST, np.exp(np.clip(u, -LARGEST, LARGEST)), 0.0),
+        "(exp({}) - 1)", r"\left(\exp\!\left({}\right) - 1\right)", "np.expm1({})",
+    ),
+    "rise": Kind(  # expm1 of a negative argument, with the sign that people write
+        lambda u: -np.expm1(np.clip(u, -LARGEST, LARGEST)),
+        lambda u: np.where(np.abs(u) < LARGEST, -np.exp(np.clip(u, -LARGEST, LARGEST)), 0.0),
+        "(1 - exp({}))", r"\left(1 - \exp\!\left({}\right)\right)", "(-np.expm1({}))",
     ),
     "cos": Kind(
         lambda u: np.cos(np.clip(u, -MAX_ANGLE, MAX_ANGLE)), lambda u: -np.sin(np.clip(u, -MAX_ANGLE, MAX_ANGLE)),

@@ -219,11 +219,12 @@ def predicted_by(law, objective, X):
         return LINKS[law.link].value(u)
 
 
-def tell(found, row, target, n_outputs, names, missing):
+def tell(found, row, target, n_outputs, names, missing, relative):
     """Warn of the rows of a table that were found.
 
     ``found``: GrossErrors, Heavy or None of each output; ``row`` (n_samples,): the row of the table that each given row
-    became; ``names``: of the features; ``missing``: whether an entry of a row of that table was filled.
+    became; ``names``: of the features; ``missing``: whether an entry of a row of that table was filled; ``relative``:
+    whether errors of an output are shares of it.
     """
     for k, one in enumerate(found):
         if one is None:
@@ -244,9 +245,10 @@ def tell(found, row, target, n_outputs, names, missing):
                 'noise="relative".'
             )
             continue
+        error = f"{one.error:.2g}" if not relative[k] else f"{one.error:.2g} times the value"
         law, plural = " and ".join(f"{value:.6g}" for value in one.predicted), "s" * (len(places) > 1)
         warn(
-            f"{which} with {name}={shown}: the law of the other rows, which errs by {one.error:.2g}, predicts {law}. "
+            f"{which} with {name}={shown}: the law of the other rows, which errs by {error}, predicts {law}. "
             f"{_advice(one, names)}Look for a slip in y or X, correct it or leave the row{plural} out, and fit again: "
             "this fit takes all rows as they are."
         )

@@ -1,5 +1,7 @@
 """Designs of few levels: a law of as many numbers as its features have different values is not tested by the rows."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from skmerge._net import uncertainty
@@ -11,20 +13,21 @@ BETWEEN = np.linspace(0.1, 0.9, 9)  # of the way from a value to the next
 CLEAR = 3.0  # standard deviations of the noise
 
 
-def tell(best, names, target, n_outputs):
+def tell(best, names, target, n_outputs, group=None):
     """Warn of laws that other laws of as many numbers equal at all measured values.
 
-    ``best``: a pair of Trained and Objective of each output; ``names``: of the features; ``target``: what is predicted.
+    ``best``: a pair of Trained and Objective of each output; ``names``: of the features; ``target``: what is predicted;
+    ``group``: number of the feature that names groups.
     """
     for k, (trained, objective) in enumerate(best):
         net = trained.members[0]
         if not trained.is_law or not net.n_nodes:
             continue
         used = used_features(objective, net)
-        values = objective.X[:, used]
+        values, used = objective.X[:, used], used[used != group]
         n_rows, n_values = len(values), len(np.unique(values, axis=0))
         n_numbers = uncertainty.n_numbers(objective, net)
-        is_design = n_values < n_rows and any(len(np.unique(column)) > FEW for column in values.T)
+        is_design = n_values < n_rows and any(len(np.unique(objective.X[:, j])) > FEW for j in used)
         if is_design and n_values <= n_numbers:
             what = target if n_outputs is None else f"{target} (output {k})"
             which = " and ".join(names[j] for j in used)
@@ -50,7 +53,7 @@ def wanders(objective, net, column):
         values = np.unique(X[:, j])
         if j == column or not FEW < len(values) <= MANY:
             continue
-        for low, high in zip(values[:-1], values[1:], strict=True):
+        for low, high in pairwise(values):
             at = np.flatnonzero(np.isin(X[:, j], (low, high)))
             part = np.repeat(X[at, : objective.n_given], len(BETWEEN) + 2, axis=0)
             part[:, j] = np.tile([low, *(low + BETWEEN * (high - low)), high], len(at))

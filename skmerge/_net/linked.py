@@ -50,7 +50,7 @@ def may_have_link(objective, law):
 
 
 def _may_be_simple(objective, law):
-    """Whether a sum of products with simple exponents is looked for; in few rows it is, beside a law of many numbers."""
+    """Whether a sum of products with simple exponents is looked for in few rows, beside a law of many numbers."""
     return objective.n <= FEW_ROWS and law.error > EXHAUSTED and _is_long(law.net)
 
 

@@ -28,6 +28,7 @@ MAX_FINER = 16  # most digits by which a number is rounded more finely than by i
 PARAMETERS = "theta", "lower", "upper"  # of a Network
 DENSE = 0.9 - 1e-9  # share of the weight, that of 9 of 10 rows, above which zeros in the rest do not matter
 FEW_SIZES = 5  # sizes other than 0 that a feature with more zeros needs to enter products
+MOSTLY, THREE_SIZES = 0.75, 3  # one with zeros in a quarter of the weight at most, such as 0, 1, 2, 3, 4, needs these
 CORRELATED = 5000  # rows, evenly spaced, among which correlations are looked for
 
 
@@ -64,9 +65,9 @@ def collinear(Z, root):
 class Scaling:
     """Units in which the net is fitted, and which features may enter a product.
 
-    A feature may enter a product if its sizes other than 0 differ, and if there are FEW_SIZES of them or it is zero for
-    at most a tenth of the weight: at zero, |x|^A is 0 or infinite, whatever the other factors are. A feature with any
-    zeros has no negative exponent.
+    A feature may enter a product if its sizes other than 0 differ, and if there are FEW_SIZES of them (THREE_SIZES if
+    it is seldom zero) or it is zero for at most a tenth of the weight: at zero, |x|^A is 0 or infinite, whatever the
+    other factors are. A feature with any zeros has no negative exponent.
     """
 
     x_scale: np.ndarray  # weighted geometric mean of the non-zero |x_j|
@@ -101,7 +102,8 @@ class Scaling:
                 log = np.log(np.abs(z[nonzero]))
                 spread[j] = weight[nonzero] @ (log - weight[nonzero] @ log / share) ** 2 / share
             dense[j] = share >= DENSE
-            enough = dense[j] or j in asked or len(np.unique(np.abs(z[nonzero]))) >= FEW_SIZES
+            least = THREE_SIZES if share >= MOSTLY else FEW_SIZES
+            enough = dense[j] or j in asked or len(np.unique(np.abs(z[nonzero]))) >= least
             product[j] = enough and spread[j] > 1e-20
             signed[j] = product[j] and x.min() < 0 < x.max()
             z = squarable(z)

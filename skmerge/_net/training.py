@@ -37,6 +37,7 @@ SPARSE_START = 0.1  # the same, of the law without a link or a function, from wh
 # without each fold: the law of fewer rows is another one now and then, and the committee's weights have seen all rows.
 # With 4 parameters, laws of real tables (steel, toxicity to fish) were kept that err more than the committee.
 NESTED_Z, NESTED_FREE = 2.5, 2
+SURE_ROWS = 100  # for each number of a law
 FEW_ROWS = 20  # with fewer, no committee is trained beside a law
 # Squares, in units of var(y), below which a law counts as free of noise and is fitted further, to the last digit (of
 # twelve such nets three improve, one by a factor of six), and below which the rounding of the data may be visible.
@@ -184,7 +185,11 @@ class Training:
             limit = np.inf if committee is None or law.net.n_free <= SHORTEST_LAW else committee.error
             # For a link it would be no test: a search without a fold would start from predictions that have seen it.
             is_linked = law.link != "identity" or (law.objective is not None and len(law.objective.functions))
-            nested = law.squares if is_linked else self._nested_squares(objective, k, rows, limit, output)
+            # Nor is one needed by a law of a number or two that many rows tell apart from all the others.
+            is_sure = objective.n >= SURE_ROWS * law.net.n_free <= SURE_ROWS * NESTED_FREE
+            is_sure = is_sure and law.squares is not None and committee is not None and law.error <= committee.error
+            is_known = is_linked or is_sure
+            nested = law.squares if is_known else self._nested_squares(objective, k, rows, limit, output)
             nested_law = law._replace(squares=nested, error=mean_of(objective, nested))
             z = NESTED_Z if law.net.n_free <= NESTED_FREE else comparison.FORGIVEN_Z
             keep_law = committee is None or _is_preferred(objective, nested_law, squares, z)
