@@ -68,8 +68,7 @@ PART void LANE(chain)(const skmerge_grain_law* law, vd share, const stage* one, 
         LANE(differentiate_each)(law, two, b2, before, by->s, by->u, slips, w2);
         LANE(interact)(law, GAMMA, slips, before);
         EACH (a, n)
-            EACH (j, 5)
-                by->s[a][j] = two->each[a].ds_start * by->s[a][j] + two->each[a].ds_Gamma * before[a][j];
+            EACH (j, 5) by->s[a][j] = two->each[a].ds_start * by->s[a][j] + two->each[a].ds_Gamma * before[a][j];
     } else {
         EACH (j, 5) before[0][j] = (1.0 - GAMMA) * slip[j];
         LANE(differentiate)(law, two, b2, before[0], by->s[0], by->u, slip, w2);
@@ -154,7 +153,7 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
     EACH (i, 5) b[i] = from->u[i] + (1.0 - GAMMA) * (d1[i] - y[i]) + GAMMA * d2[i] + t1[i];
     if (law->per_system) {
         EACH (i, 5) at.v[i] = one.u[i];
-        EACH (a, law->systems) at.rate[a] = one.rate[a];
+        EACH (a, law->systems) at.x[a] = one.x[a], at.rate[a] = one.rate[a];
         limit = LANE(bound)(law, b, least, spread, log_slip);
         good &= LANE(solve_each)(law, h, b, &one, f->slip_rate, limit, &at, &two);
     } else {

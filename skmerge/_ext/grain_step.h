@@ -39,12 +39,12 @@ enum { SKMERGE_LINEAR_HARDENING = 0, SKMERGE_TABLE_HARDENING = 1 };
  *     table: g and k = ds/dGamma at s = first + i width, i < nodes, with their derivatives by s: cubic between nodes,
  *            beyond the last ones g is straight, and k is constant.
  * All systems share g and s, Gamma being the sum of all slip; or, with per_system, each has its own, and
- * Gamma_a = sum_b interaction[a][b] |slip_b|. The latter takes four to six times as long with 12 systems, and some 600 kB of
+ * Gamma_a = sum_b interaction[a][b] |slip_b|. The latter takes some three times as long with 12 systems, and 600 kB of
  * stack. */
 typedef struct {
-    int systems;    /* 1 to 48 */
+    int systems;      /* 1 to 48 */
     int hardening;    /* SKMERGE_LINEAR_HARDENING or SKMERGE_TABLE_HARDENING */
-    int per_system; /* 0 or 1 */
+    int per_system;   /* 0 or 1 */
     double n;         /* >= 1 */
     double slip_rate; /* 1/s, above 0 */
     double root_c[5]; /* square roots of the elastic constants C11 - C12 (twice), 2 C44 (three times), MPa */

@@ -68,7 +68,7 @@ FN void LANE(coupling)(const skmerge_grain_law* law, const vd* c, vd* M) {
         EACH (b, n) M[a * n + b] = c[a] * law->interaction[a][b] + (a == b ? 1.0 : 0.0);
 }
 
-/* The root, from u in at->v and the slip in at->rate; `first` is the first stage, if this is the second. */
+/* The root, from u in at->v, x and the slip in at->rate; `first` is the first stage, if this is the second. */
 PART vm LANE(solve_each)(const skmerge_grain_law* law, const hard* h, const vd* b, const stage* first, vd slip_rate,
                          vd limit, stage* at, stage* out) {
     const int n = law->systems;
@@ -84,13 +84,25 @@ PART vm LANE(solve_each)(const skmerge_grain_law* law, const hard* h, const vd* 
     EACH (round, MOST_ROUNDS) {
         vd du[5], change = set(0.0), most = set(0.0), cut = set(1.0);
         vm now;
-        LANE(resolve)(law, at->v, at->x);
+        LANE(resolve)(law, at->v, dx);
         EACH (a, n) {
             vd Gamma = before[a];
             EACH (l, n) Gamma += (GAMMA * law->interaction[a][l]) * size(y[l]);
             LANE(harden)(law, h + a, Gamma, &at->each[a]);
-            at->x[a] /= at->each[a].g;
+            dx[a] /= at->each[a].g;
         }
+        if (!round) { /* u grows with g, or all x would begin too small */
+            vd known = set(1e-280), both = set(1e-280), factor;
+            EACH (a, n) {
+                known += at->x[a] * at->x[a];
+                both += at->x[a] * dx[a];
+            }
+            factor = known / both;
+            factor = select(less(size(factor - 1.0), set(0.5)), factor, set(1.0));
+            EACH (i, 5) at->v[i] *= factor;
+            EACH (a, n) dx[a] *= factor;
+        }
+        EACH (a, n) at->x[a] = dx[a];
         LANE(powers)(law, slip_rate, at->x, at->rate, at->slope);
         EACH (a, n) {
             vd side = LANE(signed_as)(set(1.0), at->x[a]), per_g = at->slope[a] / at->each[a].g;
@@ -170,8 +182,8 @@ PART void LANE(interact)(const skmerge_grain_law* law, double part, vd w[][5], v
 }
 
 /* As `differentiate`: slip (n x 5) of each system is that in its own direction. */
-PART void LANE(differentiate_each)(const skmerge_grain_law* law, const stage* at, vd b[5][5], vd before[][5],
-                                   vd s[][5], vd du[5][5], vd slip[][5], vd w[3][5]) {
+PART void LANE(differentiate_each)(const skmerge_grain_law* law, const stage* at, vd b[5][5], vd before[][5], vd s[][5],
+                                   vd du[5][5], vd slip[][5], vd w[3][5]) {
     const int n = law->systems;
     vd M[SKMERGE_MOST_SYSTEMS * SKMERGE_MOST_SYSTEMS], right[SKMERGE_MOST_SYSTEMS * 5], c[SKMERGE_MOST_SYSTEMS];
     EACH (a, n) {
