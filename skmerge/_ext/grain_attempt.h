@@ -79,9 +79,9 @@ PART void LANE(chain)(const skmerge_grain_law* law, vd share, const stage* one, 
         EACH (j, 5) by->turn[i][j] += (1.0 - GAMMA) * w1[i][j] + GAMMA * w2[i][j];
 }
 
-/* The largest change of x that a small change of b makes, in its place. */
+/* The largest change of x that a small change of b makes, in its place; relative to x where that is above one. */
 PART vd LANE(response)(const skmerge_grain_law* law, const stage* at, vd least, vd* b) {
-    vd x[SKMERGE_MOST_SYSTEMS], rank[5];
+    vd x[SKMERGE_MOST_SYSTEMS], rank[5], most, largest = set(1.0);
     if (law->per_system) {
         LANE(substitute_each)(at->A, b);
         EACH (i, 5) b[i] /= least;
@@ -91,7 +91,9 @@ PART vd LANE(response)(const skmerge_grain_law* law, const stage* at, vd least, 
         EACH (i, 5) rank[i] *= GAMMA;
         LANE(solve_for)(at, rank, 1.0 / (1.0 + at->now.dg * LANE(dot)(at->q, rank)), b);
     }
-    return LANE(resolve)(law, b, x);
+    most = LANE(resolve)(law, b, x);
+    EACH (a, law->systems) largest = greater(size(at->x[a]), largest);
+    return most / largest;
 }
 
 /* One step; the error, infinite where it failed. With `by` its derivative is chained to what that holds, `share` being
