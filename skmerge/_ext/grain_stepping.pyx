@@ -39,12 +39,13 @@ cdef extern from "grain_step.h" nogil:
     int skmerge_grain_lanes() noexcept
 
 # Integrated grains: Cauchy stress (n, n_steps, 6), hardening variable (n, n_steps, 1 or n_systems), sum of all slip
-# (n, n_steps), orientation (n, n_steps, 4), pieces of steps beyond one each (n,), and the step, counted from 1, in which
-# a grain failed (n,), 0 if it did not.
+# (n, n_steps), orientation (n, n_steps, 4), pieces of steps beyond one each (n,), and the step, counted from 1, in
+# which a grain failed (n,), 0 if it did not.
 Steps = namedtuple("Steps", "stress hardening slip orientation pieces failed", module=__name__)
 
 cdef enum:
-    BLOCK = 128  # grains between two looks at Ctrl-C, which stay in the cache
+    BLOCK = 128  # grains that are taken through all steps together: they stay in the cache
+    SIGNALS = 4096  # steps of grains between checks for Ctrl-C, some 5 ms
 
 
 cdef class GrainLaw:
@@ -124,7 +125,7 @@ cdef class GrainLaw:
         return self.law.row
 
     def step(self, const double[:, :, ::1] L, const double[::1] dt, double[:, ::1] state, bint with_tangent=False):
-        """Step grains by velocity gradients (n or 1, 3, 3) in 1/s and times (n or 1,) in s; ``state`` (n, row) in place.
+        """Step grains by velocity gradients (n or 1, 3, 3) in 1/s and times (n or 1,) in s; ``state`` (n, row) changes.
 
         Return stress (n, 6), flags (n,) and the tangent (n, 6, 6) or None.
         """
@@ -164,7 +165,8 @@ cdef class GrainLaw:
         Times (n or 1, n_steps) in s do not fall, velocity gradients are (n or 1, n_steps - 1, 3, 3), cancelled (1,) is
         not 0 to stop. A grain that fails has NaN from there on. Return Steps.
         """
-        cdef Py_ssize_t n = state.shape[0], n_steps = time.shape[1], r, t, i, first = 0, count, own_time, own_gradient
+        cdef Py_ssize_t n = state.shape[0], n_steps = time.shape[1], r, t, i, first = 0, count, since_check = 0
+        cdef bint own_time, own_gradient
         cdef double[BLOCK] dt
         cdef int[BLOCK] flags
         cdef const double *L
@@ -207,7 +209,9 @@ cdef class GrainLaw:
                         memcpy(&hardening[r, t, 0], &state[r, HARDENING_AT], own * sizeof(double))
                         slip[r, t] = state[r, SLIP_AT]
                         memcpy(&orientation[r, t, 0], &state[r, ORIENTATION_AT], 4 * sizeof(double))
-                    if t % 16 == 15:  # some milliseconds
+                    since_check += count
+                    if since_check >= SIGNALS:
+                        since_check = 0
                         with gil:
                             PyErr_CheckSignals()
                 first += BLOCK
