@@ -42,15 +42,15 @@ FN void LANE(by_turning)(const vd* v, double sign, vd X[5][3]) {
 PART void LANE(chain)(const skmerge_grain_law* law, vd share, const stage* one, const stage* two, const vd* R1,
                       const vd* R2, const vd* d2, sensitivity* by) {
     vd A[5][5], b[5][5], b2[5][5], du[5][5], w1[3][5], w2[3][5], X[5][3], D2[5], slip[5];
-    vd before[SKMERGE_MOST_SYSTEMS][5], slips[SKMERGE_MOST_SYSTEMS][5];
-    const int n = law->row - SKMERGE_GRAIN_HARDENING;
+    vd before[SKMERGE_MOST_SYSTEMS][5], slips[SKMERGE_MOST_SYSTEMS][5], slipped[SKMERGE_MOST_SYSTEMS][5];
+    const int n = law->per_system ? law->systems : 1, back = LANE(has_back)(law);
     EACH (a, n)
-        EACH (j, 5) before[a][j] = set(0.0);
+        EACH (j, 5) before[a][j] = slipped[a][j] = set(0.0);
     LANE(rotation_of_deviators)(R1, A);
     EACH (i, 5)
         EACH (j, 5) b[i][j] = by->u[i][j] + (GAMMA * share * law->root_c[i]) * A[j][i];
     if (law->per_system)
-        LANE(differentiate_each)(law, one, b, before, by->s, du, slips, w1);
+        LANE(differentiate_each)(law, one, b, before, slipped, by->s, du, slips, w1);
     else
         LANE(differentiate)(law, one, b, before[0], by->s[0], du, slip, w1);
     /* b2 = u0 + (1 - GAMMA)/GAMMA (u1 - u0) + GAMMA d2 */
@@ -65,10 +65,18 @@ PART void LANE(chain)(const skmerge_grain_law* law, vd share, const stage* one, 
         }
     if (law->per_system) {
         LANE(interact)(law, 1.0 - GAMMA, slips, before);
-        LANE(differentiate_each)(law, two, b2, before, by->s, by->u, slips, w2);
+        EACH (a, n)
+            EACH (j, 5) slipped[a][j] = (1.0 - GAMMA) * LANE(signed_as)(set(1.0), one->x[a]) * slips[a][j];
+        LANE(differentiate_each)(law, two, b2, before, slipped, by->s, by->u, slips, w2);
         LANE(interact)(law, GAMMA, slips, before);
         EACH (a, n)
             EACH (j, 5) by->s[a][j] = two->each[a].ds_start * by->s[a][j] + two->each[a].ds_Gamma * before[a][j];
+        if (back)
+            EACH (a, n)
+                EACH (j, 5) {
+                    vd slip_by = slipped[a][j] + GAMMA * LANE(signed_as)(set(1.0), two->x[a]) * slips[a][j];
+                    by->s[n + a][j] = two->dchi_start[a] * by->s[n + a][j] + two->dchi[a] * slip_by;
+                }
     } else {
         EACH (j, 5) before[0][j] = (1.0 - GAMMA) * slip[j];
         LANE(differentiate)(law, two, b2, before[0], by->s[0], by->u, slip, w2);
@@ -105,14 +113,15 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
     vd g, least, spread, limit, most, log_slip, w0[3], w1[3], w2[3], turn[3], t0[5], t1[5], d1[5], d2[5], b[5], y[5];
     vd R[9], R1[9], R2[9], q[4], error, part, along, square;
     vm good;
-    const int n = law->row - SKMERGE_GRAIN_HARDENING;
+    const int n = law->per_system ? law->systems : 1;
+    vd shift = set(1.0);
     log_slip = logarithm(greater(GAMMA * f->slip_rate, set(1e-280)));
 
     /* Slip at the start, of a stress that the first stage may have. */
     LANE(strain_in_lattice)(law, f, from->q, R, d1);
     EACH (i, 5) b[i] = from->u[i] + GAMMA * d1[i];
     if (law->per_system) {
-        most = LANE(start_each)(law, from, h, &at, &least, &spread);
+        most = LANE(start_each)(law, from, h, &at, &least, &spread, &shift);
     } else {
         LANE(start_of)(law, from->s[0], h, &g);
         least = g;
@@ -120,7 +129,7 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
         EACH (i, 5) at.v[i] = from->u[i] / g;
         most = LANE(resolve)(law, at.v, at.x);
     }
-    limit = LANE(bound)(law, b, least, spread, log_slip);
+    limit = shift * LANE(bound)(law, b, least, spread, log_slip);
     part = select(less(limit, most), limit / most, set(1.0));
     EACH (i, 5) at.v[i] *= part;
     EACH (a, law->systems) at.x[a] *= part;
@@ -144,8 +153,8 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
     LANE(turned)(f, GAMMA, from->q, turn, q);
     LANE(strain_in_lattice)(law, f, q, R1, d1);
     EACH (i, 5) b[i] = from->u[i] + GAMMA * (d1[i] + t0[i]);
-    limit = LANE(bound)(law, b, least, spread, log_slip);
-    good = law->per_system ? LANE(solve_each)(law, h, b, NULL, f->slip_rate, limit, &at, &one)
+    limit = shift * LANE(bound)(law, b, least, spread, log_slip);
+    good = law->per_system ? LANE(solve_each)(law, h, from->s + law->systems, b, NULL, f->slip_rate, limit, &at, &one)
                            : LANE(solve)(law, h, b, set(0.0), f->slip_rate, limit, 1, &at, &one);
     EACH (i, 5) y[i] = (b[i] - one.u[i]) * (1.0 / GAMMA);
     LANE(spin_of)(law, one.u, y, one.rate, w1, t1);
@@ -156,8 +165,8 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
     if (law->per_system) {
         EACH (i, 5) at.v[i] = one.u[i];
         EACH (a, law->systems) at.x[a] = one.x[a], at.rate[a] = one.rate[a];
-        limit = LANE(bound)(law, b, least, spread, log_slip);
-        good &= LANE(solve_each)(law, h, b, &one, f->slip_rate, limit, &at, &two);
+        limit = shift * LANE(bound)(law, b, least, spread, log_slip);
+        good &= LANE(solve_each)(law, h, from->s + law->systems, b, &one, f->slip_rate, limit, &at, &two);
     } else {
         EACH (i, 5) at.v[i] = one.v[i];
         EACH (a, law->systems) at.x[a] = one.x[a];
@@ -183,6 +192,11 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
         const hardened* now = law->per_system ? &two.each[a] : &two.now;
         to->s[a] = now->s;
         error = greater(size(GAMMA * (two.total - one.total) * now->dg / now->g), error);
+        if (LANE(has_back)(law)) {
+            to->s[n + a] = two.chi[a];
+            error = greater(size(GAMMA * (two.rate[a] - one.rate[a]) * two.dchi[a] / now->g), error);
+            good &= less(size(two.chi[a]), set(1e300));
+        }
         good &= less(size(now->s), set(1e300)) & less(set(0.0), now->g);
     }
     EACH (i, 3) error = greater(GAMMA * size(w2[i] - w1[i]), error);
@@ -213,7 +227,7 @@ typedef struct {
 /* The state and load of the grains `which`; lanes beyond `count` repeat the last one. Whether each is finite. */
 PART vm LANE(gather)(const skmerge_grain_law* law, const batch* all, const ptrdiff_t* which, int count, grain* at,
                      load* f) {
-    double rows[SKMERGE_GRAIN_HARDENING + SKMERGE_MOST_SYSTEMS][LANES], M[9][LANES], t[LANES];
+    double rows[SKMERGE_GRAIN_HARDENING + 2 * SKMERGE_MOST_SYSTEMS][LANES], M[9][LANES], t[LANES];
     vd G[9], sum = set(0.0), dt;
     EACH (l, LANES) {
         ptrdiff_t r = which[l < count ? l : count - 1];

@@ -7,7 +7,7 @@
  */
 
 typedef struct {
-    vd u[5], q[4], mean, slip, s[SKMERGE_MOST_SYSTEMS]; /* in the order of a row */
+    vd u[5], q[4], mean, slip, s[2 * SKMERGE_MOST_SYSTEMS]; /* in the order of a row: back stress right behind s */
 } LANE(grain);
 
 typedef struct {
@@ -31,11 +31,13 @@ typedef struct {
     /* One for each system (grain_systems.h): derivatives of slip by u, factors of that of u. */
     vd Z[SKMERGE_MOST_SYSTEMS][5], A[25];
     LANE(hardened) each[SKMERGE_MOST_SYSTEMS];
+    /* Back stress, its derivatives by the slip of the step and by its start. */
+    vd chi[SKMERGE_MOST_SYSTEMS], dchi[SKMERGE_MOST_SYSTEMS], dchi_start[SKMERGE_MOST_SYSTEMS];
 } LANE(stage);
 
 typedef struct {
     /* Derivatives by the deviator of the strain of a whole step, in the sample; s of one or all systems. */
-    vd u[5][5], turn[3][5], s[SKMERGE_MOST_SYSTEMS][5];
+    vd u[5][5], turn[3][5], s[2 * SKMERGE_MOST_SYSTEMS][5];
 } LANE(sensitivity);
 
 #define grain LANE(grain)

@@ -110,6 +110,12 @@ const char* skmerge_grain_prepare(skmerge_grain_law* law) {
     const double* tables[4] = {law->g, law->dg, law->k, law->dk};
     if (law->systems < 1 || law->systems > SKMERGE_MOST_SYSTEMS) return "systems";
     law->row = SKMERGE_GRAIN_HARDENING + (law->per_system ? law->systems : 1);
+    if (!(law->back_storage >= 0.0 && law->back_recovery >= 0.0 && is_finite(law->back_storage + law->back_recovery)))
+        return "back_storage or back_recovery";
+    if (law->back_storage + law->back_recovery > 0.0) {
+        if (!law->per_system) return "per_system, which back stress needs";
+        law->row += law->systems;
+    }
     if (law->per_system)
         for (int a = 0; a < law->systems; a++)
             for (int b = 0; b < law->systems; b++)

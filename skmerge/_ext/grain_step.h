@@ -21,7 +21,7 @@ enum {
     SKMERGE_GRAIN_ORIENTATION = 5, /* quaternion x, y, z, w of length one, crystal to sample */
     SKMERGE_GRAIN_MEAN_STRESS = 9, /* a third of the trace, MPa */
     SKMERGE_GRAIN_SLIP = 10,       /* integral of the sum of all slip rates, so far */
-    SKMERGE_GRAIN_HARDENING = 11   /* s; with per_system one for each system */
+    SKMERGE_GRAIN_HARDENING = 11   /* s; with per_system one for each system, then the back stresses, if any, MPa */
 };
 
 /* Flags of a step. With one of the first two the state is what it was, and the stress belongs to it: shorten the step.
@@ -34,7 +34,8 @@ enum {
 
 enum { SKMERGE_LINEAR_HARDENING = 0, SKMERGE_TABLE_HARDENING = 1 };
 
-/* Slip on system a: rate_a = slip_rate |tau_a / g|^n sign(tau_a). Hardening has a variable s:
+/* Slip on system a: rate_a = slip_rate |x|^n sign(x), x = tau_a / g (less the back stress, if any). Hardening has a
+ * variable s:
  *     linear: g = tau0 + c s, ds/dGamma = storage - recovery s (Kocks and Mecking with s = sqrt(rho), or Voce)
  *     table: g and k = ds/dGamma at s = first + i width, i < nodes, with their derivatives by s: cubic between nodes,
  *            beyond the last ones g is straight, and k is constant.
@@ -56,14 +57,17 @@ typedef struct {
     double first, width;
     const double *g, *dg, *k, *dk;
     double interaction[SKMERGE_MOST_SYSTEMS][SKMERGE_MOST_SYSTEMS]; /* with per_system */
-    double newton_tol; /* a stage ends when a change of all tau/g, times n, is below: 1e-2 */
+    /* With per_system, Armstrong and Frederick: tau - chi drives slip, dchi = back_storage dslip - back_recovery chi
+     * |dslip|, exact for slip of one sign in a step. Both 0: there is none, and no chi in a state. */
+    double back_storage, back_recovery; /* MPa, no unit */
+    double newton_tol;                  /* a stage ends when a change of all tau/g, times n, is below: 1e-2 */
     double tol;        /* greatest estimate of the error of a step, of tau/g and in rad; infinity: none is asked for */
     int most_halvings; /* 0 to 30 */
     int lanes; /* grains of one vector: 0 for the most that skmerge_grain_lanes tells, or fewer for a comparison */
     /* What skmerge_grain_prepare makes of it. */
     double P[SKMERGE_MOST_SYSTEMS][5], PP[SKMERGE_MOST_SYSTEMS][15], S[SKMERGE_MOST_SYSTEMS][3];
     double widest; /* greatest length of the coordinates, over g, with all |tau| <= g */
-    int row;       /* numbers of a state: SKMERGE_GRAIN_HARDENING, and one or as many as systems */
+    int row;       /* numbers of a state: SKMERGE_GRAIN_HARDENING and what follows */
 } skmerge_grain_law;
 
 /* 0, or which member of the law is wrong, as text. */

@@ -20,7 +20,7 @@ cdef extern from "grain_step.h" nogil:
         TABLE "SKMERGE_TABLE_HARDENING"
     ctypedef struct CLaw "skmerge_grain_law":
         int systems, hardening, per_system, nodes, most_halvings, lanes, row
-        double n, slip_rate, bulk, tau0, c, storage, recovery, first, width, newton_tol, tol
+        double n, slip_rate, bulk, tau0, c, storage, recovery, first, width, newton_tol, tol, back_storage, back_recovery
         double root_c[5]
         double schmid[5][48]
         double spin[3][48]
@@ -66,6 +66,7 @@ cdef class GrainLaw:
     newton_tol : of n times the change of tau / g
     most_halvings : of a step that fails or errs more
     lanes : grains of one vector; 0 for the most
+    back : storage and recovery of back stress, with ``interaction``
     """
 
     cdef CLaw law
@@ -74,7 +75,7 @@ cdef class GrainLaw:
     def __init__(self, const double[:, ::1] schmid, const double[:, ::1] spin, const double[::1] stiffness,
                  const double[::1] flow, const double[::1] linear, const double[::1] table,
                  const double[:, ::1] interaction=None, double tol=INFINITY, double newton_tol=1e-2,
-                 int most_halvings=20, int lanes=0):
+                 int most_halvings=20, int lanes=0, back=(0.0, 0.0)):
         cdef int a, i, n_nodes, n_systems = <int> schmid.shape[1]
         cdef CLaw law
         if not (schmid.shape[0] == 5 and 1 <= schmid.shape[1] <= MOST and np.shape(spin) == (3, schmid.shape[1])
@@ -109,6 +110,7 @@ cdef class GrainLaw:
             law.g, law.dg = &self.nodes[2], &self.nodes[2 + n_nodes]
             law.k, law.dk = &self.nodes[2 + 2 * n_nodes], &self.nodes[2 + 3 * n_nodes]
         law.tol, law.newton_tol, law.most_halvings, law.lanes = tol, newton_tol, most_halvings, lanes
+        law.back_storage, law.back_recovery = back
         cdef const char *wrong = skmerge_grain_prepare(&law)
         if wrong != NULL:
             raise ValueError(f"the law of the grains has a value out of range: {wrong.decode()}.")
@@ -121,7 +123,7 @@ cdef class GrainLaw:
 
     @property
     def row(self):
-        """Numbers of a state: 5 of stress, quaternion, mean stress, slip, and s, once or for each system."""
+        """Numbers of a state: 5 of stress, quaternion, mean stress, slip, s (one or each), back stress, if any."""
         return self.law.row
 
     def step(self, const double[:, :, ::1] L, const double[::1] dt, double[:, ::1] state, bint with_tangent=False):
