@@ -12,6 +12,10 @@
 #define SKMERGE_GRAIN_STEP_H
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define SKMERGE_MOST_SYSTEMS 48
 
 /* The state of a grain, a row of numbers. Stress coordinates are components of the deviator in the lattice, each
@@ -25,7 +29,7 @@ enum {
 };
 
 /* Flags of a step. With one of the first two the state is what it was, and the stress belongs to it: shorten the step.
- * From the third byte on: how many pieces more than one the step was cut into (65535 at most). */
+ * From the third byte on: how many pieces more than one the step was cut into (32767 at most). */
 enum {
     SKMERGE_GRAIN_NOT_CONVERGED = 1, /* pieces of 2^-most_halvings of the step did not suffice */
     SKMERGE_GRAIN_NOT_FINITE = 2,    /* state, velocity gradient or time, or they overflow */
@@ -70,22 +74,27 @@ typedef struct {
     int row;       /* numbers of a state: SKMERGE_GRAIN_HARDENING and what follows */
 } skmerge_grain_law;
 
-/* 0, or which member of the law is wrong, as text. */
-const char* skmerge_grain_prepare(skmerge_grain_law* law);
+/* NULL, or which member of the law is wrong, as text. */
+const char *skmerge_grain_prepare(skmerge_grain_law *law);
 
 /* Step n grains, each by its own time and velocity gradient, which is constant during the step.
- *     L, L_stride          9 numbers a grain, row by row, dv_i/dx_j in 1/s; the next grain's are L_stride numbers on
- * (0: the same for all) dt, dt_stride        s, likewise state                n rows of law->row numbers, which
- * change in place stress, stress_stride  6 numbers a grain: Cauchy stress in the sample, xx, yy, zz, yz, xz, xy, MPa;
- * or NULL tangent              n x 36, d stress / d (D dt), row by row; columns xx, yy, zz, yz, xz, xy with engineering
- * shear (2 D_yz dt and so on), at the same spin; or NULL flags                n, or NULL Returns all flags together but
- * the pieces. */
-int skmerge_grain_steps(const skmerge_grain_law* law, ptrdiff_t n, const double* L, ptrdiff_t L_stride,
-                        const double* dt, ptrdiff_t dt_stride, double* state, double* stress, ptrdiff_t stress_stride,
-                        double* tangent, int* flags);
+ *
+ *     L, L_stride            9 numbers a grain, row by row, dv_i/dx_j in 1/s; the next grain's are L_stride numbers on,
+ *                            0: the same for all
+ *     dt, dt_stride          s, likewise
+ *     state                  n rows of law->row numbers, which change in place
+ *     stress, stress_stride  6 numbers a grain: Cauchy stress in the sample, xx, yy, zz, yz, xz, xy, MPa; or NULL
+ *     tangent                n x 36, d stress / d (D dt), row by row; columns xx, yy, zz, yz, xz, xy with engineering
+ *                            shear (2 D_yz dt and so on), at the same spin; or NULL
+ *     flags                  n, or NULL
+ *
+ * Returns all flags together but the pieces. */
+int skmerge_grain_steps(const skmerge_grain_law *law, ptrdiff_t n, const double *L, ptrdiff_t L_stride,
+                        const double *dt, ptrdiff_t dt_stride, double *state, double *stress, ptrdiff_t stress_stride,
+                        double *tangent, int *flags);
 
 /* Stress of states at rest, without a step. */
-void skmerge_grain_stress(const skmerge_grain_law* law, ptrdiff_t n, const double* state, double* stress,
+void skmerge_grain_stress(const skmerge_grain_law *law, ptrdiff_t n, const double *state, double *stress,
                           ptrdiff_t stress_stride);
 
 /* L of a step from deformation gradient F to F_new, row by row, in time dt > 0: (F_new - F) ((F + F_new) / 2)^-1 / dt,
@@ -94,4 +103,8 @@ int skmerge_gradient_of(const double F[9], const double F_new[9], double dt, dou
 
 /* Grains of one vector on this machine: 8, 4, 2 or 1. */
 int skmerge_grain_lanes(void);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -8,7 +8,7 @@
  */
 
 /* LU in place, without pivots: 1 + diag(c) interaction is close to a product with symmetric positive matrices. */
-PART void LANE(eliminate)(int n, vd* M, int columns, vd* right) {
+PART void LANE(eliminate)(int n, vd *M, int columns, vd *right) {
     EACH (i, n) {
         vd inverse = 1.0 / M[i * n + i];
         for (int r = i + 1; r < n; r++) {
@@ -26,7 +26,7 @@ PART void LANE(eliminate)(int n, vd* M, int columns, vd* right) {
 }
 
 /* The factors of a 5 x 5 matrix, the inverse pivots on the diagonal, and a solution by them. */
-FN void LANE(factorise_each)(vd* A) {
+FN void LANE(factorise_each)(vd *A) {
     EACH (i, 5) {
         A[6 * i] = 1.0 / A[6 * i];
         for (int r = i + 1; r < 5; r++) {
@@ -36,7 +36,7 @@ FN void LANE(factorise_each)(vd* A) {
     }
 }
 
-FN void LANE(substitute_each)(const vd* A, vd* b) {
+FN void LANE(substitute_each)(const vd *A, vd *b) {
     EACH (i, 5)
         EACH (j, i) b[i] -= A[5 * i + j] * b[j];
     for (int i = 4; i >= 0; i--) {
@@ -45,10 +45,10 @@ FN void LANE(substitute_each)(const vd* A, vd* b) {
     }
 }
 
-FN int LANE(has_back)(const skmerge_grain_law* law) { return law->row > SKMERGE_GRAIN_HARDENING + law->systems; }
+FN int LANE(has_back)(const skmerge_grain_law *law) { return law->row > SKMERGE_GRAIN_HARDENING + law->systems; }
 
 /* Back stress after slip of one sign, from `start`. */
-FN void LANE(back)(const skmerge_grain_law* law, vd start, vd slip, stage* at, int a) {
+FN void LANE(back)(const skmerge_grain_law *law, vd start, vd slip, stage *at, int a) {
     vd side = LANE(signed_as)(set(1.0), slip), z = -law->back_recovery * size(slip);
     vd p = LANE(phi1)(z); /* chi = start + (c - d start side) slip phi1(-d |slip|) */
     at->chi[a] = start + (law->back_storage - law->back_recovery * start * side) * slip * p;
@@ -57,8 +57,8 @@ FN void LANE(back)(const skmerge_grain_law* law, vd start, vd slip, stage* at, i
 }
 
 /* Hardening at the start and x there, u in at->v; the greatest |x|, the least g and the logarithm of their spread. */
-PART vd LANE(start_each)(const skmerge_grain_law* law, const grain* from, hard* h, stage* at, vd* least, vd* spread,
-                         vd* shift) {
+PART vd LANE(start_each)(const skmerge_grain_law *law, const grain *from, hard *h, stage *at, vd *least, vd *spread,
+                         vd *shift) {
     vd most = set(0.0), greatest = set(0.0), farthest = set(0.0), g;
     *least = set(1e300);
     EACH (i, 5) at->v[i] = from->u[i];
@@ -83,15 +83,15 @@ PART vd LANE(start_each)(const skmerge_grain_law* law, const grain* from, hard* 
 }
 
 /* M = 1 + diag(e) + diag(c) interaction */
-FN void LANE(coupling)(const skmerge_grain_law* law, const vd* c, const vd* e, vd* M) {
+FN void LANE(coupling)(const skmerge_grain_law *law, const vd *c, const vd *e, vd *M) {
     const int n = law->systems;
     EACH (a, n)
         EACH (b, n) M[a * n + b] = c[a] * law->interaction[a][b] + (a == b ? 1.0 + e[a] : set(0.0));
 }
 
 /* The root, from u in at->v, x and the slip in at->rate; `first` is the first stage, if this is the second. */
-PART vm LANE(solve_each)(const skmerge_grain_law* law, const hard* h, const vd* chi, const vd* b, const stage* first,
-                         vd slip_rate, vd limit, stage* at, stage* out) {
+PART vm LANE(solve_each)(const skmerge_grain_law *law, const hard *h, const vd *chi, const vd *b, const stage *first,
+                         vd slip_rate, vd limit, stage *at, stage *out) {
     const int n = law->systems;
     vm open = less(set(-1.0), set(0.0));
     vd before[SKMERGE_MOST_SYSTEMS], y[SKMERGE_MOST_SYSTEMS], dy[SKMERGE_MOST_SYSTEMS], dx[SKMERGE_MOST_SYSTEMS];
@@ -204,7 +204,7 @@ PART vm LANE(solve_each)(const skmerge_grain_law* law, const hard* h, const vd* 
 }
 
 /* out = part interaction w */
-PART void LANE(interact)(const skmerge_grain_law* law, double part, vd w[][5], vd out[][5]) {
+PART void LANE(interact)(const skmerge_grain_law *law, double part, vd w[][5], vd out[][5]) {
     EACH (a, law->systems)
         EACH (j, 5) {
             vd sum = set(0.0);
@@ -214,14 +214,14 @@ PART void LANE(interact)(const skmerge_grain_law* law, double part, vd w[][5], v
 }
 
 /* As `differentiate`: slip (n x 5) of each system is that in its own direction. */
-PART void LANE(differentiate_each)(const skmerge_grain_law* law, const stage* at, vd b[5][5], vd before[][5],
+PART void LANE(differentiate_each)(const skmerge_grain_law *law, const stage *at, vd b[5][5], vd before[][5],
                                    vd slipped[][5], vd s[][5], vd du[5][5], vd slip[][5], vd w[3][5]) {
     const int n = law->systems;
     vd M[SKMERGE_MOST_SYSTEMS * SKMERGE_MOST_SYSTEMS], right[SKMERGE_MOST_SYSTEMS * 5], c[SKMERGE_MOST_SYSTEMS];
     vd e[SKMERGE_MOST_SYSTEMS];
     const int back = LANE(has_back)(law);
     EACH (a, n) {
-        const hardened* now = &at->each[a];
+        const hardened *now = &at->each[a];
         vd k = at->slope[a] * size(at->x[a]) / now->g;
         c[a] = GAMMA * k * now->dg;
         e[a] = set(0.0);
