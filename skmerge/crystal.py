@@ -166,7 +166,6 @@ class Crystal:
         return GrainLaw(*args, tol, newton_tol, halvings, lanes)
 
 
-
 def deviator(A):
     """Symmetric matrices (..., 3, 3) in the orthonormal basis of deviators in which cubic elasticity is diagonal."""
     root = np.sqrt(2)

@@ -1,7 +1,12 @@
 """One step of many grains at once: against its NumPy twin, the adaptive method, differences, and itself."""
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
+import reference_crystal
 import reference_grain as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from sklearn.exceptions import ConvergenceWarning
 from test_crystal_any import apart, drawn, matrix, turned
 
+import skmerge
 from skmerge._ext.grain_stepping import GrainLaw, gradient_of, most_lanes
 from skmerge.crystal import Crystal, simulate
 
@@ -174,14 +180,17 @@ def test_a_spin_alone_turns_exactly():
         assert (turn * expected.inv()).magnitude().max() < 1e-10
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("kind", ["shared", "each", "back"])
 @pytest.mark.parametrize("unit", [0, 2, 4, 8])
-def test_neighbours_and_order_change_no_bit(unit, shared):
+def test_neighbours_and_order_change_no_bit(unit, kind):
     """Pieces, different times, all rates; in batches of any size, with a grain that fails beside the others."""
     if unit > most_lanes():
         pytest.skip("this machine has no such vectors")
     rng = np.random.default_rng(0)
-    law, state, L = flowing(37, crystal=LATENT, tol=0.01, lanes=unit, shared=shared)
+    law = back_law(tol=0.01, lanes=unit)
+    if kind != "back":
+        law = LATENT._grain_law(0.01, lanes=unit, shared=kind == "shared")
+    law, state, L = flowing(37, law=law)
     L *= 10.0 ** rng.uniform(-3, 1, (37, 1, 1)) * rng.choice([-1, 1], (37, 1, 1))
     dt = 10.0 ** rng.uniform(-2, 0.5, 37)
     state[11, 3] = np.nan
@@ -326,6 +335,73 @@ def test_any_number_of_systems(n_systems):
     assert_allclose(state[0, 11], y[18], rtol=1e-3)
 
 
+def back_law(**options):
+    a, stiffness = CRYSTAL._arrays(1.0), CRYSTAL._arrays(1.0)["stiffness"] / [1, 1, 9]
+    linear, q = np.array([8.0, 1.0, 200.0, 4.0]), 1.0 + 0.4 * (1 - np.eye(12))
+    return GrainLaw(
+        *(a["schmid"], a["spin"], stiffness, a["flow"][:2].copy(), linear, None, q), **{"back": (900.0, 60.0)} | options
+    )
+
+
+def test_back_stress():
+    """Against equations of whole tensors, there and back; without its constants it is the law without it."""
+    L, grain, law = drawn(8, volume=False), Rotation.random(1, random_state=3), back_law()
+    state = np.zeros((1, law.row))
+    assert law.row == 11 + 12 + 12
+    state[:, 5:9], state[:, 11:23] = grain.as_quat(), 3.0
+    schmid, skew = reference_crystal.systems()
+
+    def slope(_, y, L):
+        Q, E, s, chi = y[:9].reshape(3, 3), y[9:18].reshape(3, 3), y[18:30], y[30:]
+        x = (np.einsum("aij,ij->a", schmid, reference_crystal.stress_of(CRYSTAL, E)) - chi) / (8 + s)
+        slip = 1e-3 * np.abs(x) ** 19 * x
+        Dp, Wp = np.einsum("a,aij->ij", slip, schmid), np.einsum("a,aij->ij", slip, skew)
+        D, W = Q.T @ (L + L.T) @ Q / 2, Q.T @ (L - L.T) @ Q / 2
+        turn, rate = Q @ (W - Wp - (E @ Dp - Dp @ E)), D - Dp - (E @ Wp - Wp @ E)
+        storage = (200 - 4 * s) * ((1.0 + 0.4 * (1 - np.eye(12))) @ np.abs(slip))
+        return np.concatenate([turn.ravel(), rate.ravel(), storage, 900 * slip - 60 * chi * np.abs(slip)])
+
+    y = np.concatenate([grain.as_matrix().ravel(), np.zeros(9), np.full(12, 3.0), np.zeros(12)])
+    for sign in (1, -1):
+        for dt in [0.1] * 20 + [1.0] * 20:
+            _, flags, _ = law.step(sign * L, np.array([dt]), state)
+            assert flags[0] == 0
+        y = solve_ivp(slope, (0, 22), y, "LSODA", args=(sign * L[0],), rtol=1e-8, atol=1e-9, max_step=0.1).y[:, -1]
+        Q, stress = y[:9].reshape(3, 3), reference_crystal.stress_of(CRYSTAL, y[9:18].reshape(3, 3))
+        expected = Q @ stress @ Q.T
+        assert_allclose(matrix(law.stress(state)[0]), expected, atol=3e-3 * np.abs(expected).max())
+        assert_allclose(state[0, 11:23], y[18:30], rtol=1e-3)
+        assert_allclose(state[0, 23:], y[30:], atol=0.02)
+        assert np.abs(y[30:]).max() > 5
+
+
+@pytest.mark.parametrize("tol", [np.inf, 0.01])
+def test_tangent_with_back_stress(tol):
+    law, state, L = flowing(6, law=back_law())
+    law, dt = back_law(newton_tol=1e-8, tol=tol), np.array([1.0])
+    _, flags, tangent = law.step(-L, dt, state.copy(), True)
+    assert (flags > 0).any() == (tol < 1)
+    for j, (a, b) in enumerate(VOIGT):
+        change = np.zeros((3, 3))
+        change[a, b] += 0.5e-6
+        change[b, a] += 0.5e-6
+        more, less = (law.step(-L + sign * change, dt, state.copy())[0] for sign in (1, -1))
+        assert_allclose(tangent[:, :, j], (more - less) / 2e-6, atol=3e-3 * np.abs(tangent).max())
+
+
+def test_back_stress_of_nothing_is_none():
+    law, other = back_law(back=(0.0, 0.0), newton_tol=1e-8), back_law(back=(0.0, 1.0), newton_tol=1e-8)
+    assert law.row == 23 and other.row == 35
+    state, full = (start(Rotation.random(7, random_state=0), row=law.row) for law in (law, other))
+    full[:, 23:] = 0.0
+    for dt in (0.5, 1.0, 4.0):
+        stress, _, tangent = law.step(drawn(0), np.array([dt]), state, True)
+        same, _, also = other.step(drawn(0), np.array([dt]), full, True)
+    assert_allclose(same, stress, rtol=1e-9, atol=1e-9 * np.abs(stress).max())
+    assert_allclose(also, tangent, atol=1e-7 * np.abs(tangent).max())
+    assert_allclose(full[:, :23], state, rtol=1e-9, atol=1e-12)
+
+
 def test_gradient_of_two_deformations():
     L, F = drawn(0, 3) * 100, Rotation.random(3, random_state=0).as_matrix() * 1.1
     half = 0.5 * 0.01 * L
@@ -415,6 +491,8 @@ def test_a_density_for_each_system(crystal, own):
         ("newton_tol", np.nan, "out of range: newton_tol"),
         ("most_halvings", 31, "out of range: most_halvings"),
         ("lanes", 3, "out of range: lanes"),
+        ("back", (-1.0, 0.0), "out of range: back_storage"),
+        ("back", (1.0, 0.0), "per_system"),
     ],
 )
 def test_bad_laws(name, value, text):
@@ -446,6 +524,69 @@ def test_bad_tables_and_shapes():
         more = {"velocity_gradient": np.zeros((3, 3))} if tol > 0.1 else {}
         with pytest.raises(ValueError, match="tol"):
             simulate([[0.0, 0.0, 0.0]], [0, 0.1], tol=tol, **more)
+
+
+PROGRAM = r"""
+#include <stdio.h>
+#include "grain_step.h"
+
+int main(void) {
+    static skmerge_grain_law law;
+    double state[12] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 3}, stress[6], tangent[36], dt = 2.0;
+    const double F[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, F_new[9] = {1.002, 0.001, 0, 0, 0.999, 0, 0, 0, 0.999};
+    double L[9], more[3] = {0.3, 0.2, 0.1};
+    int flags;
+    law.systems = 7, law.n = 20, law.slip_rate = 1e-3, law.bulk = 1.4e5;
+    law.tau0 = 8, law.c = 1, law.storage = 200, law.recovery = 2;
+    law.newton_tol = 1e-6, law.tol = 0.1, law.most_halvings = 20;
+    for (int i = 0; i < 5; i++) law.root_c[i] = i < 2 ? 300 : 400, law.schmid[i][i] = 0.5, law.schmid[i][5] = 0.2;
+    law.schmid[0][6] = 0.3;
+    for (int i = 0; i < 3; i++) law.spin[i][i] = more[i];
+    if (skmerge_grain_prepare(&law) || skmerge_gradient_of(F, F_new, dt, L)) return 1;
+    if (skmerge_grain_steps(&law, 1, L, 9, &dt, 1, state, stress, 6, tangent, &flags)) return 2;
+    for (int i = 0; i < 12; i++) printf("%.17g ", state[i]);
+    for (int i = 0; i < 6; i++) printf("%.17g ", stress[i]);
+    for (int i = 0; i < 36; i++) printf("%.17g ", tangent[i]);
+    law.systems = 0;
+    printf("%s\n", skmerge_grain_prepare(&law));
+    return 0;
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+@pytest.mark.parametrize("plain", [[], ["-DSKMERGE_PLAIN"]], ids=["vectors", "plain"])
+def test_a_program_in_c(tmp_path, plain):
+    """The installed sources alone, compiled by one command, also as by a compiler without vectors."""
+    (tmp_path / "program.c").write_text(PROGRAM)
+    sources = Path(skmerge.__file__).parent / "_ext"
+    command = [
+        "cc",
+        "-O1",
+        "-std=c11",
+        f"-I{sources}",
+        *plain,
+        "program.c",
+        str(sources / "grain_step.c"),
+        "-lm",
+        "-oprogram",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    *numbers, wrong = subprocess.run([tmp_path / "program"], check=True, capture_output=True, text=True).stdout.split()
+    assert wrong == "systems"
+
+    schmid, spin = np.zeros((5, 7)), np.zeros((3, 7))
+    schmid[range(5), range(5)], schmid[:, 5], schmid[0, 6], spin[range(3), range(3)] = 0.5, 0.2, 0.3, [0.3, 0.2, 0.1]
+    state = np.zeros((1, 12))
+    state[0, 8], state[0, 11] = 1, 3
+    F = np.array([[[1.002, 0.001, 0], [0, 0.999, 0], [0, 0, 0.999]]])
+    L = gradient_of(np.eye(3)[None], F, np.array([2.0]))
+    a = np.array([20.0, 1e-3]), np.array([8.0, 1.0, 200.0, 2.0])
+    law = GrainLaw(schmid, spin, np.array([9e4, 16e4, 1.4e5]), *a, None, None, 0.1, 1e-6)
+    stress, _, tangent = law.step(L, np.array([2.0]), state, True)
+    assert_allclose(
+        np.array(numbers, float), np.concatenate([state[0], stress[0], tangent.ravel()]), rtol=1e-6, atol=1e-6
+    )
 
 
 def test_no_grains():

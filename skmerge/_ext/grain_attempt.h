@@ -4,8 +4,8 @@
 /* Derivative of one stage by the strain of the sample: db (5 x 5) on entry is that of b, before (5) of Gamma until
  * then, and s (5) of s at the start; du, slip and w (3 x 5) are those of u, of the slip and of the turn of the lattice.
  */
-PART void LANE(differentiate)(const skmerge_grain_law* law, const stage* at, vd b[5][5], const vd* before, const vd* s,
-                              vd du[5][5], vd* slip, vd w[3][5]) {
+PART void LANE(differentiate)(const skmerge_grain_law *law, const stage *at, vd b[5][5], const vd *before, const vd *s,
+                              vd du[5][5], vd *slip, vd w[3][5]) {
     vd W[3][5], rank[5], v[5], denominator;
     EACH (i, 3)
         EACH (j, 5) W[i][j] = set(0.0);
@@ -30,7 +30,7 @@ PART void LANE(differentiate)(const skmerge_grain_law* law, const stage* at, vd 
 }
 
 /* d v / d theta where a lattice turns by theta within itself, (5, 3); `sign` -1 for the strain seen from it. */
-FN void LANE(by_turning)(const vd* v, double sign, vd X[5][3]) {
+FN void LANE(by_turning)(const vd *v, double sign, vd X[5][3]) {
     EACH (c, 3) {
         vd unit[3], column[5];
         EACH (i, 3) unit[i] = set(i == c ? 1.0 : 0.0);
@@ -39,18 +39,18 @@ FN void LANE(by_turning)(const vd* v, double sign, vd X[5][3]) {
     }
 }
 
-PART void LANE(chain)(const skmerge_grain_law* law, vd share, const stage* one, const stage* two, const vd* R1,
-                      const vd* R2, const vd* d2, sensitivity* by) {
+PART void LANE(chain)(const skmerge_grain_law *law, vd share, const stage *one, const stage *two, const vd *R1,
+                      const vd *R2, const vd *d2, sensitivity *by) {
     vd A[5][5], b[5][5], b2[5][5], du[5][5], w1[3][5], w2[3][5], X[5][3], D2[5], slip[5];
-    vd before[SKMERGE_MOST_SYSTEMS][5], slips[SKMERGE_MOST_SYSTEMS][5];
-    const int n = law->row - SKMERGE_GRAIN_HARDENING;
+    vd before[SKMERGE_MOST_SYSTEMS][5], slips[SKMERGE_MOST_SYSTEMS][5], slipped[SKMERGE_MOST_SYSTEMS][5];
+    const int n = law->per_system ? law->systems : 1, back = LANE(has_back)(law);
     EACH (a, n)
-        EACH (j, 5) before[a][j] = set(0.0);
+        EACH (j, 5) before[a][j] = slipped[a][j] = set(0.0);
     LANE(rotation_of_deviators)(R1, A);
     EACH (i, 5)
         EACH (j, 5) b[i][j] = by->u[i][j] + (GAMMA * share * law->root_c[i]) * A[j][i];
     if (law->per_system)
-        LANE(differentiate_each)(law, one, b, before, by->s, du, slips, w1);
+        LANE(differentiate_each)(law, one, b, before, slipped, by->s, du, slips, w1);
     else
         LANE(differentiate)(law, one, b, before[0], by->s[0], du, slip, w1);
     /* b2 = u0 + (1 - GAMMA)/GAMMA (u1 - u0) + GAMMA d2 */
@@ -65,11 +65,18 @@ PART void LANE(chain)(const skmerge_grain_law* law, vd share, const stage* one, 
         }
     if (law->per_system) {
         LANE(interact)(law, 1.0 - GAMMA, slips, before);
-        LANE(differentiate_each)(law, two, b2, before, by->s, by->u, slips, w2);
+        EACH (a, n)
+            EACH (j, 5) slipped[a][j] = (1.0 - GAMMA) * LANE(signed_as)(set(1.0), one->x[a]) * slips[a][j];
+        LANE(differentiate_each)(law, two, b2, before, slipped, by->s, by->u, slips, w2);
         LANE(interact)(law, GAMMA, slips, before);
         EACH (a, n)
-            EACH (j, 5)
-                by->s[a][j] = two->each[a].ds_start * by->s[a][j] + two->each[a].ds_Gamma * before[a][j];
+            EACH (j, 5) by->s[a][j] = two->each[a].ds_start * by->s[a][j] + two->each[a].ds_Gamma * before[a][j];
+        if (back)
+            EACH (a, n)
+                EACH (j, 5) {
+                    vd slip_by = slipped[a][j] + GAMMA * LANE(signed_as)(set(1.0), two->x[a]) * slips[a][j];
+                    by->s[n + a][j] = two->dchi_start[a] * by->s[n + a][j] + two->dchi[a] * slip_by;
+                }
     } else {
         EACH (j, 5) before[0][j] = (1.0 - GAMMA) * slip[j];
         LANE(differentiate)(law, two, b2, before[0], by->s[0], by->u, slip, w2);
@@ -80,9 +87,9 @@ PART void LANE(chain)(const skmerge_grain_law* law, vd share, const stage* one, 
         EACH (j, 5) by->turn[i][j] += (1.0 - GAMMA) * w1[i][j] + GAMMA * w2[i][j];
 }
 
-/* The largest change of x that a small change of b makes, in its place. */
-PART vd LANE(response)(const skmerge_grain_law* law, const stage* at, vd least, vd* b) {
-    vd x[SKMERGE_MOST_SYSTEMS], rank[5];
+/* The largest change of x that a small change of b makes, in its place; relative to x where that is above one. */
+PART vd LANE(response)(const skmerge_grain_law *law, const stage *at, vd least, vd *b) {
+    vd x[SKMERGE_MOST_SYSTEMS], rank[5], most, largest = set(1.0);
     if (law->per_system) {
         LANE(substitute_each)(at->A, b);
         EACH (i, 5) b[i] /= least;
@@ -92,26 +99,29 @@ PART vd LANE(response)(const skmerge_grain_law* law, const stage* at, vd least, 
         EACH (i, 5) rank[i] *= GAMMA;
         LANE(solve_for)(at, rank, 1.0 / (1.0 + at->now.dg * LANE(dot)(at->q, rank)), b);
     }
-    return LANE(resolve)(law, b, x);
+    most = LANE(resolve)(law, b, x);
+    EACH (a, law->systems) largest = greater(size(at->x[a]), largest);
+    return most / largest;
 }
 
 /* One step; the error, infinite where it failed. With `by` its derivative is chained to what that holds, `share` being
  * the part of the whole step. */
-PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const load* f, grain* to, sensitivity* by,
+PART vd LANE(attempt)(const skmerge_grain_law *law, const grain *from, const load *f, grain *to, sensitivity *by,
                       vd share) {
     hard h[SKMERGE_MOST_SYSTEMS];
     stage at, one, two;
     vd g, least, spread, limit, most, log_slip, w0[3], w1[3], w2[3], turn[3], t0[5], t1[5], d1[5], d2[5], b[5], y[5];
     vd R[9], R1[9], R2[9], q[4], error, part, along, square;
     vm good;
-    const int n = law->row - SKMERGE_GRAIN_HARDENING;
+    const int n = law->per_system ? law->systems : 1;
+    vd shift = set(1.0);
     log_slip = logarithm(greater(GAMMA * f->slip_rate, set(1e-280)));
 
     /* Slip at the start, of a stress that the first stage may have. */
     LANE(strain_in_lattice)(law, f, from->q, R, d1);
     EACH (i, 5) b[i] = from->u[i] + GAMMA * d1[i];
     if (law->per_system) {
-        most = LANE(start_each)(law, from, h, &at, &least, &spread);
+        most = LANE(start_each)(law, from, h, &at, &least, &spread, &shift);
     } else {
         LANE(start_of)(law, from->s[0], h, &g);
         least = g;
@@ -119,7 +129,7 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
         EACH (i, 5) at.v[i] = from->u[i] / g;
         most = LANE(resolve)(law, at.v, at.x);
     }
-    limit = LANE(bound)(law, b, least, spread, log_slip);
+    limit = shift * LANE(bound)(law, b, least, spread, log_slip);
     part = select(less(limit, most), limit / most, set(1.0));
     EACH (i, 5) at.v[i] *= part;
     EACH (a, law->systems) at.x[a] *= part;
@@ -143,8 +153,8 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
     LANE(turned)(f, GAMMA, from->q, turn, q);
     LANE(strain_in_lattice)(law, f, q, R1, d1);
     EACH (i, 5) b[i] = from->u[i] + GAMMA * (d1[i] + t0[i]);
-    limit = LANE(bound)(law, b, least, spread, log_slip);
-    good = law->per_system ? LANE(solve_each)(law, h, b, NULL, f->slip_rate, limit, &at, &one)
+    limit = shift * LANE(bound)(law, b, least, spread, log_slip);
+    good = law->per_system ? LANE(solve_each)(law, h, from->s + law->systems, b, NULL, f->slip_rate, limit, &at, &one)
                            : LANE(solve)(law, h, b, set(0.0), f->slip_rate, limit, 1, &at, &one);
     EACH (i, 5) y[i] = (b[i] - one.u[i]) * (1.0 / GAMMA);
     LANE(spin_of)(law, one.u, y, one.rate, w1, t1);
@@ -154,9 +164,9 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
     EACH (i, 5) b[i] = from->u[i] + (1.0 - GAMMA) * (d1[i] - y[i]) + GAMMA * d2[i] + t1[i];
     if (law->per_system) {
         EACH (i, 5) at.v[i] = one.u[i];
-        EACH (a, law->systems) at.rate[a] = one.rate[a];
-        limit = LANE(bound)(law, b, least, spread, log_slip);
-        good &= LANE(solve_each)(law, h, b, &one, f->slip_rate, limit, &at, &two);
+        EACH (a, law->systems) at.x[a] = one.x[a], at.rate[a] = one.rate[a];
+        limit = shift * LANE(bound)(law, b, least, spread, log_slip);
+        good &= LANE(solve_each)(law, h, from->s + law->systems, b, &one, f->slip_rate, limit, &at, &two);
     } else {
         EACH (i, 5) at.v[i] = one.v[i];
         EACH (a, law->systems) at.x[a] = one.x[a];
@@ -179,9 +189,14 @@ PART vd LANE(attempt)(const skmerge_grain_law* law, const grain* from, const loa
     EACH (i, 5) b[i] = GAMMA * ((d2[i] - y[i]) - d1[i]);
     error = LANE(response)(law, &two, least, b);
     EACH (a, n) {
-        const hardened* now = law->per_system ? &two.each[a] : &two.now;
+        const hardened *now = law->per_system ? &two.each[a] : &two.now;
         to->s[a] = now->s;
         error = greater(size(GAMMA * (two.total - one.total) * now->dg / now->g), error);
+        if (LANE(has_back)(law)) {
+            to->s[n + a] = two.chi[a];
+            error = greater(size(GAMMA * (two.rate[a] - one.rate[a]) * two.dchi[a] / now->g), error);
+            good &= less(size(two.chi[a]), set(1e300));
+        }
         good &= less(size(now->s), set(1e300)) & less(set(0.0), now->g);
     }
     EACH (i, 3) error = greater(GAMMA * size(w2[i] - w1[i]), error);
@@ -205,14 +220,14 @@ typedef struct {
     ptrdiff_t L_stride, dt_stride;
     double *state, *stress, *tangent;
     ptrdiff_t stress_stride;
-    int* flags;
+    int *flags;
 } LANE(batch);
 #define batch LANE(batch)
 
 /* The state and load of the grains `which`; lanes beyond `count` repeat the last one. Whether each is finite. */
-PART vm LANE(gather)(const skmerge_grain_law* law, const batch* all, const ptrdiff_t* which, int count, grain* at,
-                     load* f) {
-    double rows[SKMERGE_GRAIN_HARDENING + SKMERGE_MOST_SYSTEMS][LANES], M[9][LANES], t[LANES];
+PART vm LANE(gather)(const skmerge_grain_law *law, const batch *all, const ptrdiff_t *which, int count, grain *at,
+                     load *f) {
+    double rows[SKMERGE_GRAIN_HARDENING + 2 * SKMERGE_MOST_SYSTEMS][LANES], M[9][LANES], t[LANES];
     vd G[9], sum = set(0.0), dt;
     EACH (l, LANES) {
         ptrdiff_t r = which[l < count ? l : count - 1];
@@ -227,8 +242,8 @@ PART vm LANE(gather)(const skmerge_grain_law* law, const batch* all, const ptrdi
         sum += size(G[i]);
     }
     EACH (i, law->row) {
-        memcpy((vd*)at + i, rows[i], sizeof dt);
-        sum += size(((vd*)at)[i]);
+        memcpy((vd *)at + i, rows[i], sizeof dt);
+        sum += size(((vd *)at)[i]);
     }
     LANE(deviator)(G, f->D);
     f->volume = G[0] + G[4] + G[8];
@@ -240,18 +255,18 @@ PART vm LANE(gather)(const skmerge_grain_law* law, const batch* all, const ptrdi
 
 /* Rows of n numbers of the lanes `now`. Apart, from memory: a compiler that extracts a lane may also compute it by
  * itself, with other roundings. */
-PART void LANE(scatter)(const vd* from, int n, const ptrdiff_t* which, int count, vm now, double* to,
+PART void LANE(scatter)(const vd *from, int n, const ptrdiff_t *which, int count, vm now, double *to,
                         ptrdiff_t stride) {
-    const double* numbers = (const double*)from;
+    const double *numbers = (const double *)from;
     EACH (l, count) {
-        double* row = to + which[l] * stride;
+        double *row = to + which[l] * stride;
         if (GET(now, l))
             EACH (i, n) row[i] = numbers[i * LANES + l];
     }
 }
 
-PART void LANE(write_stress)(const skmerge_grain_law* law, const grain* at, const ptrdiff_t* which, int count,
-                             double* stress, ptrdiff_t stride) {
+PART void LANE(write_stress)(const skmerge_grain_law *law, const grain *at, const ptrdiff_t *which, int count,
+                             double *stress, ptrdiff_t stride) {
     vd s[5], R[9], M[9], row[6];
     EACH (i, 5) s[i] = law->root_c[i] * at->u[i];
     LANE(rotation)(at->q, R);
@@ -263,8 +278,8 @@ PART void LANE(write_stress)(const skmerge_grain_law* law, const grain* at, cons
 }
 
 /* d stress / d (D dt) from the derivatives by the deviator of the strain. */
-PART void LANE(write_tangent)(const skmerge_grain_law* law, const grain* at, const sensitivity* by,
-                              const ptrdiff_t* which, int count, double* tangent) {
+PART void LANE(write_tangent)(const skmerge_grain_law *law, const grain *at, const sensitivity *by,
+                              const ptrdiff_t *which, int count, double *tangent) {
     static const double B[6][5] = {{ROOT_1_2, -ROOT_1_6}, {-ROOT_1_2, -ROOT_1_6},    {0.0, 2.0 * ROOT_1_6},
                                    {0.0, 0.0, ROOT_1_2},  {0.0, 0.0, 0.0, ROOT_1_2}, {0.0, 0.0, 0.0, 0.0, ROOT_1_2}};
     vd R[9], A[5][5], X[5][3], s[5], T[5][5], half[6][5], rows[36];
@@ -299,12 +314,12 @@ PART void LANE(write_tangent)(const skmerge_grain_law* law, const grain* at, con
     LANE(scatter)(rows, 36, which, count, less(set(-1.0), set(0.0)), tangent, 36);
 }
 
-FN void LANE(clear)(const skmerge_grain_law* law, sensitivity* by) {
-    EACH (i, 40 + 5 * (law->row - SKMERGE_GRAIN_HARDENING)) ((vd*)by)[i] = set(0.0);
+FN void LANE(clear)(const skmerge_grain_law *law, sensitivity *by) {
+    EACH (i, 40 + 5 * (law->row - SKMERGE_GRAIN_HARDENING)) ((vd *)by)[i] = set(0.0);
 }
 
 /* Grains one step of which fails or errs too much: pieces of 2^-level of it, lane by lane. Returns all flags. */
-PART int LANE(cut_step)(const skmerge_grain_law* law, const batch* all, const ptrdiff_t* which, int count) {
+PART int LANE(cut_step)(const skmerge_grain_law *law, const batch *all, const ptrdiff_t *which, int count) {
     grain at, next;
     load f, piece;
     sensitivity by, trial;
@@ -348,23 +363,23 @@ PART int LANE(cut_step)(const skmerge_grain_law* law, const batch* all, const pt
             running |= l < count && !flag[l] && !(done[l] >> deepest);
         }
         EACH (i, law->row) {
-            vd* to = (vd*)&at + i;
-            *to = select(accepted, ((vd*)&next)[i], *to);
+            vd *to = (vd *)&at + i;
+            *to = select(accepted, ((vd *)&next)[i], *to);
         }
         if (all->tangent)
             EACH (i, 40 + 5 * (law->row - SKMERGE_GRAIN_HARDENING)) {
-                vd* to = (vd*)&by + i;
-                *to = select(accepted, ((vd*)&trial)[i], *to);
+                vd *to = (vd *)&by + i;
+                *to = select(accepted, ((vd *)&trial)[i], *to);
             }
     }
     wrong = less(set(0.0), set(-1.0));
     EACH (l, LANES)
         if (flag[l]) PUT(wrong, l, -1);
     EACH (i, law->row) {
-        vd* to = (vd*)&at + i;
-        *to = select(wrong, ((vd*)&start)[i], *to);
+        vd *to = (vd *)&at + i;
+        *to = select(wrong, ((vd *)&start)[i], *to);
     }
-    LANE(scatter)((vd*)&at, law->row, which, count, ~wrong, all->state, law->row);
+    LANE(scatter)((vd *)&at, law->row, which, count, ~wrong, all->state, law->row);
     if (all->stress) LANE(write_stress)(law, &at, which, count, all->stress, all->stress_stride);
     if (all->tangent) LANE(write_tangent)(law, &at, &by, which, count, all->tangent);
     EACH (l, count) {
@@ -375,7 +390,7 @@ PART int LANE(cut_step)(const skmerge_grain_law* law, const batch* all, const pt
     return found;
 }
 
-PART int LANE(steps)(const skmerge_grain_law* law, ptrdiff_t n, const batch* all) {
+PART int LANE(steps)(const skmerge_grain_law *law, ptrdiff_t n, const batch *all) {
     ptrdiff_t pending[2 * LANES], which[LANES];
     int waiting = 0, found = 0;
     for (ptrdiff_t r = 0; r < n; r += LANES) {
@@ -389,7 +404,7 @@ PART int LANE(steps)(const skmerge_grain_law* law, ptrdiff_t n, const batch* all
         if (all->tangent) LANE(clear)(law, &by);
         vd error = LANE(attempt)(law, &at, &f, &next, all->tangent ? &by : NULL, set(1.0));
         good &= ~less(set(law->tol), error) & less(error, set(INFINITY));
-        LANE(scatter)((vd*)&next, law->row, which, count, good, all->state, law->row);
+        LANE(scatter)((vd *)&next, law->row, which, count, good, all->state, law->row);
         if (all->stress) LANE(write_stress)(law, &next, which, count, all->stress, all->stress_stride);
         if (all->tangent) LANE(write_tangent)(law, &next, &by, which, count, all->tangent);
         EACH (l, count) {
@@ -409,7 +424,7 @@ PART int LANE(steps)(const skmerge_grain_law* law, ptrdiff_t n, const batch* all
     return found;
 }
 
-PART void LANE(stress_of)(const skmerge_grain_law* law, ptrdiff_t n, const batch* all) {
+PART void LANE(stress_of)(const skmerge_grain_law *law, ptrdiff_t n, const batch *all) {
     const double zero[9] = {0.0};
     batch at_rest = *all;
     at_rest.L = at_rest.dt = zero;

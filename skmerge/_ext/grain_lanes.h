@@ -7,7 +7,7 @@
  */
 
 typedef struct {
-    vd u[5], q[4], mean, slip, s[SKMERGE_MOST_SYSTEMS]; /* in the order of a row */
+    vd u[5], q[4], mean, slip, s[2 * SKMERGE_MOST_SYSTEMS]; /* in the order of a row: back stress right behind s */
 } LANE(grain);
 
 typedef struct {
@@ -31,11 +31,13 @@ typedef struct {
     /* One for each system (grain_systems.h): derivatives of slip by u, factors of that of u. */
     vd Z[SKMERGE_MOST_SYSTEMS][5], A[25];
     LANE(hardened) each[SKMERGE_MOST_SYSTEMS];
+    /* Back stress, its derivatives by the slip of the step and by its start. */
+    vd chi[SKMERGE_MOST_SYSTEMS], dchi[SKMERGE_MOST_SYSTEMS], dchi_start[SKMERGE_MOST_SYSTEMS];
 } LANE(stage);
 
 typedef struct {
     /* Derivatives by the deviator of the strain of a whole step, in the sample; s of one or all systems. */
-    vd u[5][5], turn[3][5], s[SKMERGE_MOST_SYSTEMS][5];
+    vd u[5][5], turn[3][5], s[2 * SKMERGE_MOST_SYSTEMS][5];
 } LANE(sensitivity);
 
 #define grain LANE(grain)
@@ -49,7 +51,7 @@ typedef struct {
 /* ---- hardening ---- */
 
 /* Value and derivative of a table at x, cubic between nodes. */
-PART void LANE(look_up)(const skmerge_grain_law* law, const double* f, const double* df, vd x, vd* value, vd* slope) {
+PART void LANE(look_up)(const skmerge_grain_law *law, const double *f, const double *df, vd x, vd *value, vd *slope) {
     EACH (l, LANES) {
         const double h = law->width;
         double at = (GET(x, l) - law->first) / h, last = law->nodes - 1.0, beyond, t, a, b;
@@ -90,7 +92,7 @@ FN vd LANE(phi1)(vd z) {
     return p;
 }
 
-FN void LANE(start_of)(const skmerge_grain_law* law, vd s, hard* h, vd* g) {
+FN void LANE(start_of)(const skmerge_grain_law *law, vd s, hard *h, vd *g) {
     h->s = s;
     if (law->hardening == SKMERGE_LINEAR_HARDENING) {
         h->k = law->storage - law->recovery * s;
@@ -105,7 +107,7 @@ FN void LANE(start_of)(const skmerge_grain_law* law, vd s, hard* h, vd* g) {
 
 /* s and g after slip Gamma; the derivatives of g by Gamma and s, and of s by its start. Linear: exact. Tables: an
  * exponential method of third order (exprb32 of Hochbruck and Ostermann), exact where k is a straight line. */
-PART void LANE(harden)(const skmerge_grain_law* law, const hard* h, vd Gamma, hardened* out) {
+PART void LANE(harden)(const skmerge_grain_law *law, const hard *h, vd Gamma, hardened *out) {
     vd z = h->dk * Gamma, p = LANE(phi1)(z);
     out->s = h->s + h->k * Gamma * p;
     out->ds_start = 1.0 + z * p;
@@ -130,7 +132,7 @@ PART void LANE(harden)(const skmerge_grain_law* law, const hard* h, vd Gamma, ha
 
 /* ---- one stage ---- */
 
-PART void LANE(powers)(const skmerge_grain_law* law, vd slip_rate, const vd* x, vd* rate, vd* slope) {
+PART void LANE(powers)(const skmerge_grain_law *law, vd slip_rate, const vd *x, vd *rate, vd *slope) {
     EACH (a, law->systems) {
         vd p = (law->n - 1.0) * logarithm(greater(size(x[a]), set(1e-300)));
         p = greater(p, set(-600.0));
@@ -140,10 +142,10 @@ PART void LANE(powers)(const skmerge_grain_law* law, vd slip_rate, const vd* x, 
     }
 }
 
-FN vd LANE(resolve)(const skmerge_grain_law* law, const vd* v, vd* x) {
+FN vd LANE(resolve)(const skmerge_grain_law *law, const vd *v, vd *x) {
     vd most = set(0.0);
     EACH (a, law->systems) {
-        const double* P = law->P[a];
+        const double *P = law->P[a];
         x[a] = (P[0] * v[0] + P[1] * v[1]) + (P[2] * v[2] + P[3] * v[3]) + P[4] * v[4];
         most = greater(size(x[a]), most);
     }
@@ -151,11 +153,11 @@ FN vd LANE(resolve)(const skmerge_grain_law* law, const vd* v, vd* x) {
 }
 
 /* J = L D L' in place, D inverted; lower triangle, row after row. */
-FN void LANE(factorise)(vd* J) {
+FN void LANE(factorise)(vd *J) {
     EACH (i, 5) {
         vd *row = J + i * (i + 1) / 2, scaled[5];
         EACH (j, i) {
-            const vd* other = J + j * (j + 1) / 2;
+            const vd *other = J + j * (j + 1) / 2;
             EACH (l, j) row[j] -= scaled[l] * other[l];
             scaled[j] = row[j];
             row[j] = row[j] * other[j];
@@ -165,7 +167,7 @@ FN void LANE(factorise)(vd* J) {
     }
 }
 
-FN void LANE(substitute)(const vd* J, vd* x) {
+FN void LANE(substitute)(const vd *J, vd *x) {
     EACH (i, 5)
         EACH (l, i) x[i] -= J[i * (i + 1) / 2 + l] * x[l];
     EACH (i, 5) x[i] *= J[i * (i + 1) / 2 + i];
@@ -173,26 +175,26 @@ FN void LANE(substitute)(const vd* J, vd* x) {
         for (int l = i + 1; l < 5; l++) x[i] -= J[l * (l + 1) / 2 + i] * x[l];
 }
 
-FN void LANE(symmetric_times)(const vd* K, const vd* x, vd* y) {
+FN void LANE(symmetric_times)(const vd *K, const vd *x, vd *y) {
     EACH (i, 5) {
         y[i] = set(0.0);
         EACH (j, 5) y[i] += K[i >= j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i] * x[j];
     }
 }
 
-FN vd LANE(dot)(const vd* x, const vd* y) {
+FN vd LANE(dot)(const vd *x, const vd *y) {
     return (x[0] * y[0] + x[1] * y[1]) + (x[2] * y[2] + x[3] * y[3]) + x[4] * y[4];
 }
 
 /* Solve for the change of v at a change of b, the derivative of the stage being J + v (dg GAMMA q)'. */
-FN void LANE(solve_for)(const stage* at, const vd* rank, vd denominator, vd* b) {
+FN void LANE(solve_for)(const stage *at, const vd *rank, vd denominator, vd *b) {
     LANE(substitute)(at->J, b);
     vd w = at->now.dg * LANE(dot)(at->q, b) * denominator;
     EACH (i, 5) b[i] -= w * rank[i];
 }
 
 /* What part of a change of x does not exceed the limit. */
-PART vd LANE(cut_of)(const skmerge_grain_law* law, const vd* x, const vd* dx, vd limit) {
+PART vd LANE(cut_of)(const skmerge_grain_law *law, const vd *x, const vd *dx, vd limit) {
     vd cut = set(1.0);
     EACH (a, law->systems) { /* a stress at the bound still changes */
         vd end = x[a] + dx[a], bound = greater(1.05 * size(x[a]), limit);
@@ -204,7 +206,7 @@ PART vd LANE(cut_of)(const skmerge_grain_law* law, const vd* x, const vd* dx, vd
 
 /* What bounds all |x| at the root: GAMMA sum tau slip <= |b|^2 / 4, and <= |u| |b|; the logarithm of slip is given, the
  * least g, and the logarithm of the greatest over it. */
-PART vd LANE(bound)(const skmerge_grain_law* law, const vd* b, vd g, vd spread, vd log_slip) {
+PART vd LANE(bound)(const skmerge_grain_law *law, const vd *b, vd g, vd spread, vd log_slip) {
     vd square = logarithm(greater(LANE(dot)(b, b), set(1e-280)));
     vd one = (square - log_slip - logarithm(4.0 * g)) * (1.0 / (law->n + 1.0));
     vd two = (0.5 * square + log(law->widest) + spread - log_slip) * (1.0 / law->n);
@@ -212,8 +214,8 @@ PART vd LANE(bound)(const skmerge_grain_law* law, const vd* b, vd g, vd spread, 
     return 1.02 * exponential(greater(select(less(one, set(300.0)), one, set(300.0)), set(-300.0)));
 }
 
-PART void LANE(keep)(const skmerge_grain_law* law, vm now, const stage* from, const vd* dv, const vd* dx, const vd* b,
-                     stage* to) {
+PART void LANE(keep)(const skmerge_grain_law *law, vm now, const stage *from, const vd *dv, const vd *dx, const vd *b,
+                     stage *to) {
     vd change[5], slip = LANE(dot)(from->q, dv);
     LANE(symmetric_times)(from->K, dv, change);
 #define KEEP(name, value) to->name = select(now, value, to->name)
@@ -242,7 +244,7 @@ PART void LANE(keep)(const skmerge_grain_law* law, vm now, const stage* from, co
 }
 
 /* Sums over the systems: K = P' slope P, its products q with the sides of slip, P' slip (in u) and all slip. */
-PART void LANE(gather_slip)(const skmerge_grain_law* law, stage* at) {
+PART void LANE(gather_slip)(const skmerge_grain_law *law, stage *at) {
     vd K[15], y[5], q[5], total = set(0.0);
     EACH (i, 15) K[i] = set(0.0);
     EACH (i, 5) y[i] = q[i] = set(0.0);
@@ -267,8 +269,8 @@ PART void LANE(gather_slip)(const skmerge_grain_law* law, stage* at) {
 /* The root, from v and x at the start; with `known` the slip there is known, too. Lanes that converged are kept as they
  * were, whatever the others do. After the last change, which is small, slip is that of the tangent: so u, slip and
  * strain fit together exactly. Returns the lanes that converged. */
-PART vm LANE(solve)(const skmerge_grain_law* law, const hard* h, const vd* b, vd before, vd slip_rate, vd limit,
-                    int known, stage* at, stage* out) {
+PART vm LANE(solve)(const skmerge_grain_law *law, const hard *h, const vd *b, vd before, vd slip_rate, vd limit,
+                    int known, stage *at, stage *out) {
     vm open = less(set(-1.0), set(0.0));
     EACH (round, MOST_ROUNDS) {
         vd dv[5], rank[5], dx[SKMERGE_MOST_SYSTEMS], change = set(0.0), most = set(0.0), cut = set(1.0), denominator;
@@ -288,7 +290,7 @@ PART vm LANE(solve)(const skmerge_grain_law* law, const hard* h, const vd* b, vd
         denominator = 1.0 / (1.0 + at->now.dg * LANE(dot)(at->q, rank));
         LANE(solve_for)(at, rank, denominator, dv);
         EACH (a, law->systems) {
-            const double* P = law->P[a];
+            const double *P = law->P[a];
             dx[a] = (P[0] * dv[0] + P[1] * dv[1]) + (P[2] * dv[2] + P[3] * dv[3]) + P[4] * dv[4];
             change = greater(size(dx[a]), change);
             most = greater(size(at->x[a] + dx[a]), most);
@@ -315,7 +317,7 @@ PART vm LANE(solve)(const skmerge_grain_law* law, const hard* h, const vd* b, vd
 /* ---- kinematics ---- */
 
 /* Quaternion of a rotation vector, to 2 rad. */
-FN void LANE(exponential_of)(const vd* w, vd* q) {
+FN void LANE(exponential_of)(const vd *w, vd *q) {
     vd t = 0.25 * (w[0] * w[0] + w[1] * w[1] + w[2] * w[2]), s, c;
     s = 1.0 - t * (1.0 / 156) * (1.0 - t * (1.0 / 210));
     s = 1.0 -
@@ -328,7 +330,7 @@ FN void LANE(exponential_of)(const vd* w, vd* q) {
     q[3] = c;
 }
 
-FN void LANE(product)(const vd* p, const vd* q, vd* out) {
+FN void LANE(product)(const vd *p, const vd *q, vd *out) {
     out[0] = p[3] * q[0] + p[0] * q[3] + p[1] * q[2] - p[2] * q[1];
     out[1] = p[3] * q[1] + p[1] * q[3] + p[2] * q[0] - p[0] * q[2];
     out[2] = p[3] * q[2] + p[2] * q[3] + p[0] * q[1] - p[1] * q[0];
@@ -336,7 +338,7 @@ FN void LANE(product)(const vd* p, const vd* q, vd* out) {
 }
 
 /* q turned by a part of the load's spin in the sample and by w in the lattice. */
-PART void LANE(turned)(const load* f, double part, const vd* q, const vd* w, vd* out) {
+PART void LANE(turned)(const load *f, double part, const vd *q, const vd *w, vd *out) {
     vd turn[3], left[4], right[4], half[4];
     EACH (i, 3) turn[i] = part * f->turn[i];
     LANE(exponential_of)(turn, left);
@@ -345,14 +347,14 @@ PART void LANE(turned)(const load* f, double part, const vd* q, const vd* w, vd*
     LANE(product)(left, half, out);
 }
 
-FN void LANE(rotation)(const vd* q, vd* R) {
+FN void LANE(rotation)(const vd *q, vd *R) {
     vd x = q[0], y = q[1], z = q[2], w = q[3];
     R[0] = 1.0 - 2.0 * (y * y + z * z), R[1] = 2.0 * (x * y - z * w), R[2] = 2.0 * (x * z + y * w);
     R[3] = 2.0 * (x * y + z * w), R[4] = 1.0 - 2.0 * (x * x + z * z), R[5] = 2.0 * (y * z - x * w);
     R[6] = 2.0 * (x * z - y * w), R[7] = 2.0 * (y * z + x * w), R[8] = 1.0 - 2.0 * (x * x + y * y);
 }
 
-FN void LANE(matrix)(const vd* v, vd* M) {
+FN void LANE(matrix)(const vd *v, vd *M) {
     M[0] = v[0] * ROOT_1_2 - v[1] * ROOT_1_6;
     M[4] = -v[0] * ROOT_1_2 - v[1] * ROOT_1_6;
     M[8] = 2.0 * ROOT_1_6 * v[1];
@@ -361,7 +363,7 @@ FN void LANE(matrix)(const vd* v, vd* M) {
     M[1] = M[3] = v[4] * ROOT_1_2;
 }
 
-FN void LANE(deviator)(const vd* M, vd* v) { /* of the symmetric part */
+FN void LANE(deviator)(const vd *M, vd *v) { /* of the symmetric part */
     v[0] = (M[0] - M[4]) * ROOT_1_2;
     v[1] = (2.0 * M[8] - M[0] - M[4]) * ROOT_1_6;
     v[2] = (M[5] + M[7]) * ROOT_1_2;
@@ -370,7 +372,7 @@ FN void LANE(deviator)(const vd* M, vd* v) { /* of the symmetric part */
 }
 
 /* A(R): deviators of the lattice to those of the sample, both in their bases: columns are R B R'. */
-PART void LANE(rotation_of_deviators)(const vd* R, vd A[5][5]) {
+PART void LANE(rotation_of_deviators)(const vd *R, vd A[5][5]) {
     EACH (j, 5) {
         vd M[9], column[5];
         EACH (i, 3)
@@ -390,7 +392,7 @@ PART void LANE(rotation_of_deviators)(const vd* R, vd A[5][5]) {
 }
 
 /* R' M R or, with `forth`, R M R'. */
-PART void LANE(rotate)(const vd* R, const vd* v, int forth, vd* out) {
+PART void LANE(rotate)(const vd *R, const vd *v, int forth, vd *out) {
     vd M[9], half[9], whole[9];
     LANE(matrix)(v, M);
     EACH (i, 3)
@@ -407,7 +409,7 @@ PART void LANE(rotate)(const vd* R, const vd* v, int forth, vd* out) {
 }
 
 /* Coordinates of -(E W - W E), W x being w x x. */
-FN void LANE(commutator)(const vd* strain, const vd* w, vd* out) {
+FN void LANE(commutator)(const vd *strain, const vd *w, vd *out) {
     vd E[9], EW[9];
     LANE(matrix)(strain, E);
     EACH (i, 3) {
@@ -421,7 +423,7 @@ FN void LANE(commutator)(const vd* strain, const vd* w, vd* out) {
 
 /* From the plastic strain of a step, y = P' slip, and the slip: the turn of the lattice w, and what the plastic spin
  * does to u. */
-PART void LANE(spin_of)(const skmerge_grain_law* law, const vd* u, const vd* y, const vd* slip, vd* w, vd* turned) {
+PART void LANE(spin_of)(const skmerge_grain_law *law, const vd *u, const vd *y, const vd *slip, vd *w, vd *turned) {
     vd strain[5], flow[5], E[9], D[9], plastic[3];
     EACH (i, 3) w[i] = set(0.0);
     EACH (a, law->systems)
@@ -441,7 +443,7 @@ PART void LANE(spin_of)(const skmerge_grain_law* law, const vd* u, const vd* y, 
     w[2] += (D[3] * E[0] + D[4] * E[3] + D[5] * E[6]) - (E[3] * D[0] + E[4] * D[3] + E[5] * D[6]);
 }
 
-FN void LANE(strain_in_lattice)(const skmerge_grain_law* law, const load* f, const vd* q, vd* R, vd* d) {
+FN void LANE(strain_in_lattice)(const skmerge_grain_law *law, const load *f, const vd *q, vd *R, vd *d) {
     LANE(rotation)(q, R);
     LANE(rotate)(R, f->D, 0, d);
     EACH (i, 5) d[i] *= law->root_c[i];

@@ -77,9 +77,9 @@ int skmerge_grain_lanes(void) {
 
 #define BATCH {L, dt, L_stride, dt_stride, state, stress, tangent, stress_stride, flags}
 
-int skmerge_grain_steps(const skmerge_grain_law* law, ptrdiff_t n, const double* L, ptrdiff_t L_stride,
-                        const double* dt, ptrdiff_t dt_stride, double* state, double* stress, ptrdiff_t stress_stride,
-                        double* tangent, int* flags) {
+int skmerge_grain_steps(const skmerge_grain_law *law, ptrdiff_t n, const double *L, ptrdiff_t L_stride,
+                        const double *dt, ptrdiff_t dt_stride, double *state, double *stress, ptrdiff_t stress_stride,
+                        double *tangent, int *flags) {
 #ifdef SKMERGE_X86
     const int lanes = law->lanes;
     if (lanes == 8) {
@@ -97,19 +97,25 @@ int skmerge_grain_steps(const skmerge_grain_law* law, ptrdiff_t n, const double*
     }
 }
 
-void skmerge_grain_stress(const skmerge_grain_law* law, ptrdiff_t n, const double* state, double* stress,
+void skmerge_grain_stress(const skmerge_grain_law *law, ptrdiff_t n, const double *state, double *stress,
                           ptrdiff_t stress_stride) {
-    const LEAST(batch) all = {NULL, NULL, 0, 0, (double*)state, stress, NULL, stress_stride, NULL}; /* state is read */
+    const LEAST(batch) all = {NULL, NULL, 0, 0, (double *)state, stress, NULL, stress_stride, NULL}; /* state is read */
     LEAST(stress_of)(law, n, &all);
 }
 
 static int is_finite(double x) { return x - x == 0.0; }
 
-const char* skmerge_grain_prepare(skmerge_grain_law* law) {
+const char *skmerge_grain_prepare(skmerge_grain_law *law) {
     double M[5][5] = {{0.0}}, most = 0.0;
-    const double* tables[4] = {law->g, law->dg, law->k, law->dk};
+    const double *tables[4] = {law->g, law->dg, law->k, law->dk};
     if (law->systems < 1 || law->systems > SKMERGE_MOST_SYSTEMS) return "systems";
     law->row = SKMERGE_GRAIN_HARDENING + (law->per_system ? law->systems : 1);
+    if (!(law->back_storage >= 0.0 && law->back_recovery >= 0.0 && is_finite(law->back_storage + law->back_recovery)))
+        return "back_storage or back_recovery";
+    if (law->back_storage + law->back_recovery > 0.0) {
+        if (!law->per_system) return "per_system, which back stress needs";
+        law->row += law->systems;
+    }
     if (law->per_system)
         for (int a = 0; a < law->systems; a++)
             for (int b = 0; b < law->systems; b++)

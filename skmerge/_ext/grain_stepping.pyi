@@ -30,6 +30,7 @@ class GrainLaw:
         newton_tol: float = ...,
         most_halvings: int = ...,
         lanes: int = ...,
+        back: tuple[float, float] = ...,
     ) -> None: ...
     @property
     def address(self) -> int: ...

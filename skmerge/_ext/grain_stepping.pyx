@@ -20,7 +20,7 @@ cdef extern from "grain_step.h" nogil:
         TABLE "SKMERGE_TABLE_HARDENING"
     ctypedef struct CLaw "skmerge_grain_law":
         int systems, hardening, per_system, nodes, most_halvings, lanes, row
-        double n, slip_rate, bulk, tau0, c, storage, recovery, first, width, newton_tol, tol
+        double n, slip_rate, bulk, tau0, c, storage, recovery, first, width, newton_tol, tol, back_storage, back_recovery
         double root_c[5]
         double schmid[5][48]
         double spin[3][48]
@@ -39,12 +39,13 @@ cdef extern from "grain_step.h" nogil:
     int skmerge_grain_lanes() noexcept
 
 # Integrated grains: Cauchy stress (n, n_steps, 6), hardening variable (n, n_steps, 1 or n_systems), sum of all slip
-# (n, n_steps), orientation (n, n_steps, 4), pieces of steps beyond one each (n,), and the step, counted from 1, in which
-# a grain failed (n,), 0 if it did not.
+# (n, n_steps), orientation (n, n_steps, 4), pieces of steps beyond one each (n,), and the step, counted from 1, in
+# which a grain failed (n,), 0 if it did not.
 Steps = namedtuple("Steps", "stress hardening slip orientation pieces failed", module=__name__)
 
 cdef enum:
-    BLOCK = 128  # grains between two looks at Ctrl-C, which stay in the cache
+    BLOCK = 128  # grains that are taken through all steps together: they stay in the cache
+    SIGNALS = 4096  # steps of grains between checks for Ctrl-C, some 5 ms
 
 
 cdef class GrainLaw:
@@ -65,6 +66,7 @@ cdef class GrainLaw:
     newton_tol : of n times the change of tau / g
     most_halvings : of a step that fails or errs more
     lanes : grains of one vector; 0 for the most
+    back : storage and recovery of back stress, with ``interaction``
     """
 
     cdef CLaw law
@@ -73,7 +75,7 @@ cdef class GrainLaw:
     def __init__(self, const double[:, ::1] schmid, const double[:, ::1] spin, const double[::1] stiffness,
                  const double[::1] flow, const double[::1] linear, const double[::1] table,
                  const double[:, ::1] interaction=None, double tol=INFINITY, double newton_tol=1e-2,
-                 int most_halvings=20, int lanes=0):
+                 int most_halvings=20, int lanes=0, back=(0.0, 0.0)):
         cdef int a, i, n_nodes, n_systems = <int> schmid.shape[1]
         cdef CLaw law
         if not (schmid.shape[0] == 5 and 1 <= schmid.shape[1] <= MOST and np.shape(spin) == (3, schmid.shape[1])
@@ -108,6 +110,7 @@ cdef class GrainLaw:
             law.g, law.dg = &self.nodes[2], &self.nodes[2 + n_nodes]
             law.k, law.dk = &self.nodes[2 + 2 * n_nodes], &self.nodes[2 + 3 * n_nodes]
         law.tol, law.newton_tol, law.most_halvings, law.lanes = tol, newton_tol, most_halvings, lanes
+        law.back_storage, law.back_recovery = back
         cdef const char *wrong = skmerge_grain_prepare(&law)
         if wrong != NULL:
             raise ValueError(f"the law of the grains has a value out of range: {wrong.decode()}.")
@@ -120,11 +123,11 @@ cdef class GrainLaw:
 
     @property
     def row(self):
-        """Numbers of a state: 5 of stress, quaternion, mean stress, slip, and s, once or for each system."""
+        """Numbers of a state: 5 of stress, quaternion, mean stress, slip, s (one or each), back stress, if any."""
         return self.law.row
 
     def step(self, const double[:, :, ::1] L, const double[::1] dt, double[:, ::1] state, bint with_tangent=False):
-        """Step grains by velocity gradients (n or 1, 3, 3) in 1/s and times (n or 1,) in s; ``state`` (n, row) in place.
+        """Step grains by velocity gradients (n or 1, 3, 3) in 1/s and times (n or 1,) in s; ``state`` (n, row) changes.
 
         Return stress (n, 6), flags (n,) and the tangent (n, 6, 6) or None.
         """
@@ -164,7 +167,8 @@ cdef class GrainLaw:
         Times (n or 1, n_steps) in s do not fall, velocity gradients are (n or 1, n_steps - 1, 3, 3), cancelled (1,) is
         not 0 to stop. A grain that fails has NaN from there on. Return Steps.
         """
-        cdef Py_ssize_t n = state.shape[0], n_steps = time.shape[1], r, t, i, first = 0, count, own_time, own_gradient
+        cdef Py_ssize_t n = state.shape[0], n_steps = time.shape[1], r, t, i, first = 0, count, since_check = 0
+        cdef bint own_time, own_gradient
         cdef double[BLOCK] dt
         cdef int[BLOCK] flags
         cdef const double *L
@@ -207,7 +211,9 @@ cdef class GrainLaw:
                         memcpy(&hardening[r, t, 0], &state[r, HARDENING_AT], own * sizeof(double))
                         slip[r, t] = state[r, SLIP_AT]
                         memcpy(&orientation[r, t, 0], &state[r, ORIENTATION_AT], 4 * sizeof(double))
-                    if t % 16 == 15:  # some milliseconds
+                    since_check += count
+                    if since_check >= SIGNALS:
+                        since_check = 0
                         with gil:
                             PyErr_CheckSignals()
                 first += BLOCK
