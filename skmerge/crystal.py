@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skmerge._ext.crystal_slip import SlipLaw
 from skmerge._ext.grain_stepping import GrainLaw
+from skmerge._lattice import DIRECTIONS, NORMALS, deviator, slip_systems, tensors
 from skmerge._orientation import angles_of, check_axis, numbers, quaternion_of, unit_vector, unwrapped_angles
 from skmerge._parallel import in_blocks
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
@@ -21,16 +22,8 @@ from skmerge._validation import naming
 
 _F8: TypeAlias = NDArray[np.float64]
 
-__all__ = ["DIRECTIONS", "NORMALS", "Crystal", "mean_stress", "schmid_factors", "simulate"]
+__all__ = ["DIRECTIONS", "NORMALS", "Crystal", "mean_stress", "schmid_factors", "simulate", "slip_systems"]
 
-# The 12 systems {111}<110>: unit normals of the planes, three times each, and slip directions.
-NORMALS = np.repeat([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]], 3, axis=0) / np.sqrt(3)
-DIRECTIONS = np.array(
-    [
-        *([0, 1, -1], [1, 0, -1], [1, -1, 0], [0, 1, -1], [1, 0, 1], [1, 1, 0]),
-        *([0, 1, 1], [1, 0, -1], [1, 1, 0], [0, 1, 1], [1, 0, 1], [1, -1, 0]),
-    ]
-) / np.sqrt(2)
 CHUNK_STEPS = 4096  # recorded steps between two reports of progress, some 50 ms
 CHUNK_FAST_STEPS = 65536
 MOST_ADAPTIVE_TOL, LEAST_STEP_TOL, MOST_TOL = 1e-2, 1e-3, 1e-1
@@ -145,15 +138,13 @@ class Crystal:
 
     def _arrays(self, strain_rate):
         """The arrays that `SlipLaw` takes, by name: per unit of strain, stresses in MPa."""
-        s, m = DIRECTIONS, NORMALS
-        schmid = (s[:, :, None] * m[:, None, :] + m[:, :, None] * s[:, None, :]) / 2
-        spin = np.cross(s, m).T / 2
+        schmid, spin = tensors(NORMALS, DIRECTIONS)
         interaction = np.full((12, 12), float(self.latent_hardening))
         np.fill_diagonal(interaction, self.self_hardening)
         stiffness = np.array([self.C11 - self.C12, 2 * self.C44, 3 * (self.C11 + 2 * self.C12)]) * 1e3
         storage, recovery = self._forest() * self.k1 / 2, self.k2 / 2
         flow = np.array([self.rate_exponent, self.slip_rate / strain_rate, self.tau0, storage, recovery], float)
-        arrays = {"schmid": deviator(schmid), "spin": np.ascontiguousarray(spin), "interaction": interaction}
+        arrays = {"schmid": schmid, "spin": spin, "interaction": interaction}
         return arrays | {"stiffness": stiffness, "flow": flow}
 
     def _grain_law(self, tol=np.inf, max_substeps=2**20, newton_tol=1e-2, lanes=0, shared=True):
@@ -164,18 +155,6 @@ class Crystal:
         halvings = min(int(np.log2(max_substeps)), 20)
         args = arrays["schmid"], arrays["spin"], stiffness, flow[:2].copy(), linear, None, None if shared else q
         return GrainLaw(*args, tol, newton_tol, halvings, lanes)
-
-
-def deviator(A):
-    """Symmetric matrices (..., 3, 3) in the orthonormal basis of deviators in which cubic elasticity is diagonal."""
-    root = np.sqrt(2)
-    return np.array(
-        [
-            (A[..., 0, 0] - A[..., 1, 1]) / root,
-            (2 * A[..., 2, 2] - A[..., 0, 0] - A[..., 1, 1]) / np.sqrt(6),
-            *(root * A[..., i, j] for i, j in ((1, 2), (0, 2), (0, 1))),
-        ]
-    )
 
 
 def schmid_factors(orientation: ArrayLike | Rotation, *, axis: ArrayLike = "z") -> _F8:
