@@ -247,6 +247,17 @@ def test_a_table_of_the_linear_law_is_the_linear_law():
         assert_allclose(a, b, rtol=1e-7, atol=1e-7 * np.abs(b).max())
 
 
+def test_a_table_for_each_system():
+    """The tables are those of the linear law, and each system has its own s."""
+    tau0, storage, recovery = CRYSTAL._arrays(1.0)["flow"][2:]
+    table = table_of(lambda s: (tau0 + s, 1.0), lambda s: (storage - recovery * s, -recovery), 0.0, 200.0, 7)
+    law, state, L = flowing(5, crystal=LATENT, shared=False)
+    other, dt = state.copy(), np.array([4.0])
+    new = table_law(table, interaction=LATENT._arrays(1.0)["interaction"]).step(L, dt, other, True)
+    for a, b in zip((*law.step(L, dt, state, True), state), (*new, other), strict=True):
+        assert_allclose(a, b, rtol=1e-7, atol=1e-7 * np.abs(b).max())
+
+
 def test_tables_of_density():
     """s is the density itself, in 1e12 / m^2: g and k are curved. Against the linear law in its root."""
     scale, c = 1e6 * CRYSTAL._forest(), CRYSTAL
