@@ -20,7 +20,8 @@ cdef extern from "grain_step.h" nogil:
         TABLE "SKMERGE_TABLE_HARDENING"
     ctypedef struct CLaw "skmerge_grain_law":
         int systems, hardening, per_system, nodes, most_halvings, lanes, row
-        double n, slip_rate, bulk, tau0, c, storage, recovery, first, width, newton_tol, tol, back_storage, back_recovery
+        double n, slip_rate, bulk, tau0, c, storage, recovery, first, width, newton_tol, tol
+        double back_storage, back_recovery
         double root_c[5]
         double schmid[5][48]
         double spin[3][48]

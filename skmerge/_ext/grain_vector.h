@@ -59,7 +59,7 @@ FN int LANE(any)(vm m) { return _mm512_movepi64_mask((__m512i)m) != 0; }
 #elif LANES == 4
 FN vd LANE(greater)(vd a, vd b) { return (vd)_mm256_max_pd((__m256d)a, (__m256d)b); }
 FN int LANE(any)(vm m) { return _mm256_movemask_pd((__m256d)m) != 0; }
-#elif LANES == 2 && defined(__SSE2__)
+#elif LANES == 2 && defined(SKMERGE_X86)
 FN vd LANE(greater)(vd a, vd b) { return (vd)_mm_max_pd((__m128d)a, (__m128d)b); }
 FN int LANE(any)(vm m) { return _mm_movemask_pd((__m128d)m) != 0; }
 #else
