@@ -58,8 +58,8 @@ def slip_systems(lattice):
     shape = both[0].shape
     if both[1].shape != shape or len(shape) != 2 or shape[1] != 3 or not 1 <= shape[0] <= MOST_SYSTEMS:
         raise ValueError(
-            f"lattice: normals and directions must both have shape (n_systems, 3) with 1 to {MOST_SYSTEMS} systems; got "
-            f"{shape} and {both[1].shape}."
+            f"lattice: normals and directions must both have shape (n_systems, 3) with 1 to {MOST_SYSTEMS} systems; "
+            f"got {shape} and {both[1].shape}."
         )
     length = [np.linalg.norm(part, axis=1) for part in both]
     if min(part.min() for part in length) == 0:

@@ -1,5 +1,6 @@
 """PlasticityPropagator: learns how a crystal's state changes with strain, and steps grains along strain."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -15,7 +16,7 @@ from skmerge._digest import Digested
 from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import check_axis
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, raise_invalid, seed_of
-from skmerge._plasticity import axial, flow, forms, held_out, plain, records
+from skmerge._plasticity import axial, flow, forms, held_out, loaded, plain, records
 from skmerge._plasticity.axial import Axial
 from skmerge._plasticity.flags import LOST, warn_of
 from skmerge._plasticity.free import Free
@@ -25,6 +26,7 @@ from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
 from skmerge._validation import check_features, check_targets, check_weight
 from skmerge.forest import GradientForestRegressor
+from skmerge.net import MergedNetRegressor
 
 _F8: TypeAlias = NDArray[np.float64]
 _U1: TypeAlias = NDArray[np.uint8]
@@ -71,6 +73,14 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     n_jobs : int or None, default=None
         Threads over grains; the result does not depend on it.
     random_state : int, RandomState instance or None, default=None
+    loading : {"axial", "any"}, default="axial"
+        "any": the velocity gradient is given, all six stresses are the state, and the law of slip is identified from
+        the records: `fit_trajectories` and `propagate` with ``velocity_gradient``. It needs ``orientation``; axis,
+        estimator, integrator and memory have no part in it.
+    lattice : {"fcc", "bcc"} or pair of array-like of shape (n_systems, 3), default="fcc"
+        Slip systems with ``loading="any"``, as `skmerge.crystal.slip_systems` takes them.
+    stiffness : array-like of shape (3,), default=None
+        C11, C12, C44 in GPa with ``loading="any"``; None reads them off records before plastic flow.
     verbose : int, default=0
         1 prints progress. Scikit-learn's callbacks (``set_callbacks``) receive the stages of a fit.
 
@@ -101,6 +111,10 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     std_strain_, std_squares_ : ndarray of shape (n_bins,) and (12, 12, n_bins, 3)
         Mean squares of the errors of held-out trajectories (stress, logarithm of density, lattice in rad), by the axis
         at the start and by the strain passed; only with 15 or more trajectories.
+    stiffness_, exponent_, hardening_, laws_, misfit_ : ndarray, float, ndarray, tuple of str, float
+        With ``loading="any"``: C11 - C12, 2 C44 and the bulk modulus in MPa (NaN where records keep the volume); n of
+        the law of slip; tables of g and d sqrt(rho) / dGamma; both laws as text, g in MPa and drho/dGamma in 1/m^2; the
+        median angle in degrees between the plastic strain of the records and that of the law.
     flags_ : uint8 ndarray of shape (n_grains,)
         Of the last `propagate`: 1 if a grain left the trained states, plus 2 if it was strained in an untrained
         direction, plus 4 if a step was longer than any trained one (and was divided), plus 8 if a model with
@@ -147,6 +161,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         memory: bool | Literal["auto"] = "auto",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
+        loading: Literal["axial", "any"] = "axial",
+        lattice: str | tuple[ArrayLike, ArrayLike] = "fcc",
+        stiffness: ArrayLike | None = None,
         verbose: int = 0,
     ) -> None:
         self.estimator = estimator
@@ -156,6 +173,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.loading = loading
+        self.lattice = lattice
+        self.stiffness = stiffness
         self.verbose = verbose
 
     # --- fitting
@@ -178,13 +198,20 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         self
         """
+        self._check_axial("fit")
         with self._fitting({"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}) as task:
             self._fit(X, y, sample_weight, task)
         return self
 
     @with_callbacks
     def fit_trajectories(
-        self, strain: ArrayLike, state: ArrayLike, *, rates: ArrayLike | None = None, groups: ArrayLike | None = None
+        self,
+        strain: ArrayLike,
+        state: ArrayLike,
+        *,
+        velocity_gradient: ArrayLike | None = None,
+        rates: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Learn from recorded trajectories.
 
@@ -196,6 +223,10 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             With orientation: stress in MPa, density in 1/m^2 and the orientation in the columns that ``orientation``
             names, or a pair of stress and density, (n_trajectories, n_steps, 2), and a Rotation of as many rows, or a
             list of one for each trajectory.
+        velocity_gradient : array-like of shape ([n_trajectories,] n_steps - 1, 3, 3) or (3, 3), default=None
+            With ``loading="any"``: L = dv/dx in the sample in 1/s between two records. ``strain`` is then the time in
+            s, and state has ten columns: stresses xx, yy, zz, yz, xz, xy in MPa, density, phi1, Phi, phi2 (or a
+            quaternion), NaN after the end of a trajectory; or it is a pair of the first seven and a Rotation.
         rates : array-like of the shape of state, default=None
             Rates per strain at the records, under rising strain; by default those from each record to the next.
         groups : array-like of shape (n_records,), default=None
@@ -215,7 +246,14 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             the usual causes.
         """
         with self._fitting({}) as task:
-            self._fit_trajectories(strain, state, rates, groups, task)
+            if self.loading == "any":
+                if rates is not None or groups is not None:
+                    raise ValueError('rates and groups have no part in loading="any"; leave them out.')
+                self._fit_loaded(strain, state, velocity_gradient, task)
+            elif velocity_gradient is not None:
+                raise ValueError('velocity_gradient needs loading="any".')
+            else:
+                self._fit_trajectories(strain, state, rates, groups, task)
         return self
 
     def fit_table(self, table: ArrayLike | str | PathLike[str], *, columns: Sequence[str] | None = None) -> Self:
@@ -289,6 +327,23 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             vars(self).update(found)
         self._learn(flow.steps_of(strain, state, group, axis, memory), task, memory=memory, problems=problems)
 
+    def _fit_loaded(self, time, state, gradient, task):
+        stage = task.begin("law of slip")
+        found, told = loaded.learn(time, gradient, state, self.orientation, self.lattice, self.stiffness, self._fit_law)
+        vars(self).update(found)
+        vars(self).pop("feature_names_in_", None)
+        for text in told:
+            warn(text)
+        stage.end(f"exponent {self.exponent_:.2f}; {self.laws_[0]}; {self.laws_[1]}")
+
+    def _fit_law(self, X, y, intercept, n_nodes):
+        net = MergedNetRegressor(
+            n_nodes=n_nodes, intercept=intercept, functions=(), link="identity", random_state=seed_of(self.random_state)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a law that is no good is not used, and that is told
+            return net.fit(X, y)
+
     def _learner(self):
         common = {"n_jobs": self.n_jobs, "random_state": seed_of(self.random_state), "verbose": self.verbose}
         forest = GradientForestRegressor(**self._kind().FOREST, **common)
@@ -326,6 +381,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         rates : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         self._check_fitted()
+        self._check_axial("predict")
         given = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False, reset=False)
         X = self._checked("X", given)
         y = self._propagator().rates(X)
@@ -333,13 +389,25 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     @overload
     def propagate(
-        self, state0: ArrayLike, strain: ArrayLike, return_std: Literal[False] = False, *, out: _F8 | None = None
+        self,
+        state0: ArrayLike,
+        strain: ArrayLike,
+        return_std: Literal[False] = False,
+        *,
+        velocity_gradient: ArrayLike | None = None,
+        out: _F8 | None = None,
     ) -> _F8: ...
     @overload
     def propagate(
-        self, state0: ArrayLike, strain: ArrayLike, return_std: Literal[True], *, out: Sequence[_F8] | None = None
+        self,
+        state0: ArrayLike,
+        strain: ArrayLike,
+        return_std: Literal[True],
+        *,
+        velocity_gradient: ArrayLike | None = None,
+        out: Sequence[_F8] | None = None,
     ) -> tuple[_F8, _F8]: ...
-    def propagate(self, state0, strain, return_std=False, *, out=None):
+    def propagate(self, state0, strain, return_std=False, *, velocity_gradient=None, out=None):
         """Step grains along strain.
 
         Parameters
@@ -351,6 +419,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         return_std : bool, default=False
             Also return standard deviations: the errors of held-out trajectories that began nearby, at the same length
             of the strain path. Those of angles are at most the standard deviation of a random angle.
+        velocity_gradient : array-like of shape ([n_grains,] n_steps - 1, 3, 3) or (3, 3), default=None
+            With ``loading="any"``, where ``strain`` is the time in s: as in `fit_trajectories`.
         out : ndarray of shape (n_steps, n_grains, n_variables), default=None
             Array for the result, for instance a memory map; float64 in C order. With ``return_std`` two of them.
 
@@ -376,6 +446,11 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         """
         self._check_fitted()
         self._check_parameters()
+        check_flag("return_std", return_std)
+        if self.loading == "any":
+            return self._propagate_loaded(state0, strain, velocity_gradient, return_std, out)
+        if velocity_gradient is not None:
+            raise ValueError('velocity_gradient needs loading="any".')
         pair = forms.is_pair(state0)
         form = "quaternion" if pair and self.orientation is not None else self.orientation
         start = self._read_start(state0, form)
@@ -383,7 +458,6 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         if m != self.n_features_in_ and not pair:
             raise ValueError(f"state0 has {m} variables; give {self.n_features_in_}, as the trajectories have.")
         strain = records.check_path(strain, n)
-        check_flag("return_std", return_std)
         if return_std and not hasattr(self, "std_squares_"):
             raise ValueError(
                 f"return_std needs orientation, an axis and {held_out.ENOUGH_TRAJECTORIES} or more training "
@@ -395,8 +469,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         if not isinstance(outs, (tuple, list)) or len(outs) != 2:
             raise ValueError("out must be two arrays with return_std, for states and standard deviations.")
         shape = strain.shape[1], n, m
-        out = self._check_out(outs[0], shape)
-        std = self._check_out(outs[1], (*shape[:2], 3) if pair else shape) if return_std else None
+        out = records.check_out(outs[0], shape)
+        std = records.check_out(outs[1], (*shape[:2], 3) if pair else shape) if return_std else None
         flags = np.zeros(n, np.uint8)
         X = self._checked("state0", start, form)
         if self.orientation is not None:
@@ -423,16 +497,27 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             out = forms.as_pair(out)
         return (out, std) if return_std else out
 
+    def _propagate_loaded(self, state0, time, gradient, return_std, out):
+        errors = None
+        if return_std:
+            if not hasattr(self, "std_squares_"):
+                raise ValueError(
+                    f"return_std needs {loaded.ENOUGH_CRYSTALS} or more training trajectories, held out in turn."
+                )
+            errors = self.std_strain_, self.std_squares_
+        reporter = Reporter(type(self).__name__, self.verbose)
+        path, std, self.flags_ = self._loaded().propagate(
+            state0, time, gradient, self.orientation, errors, out, self.n_jobs, reporter
+        )
+        warn_of(self.flags_)
+        return (path, std) if return_std else path
+
+    def _loaded(self):
+        return loaded.Loaded({name: getattr(self, name) for name in loaded.Loaded.NAMES})
+
     def _read_start(self, state0, form):
         start = forms.in_columns("state0", state0, form)
         return records.numbers("state0", start, ensure_2d=True, allow_nd=False, order="C")
-
-    def _check_out(self, out, shape):
-        if out is None:
-            return np.empty(shape)
-        if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != float or not out.flags.c_contiguous:
-            raise ValueError(f"out must be a float64 array of shape {shape} in C order, got {np.shape(out)}.")
-        return out
 
     def _kind(self):
         return Plain if self.orientation is None else Free if self.axis is None else Axial
@@ -462,6 +547,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             omit it. The function returns flags as in `flags_`. The header: ``skmerge/_ext/crystal_stepping.h``.
         """
         self._check_fitted()
+        self._check_axial("compiled_step")
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis: other rates come from a regressor.")
         return self._propagator().flow()
@@ -493,6 +579,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         ndarray of shape (n_samples,)
         """
         self._check_fitted()
+        if self.loading == "any":
+            return np.where(self._loaded().inside(loaded.States.read("X", X, self.orientation)), 0.0, 1.0)
         X = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False, reset=False)
         return np.where(self._propagator().inside(self._checked("X", X)), 0.0, 1.0)
 
@@ -500,14 +588,24 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     def _check_fitted(self):
         check_is_fitted(self, "part_")
-        for name in ("table_", "std_squares_", "_box"):
+        for name in ("table_", "std_squares_", "_box", "hardening_", "schmid_"):
             if not np.isfinite(getattr(self, name, 0.0)).all():
                 raise ValueError(f"{name} has entries that are not finite; the propagator is damaged, fit it again.")
+
+    def _check_axial(self, what):
+        if self.loading == "any":
+            raise ValueError(
+                f'{what} is for loading="axial": here rates depend on the velocity gradient; use fit_trajectories and '
+                "propagate."
+            )
 
     def _axis(self):
         return None if self.axis is None else np.ascontiguousarray(check_axis(self.axis))
 
     def _check_parameters(self):
+        check_word("loading", self.loading, "axial", "any")
+        if self.loading == "any" and self.orientation is None:
+            raise ValueError('loading="any" needs orientation, "bunge" or "quaternion".')
         if self.orientation not in (None, *forms.WIDTH):
             raise_invalid("orientation", self.orientation, 'give None, "bunge" or "quaternion"')
         check_word("integrator", self.integrator, *INTEGRATORS)

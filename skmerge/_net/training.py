@@ -37,8 +37,9 @@ SPARSE_START = 0.1  # the same, of the law without a link or a function, from wh
 # without each fold: the law of fewer rows is another one now and then, and the committee's weights have seen all rows.
 # With 4 parameters, laws of real tables (steel, toxicity to fish) were kept that err more than the committee.
 NESTED_Z, NESTED_FREE = 2.5, 2
-# Times its squared error that a long law with a link or functions, which no search without a fold tests, must be better
-# than a committee: in steel_yield laws of 10 and 12 numbers had .79 of the committee's squares, and R2 -.12 on new rows.
+# Times its squared error that a long law with a link or functions, which no search without a fold tests, must be
+# better than a committee: in steel_yield laws of 10 and 12 numbers had .79 of the committee's squares, and R2 -.12 on
+# new rows.
 UNTESTED = 2.0
 SURE_ROWS = 100  # for each number of a law
 FEW_ROWS = 20  # with fewer, no committee is trained beside a law

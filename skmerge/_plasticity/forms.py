@@ -27,6 +27,11 @@ def is_pair(value):
     return two and are_rotations(value[1]) and not are_rotations(value[0])
 
 
+def is_rotation_pair(value):
+    """Whether a value is a pair whose second part is a Rotation or a list of them."""
+    return isinstance(value, (tuple, list)) and len(value) == 2 and are_rotations(value[1])
+
+
 def in_columns(name, value, orientation):
     """A pair as one array with the orientation in columns; other states unchanged."""
     if not is_pair(value):

@@ -220,6 +220,15 @@ def check_path(strain, n):
     return np.ascontiguousarray(np.atleast_2d(strain))
 
 
+def check_out(out, shape):
+    """The array for a result, a new one if none is given."""
+    if out is None:
+        return np.empty(shape)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != float or not out.flags.c_contiguous:
+        raise ValueError(f"out must be a float64 array of shape {shape} in C order, got {np.shape(out)}.")
+    return out
+
+
 def are_long(size, longest):
     """Whether steps of these sizes are longer than any trained one."""
     return size > longest * (1 + ROUNDED)

@@ -114,7 +114,7 @@ def identified(records, systems, stiffness=None):
         plastic, flows = lattice.flow(c)
         if flows.sum() < ENOUGH_ROWS:
             raise ValueError(
-                f"state: {flows.sum()} records lie in plastic flow under a velocity gradient that does not change there; "
+                f"state: {flows.sum()} records lie in plastic flow under a velocity gradient that stays the same; "
                 f"the law of slip needs {ENOUGH_ROWS} or more. Record more states beyond the knee, in even steps."
             )
         law = of_flow(lattice.stress[:, 1:-1][flows], plastic, P)
@@ -128,7 +128,7 @@ def identified(records, systems, stiffness=None):
 
 
 def of_flow(stress, plastic, P):
-    """Exponent, resistance and slip rates (m,) of records in flow, and the median angle that the law misses, degrees."""
+    """Exponent, resistance and slip rates (m,) of records in flow, and the median angle by which the law misses."""
     tau = stress @ P
     top = np.abs(tau).max(axis=1)
     x = tau / top[:, None]
@@ -204,8 +204,8 @@ def better_stiffness(lattice, n, resistance, systems, c):
 
     def residual(log_c):
         pair = np.exp(log_c)
-        law = GrainLaw(P, spin, np.array([*pair, 1.0]), np.array([n, SLIP_RATE]), np.array([tau0, slope, 0.0, 0.0]), None,
-                       tol=STEP_TOL)  # fmt: skip
+        flow, linear = np.array([n, SLIP_RATE]), np.array([tau0, slope, 0.0, 0.0])
+        law = GrainLaw(P, spin, np.array([*pair, 1.0]), flow, linear, None, tol=STEP_TOL)
         state = np.zeros((len(dt), law.row))
         state[:, :5] = lattice.stress[rows] / np.sqrt(np.repeat(pair, [2, 3]))
         state[:, 5:9], state[:, 11] = records.quaternion[rows], root
