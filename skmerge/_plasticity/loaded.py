@@ -31,7 +31,7 @@ STRAIN_BINS, SMOOTHED = 24, 3  # of the table of errors; bins at either side tha
 FEWEST_CRYSTALS = 2
 WIDTH = {"bunge": 10, "quaternion": 11}
 OVERLOAD = 1.5  # resolved stress over g, beyond which a state is no trained one
-MARGIN = 0.02  # of the trained range of sqrt(rho): within it, a state is no stranger
+MARGIN = 0.1  # of the trained range of sqrt(rho): within it, a state is no stranger
 VOLUME = 1e-9  # change of volume of a path below which the bulk modulus does not matter
 
 
