@@ -147,6 +147,10 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     std_strain_: _F8
     std_squares_: _F8
     flags_: _U1
+    stiffness_: _F8
+    hardening_: _F8
+    laws_: tuple[str, str]
+    misfit_: float
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
 
@@ -569,10 +573,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     def _check_axial(self, what):
         if self.loading == "any":
-            raise ValueError(
-                f'{what} is for loading="axial": here rates depend on the velocity gradient; use fit_trajectories and '
-                "propagate."
-            )
+            raise ValueError(f'{what} needs loading="axial"; with "any" use fit_trajectories and propagate.')
 
     def _axis(self):
         return None if self.axis is None else np.ascontiguousarray(check_axis(self.axis))

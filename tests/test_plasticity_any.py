@@ -164,7 +164,7 @@ def test_what_does_not_fit_is_said(trained):
         PlasticityPropagator(orientation="bunge").fit_trajectories(time, state, velocity_gradient=L)
     with pytest.raises(ValueError, match="does not lie in the plane"):
         clone(trained).set_params(lattice=([[1, 1, 1]], [[1, 1, 0]])).fit_trajectories(time, state, velocity_gradient=L)
-    with pytest.raises(ValueError, match="predict is for"):
+    with pytest.raises(ValueError, match="predict needs"):
         trained.predict(state[:, 0])
     kept = PlasticityPropagator(orientation="bunge", loading="any", random_state=0)
     kept.fit_trajectories(time, state, velocity_gradient=L)

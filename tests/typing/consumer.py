@@ -21,7 +21,7 @@ from skmerge import (
     metrics,
     plot,
 )
-from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, mean_stress, schmid_factors, simulate
+from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, mean_stress, schmid_factors, simulate, slip_systems
 from skmerge.datasets import Formula, Variable, load_formulae, load_orbits
 from skmerge.design import Designs
 from skmerge.table import Outlier
@@ -119,6 +119,19 @@ def plasticity() -> None:
     flow = model.compiled_step()
     assert_type(flow.function + flow.address, int)
     assert_type(model.compiled_start(old[:, 0]), Floats)
+    normals, directions = slip_systems("fcc")
+    time, L = 1e3 * strain, 1e-3 * np.random.default_rng(0).normal(size=(6, 1, 3, 3)).repeat(29, axis=1)
+    sheared = simulate(angles, time, velocity_gradient=L, tol=1e-2)
+    slip = PlasticityPropagator(
+        orientation="bunge",
+        loading="any",
+        lattice=(normals, directions),
+        stiffness=[168.9, 121.8, 75.8],
+        random_state=0,
+    )
+    slip.fit_trajectories(time, sheared, velocity_gradient=L)
+    assert_type(slip.propagate(sheared[:, 0], time, velocity_gradient=L), Floats)
+    assert_type(slip.laws_, tuple[str, str])
 
 
 def displays(law: MergedNetRegressor, model: GradientForestRegressor) -> None:
