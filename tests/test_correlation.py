@@ -6,7 +6,7 @@ import scipy.stats
 from numpy.testing import assert_allclose
 
 from skmerge import MergedNetRegressor
-from skmerge._net.correlation import LEVEL, _probability, _ranks, is_correlated
+from skmerge._net.correlation import LEVEL, _probability, _ranks, followed, is_correlated
 
 
 def equal(n):
@@ -66,3 +66,16 @@ def test_a_power_over_decades_is_no_constant(seed):
     assert net.relative_[0] and len(net.A_) == 1
     (term,) = net.formula().terms
     assert abs(term.exponent[0] - 0.75) < 0.15
+
+
+def test_a_bell_of_few_rows_is_no_silent_constant():
+    x = np.array([4, 5, 5.5, 6.5, 7, 7.5, 8.5, 10])
+    bell, rng = 10 * np.exp(-((x - 7) ** 2) / 2), np.random.default_rng(0)
+    assert followed(x[:, None], bell) == 0
+    fine = np.linspace(4, 10, 14)
+    assert followed(np.column_stack([rng.normal(size=14), fine]), 10 * np.exp(-((fine - 7) ** 2) / 2)) == 1
+    assert followed(x[:6, None], bell[:6]) is None and followed(x[:, None], np.ones(8)) is None
+    told = [followed(rng.normal(size=(12, 2)), rng.normal(size=12)) is not None for _ in range(2000)]
+    assert 0.005 < np.mean(told) < 0.04
+    with pytest.warns(UserWarning, match="is a constant, and yet rows that are neighbours in x0"):
+        MergedNetRegressor(random_state=0).fit(x[:, None], bell)

@@ -6,9 +6,11 @@ decades.
 """
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import ndtr, stdtr
 
 LEVEL = 0.01  # probability that noise counts as a dependence, over all features and all tests of each
+SMOOTH = 0.02  # probability that noise counts as smooth, over all features
+FEWEST = 7  # rows for that
 RANKED = 8  # least number of rows with which Student's t holds for ranks: six are all in order once in 360 draws
 
 
@@ -34,6 +36,25 @@ def is_correlated(X, y, weight):
         if any(_probability(a, b, weight) < LEVEL / (d * len(pairs)) for a, b in pairs):
             return True
     return False
+
+
+def followed(X, y):
+    """The feature along which y is smooth: rows that are neighbours in it have y more alike than chance; or None.
+
+    By von Neumann's ratio, the squared differences of neighbours over the squares about the mean. y that rises and
+    falls has no correlation, and short laws of few rows may all miss it.
+    """
+    n, d = X.shape
+    squares = ((y - y.mean()) ** 2).sum()
+    if n < FEWEST or not squares > 0:
+        return None
+    spread = np.sqrt(4 * (n - 2) / ((n - 1) * (n + 1)))
+    z = np.zeros(d)
+    for j, x in enumerate(X.T):
+        if len(np.unique(x)) > n / 2:  # else the order of equal values decides
+            z[j] = (2 - (np.diff(y[np.argsort(x, kind="stable")]) ** 2).sum() / squares) / spread
+    best = int(np.argmax(z))
+    return best if ndtr(-z[best]) < SMOOTH / d else None
 
 
 def _ranks(x, weight):

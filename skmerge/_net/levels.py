@@ -1,10 +1,11 @@
-"""Designs of few levels: a law of as many numbers as its features have different values is not tested by the rows."""
+"""What rows do not test: laws of as many numbers as features have values, and constants where y is smooth."""
 
 from itertools import pairwise
 
 import numpy as np
 
 from skmerge._net import uncertainty
+from skmerge._net.correlation import followed
 from skmerge._text import warn
 
 FEW = 2  # values of a code, between which no form is asked for
@@ -14,13 +15,22 @@ CLEAR = 3.0  # standard deviations of the noise
 
 
 def tell(best, names, target, n_outputs, group=None):
-    """Warn of laws that other laws of as many numbers equal at all measured values.
+    """Warn of laws that other laws of as many numbers equal at all measured values, and of constants that are none.
 
     ``best``: a pair of Trained and Objective of each output; ``names``: of the features; ``target``: what is predicted;
     ``group``: number of the feature that names groups.
     """
     for k, (trained, objective) in enumerate(best):
         net = trained.members[0]
+        what = target if n_outputs is None else f"{target} (output {k})"
+        if trained.is_law and not net.n_nodes:
+            along = followed(objective.X[:, : objective.n_given], objective.y)
+            if along is not None:
+                warn(
+                    f"The law of {what} is a constant, and yet rows that are neighbours in {names[along]} have {what} "
+                    f"more alike than chance: it probably depends on {names[along]}, in a way that no short law of so "
+                    "few rows describes. Measure more rows, or give what is known (exponents, a link, an offset)."
+                )
         if not trained.is_law or not net.n_nodes:
             continue
         used = used_features(objective, net)
@@ -29,7 +39,6 @@ def tell(best, names, target, n_outputs, group=None):
         n_numbers = uncertainty.n_numbers(objective, net)
         is_design = n_values < n_rows and any(len(np.unique(objective.X[:, j])) > FEW for j in used)
         if is_design and n_values <= n_numbers:
-            what = target if n_outputs is None else f"{target} (output {k})"
             which = " and ".join(names[j] for j in used)
             warn(
                 f"The law of {what} has {n_numbers} numbers, exponents among them, and {which} only {n_values} "
