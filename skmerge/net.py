@@ -380,6 +380,7 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
         names, found = ColumnNames.of(self), [trained.gross for trained, _ in best]
         gross_errors.tell(found, row, rounds.target_name, n_outputs, names, np.isnan(given), self.relative_)
+        levels.tell_isolated(given, row, names)
         levels.tell(best, names, rounds.target_name, n_outputs, group)
         if self.noise == "absolute":
             which = [trained.gross is None for trained, _ in best]

@@ -9,6 +9,7 @@ import pytest
 
 from skmerge import MergedNetRegressor
 from skmerge._net import gross_errors, suspects
+from skmerge._net.levels import tell_isolated
 from skmerge._net.objective import Objective, Scaling
 
 LAWS = {
@@ -212,3 +213,18 @@ def test_values_over_many_decades_do_not_overflow(noise):
     X = 10.0 ** rng.uniform([9, 20, 20], [13, 30, 30], (30, 3))
     y = 6.67e-11 * X[:, 1] * X[:, 2] / X[:, 0] ** 2 * (1 + 0.1 * rng.normal(size=30))
     assert np.isfinite(MergedNetRegressor(noise=noise, random_state=0).fit(X, y).predict(X)).all()
+
+
+@pytest.mark.parametrize("value, named", [(-999.0, True), (278.0, True), (12.0, False)])
+def test_a_row_far_from_all_others_is_named(value, named):
+    x = np.linspace(1, 10, 14)
+    y = 4 * np.sqrt(x)
+    x[6] = value
+    rows = np.vstack([x, np.exp(3 * np.random.default_rng(0).normal(size=14))]).T  # sizes over decades are no strangers
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        tell_isolated(rows, np.arange(14), ["v", "w"])
+    assert [str(one.message).split(":")[0] for one in told] == [f"Row 6 with v={value:g}"] * named
+    twice = np.append(x, value)[:, None]
+    with pytest.warns(UserWarning, match="Rows 6, 14 with x0=-999: all others lie between 1 and 10"):
+        MergedNetRegressor(n_nodes=1, random_state=0).fit(np.where(twice == value, -999, twice), np.append(y, 3.0))

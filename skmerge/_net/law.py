@@ -1,6 +1,7 @@
 """The law of one output: searched, cross-validated, chosen."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -74,14 +75,15 @@ def best_law(search, folds):
     if search.objective.n == 1:  # its error is unknown
         return Law(nets[0], np.inf, None, search.penalties)
     errors, squares = comparison.cross_validate(search, nets, folds)
-    extreme = np.array([_has_extreme_exponent(net) or _hides_constant(search.objective, net) for net in nets])
+    unfit = _has_extreme_exponent, partial(_hides_constant, search.objective), partial(_is_zero, search.objective)
+    extreme = np.array([any(check(net) for check in unfit) for net in nets])
     if not extreme.all():  # all: the user asks for nothing else
         errors[extreme] = np.inf
     best = comparison.simplest_of_the_best(nets, errors, squares)
     net, error, rows = nets[best], errors[best], squares[best]
     plain = search.simplifier.plainer(net)
     tried = [Candidate(*pair, search.objective) for pair in zip(nets, errors.tolist(), strict=True)]
-    if plain.n_free < net.n_free:
+    if plain.n_free < net.n_free and not _is_zero(search.objective, plain):
         net, rows = plain, search.objective.weight * comparison.leave_one_out(search.objective, plain)
         error = max(error, rows.sum())
         tried.append(Candidate(net, float(error), search.objective))
@@ -92,6 +94,12 @@ def _has_extreme_exponent(net):
     """Whether an exponent is at the limit: such a term fits only the outermost rows, and is huge beyond them."""
     products = [i for i in range(net.n_nodes) if net.kind(i) != "sum"]
     return bool((np.abs(net.nodes[products, : net.n_features]) >= MAX_EXPONENT).any())
+
+
+def _is_zero(objective, net):
+    """Whether it says that y is 0 everywhere, and y has one sign."""
+    is_zero = not net.n_nodes and net.lower[-1] == net.upper[-1] and net.theta[-1] == 0
+    return bool(is_zero and (objective.y.min() > 0 or objective.y.max() < 0))
 
 
 def _hides_constant(objective, net):

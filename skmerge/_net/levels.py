@@ -11,6 +11,7 @@ from skmerge._text import warn
 FEW = 2  # values of a code, between which no form is asked for
 MANY = 12  # values of a feature, between which the rows leave little room
 BETWEEN = np.linspace(0.1, 0.9, 9)  # of the way from a value to the next
+FAR, MOST_ISOLATED, FEWEST_OTHERS = 10.0, 2, 5  # ranges of the others, rows, and different values of the others
 CLEAR = 3.0  # standard deviations of the noise
 
 
@@ -46,6 +47,40 @@ def tell(best, names, target, n_outputs, group=None):
                 "tests what it says between and beyond them. Measure at more values, or give what is known "
                 "(exponents, units)."
             )
+
+
+def tell_isolated(X, row, names):
+    """Warn of a row or two whose feature lies far from that of all others, such as -999 for a missing value.
+
+    ``X`` (n, d): the rows as given, NaN where missing, the same rows as one; ``row``: which of them each given row is.
+    """
+    for j, x in enumerate(X.T):
+        known = np.flatnonzero(np.isfinite(x))
+        order = known[np.argsort(x[known], kind="stable")]
+        for some in [part for k in (1, MOST_ISOLATED) for part in (order[:k], order[len(order) - k :])]:
+            others = np.setdiff1d(order, some)
+            if len(np.unique(x[others])) < FEWEST_OTHERS or not _is_far(x[some], x[others]):
+                continue
+            places = ", ".join(str(r) for r in np.flatnonzero(np.isin(row, some)))
+            values = " and ".join(f"{value:g}" for value in np.unique(x[some]))
+            low, high = x[others].min(), x[others].max()
+            warn(
+                f"Row{'s' * (', ' in places)} {places} with {names[j]}={values}: all others lie between {low:g} and "
+                f"{high:g}. A code for a missing value (give NaN), another unit, a slip? If it is right, the law rests on "
+                "it."
+            )
+            break
+
+
+def _is_far(some, others):
+    """Whether values lie farther from others than FAR ranges of these, and than their range in logarithms."""
+    low, high = others.min(), others.max()
+    gap = np.where(some > high, some - high, low - some)
+    if not (gap > FAR * (high - low)).all():
+        return False
+    if low <= 0 or some.min() <= 0:
+        return True
+    return bool((np.abs(np.log(some / np.where(some > high, high, low))) > np.log(high / low)).all())
 
 
 def wanders(objective, net, column):
