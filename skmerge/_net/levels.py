@@ -66,8 +66,8 @@ def tell_isolated(X, row, names):
             low, high = x[others].min(), x[others].max()
             warn(
                 f"Row{'s' * (', ' in places)} {places} with {names[j]}={values}: all others lie between {low:g} and "
-                f"{high:g}. A code for a missing value (give NaN), another unit, a slip? If it is right, the law rests on "
-                "it."
+                f"{high:g}. A code for a missing value (give NaN), another unit, a slip? If it is right, the law rests "
+                "on it."
             )
             break
 
