@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from skmerge._ext.grain_stepping import gradient_of
 from skmerge._orientation import (
     AXES,
     JUMP,
@@ -43,7 +44,8 @@ def read_damask(
     density: str | Sequence[str] = "auto",
     grains: Literal["orientation", "phase", "cell"] = "orientation",
     phases: str | Sequence[str] | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    loading: Literal["axial", "any"] = "axial",
+) -> tuple[NDArray[np.float64], ...]:
     """Read a result file of DAMASK 3 (HDF5).
 
     Parameters
@@ -63,12 +65,18 @@ def read_damask(
     phases : str or sequence of str, default=None
         Names of the phases to read. By default all with cells and the needed datasets; a warning names the others.
 
+    loading : {"axial", "any"}, default="axial"
+        "any" reads all that ``PlasticityPropagator(loading="any")`` takes, whatever the loading; ``axis`` has no part.
+
     Returns
     -------
     strain : ndarray of shape (n_grains, n_steps)
-        Logarithm of the stretch of a material line along the axis.
-    state : ndarray of shape (n_grains, n_steps, 5)
+        Logarithm of the stretch of a material line along the axis. With "any" the time in s, (n_steps,).
+    state : ndarray of shape (n_grains, n_steps, 5) or (n_grains, n_steps, 10)
         sigma (Cauchy stress along the axis, MPa), rho (1/m^2), phi1, Phi, phi2 (rad, crystal to sample, unwrapped).
+        With "any" sigma is all of the Cauchy stress: xx, yy, zz, yz, xz, xy.
+    velocity_gradient : ndarray of shape (n_grains, n_steps - 1, 3, 3)
+        Only with "any": L = dv/dx in 1/s between two increments, from the mean F of a grain, to second order.
 
     Raises
     ------
@@ -96,6 +104,7 @@ def read_damask(
     except ImportError as error:
         raise ImportError("read_damask needs h5py: pip install h5py") from error
     check_word("grains", grains, "orientation", "phase", "cell")
+    check_word("loading", loading, "axial", "any")
     density = names_given("density", density, "'auto' or names of datasets, such as ('rho_mob', 'rho_dip')")
     if len(density) > 1 and not {"auto", *RESISTANCES}.isdisjoint(density):
         raise ValueError(
@@ -121,15 +130,36 @@ def read_damask(
                 raise ValueError(f"{path}: {name} has no group phase; write results of the phases.")
         steps = [file[name]["phase"] for name in names]
         chosen = datasets_of_phases(path, steps, phases, density)
-        axis = axis_of_loading(path, [[group[f"{phase}/mechanical/F"] for phase in chosen] for group in steps], axis)
+        if loading == "any":
+            axis = np.array([0.0, 0.0, 1.0])
+            time = times_of(path, [file[name] for name in names])
+        else:
+            F = [[group[f"{phase}/mechanical/F"] for phase in chosen] for group in steps]
+            axis = axis_of_loading(path, F, axis)
         parts = [grains_of(path, names, steps, phase, chosen[phase], axis, grains) for phase in chosen]
-    strain, sigma, rho, turn = (np.concatenate(column) for column in zip(*parts, strict=True))
+    strain, sigma, rho, both, turn = (np.concatenate(column) for column in zip(*parts, strict=True))
     first = angles_of(turn[:, 0])
     # q and -q are one rotation; signs are chosen so that paths are continuous and begin like ``first``.
     for t in range(1, turn.shape[1]):
         turn[:, t] *= np.where((turn[:, t] * turn[:, t - 1]).sum(axis=1) < 0, -1.0, 1.0)[:, None]
     turn[(turn[:, 0] * quaternion_of(first)).sum(axis=1) < 0] *= -1
-    return strain, np.concatenate([sigma[..., None], rho[..., None], unwrapped_angles(turn, first)], axis=2)
+    stress = both[..., 9:] if loading == "any" else sigma[..., None]
+    state = np.concatenate([stress, rho[..., None], unwrapped_angles(turn, first)], axis=2)
+    if loading == "axial":
+        return strain, state
+    F, n = np.ascontiguousarray(both[..., :9]).reshape(*both.shape[:2], 3, 3), len(both)
+    steps = [(F[:, t], F[:, t + 1], np.full(n, dt)) for t, dt in enumerate(np.diff(time))]
+    return time, state, np.stack([gradient_of(*map(np.ascontiguousarray, step)) for step in steps], axis=1)
+
+
+def times_of(path, increments):
+    """The times of the increments, (n_steps,)."""
+    time = np.array([increment.attrs.get("t/s", np.nan) for increment in increments], dtype=float)
+    if not (np.diff(time) > 0).all() or len(time) < 2:
+        raise ValueError(
+            f'{path}: loading="any" needs two or more increments whose attribute t/s rises; found {time.tolist()}.'
+        )
+    return time
 
 
 def names_given(name, value, what):
@@ -268,10 +298,11 @@ def grains_of(path, names, steps, phase, density, axis, grains):
     label = labels_of(path, phase, read[0].turn, grains, names[0] if deformed else None)
     count = np.bincount(label)
     cells = np.split(np.argsort(label, kind="stable"), np.cumsum(count)[:-1])
-    *columns, turns = zip(*read, strict=True)
+    *columns, both, turns = zip(*read, strict=True)
     columns = [np.stack([np.bincount(label, values) / count for values in steps], axis=1) for steps in columns]
     turns = [np.array([Rotation.from_quat(turn[c]).mean().as_quat() for c in cells]) for turn in turns]
-    return Cells(*columns, np.stack(turns, axis=1))
+    both = [np.stack([np.bincount(label, values) / count for values in step.T], axis=1) for step in both]
+    return Cells(*columns, np.stack(both, axis=1), np.stack(turns, axis=1))
 
 
 def without_jumps(path, names, phase, read):
@@ -347,6 +378,7 @@ class Cells(NamedTuple):
     strain: np.ndarray  # (n_cells,)
     sigma: np.ndarray  # (n_cells,)
     rho: np.ndarray  # (n_cells,)
+    both: np.ndarray  # (n_cells, 15), F and the Cauchy stress xx, yy, zz, yz, xz, xy in MPa
     turn: np.ndarray  # (n_cells, 4), quaternions
 
 
@@ -366,4 +398,5 @@ def cells_of(group, density, axis):
         rho = sum(np.abs(values).sum(axis=1) for values in systems)
     O = read["O"][:, [1, 2, 3, 0]]
     O[np.abs(np.linalg.norm(O, axis=1) - 1) > NORM_TOLERANCE] = np.nan
-    return Cells(strain, sigma, rho, O)
+    components = cauchy[:, [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] / 1e6
+    return Cells(strain, sigma, rho, np.column_stack([F.reshape(-1, 9), components]), O)

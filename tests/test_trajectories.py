@@ -337,3 +337,28 @@ def test_what_is_said_of_slip_resistances_is_true(path, turn):
     with pytest.warns(UserWarning, match="as asked; the square of the slip resistance xi_sl") as caught:
         read_damask(path, density="xi_sl")
     assert len(caught) == 1 and "stores no density" not in str(caught[0].message)
+
+
+def test_all_stresses_and_the_velocity_gradient_are_read(tmp_path):
+    """Simple shear with some tension: L is that which leads from one F to the next; stress turns as Hooke's law says."""
+    turn, shear = Rotation.random(5, random_state=3), np.array([[0.3, 0.5, 0], [0.5, -0.1, 0.2], [0, 0.2, -0.15]])
+    write(tmp_path / "any.hdf5", turn, {"A": range(5)}, deformation=lambda e: e * shear)
+    with pytest.raises(ValueError, match="attribute t/s rises"):
+        read_damask(tmp_path / "any.hdf5", loading="any")
+    with h5py.File(tmp_path / "any.hdf5", "a") as file:
+        for step in range(len(STRAINS)):
+            file[f"increment_{7 * step}"].attrs["t/s"] = 10.0 * STRAINS[step]
+    time, state, L = read_damask(tmp_path / "any.hdf5", loading="any")
+    np.testing.assert_allclose(time, 10 * np.array(STRAINS))
+    assert state.shape == (5, 4, 10) and L.shape == (5, 3, 3, 3)
+    F = np.eye(3)
+    for t in range(3):
+        half = L[0, t] * (time[t + 1] - time[t]) / 2
+        F = np.linalg.solve(np.eye(3) - half, (np.eye(3) + half) @ F)
+        np.testing.assert_allclose(F, np.eye(3) + STRAINS[t + 1] * shear, atol=1e-9)
+    R = turn.as_matrix()
+    given = STRAINS[-1] * shear
+    cauchy = R @ cubic_stress(R.transpose(0, 2, 1) @ given @ R) @ R.transpose(0, 2, 1) / 1e6
+    order = np.argsort(state[:, -1, 0])
+    expected = cauchy[:, [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    np.testing.assert_allclose(state[order, -1, :6], expected[np.argsort(expected[:, 0])], rtol=1e-9)
