@@ -340,7 +340,7 @@ def test_what_is_said_of_slip_resistances_is_true(path, turn):
 
 
 def test_all_stresses_and_the_velocity_gradient_are_read(tmp_path):
-    """Simple shear with some tension: L is that which leads from one F to the next; stress turns as Hooke's law says."""
+    """L leads from one F to the next; the stress is that of the strain by Hooke's law in the lattice."""
     turn, shear = Rotation.random(5, random_state=3), np.array([[0.3, 0.5, 0], [0.5, -0.1, 0.2], [0, 0.2, -0.15]])
     write(tmp_path / "any.hdf5", turn, {"A": range(5)}, deformation=lambda e: e * shear)
     with pytest.raises(ValueError, match="attribute t/s rises"):
