@@ -14,6 +14,7 @@ from skmerge._orientation import angles_of, inverse, product, quaternion_of, unw
 from skmerge._parallel import in_blocks
 from skmerge._plasticity import forms
 from skmerge._plasticity.records import check_out, complete, numbers
+from skmerge._plasticity.refinement import refined
 from skmerge._plasticity.slip_law import SLIP_RATE, Records, identified
 from skmerge._text import warn
 from skmerge.crystal import check_gradients
@@ -26,6 +27,7 @@ BEYOND = 0.5  # of the trained range of sqrt(rho), at either end, to which a law
 LAW_TERMS = 1, 2  # more follow the small errors of rates at the edges of the records
 AS_GOOD, NEGLIGIBLE = 1.5, 2e-3  # times the error of a spline, and share of the mean, that a law may miss
 SCATTERED = 0.05  # of the mean: scatter of g among records of like density that is told
+NO_LATTICE = 10.0  # degrees that 1 % of noise in stress and half a degree in orientation do not make
 WRONG_LATTICE, CLEAR = 3.0, 0.5  # degrees; times the misfit that another lattice has
 WRONG_STRESS = 0.1  # error of held-out crystals, over the stress, that is told
 ENOUGH_CRYSTALS, FOLDS = 10, 5  # from so many on they are held out, a fifth at a time
@@ -142,7 +144,7 @@ def in_parts(stiffness):
 
 def law_of(records, systems, stiffness, seed):
     """Fitted attributes, and texts about them; without ``seed`` by splines, which is quick."""
-    found, told = identified(records, systems, stiffness), []
+    found, told = refined(records, systems, identified(records, systems, stiffness)), []
     P, spin = tensors(*systems)
     root, g, k = binned(found.root, found.resistance, found.storage)
     low, high = float(np.nanmin(records.root)), float(np.nanmax(records.root))
@@ -267,7 +269,12 @@ def other_lattices(records, lattice, fitted):
             except ValueError:  # its records in flow may be too few
                 continue
             better += [f'lattice="{name}" misses it by {other.misfit:.2g}'] * (other.misfit < CLEAR * misfit)
-    hint = "; ".join(better) or "check the lattice, the order of stresses, and that orientations are crystal to sample"
+    if not better and misfit < NO_LATTICE:  # noise does that
+        return []
+    hint = (
+        "; ".join(better)
+        or "check the lattice, the order of stresses, noise, and that orientations are crystal to sample"
+    )
     return [
         f"the plastic strain of the records is not that of the slip systems: its direction differs by {misfit:.2g} "
         f"degrees (median); {hint}."
