@@ -59,7 +59,8 @@ void skmerge_grain_start(ptrdiff_t n, const double *angles, double density, doub
 void skmerge_grain_random(unsigned long long seed, ptrdiff_t n, double density, double *state);
 
 /* L that leads from F to F_new in time dt > 0 if it is constant: log(F_new F^-1) / dt, row by row. A rotation is met
- * exactly. 0, or 1 if F or F_new turns space inside out, or a step is beyond 0.6 or so of strain or 60 degrees. */
+ * exactly. 0, or 1 if F or F_new turns space inside out, or the step is no small one: a stretch to the tenfold, a turn
+ * by 60 degrees. */
 int skmerge_grain_gradient(const double F[9], const double F_new[9], double dt, double L[9]);
 
 /* By what to multiply the next time step, by the flags of all grains: 0.25 if a grain failed (repeat the step), less

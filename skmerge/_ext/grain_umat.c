@@ -23,6 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "grain_model.c"
+#include "grain_step.c"
+
 #ifdef _WIN32
 #define umat_ UMAT
 #endif
@@ -61,8 +64,7 @@ static const skmerge_grain_law *umat_prepared(void) {
     return atomic_load(&umat_law);
 }
 
-static void umat_start(const skmerge_grain_law *law, ptrdiff_t n, double density, double seed, int element, int point,
-                       double *state) {
+static void umat_start(ptrdiff_t n, double density, double seed, int element, int point, double *state) {
     /* Grains are drawn one by one, so that a point's first grains are the same with more of them. */
     unsigned long long at = (unsigned long long)(long long)seed * 0x9e3779b97f4a7c15u;
     at ^= ((unsigned long long)(unsigned)element << 32 | (unsigned)point) * 0xd1342543de82ef95u;
@@ -73,41 +75,17 @@ static void umat_start(const skmerge_grain_law *law, ptrdiff_t n, double density
             if (!(density > 0.0)) umat_stop("PROPS(2), the density of dislocations in 1/m^2, must be positive", "");
             state[SKMERGE_GRAIN_HARDENING] = sqrt(density);
         }
-        if (length > 0.0) {
-            if (fabs(length - 1.0) > 1e-9)
-                for (int i = 0; i < 4; i++) q[i] /= length;
+        if (length != 0.0) { /* not a number either: the step says so */
+            for (int i = 0; i < 4; i++) q[i] = fabs(length - 1.0) > 1e-9 ? q[i] / length : q[i];
             continue;
         }
         skmerge_grain_random(at + (unsigned long long)r * 0xa0761d6478bd642fu, 1, density, drawn);
         memcpy(q, drawn + SKMERGE_GRAIN_ORIENTATION, 4 * sizeof *q);
     }
-    (void)law;
 }
 
-/* Strain of the step by a strain e at its end: e - [W, e]/2 + [W, [W, e]]/12, to second order in the spin W. */
-static void umat_strain_of_step(const double W[3][3], double K[6][6]) {
-    for (int c = 0; c < 6; c++) {
-        double e[3][3] = {{0.0}}, one[3][3], two[3][3];
-        e[ROW_OF[c]][COLUMN_OF[c]] = e[COLUMN_OF[c]][ROW_OF[c]] = c < 3 ? 1.0 : 0.5;
-        for (int i = 0; i < 3; i++)
-            for (int j = 0; j < 3; j++) {
-                one[i][j] = 0.0;
-                for (int k = 0; k < 3; k++) one[i][j] += W[i][k] * e[k][j] - e[i][k] * W[k][j];
-            }
-        for (int i = 0; i < 3; i++)
-            for (int j = 0; j < 3; j++) {
-                two[i][j] = 0.0;
-                for (int k = 0; k < 3; k++) two[i][j] += W[i][k] * one[k][j] - one[i][k] * W[k][j];
-            }
-        for (int r = 0; r < 6; r++) {
-            const int i = ROW_OF[r], j = COLUMN_OF[r];
-            K[r][c] = (r < 3 ? 1.0 : 2.0) * (e[i][j] - one[i][j] / 2 + two[i][j] / 12);
-        }
-    }
-}
-
-/* R of F = R U, by Newton's iteration for the polar decomposition. */
-static void umat_rotation(const double F[9], double R[9]) {
+/* R of F = R U, by Newton's iteration for the polar decomposition; 1 if there is none. */
+static int umat_rotation(const double F[9], double R[9]) {
     memcpy(R, F, 9 * sizeof *R);
     for (int round = 0; round < 50; round++) {
         double C[9], change = 0.0, det;
@@ -117,16 +95,42 @@ static void umat_rotation(const double F[9], double R[9]) {
                 C[3 * i + j] = R[3 * a + c] * R[3 * b + d] - R[3 * a + d] * R[3 * b + c];
             }
         det = R[0] * C[0] + R[1] * C[1] + R[2] * C[2];
+        if (!(det > 0.0)) return 1;
         for (int i = 0; i < 9; i++) {
             const double next = 0.5 * (R[i] + C[i] / det);
             change = fmax(change, fabs(next - R[i]));
             R[i] = next;
         }
-        if (change < 1e-15) break;
+        if (change < 1e-15) return 0;
+    }
+    return !(fabs(determinant(R) - 1.0) < 1e-9); /* rounding errors went on */
+}
+
+/* The quaternion of R times those of all grains: the largest of its four components first. */
+static void umat_turn_grains(const double R[9], ptrdiff_t n, double *state) {
+    double r[4] = {1 + R[0] - R[4] - R[8], 1 - R[0] + R[4] - R[8], 1 - R[0] - R[4] + R[8], 1 + R[0] + R[4] + R[8]};
+    const double xy = R[1] + R[3], xz = R[2] + R[6], yz = R[5] + R[7];
+    const double x = R[7] - R[5], y = R[2] - R[6], z = R[3] - R[1];
+    int m = 0;
+    double length;
+    for (int i = 1; i < 4; i++) m = r[i] > r[m] ? i : m;
+    if (m == 0) r[1] = xy, r[2] = xz, r[3] = x;
+    if (m == 1) r[0] = xy, r[2] = yz, r[3] = y;
+    if (m == 2) r[0] = xz, r[1] = yz, r[3] = z;
+    if (m == 3) r[0] = x, r[1] = y, r[2] = z;
+    length = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2] + r[3] * r[3]);
+    for (int i = 0; i < 4; i++) r[i] /= length;
+    for (ptrdiff_t g = 0; g < n; g++) {
+        double *at = state + g * SKMERGE_GRAIN_ROW + SKMERGE_GRAIN_ORIENTATION;
+        const double q[4] = {at[0], at[1], at[2], at[3]};
+        at[0] = r[3] * q[0] + r[0] * q[3] + r[1] * q[2] - r[2] * q[1];
+        at[1] = r[3] * q[1] - r[0] * q[2] + r[1] * q[3] + r[2] * q[0];
+        at[2] = r[3] * q[2] + r[0] * q[1] - r[1] * q[0] + r[2] * q[3];
+        at[3] = r[3] * q[3] - r[0] * q[0] - r[1] * q[1] - r[2] * q[2];
     }
 }
 
-/* Stress and tangent in axes that R has turned. */
+/* R^T stress R, and the tangent of that. */
 static void umat_turn(const double R[9], double stress[6], double tangent[6][6]) {
     double M[6][6], old[6], half[6][6];
     for (int r = 0; r < 6; r++)
@@ -169,6 +173,25 @@ static int umat_step(const skmerge_grain_law *law, ptrdiff_t n, const double L[9
     return bad;
 }
 
+static void transposed(const double R[9], double T[9]) {
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) T[3 * i + j] = R[3 * j + i];
+}
+
+/* A = F_new F^-1; 1 if either turns space inside out. */
+static int umat_increment(const double F[9], const double F_new[9], double A[9]) {
+    const double det = determinant(F);
+    double inverse[9];
+    if (!(det > 0.0 && determinant(F_new) > 0.0)) return 1;
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            const int a = (j + 1) % 3, b = (j + 2) % 3, c = (i + 1) % 3, d = (i + 2) % 3;
+            inverse[3 * i + j] = (F[3 * a + c] * F[3 * b + d] - F[3 * a + d] * F[3 * b + c]) / det;
+        }
+    multiply(F_new, inverse, A);
+    return 0;
+}
+
 /* Behind the arguments Fortran passes the length of CMNAME, which is not read. */
 void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *SPD, double *SCD, double *RPL,
            double *DDSDDT, double *DRPLDE, double *DRPLDT, const double *STRAN, const double *DSTRAN,
@@ -181,7 +204,8 @@ void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *
     const int size = *NTENS;
     /* An increment without time, which solvers ask for an elastic stiffness, becomes too short for slip. */
     const double dt = *DTIME > 0.0 ? *DTIME : 1e-12;
-    double F[9], F_new[9], L[9], W[3][3], R[9], K[6][6], stress[6], tangent[6][6], end[6][6];
+    double F[9], F_new[9], A[9], R[9], U[9], L[9], back[9], axes[9], stress[6], tangent[6][6];
+    const double none[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
     (void)SSE, (void)SPD, (void)SCD, (void)RPL, (void)DDSDDT, (void)DRPLDE, (void)DRPLDT, (void)STRAN, (void)DSTRAN;
     (void)TIME, (void)TEMP, (void)DTEMP, (void)PREDEF, (void)DPRED, (void)CMNAME, (void)COORDS, (void)DROT;
     (void)CELENT, (void)LAYER, (void)KSPT, (void)KSTEP, (void)KINC;
@@ -196,8 +220,11 @@ void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *
 
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++) F[3 * i + j] = DFGRD0[i + 3 * j], F_new[3 * i + j] = DFGRD1[i + 3 * j];
-    umat_start(law, n, PROPS[1], PROPS[2], *NOEL, *NPT, STATEV);
-    if (skmerge_grain_gradient(F, F_new, dt, L) || umat_step(law, n, L, dt, STATEV, stress, tangent)) {
+    umat_start(n, PROPS[1], PROPS[2], *NOEL, *NPT, STATEV);
+    /* The increment is a stretch U, then a rotation R: a rotation more, of the whole, changes nothing in what a grain
+     * feels. (With both at once the strain would not turn with the grains, and stress err by half of the angle.) */
+    if (umat_increment(F, F_new, A) || umat_rotation(A, R) || (transposed(R, back), multiply(back, A, U), 0) ||
+        skmerge_grain_gradient(none, U, dt, L) || umat_step(law, n, L, dt, STATEV, stress, tangent)) {
         if (!(*PNEWDT < 0.25)) *PNEWDT = 0.25; /* the solver repeats the increment, with the STATEV before it */
         for (int i = 0; i < size; i++) /* something that can be factorised, if it goes on */
             for (int j = 0; j < size; j++) {
@@ -207,23 +234,18 @@ void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *
             }
         return;
     }
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++) W[i][j] = 0.5 * dt * (L[3 * i + j] - L[3 * j + i]);
-    umat_strain_of_step(W, K);
+    umat_turn_grains(R, n, STATEV);
     for (int i = 0; i < 6; i++)
-        for (int j = 0; j < 6; j++) {
-            end[i][j] = j < 3 ? stress[i] : 0.0; /* Kirchhoff's stress grows with the volume */
-            for (int k = 0; k < 6; k++) end[i][j] += tangent[i][k] * K[k][j];
-        }
-    if (*NPROPS > 3 && PROPS[3] == 1.0) {
-        umat_rotation(F_new, R);
-        umat_turn(R, stress, end);
+        for (int j = 0; j < 3; j++) tangent[i][j] += stress[i]; /* Kirchhoff's stress grows with the volume */
+    if (*NPROPS > 3 && PROPS[3] != 0.0) {
+        umat_rotation(F_new, axes);
+        multiply(back, axes, U);
+        umat_turn(U, stress, tangent);
+    } else {
+        umat_turn(back, stress, tangent);
     }
     for (int i = 0; i < size; i++) {
         STRESS[i] = stress[i];
-        for (int j = 0; j < size; j++) DDSDDE[i + size * j] = end[i][j];
+        for (int j = 0; j < size; j++) DDSDDE[i + size * j] = tangent[i][j];
     }
 }
-
-#include "grain_model.c"
-#include "grain_step.c"
