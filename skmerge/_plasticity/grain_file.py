@@ -11,7 +11,7 @@ NEWTON_TOL = 1e-2
 
 
 def bytes_of(schmid, spin, stiffness, exponent, slip_rate, table, trained, tol):
-    """The content of a file: stiffness is C11 - C12, 2 C44 and the bulk modulus in MPa, the others as GrainLaw has them."""
+    """The content of a file: stiffness is C11 - C12, 2 C44, bulk modulus in MPa; the others as GrainLaw has them."""
     n_systems, n_nodes = schmid.shape[1], (len(table) - 2) // 4
     head = [exponent, slip_rate, *stiffness, tol, NEWTON_TOL, *table[:2], *trained, 0.0]
     numbers = np.concatenate([head, schmid.ravel(), spin.ravel(), table[2:]]).astype("<f8").tobytes()
