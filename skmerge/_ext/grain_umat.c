@@ -13,7 +13,8 @@
  *               start is drawn; whose s (12) is 0, has the density of PROPS(2).
  *
  * MPa, s; engineering shear; xx, yy, zz, xy, xz, yz. DDSDDE is that of the Jaumann rate of Kirchhoff stress over J, by
- * the strain of the end of the increment; it is not symmetric.
+ * the strain of the end of the increment, or with PROPS(4) = 1 of Cauchy stress in those axes, to which CalculiX adds
+ * the rest itself. It is not symmetric.
  */
 #include "grain_model.h"
 
@@ -235,13 +236,13 @@ void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *
         return;
     }
     umat_turn_grains(R, n, STATEV);
-    for (int i = 0; i < 6; i++)
-        for (int j = 0; j < 3; j++) tangent[i][j] += stress[i]; /* Kirchhoff's stress grows with the volume */
     if (*NPROPS > 3 && PROPS[3] != 0.0) {
         umat_rotation(F_new, axes);
         multiply(back, axes, U);
         umat_turn(U, stress, tangent);
     } else {
+        for (int i = 0; i < 6; i++)
+            for (int j = 0; j < 3; j++) tangent[i][j] += stress[i]; /* Kirchhoff's stress grows with the volume */
         umat_turn(back, stress, tangent);
     }
     for (int i = 0; i < size; i++) {
