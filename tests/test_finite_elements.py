@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.linalg import expm, logm, polar
+from scipy.linalg import expm, polar
 from scipy.spatial.transform import Rotation
 
 import skmerge
@@ -201,7 +201,10 @@ def stretched_then_turned(time, Fs):
     for old, new, dt in zip(Fs, Fs[1:], np.diff(time), strict=False):
         R, U = polar(new @ np.linalg.inv(old))
         times += [times[-1] + dt, times[-1] + dt + none]
-        L += [logm(U).real / dt, logm(R).real / none]
+        stretch, along = np.linalg.eigh(U)
+        x, y, z = Rotation.from_matrix(R).as_rotvec()
+        L.append(along * np.log(stretch) @ along.T / dt)
+        L.append(np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) / none)
     return np.array(times), np.array(L)
 
 
