@@ -109,6 +109,17 @@ def test_layout_of_the_file(model, law_file):
     assert_array_equal(numbers[-4 * nodes :], model.hardening_[2:])
 
 
+def test_a_file_is_replaced_as_a_whole(model, law_file, tmp_path):
+    path = tmp_path / "law"
+    path.write_text("old")
+    model.save_grain_law(str(path))
+    assert path.read_bytes() == law_file.read_bytes()
+    (tmp_path / "place").mkdir()
+    with pytest.raises(OSError):
+        model.save_grain_law(tmp_path / "place")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["law", "place"]
+
+
 def test_what_has_no_such_law_says_so(model, tmp_path):
     strain = np.r_[np.linspace(0, 2e-3, 21), np.linspace(4e-3, 0.02, 9)]
     old = crystal.simulate([[0.1 * k, 0.5, 0.2] for k in range(6)], strain)

@@ -23,7 +23,7 @@ def write(path, content):
     """Write a whole file or none: a program that reads it meanwhile sees the old one."""
     temporary = f"{os.fspath(path)}.{os.getpid()}"
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "wb") as file:
             file.write(content)
         os.replace(temporary, path)
     except BaseException:
