@@ -197,6 +197,25 @@ def test_time_factor(library):
     assert factor(0, 1) == factor(2, 0) == factor(32767 << 16) == 0.25
 
 
+@needs_c
+def test_starts_and_gradients(library):
+    rng = np.random.default_rng(0)
+    angles, state = rng.uniform(-6, 6, (50, 3)), np.full((50, 12), np.nan)
+    at = [ctypes.c_void_p(array.ctypes.data) for array in (angles, state)]
+    library.skmerge_grain_start(ctypes.c_ssize_t(50), at[0], ctypes.c_double(4e12), at[1])
+    turn = Rotation.from_euler("ZXZ", angles)
+    assert (turn.inv() * Rotation.from_quat(state[:, 5:9])).magnitude().max() < 1e-12
+    assert_array_equal(state[:, 11], 2e6)
+    assert_array_equal(state[:, [0, 1, 2, 3, 4, 9, 10]], 0)
+    for size in (1e-6, 1e-3, 0.1):
+        L, F, found = size * rng.normal(size=(3, 3)), np.eye(3) + 0.2 * rng.normal(size=(3, 3)), np.zeros((3, 3))
+        new = np.ascontiguousarray(expm(2.0 * L) @ F)
+        at = [ctypes.c_void_p(array.ctypes.data) for array in (F, new, found)]
+        assert library.skmerge_grain_gradient(at[0], at[1], ctypes.c_double(2.0), at[2]) == 0
+        assert_allclose(found, L, rtol=1e-9, atol=1e-14)
+        assert library.skmerge_grain_gradient(at[0], at[1], ctypes.c_double(0.0), at[2]) == 1
+
+
 def propagated(model, point, density, time, L):
     """Mean stresses that the package gives for the grains of a point, in Abaqus' order, (n_steps + 1, 6)."""
     start = np.zeros((len(point.state) // 12, 7))
