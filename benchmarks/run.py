@@ -25,7 +25,8 @@ from figures import HEADER  # noqa: E402
 SECTIONS = (
     *("activation", "speed", "memory", "orthogonal", "formulae", "tables"),
     *("forest_slopes", "forest_values", "forest_tables", "forest_speed", "crystal"),
-    *("plasticity_accuracy", "plasticity_speed", "plasticity_scaling", "sparse", "design", "interrupts"),
+    *("plasticity_accuracy", "plasticity_speed", "plasticity_scaling", "loading"),
+    *("sparse", "design", "interrupts"),
     *("laws", "laws_ablation", "laws_history", "laws_growth", "laws_curves"),
 )
 SLOW = ("laws_curves",)
@@ -56,6 +57,7 @@ def main():
         "forest_values": (arguments.procs,),
         "crystal": (arguments.plasticity,),
         "plasticity_accuracy": (arguments.plasticity,),
+        "loading": (arguments.plasticity,),
         "design": (arguments.nickel,),
         "sparse": (arguments.sparse,),
         "laws": (arguments.formulae, arguments.peers_laws, arguments.procs, arguments.rows, arguments.noise),

@@ -1,6 +1,5 @@
 """PlasticityPropagator: learns how a crystal's state changes with strain, and steps grains along strain."""
 
-import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -21,12 +20,12 @@ from skmerge._plasticity.axial import Axial
 from skmerge._plasticity.flags import LOST, warn_of
 from skmerge._plasticity.free import Free
 from skmerge._plasticity.kind import Learner
+from skmerge._plasticity.loaded import Loaded
 from skmerge._plasticity.plain import Plain
 from skmerge._progress import Reporter, fitting, with_callbacks
 from skmerge._text import warn
 from skmerge._validation import check_features, check_targets, check_weight
 from skmerge.forest import GradientForestRegressor
-from skmerge.net import MergedNetRegressor
 
 _F8: TypeAlias = NDArray[np.float64]
 _U1: TypeAlias = NDArray[np.uint8]
@@ -329,20 +328,13 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     def _fit_loaded(self, time, state, gradient, task):
         stage = task.begin("law of slip")
-        found, told = loaded.learn(time, gradient, state, self.orientation, self.lattice, self.stiffness, self._fit_law)
+        seed = seed_of(self.random_state)
+        found, told = loaded.learn(time, gradient, state, self.orientation, self.lattice, self.stiffness, seed)
         vars(self).update(found)
         vars(self).pop("feature_names_in_", None)
         for text in told:
             warn(text)
         stage.end(f"exponent {self.exponent_:.2f}; {self.laws_[0]}; {self.laws_[1]}")
-
-    def _fit_law(self, X, y, intercept, n_nodes):
-        net = MergedNetRegressor(
-            n_nodes=n_nodes, intercept=intercept, functions=(), link="identity", random_state=seed_of(self.random_state)
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a law that is no good is not used, and that is told
-            return net.fit(X, y)
 
     def _learner(self):
         common = {"n_jobs": self.n_jobs, "random_state": seed_of(self.random_state), "verbose": self.verbose}
@@ -383,7 +375,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         self._check_fitted()
         self._check_axial("predict")
         given = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False, reset=False)
-        X = self._checked("X", given)
+        X = forms.checked("X", given, self.orientation)
         y = self._propagator().rates(X)
         return y if self.orientation is None else forms.rates_of_columns(y, X, given, self.exponent_, self.orientation)
 
@@ -453,7 +445,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             raise ValueError('velocity_gradient needs loading="any".')
         pair = forms.is_pair(state0)
         form = "quaternion" if pair and self.orientation is not None else self.orientation
-        start = self._read_start(state0, form)
+        start = forms.read_start(state0, form)
         n, m = start.shape
         if m != self.n_features_in_ and not pair:
             raise ValueError(f"state0 has {m} variables; give {self.n_features_in_}, as the trajectories have.")
@@ -465,14 +457,10 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             )
         if pair and out is not None:
             raise ValueError("out takes no Rotation; give state0 as an array, with orientation in its columns.")
-        outs = out if return_std and out is not None else (out, None)
-        if not isinstance(outs, (tuple, list)) or len(outs) != 2:
-            raise ValueError("out must be two arrays with return_std, for states and standard deviations.")
         shape = strain.shape[1], n, m
-        out = records.check_out(outs[0], shape)
-        std = records.check_out(outs[1], (*shape[:2], 3) if pair else shape) if return_std else None
+        out, std = records.check_outs(out, return_std, shape, (*shape[:2], 3) if pair else shape)
         flags = np.zeros(n, np.uint8)
-        X = self._checked("state0", start, form)
+        X = forms.checked("state0", start, form)
         if self.orientation is not None:
             records.check_strain_unit(strain)
 
@@ -498,41 +486,26 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         return (out, std) if return_std else out
 
     def _propagate_loaded(self, state0, time, gradient, return_std, out):
-        errors = None
-        if return_std:
-            if not hasattr(self, "std_squares_"):
-                raise ValueError(
-                    f"return_std needs {loaded.ENOUGH_CRYSTALS} or more training trajectories, held out in turn."
-                )
-            errors = self.std_strain_, self.std_squares_
+        errors = (getattr(self, "std_strain_", None), getattr(self, "std_squares_", None)) if return_std else None
         reporter = Reporter(type(self).__name__, self.verbose)
-        path, std, self.flags_ = self._loaded().propagate(
+        found = self._propagator().propagate(
             state0, time, gradient, self.orientation, errors, out, self.n_jobs, reporter
         )
+        self.flags_ = found[2]
         warn_of(self.flags_)
-        return (path, std) if return_std else path
-
-    def _loaded(self):
-        return loaded.Loaded({name: getattr(self, name) for name in loaded.Loaded.NAMES})
-
-    def _read_start(self, state0, form):
-        start = forms.in_columns("state0", state0, form)
-        return records.numbers("state0", start, ensure_2d=True, allow_nd=False, order="C")
+        return found[:2] if return_std else found[0]
 
     def _kind(self):
+        if self.loading == "any":
+            return Loaded
         return Plain if self.orientation is None else Free if self.axis is None else Axial
 
     def _propagator(self):
         """What was fitted."""
         kind = self._kind()
+        if kind is Loaded:
+            return Loaded({name: getattr(self, name) for name in Loaded.NAMES})
         return kind({name: getattr(self, name) for name in kind.NAMES}, self._axis(), self.integrator)
-
-    def _checked(self, name, given, form=None):
-        """States as the kinds take them: with orientation (n, 5), checked."""
-        states = forms.with_angles(name, given, form or self.orientation)
-        if self.orientation is not None:
-            records.check_states(states, name)
-        return states
 
     def compiled_step(self) -> Flow:
         """The step of a grain for finite-element programs, without Python.
@@ -565,7 +538,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         """
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis of loading.")
-        return axial.starts(self._checked("state0", self._read_start(state0, self.orientation)), self._axis())
+        return axial.starts(
+            forms.checked("state0", forms.read_start(state0, self.orientation), self.orientation), self._axis()
+        )
 
     def save_grain_law(self, path: str | PathLike[str]) -> None:
         """Write the law of slip to a file that C and Fortran programs load without Python.
@@ -595,9 +570,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         """
         self._check_fitted()
         if self.loading == "any":
-            return np.where(self._loaded().inside(loaded.States.read("X", X, self.orientation)), 0.0, 1.0)
+            return np.where(self._propagator().inside(loaded.States.read("X", X, self.orientation)), 0.0, 1.0)
         X = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False, reset=False)
-        return np.where(self._propagator().inside(self._checked("X", X)), 0.0, 1.0)
+        return np.where(self._propagator().inside(forms.checked("X", X, self.orientation)), 0.0, 1.0)
 
     # --- checks
 

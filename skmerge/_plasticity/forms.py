@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from skmerge._orientation import NORM_TOLERANCE, angles_of, product, quaternion_from, quaternion_of, unwrapped_angles
 from skmerge._plasticity.flow import SMALL_STRAIN
-from skmerge._plasticity.records import numbers
+from skmerge._plasticity.records import check_states, numbers
 
 WIDTH = {"bunge": 5, "quaternion": 6}
 STATE_NAMES = {"bunge": "stress, density, phi1, Phi, phi2", "quaternion": "stress, density, quaternion x, y, z, w"}
@@ -122,6 +122,19 @@ def with_angles(name, state, orientation):
     if orientation == "bunge":
         return state
     return np.ascontiguousarray(np.concatenate([state[..., :2], angles(unit(name, state[..., 2:]))], axis=-1))
+
+
+def checked(name, given, orientation):
+    """States as the kinds take them: with orientation (n, 5), checked."""
+    states = with_angles(name, given, orientation)
+    if orientation is not None:
+        check_states(states, name)
+    return states
+
+
+def read_start(state0, orientation):
+    """States (n, m) at the start of paths."""
+    return numbers("state0", in_columns("state0", state0, orientation), ensure_2d=True, allow_nd=False, order="C")
 
 
 def like_start(path, start, orientation):

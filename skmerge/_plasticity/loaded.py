@@ -1,5 +1,6 @@
 """Crystals under any velocity gradient: the law of slip, read off records and stepped for many grains at once."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from skmerge._plasticity.records import check_out, complete, numbers
 from skmerge._plasticity.slip_law import SLIP_RATE, Records, identified
 from skmerge._text import warn
 from skmerge.crystal import check_gradients
+from skmerge.net import MergedNetRegressor
 
 STEP_TOL = 0.03  # of a step: .016 % of the final deviator, see doc/crystal.md
 CHUNK_GRAIN_STEPS = 200_000  # between two reports of progress
@@ -31,7 +33,7 @@ STRAIN_BINS, SMOOTHED = 24, 3  # of the table of errors; bins at either side tha
 FEWEST_CRYSTALS = 2
 WIDTH = {"bunge": 10, "quaternion": 11}
 OVERLOAD = 1.5  # resolved stress over g, beyond which a state is no trained one
-MARGIN = 0.02  # of the trained range of sqrt(rho): within it, a state is no stranger
+MARGIN = 0.1  # of the trained range of sqrt(rho): within it, a state is no stranger
 VOLUME = 1e-9  # change of volume of a path below which the bulk modulus does not matter
 
 
@@ -102,11 +104,10 @@ def check_load(time, velocity_gradient, n, n_steps):
     return time, gradient
 
 
-def learn(time, velocity_gradient, state, orientation, lattice, stiffness, fit_law):
+def learn(time, velocity_gradient, state, orientation, lattice, stiffness, seed):
     """Attributes of a PlasticityPropagator, and warnings.
 
-    ``fit_law(X, y, intercept, n_nodes)``: a fitted MergedNetRegressor; the others as `fit_trajectories` and the
-    parameters have them.
+    ``seed``: of the search for laws; the others as `fit_trajectories` and the parameters have them.
     """
     states = States.read("state", state, orientation, allow_nan=True)
     if states.density.ndim != 2:
@@ -121,7 +122,7 @@ def learn(time, velocity_gradient, state, orientation, lattice, stiffness, fit_l
         np.sqrt(states.density), states.quaternion,
     )  # fmt: skip
     systems, known = slip_systems(lattice), None if stiffness is None else in_parts(stiffness)
-    fitted, told = law_of(records, systems, known, fit_law)
+    fitted, told = law_of(records, systems, known, seed)
     fitted["n_features_in_"] = WIDTH[orientation]
     told += other_lattices(records, lattice, fitted)
     if n >= ENOUGH_CRYSTALS:
@@ -139,8 +140,8 @@ def in_parts(stiffness):
     return 1e3 * np.array([c[0] - c[1], 2 * c[2], (c[0] + 2 * c[1]) / 3])
 
 
-def law_of(records, systems, stiffness, fit_law):
-    """Fitted attributes, and texts about them; without ``fit_law`` by splines, which is quick."""
+def law_of(records, systems, stiffness, seed):
+    """Fitted attributes, and texts about them; without ``seed`` by splines, which is quick."""
     found, told = identified(records, systems, stiffness), []
     P, spin = tensors(*systems)
     root, g, k = binned(found.root, found.resistance, found.storage)
@@ -148,10 +149,10 @@ def law_of(records, systems, stiffness, fit_law):
     about = ("g", "the slip resistance g", True), ("drho/dGamma", "the storage of dislocations", False)
     curves, texts = [], []
     for is_storage, (value, (name, words, intercept)) in enumerate(zip((g, k), about, strict=True)):
-        one, law = curve(root, value, fit_law, intercept, is_storage)
+        one, law = curve(root, value, seed, intercept, is_storage)
         curves.append(one)
         texts.append(f"{name} = a spline of sqrt(rho)" if law is None else text_of(law, name))
-        if law is None and fit_law is not None:
+        if law is None and seed is not None:
             told.append(f"no short law of the density describes {words}; a spline does, within the trained densities.")
     width = BEYOND * (high - low) if all(one.is_law for one in curves) else 0.0
     nodes = np.linspace(max(low - width, 0.05 * low), high + width, NODES)
@@ -207,7 +208,7 @@ class Curve:
         return self.value(root), self.slope(root)
 
 
-def curve(root, value, fit_law, intercept, is_storage):
+def curve(root, value, seed, intercept, is_storage):
     """A Curve of values at sqrt(rho), and the law behind it: the shortest that errs no more than a spline, or None."""
     unit = root[-1]
     spline = make_smoothing_spline(root / unit, value)
@@ -222,13 +223,21 @@ def curve(root, value, fit_law, intercept, is_storage):
         False,
     )
     target = 2 * root * value if is_storage else value  # drho / dGamma
-    for n_nodes in LAW_TERMS if fit_law is not None else ():
-        law = fit_law(root[:, None] ** 2, target, intercept, n_nodes)
+    for n_nodes in LAW_TERMS if seed is not None else ():
+        law = fitted_law(root[:, None] ** 2, target, intercept, n_nodes, seed)
         one = curve_of_law(law, is_storage)
         error, least = (np.sqrt(np.mean((f(root) - value) ** 2)) for f in (one.value, smooth.value))
         if len(law.A_) == 1 and error <= AS_GOOD * least + NEGLIGIBLE * np.abs(value).mean():
             return one, law
     return smooth, None
+
+
+def fitted_law(X, y, intercept, n_nodes, seed):
+    """A MergedNetRegressor; what it warns of is of no interest, since a law that is no good is not used."""
+    net = MergedNetRegressor(n_nodes=n_nodes, intercept=intercept, functions=(), link="identity", random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return net.fit(X, y)
 
 
 def curve_of_law(law, is_storage):
@@ -296,6 +305,10 @@ class Loaded:
 
         ``out``: an array for the paths, or None; the others as `PlasticityPropagator.propagate` has them.
         """
+        if errors is not None and errors[1] is None:
+            raise ValueError(
+                f"return_std needs {ENOUGH_CRYSTALS} or more training trajectories, which are held out in turn."
+            )
         states, pair = States.read("state0", state0, orientation), forms.is_rotation_pair(state0)
         if states.density.ndim != 1:
             raise ValueError(f"state0 must have shape (n_grains, n_variables), got {states.stress.shape[:-1]}.")

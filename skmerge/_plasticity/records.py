@@ -229,6 +229,14 @@ def check_out(out, shape):
     return out
 
 
+def check_outs(out, return_std, shape, std_shape):
+    """The arrays for states and standard deviations; the second is None without ``return_std``."""
+    outs = out if return_std and out is not None else (out, None)
+    if not isinstance(outs, (tuple, list)) or len(outs) != 2:
+        raise ValueError("out must be two arrays with return_std, for states and standard deviations.")
+    return check_out(outs[0], shape), check_out(outs[1], std_shape) if return_std else None
+
+
 def are_long(size, longest):
     """Whether steps of these sizes are longer than any trained one."""
     return size > longest * (1 + ROUNDED)
