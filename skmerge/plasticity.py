@@ -555,7 +555,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         self._check_fitted()
         if self.loading != "any":
             raise ValueError('save_grain_law needs loading="any"; with one axis of loading there is compiled_step.')
-        grain_file.write(path, self._loaded().file_content())
+        grain_file.write(path, self._propagator().file_content())
 
     def applicability(self, X: ArrayLike) -> _F8:
         """Whether states lie within the trained states: 0 inside, 1 outside, for rising strain.
