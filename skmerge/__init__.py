@@ -1,6 +1,7 @@
 """skmerge: learn from sparse data; merge simulations, physical laws and experiments."""
 
 from importlib import import_module
+from os import path as _path
 from typing import TYPE_CHECKING
 
 from skmerge.activation import activation, activation_derivatives
@@ -30,6 +31,7 @@ __all__ = [
     "PlasticityPropagator",
     "activation",
     "activation_derivatives",
+    "get_include",
 ]
 __version__ = "0.1.0"
 
@@ -43,6 +45,19 @@ _MODULE_OF = {
     "PlasticityPropagator": "plasticity",
 }
 _SUBMODULES = {*_MODULE_OF.values(), "crystal", "datasets", "metrics", "plot", "trajectories"}
+
+
+def get_include() -> str:
+    """Directory of the headers and sources for C and Fortran programs, which compile them beside their own.
+
+    Examples
+    --------
+    >>> import os
+    >>> import skmerge
+    >>> os.path.isfile(os.path.join(skmerge.get_include(), "grain_model.h"))
+    True
+    """
+    return _path.join(_path.dirname(_path.abspath(__file__)), "_ext")
 
 
 if not TYPE_CHECKING:  # to a type checker, any name would be one of the package

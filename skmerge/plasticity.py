@@ -15,7 +15,7 @@ from skmerge._digest import Digested
 from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import check_axis
 from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, raise_invalid, seed_of
-from skmerge._plasticity import axial, flow, forms, held_out, loaded, plain, records
+from skmerge._plasticity import axial, flow, forms, grain_file, held_out, loaded, plain, records
 from skmerge._plasticity.axial import Axial
 from skmerge._plasticity.flags import LOST, warn_of
 from skmerge._plasticity.free import Free
@@ -545,6 +545,21 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         return axial.starts(
             forms.checked("state0", forms.read_start(state0, self.orientation), self.orientation), self._axis()
         )
+
+    def save_grain_law(self, path: str | PathLike[str]) -> None:
+        """Write the law of slip to a file that C and Fortran programs load without Python.
+
+        With ``loading="any"``. The file is the same on every machine; ``grain_model.h`` in `skmerge.get_include` has
+        its layout and the function that loads it, the page "In a finite-element program" the rest.
+
+        Parameters
+        ----------
+        path : path of the file; one that exists is replaced
+        """
+        self._check_fitted()
+        if self.loading != "any":
+            raise ValueError('save_grain_law needs loading="any"; with one axis of loading there is compiled_step.')
+        grain_file.write(path, self._propagator().file_content())
 
     def applicability(self, X: ArrayLike) -> _F8:
         """Whether states lie within the trained states: 0 inside, 1 outside, for rising strain.

@@ -48,7 +48,7 @@ LEVELS = [
     {"crystal", "trajectories"},
     {"_plasticity.flow", "_plasticity.records", "_plasticity.flags"},
     {"_plasticity.forms", "_plasticity.kind", "_plasticity.slip_law"},
-    {"_plasticity.refinement"},
+    {"_plasticity.refinement", "_plasticity.grain_file"},
     {"_plasticity.axial", "_plasticity.free", "_plasticity.plain", "_plasticity.loaded"},
     {"_plasticity.held_out"},
     {"plasticity"},

@@ -72,6 +72,8 @@ typedef struct {
     double P[SKMERGE_MOST_SYSTEMS][5], PP[SKMERGE_MOST_SYSTEMS][15], S[SKMERGE_MOST_SYSTEMS][3];
     double widest; /* greatest length of the coordinates, over g, with all |tau| <= g */
     int row;       /* numbers of a state: SKMERGE_GRAIN_HARDENING and what follows */
+    /* Range of s that was trained; what lies beyond is stepped, too. Of a model file (grain_model.h), for the caller. */
+    double least_trained, most_trained;
 } skmerge_grain_law;
 
 /* NULL, or which member of the law is wrong, as text. */

@@ -12,7 +12,7 @@ from skmerge._ext.grain_stepping import GrainLaw
 from skmerge._lattice import deviator, matrix_of, slip_systems, symmetric, tensors
 from skmerge._orientation import angles_of, inverse, product, quaternion_of, unwrapped_angles
 from skmerge._parallel import in_blocks
-from skmerge._plasticity import forms
+from skmerge._plasticity import forms, grain_file
 from skmerge._plasticity.records import check_out, complete, numbers
 from skmerge._plasticity.refinement import refined
 from skmerge._plasticity.slip_law import SLIP_RATE, Records, identified
@@ -350,6 +350,19 @@ class Loaded:
             three = standard_deviations(*errors, gradient, time, out[..., 6])
             std = three if pair else std_of_columns(three, out, form)
         return (as_pair(out) if pair else out), std, flags
+
+    def file_content(self):
+        """The law as bytes for C programs."""
+        if self.keeps_volume:
+            raise ValueError(
+                "the training records keep the volume, so that the bulk modulus is unknown, which a finite-element "
+                "program needs; fit with stiffness=(C11, C12, C44) in GPa."
+            )
+        fitted = self.fitted
+        return grain_file.bytes_of(
+            fitted["schmid_"], fitted["lattice_spin_"], fitted["stiffness_"], fitted["exponent_"], SLIP_RATE,
+            fitted["hardening_"], fitted["grid_"], STEP_TOL,
+        )  # fmt: skip
 
     @property
     def trained(self):

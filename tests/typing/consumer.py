@@ -169,6 +169,7 @@ def rest() -> None:
     assert load_orbits().data.shape == (60, 3)
     assert callable(read_damask) and crystal.simulate is simulate and datasets.load_formulae is load_formulae
     assert skmerge.__version__
+    assert_type(skmerge.get_include(), str)
 
 
 if __name__ == "__main__":
