@@ -32,7 +32,7 @@ def backward_euler(start, strain, loading, crystal, strain_rate=1e-3):
     """(sigma, rho) of crystals (n, n_steps): steps as the other solver takes them, rotation after each."""
     rotation = Rotation.from_euler("ZXZ", start)
     n, gdot = crystal.rate_exponent, crystal.slip_rate / strain_rate
-    scale = crystal.resistance(1.0) - crystal.tau0
+    scale = (crystal.resistance(1.0) - crystal.tau0)
     storage, recovery = scale * crystal.k1 / 2, crystal.k2 / 2
     schmid = deviator((DIRECTIONS[:, :, None] * NORMALS[:, None] + NORMALS[:, :, None] * DIRECTIONS[:, None]) / 2)
     c = np.array([crystal.C11 - crystal.C12] * 2 + [2 * crystal.C44] * 3) * 1e3

@@ -41,18 +41,12 @@ def problems():
     plane = np.array(np.meshgrid(axis, axis)).reshape(2, -1).T
     options = {"bounds": [(0, 1)] * 2, "random_state": 0}
     targets = {0: (1.6, None), 1: (0.2, 0.25)}
-    yield (
-        "kriging, two properties, errors correlated by 0.7",
-        Designer(kriging, targets, correlation={(0, 1): 0.7}, **options),
-        plane,
-    )
-    yield (
-        "the same, x0 + x1 at most 0.9",
-        Designer(
-            kriging, targets, correlation={(0, 1): 0.7}, constraints=[({"x0": 1, "x1": 1}, (None, 0.9))], **options
-        ),
-        plane[plane.sum(axis=1) <= 0.9 + 1e-12],
-    )
+    yield "kriging, two properties, errors correlated by 0.7", Designer(
+        kriging, targets, correlation={(0, 1): 0.7}, **options
+    ), plane
+    yield "the same, x0 + x1 at most 0.9", Designer(
+        kriging, targets, correlation={(0, 1): 0.7}, constraints=[({"x0": 1, "x1": 1}, (None, 0.9))], **options
+    ), plane[plane.sum(axis=1) <= 0.9 + 1e-12]
     forest = GradientForestRegressor(order=0, n_estimators=50, random_state=0).fit(X, Y)
     yield "forest of steps, the same targets", Designer(forest, targets, **options), plane
 
@@ -69,18 +63,14 @@ def problems():
     grid = simplex(0.0125, 4)
     model = {("p", "q", "r"): alloy}
     yield "mixture of four, three properties", Designer(model, targets, **mix), grid
-    yield (
-        "the same, at most two components",
-        Designer(model, targets, max_nonzero=2, **mix),
-        grid[np.count_nonzero(grid, axis=1) <= 2],
-    )
+    yield "the same, at most two components", Designer(model, targets, max_nonzero=2, **mix), grid[
+        np.count_nonzero(grid, axis=1) <= 2
+    ]
     costly = model | {"cost": lambda X: X @ np.array([3.0, 2.0, 1.0, 1.0])}
     mix["correlation"] = {("p", "q"): 0.5, ("p", "r"): -0.4, ("q", "r"): 0.2}
-    yield (
-        "the same, four, an exact cost of at most 1.8",
-        Designer(costly, targets | {"cost": (None, 1.8)}, **mix),
-        grid[grid @ [3.0, 2.0, 1.0, 1.0] <= 1.8 + 1e-12],
-    )
+    yield "the same, four, an exact cost of at most 1.8", Designer(
+        costly, targets | {"cost": (None, 1.8)}, **mix
+    ), grid[grid @ [3.0, 2.0, 1.0, 1.0] <= 1.8 + 1e-12]
 
     def whole(X):
         a, b, c = X.T

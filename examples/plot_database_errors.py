@@ -66,7 +66,9 @@ def draw(listed, score, wrong, out):
     values.set_yticks(at, labels, fontsize=8)
     values.set(xlabel="value / size of the expected value", xscale="symlog")
     values.set_title("the head of the list", fontsize=11)
-    figure.legend(*values.get_legend_handles_labels(), frameon=False, fontsize=8.5, loc="outside lower right", ncols=3)
+    figure.legend(
+        *values.get_legend_handles_labels(), frameon=False, fontsize=8.5, loc="outside lower right", ncols=3
+    )
     for axes in (rank, values):
         axes.spines[["top", "right"]].set_visible(False)
     save(figure, out, "database_errors.png")
