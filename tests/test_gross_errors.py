@@ -125,7 +125,7 @@ def test_a_filled_entry_is_no_slip_of_x():
     missing = np.zeros((4, 2), bool)
     missing[2, 0] = True
     with pytest.warns(UserWarning, match="With b=50 in place of 5 the law would fit"):
-        gross_errors.tell([found], np.arange(4), "y", None, ["a", "b"], missing)
+        gross_errors.tell([found], np.arange(4), "y", None, ["a", "b"], missing, [False])
 
 
 def test_errors_of_the_logarithm_are_no_gross_errors():
