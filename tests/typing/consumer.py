@@ -109,6 +109,9 @@ def plasticity() -> None:
     angles = [[0.1 * k, 0.5, 0.2] for k in range(6)]
     old = simulate(angles, strain, crystal=copper, loading="uniaxial", axis="x")
     assert_type(old, Floats)
+    pulled = simulate(angles, [0, 1, 2], velocity_gradient=np.diag([0, 0, 1e-3]), free=["xx", "yy"], crystal=copper)
+    assert_type(pulled, Floats)
+    assert_type(Crystal(lattice="bcc", hardening="voce", back_storage=10.0).lattice, Any)
     assert_type(mean_stress(old, volume=np.ones(6)), Floats)
     assert schmid_factors(angles, axis=[1, 0, 0]).shape == (6, len(NORMALS)) == (6, len(DIRECTIONS))
     model = PlasticityPropagator(orientation="bunge", axis="x", memory=False, random_state=0)
