@@ -1,5 +1,6 @@
 """Crystal plasticity of cubic single crystals: stress, dislocation density and lattice rotation along a path."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Literal, TypeAlias, overload
 
@@ -16,10 +17,11 @@ from skmerge._crystal.arguments import (
     check_strain,
     warn_of_lost,
 )
+from skmerge._crystal.calibration import Calibration, check_fit, check_target, fit_constants
 from skmerge._crystal.constants import Crystal
 from skmerge._crystal.steps import step_along, step_grains
 from skmerge._ext.crystal_slip import SlipLaw
-from skmerge._lattice import DIRECTIONS, NORMALS, slip_systems
+from skmerge._lattice import DIRECTIONS, NORMALS, slip_systems, symmetric
 from skmerge._orientation import check_axis, numbers, quaternion_of, unwrapped_angles
 from skmerge._parallel import in_blocks
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
@@ -28,7 +30,17 @@ from skmerge._validation import naming
 
 _F8: TypeAlias = NDArray[np.float64]
 
-__all__ = ["DIRECTIONS", "NORMALS", "Crystal", "mean_stress", "schmid_factors", "simulate", "slip_systems"]
+__all__ = [
+    "DIRECTIONS",
+    "NORMALS",
+    "Calibration",
+    "Crystal",
+    "calibrate",
+    "mean_stress",
+    "schmid_factors",
+    "simulate",
+    "slip_systems",
+]
 
 CHUNK_STEPS = 4096  # recorded steps between two reports of progress, some 50 ms
 MOST_ADAPTIVE_TOL, LEAST_STEP_TOL, MOST_TOL = 1e-2, 1e-3, 1e-1
@@ -309,3 +321,109 @@ def mean_stress(state: ArrayLike, *, volume: ArrayLike | None = None) -> _F8:
     if not volume.any():
         raise ValueError("state has no complete crystal with a positive volume; there is nothing to average.")
     return volume[whole] @ sigma[whole] / volume.sum()
+
+
+def calibrate(
+    stress: ArrayLike,
+    orientation: ArrayLike | Rotation,
+    strain: ArrayLike,
+    *,
+    fit: Sequence[str],
+    crystal: Crystal | None = None,
+    velocity_gradient: ArrayLike | None = None,
+    free: ArrayLike | None = None,
+    loading: Literal["uniaxial", "taylor"] = "uniaxial",
+    axis: ArrayLike = "z",
+    strain_rate: float = 0.001,
+    rho0: ArrayLike = 1e12,
+    volume: ArrayLike | None = None,
+    tol: float | None = None,
+    max_substeps: int = 10000,
+    n_jobs: int | None = None,
+) -> Calibration:
+    """Fit constants of a crystal to measured or simulated stresses, and say which of them the data tell.
+
+    Parameters
+    ----------
+    stress : array-like
+        MPa; NaN where it was not measured. Of each crystal: (n_crystals, n_steps), along the axis, or with
+        ``velocity_gradient`` (n_crystals, n_steps, 6): xx, yy, zz, yz, xz, xy; or states as from `simulate`, of which
+        the stresses are read. Or the mean stress of the crystals: (n_steps,), along the axis, or with
+        ``velocity_gradient`` also (n_steps, 6). With ``loading="taylor"`` less the mean across the axis.
+    orientation, strain, velocity_gradient, free, loading, strain_rate
+        As for `simulate`: how the crystals were deformed.
+    fit : sequence of str
+        Names of the constants that are fitted: of numbers that `Crystal` takes, and "rho0". All are positive.
+    crystal : Crystal, default=None
+        Lattice, law and the other constants; those of ``fit`` start from its values, which must be above zero and
+        within a factor of 1000. None is ``Crystal()``.
+    axis : {"x", "y", "z"} or array-like of shape (3,), default="z"
+        Loading axis; with ``velocity_gradient`` that of a stress of shape (n_steps,).
+    rho0 : float or array-like of shape (n_crystals,) or (n_crystals, n_systems), default=1e12
+        Density at the start, 1/m^2; one number, at which it starts, where "rho0" is fitted.
+    volume : array-like of shape (n_crystals,), default=None
+        Volumes of the crystals for their mean, in any unit; None for equal volumes.
+    tol : float, default=None
+        As for `simulate`; None is 1e-3 where that takes many crystals at once, 3e-5 with the adaptive method.
+    max_substeps, n_jobs
+        As for `simulate`.
+
+    Returns
+    -------
+    Calibration
+        Its ``crystal`` has the fitted constants; ``standard_errors`` and ``undetermined`` say what they are worth.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not match, a name is not a constant of the law, or a start is not above zero.
+
+    Warns
+    -----
+    UserWarning
+        If the data do not tell some constants, alone or apart.
+    sklearn.exceptions.ConvergenceWarning
+        If the search did not end.
+
+    Notes
+    -----
+    Least squares over the logarithms of the constants (of ``tau_saturation`` - ``tau0``, ``rate_exponent`` - 1 and
+    ``C11`` - ``C12``), all stresses with equal weight. Standard errors take the errors of the stress as independent of
+    each other: they are too small where a whole curve is off. They come from derivatives by differences of 1 %, and
+    no data count as better than 1e-4 of their stress.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmerge.crystal import Crystal, calibrate, simulate
+    >>> strain = np.linspace(0, 0.1, 41)
+    >>> measured = simulate([[0.3, 0.5, 0.7]], strain, crystal=Crystal(tau0=11.0, k2=6.0))
+    >>> found = calibrate(measured, [[0.3, 0.5, 0.7]], strain, fit=["tau0", "k2"])
+    >>> {name: round(value, 2) for name, value in found.values.items()}
+    {'tau0': 11.0, 'k2': 6.0}
+    """
+    crystal = Crystal() if crystal is None else crystal
+    if not isinstance(crystal, Crystal):
+        raise TypeError(f"crystal must be a skmerge.crystal.Crystal, got {type(crystal).__name__}.")
+    names, start = check_fit(fit, crystal, rho0)
+    is_any = velocity_gradient is not None
+    n, along = len(check_orientation(orientation)), check_axis(axis)
+    target = check_target(stress, n, np.shape(strain)[-1], 6 if is_any else 1)
+    volume = numbers("volume", np.ones(n) if volume is None else volume)
+    if volume.shape != (n,) or (volume < 0).any() or not volume.any():
+        raise ValueError(f"volume must be one non-negative number per crystal, not all zero; got {volume.shape}.")
+    tol = (LEAST_STEP_TOL if is_any or not crystal._is_adaptive else 3e-5) if tol is None else tol
+    options = {"velocity_gradient": velocity_gradient, "free": free, "tol": tol, "max_substeps": max_substeps}
+    if not is_any:
+        options |= {"loading": loading, "axis": axis, "strain_rate": strain_rate}
+
+    def predict(changed, density):
+        state = simulate(orientation, strain, crystal=changed, rho0=density, n_jobs=n_jobs, **options)
+        found = state[..., : 6 if is_any else 1]
+        if target.ndim == 3:
+            return found
+        found = np.tensordot(volume / volume.sum(), found, axes=1)
+        six = is_any and target.shape[1] == 1
+        return np.einsum("tij,i,j->t", symmetric(found), along, along)[:, None] if six else found
+
+    return fit_constants(predict, target, names, start, crystal, rho0)
