@@ -6,17 +6,19 @@ from skmerge._ext.grain_stepping import Steps
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))  # the order of stresses and tangents
 FREE_TOL = 1e-7  # greatest stress where none acts, over the size of the deviator
-MOST_ROUNDS = 40
+MOST_ROUNDS, EIGHTHS = 40, 3
 OVERSHOT = 0.5  # work along the line, over that at its start with the other sign, that calls for a shorter change
 
 
-def integrate_free(law, state, time, gradient, free, scale, cuts, cancelled):
+def integrate_free(laws, state, time, gradient, free, scale, cuts, cancelled):
     """As `GrainLaw.integrate`, with entries of the velocity gradient that are solved for, ``free`` (3, 3) of bool.
 
     Also the velocity gradients (n, n_steps - 1, 3, 3) of the steps. ``scale``: a stress in MPa below which accuracy
     does not matter; ``cuts``: how often a step may be halved. Entries of ``gradient`` count where
-    they are not free; where both of a pair are, their difference.
+    they are not free; where both of a pair are, their difference. ``laws``: two, of which the second, without a
+    tolerance, takes eighths of a step and less: pieces of the first make the stress jump where their number changes.
     """
+    law = laws[0]
     n, n_steps, own = len(state), time.shape[1], law.row - 11
     found = Steps(
         *(np.full((n, n_steps, width), np.nan) for width in (6, own)),
@@ -34,7 +36,7 @@ def integrate_free(law, state, time, gradient, free, scale, cuts, cancelled):
             dt = np.ascontiguousarray(np.broadcast_to(time[:, t] - time[:, t - 1], n)[rows])
             base = np.broadcast_to(known[:, t - 1], (n, 3, 3))[rows]
             start = first_guess(base, last, rate, parts)
-            after, stress, rate, good = advance(law, state, dt, base, start, parts, places, scale, stress, cuts)
+            after, stress, rate, good = advance(laws, state, dt, base, start, parts, places, scale, stress, cuts)
             found.failed[rows[~good]] = t
             rows, state, stress, rate, last = (part[good] for part in (rows, after, stress, rate, base))
             solved[rows, t - 1] = base[good] + np.einsum("nk,kij->nij", rate, parts)
@@ -79,8 +81,9 @@ def first_guess(base, last, rate, parts):
     return np.where((square > 0)[:, None], share[:, None] * rate, guess)
 
 
-def advance(law, state, dt, base, rate, parts, places, scale, stress, cuts):
+def advance(laws, state, dt, base, rate, parts, places, scale, stress, cuts, depth=0):
     """Step grains, in halves where no root is found. State, stress, rates and whether each has one."""
+    law = laws[depth >= EIGHTHS]
     after, new, found, good = solve(law, state, dt, base, rate, parts, places, scale)
     still = dt == 0
     after[still], new[still], found[still], good[still] = state[still], stress[still], rate[still], True
@@ -89,7 +92,7 @@ def advance(law, state, dt, base, rate, parts, places, scale, stress, cuts):
         first = not good[rest].any()
         from_state, from_rate = (state, rate) if first else (after, found)
         given = (a[rest] for a in (from_state, dt / 2, base, from_rate))
-        part = advance(law, *given, parts, places, scale, stress[rest], cuts - 1)
+        part = advance(laws, *given, parts, places, scale, stress[rest], cuts - 1, depth + 1)
         for whole, half in zip((after, new, found, good), part, strict=True):
             whole[rest] = half
         if first:

@@ -26,6 +26,7 @@ def step_grains(crystal, angles, quaternion, forest, time, gradient, free, optio
     shared = crystal.self_hardening == crystal.latent_hardening and (forest == forest[:, :1]).all()
     more = {} if free is None else {"newton_tol": NEWTON_TOL_FREE}
     law = crystal._grain_law(*options, shared=shared, **more)
+    smooth = None if free is None else crystal._grain_law(np.inf, options[1], shared=shared, **more)
     own = crystal._n_systems if law.row > 12 else 1
 
     def run(part, cancelled):
@@ -36,7 +37,7 @@ def step_grains(crystal, angles, quaternion, forest, time, gradient, free, optio
             found = law.integrate(start, times, own_gradient, cancelled)
         else:
             given = start, times, own_gradient, free, crystal.tau0, min(int(np.log2(options[1])), MOST_CUTS), cancelled
-            found, solved[part] = integrate_free(law, *given)
+            found, solved[part] = integrate_free((law, smooth), *given)
         state[part, :, :6] = found.stress
         turned = found.orientation if back is None else product(back, found.orientation)
         state[part, :, 7:] = unwrapped_angles(turned, angles[part])
