@@ -12,7 +12,8 @@ from figures import Figure
 from scipy.spatial.transform import Rotation
 
 from skmerge._ext.grain_stepping import most_lanes
-from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, deviator, simulate
+from skmerge._lattice import deviator
+from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, simulate
 
 SECTION = "crystal"
 STRAIN = np.concatenate([np.linspace(0, 0.002, 21), np.linspace(0.004, 0.2, 99)])
@@ -32,7 +33,7 @@ def backward_euler(start, strain, loading, crystal, strain_rate=1e-3):
     """(sigma, rho) of crystals (n, n_steps): steps as the other solver takes them, rotation after each."""
     rotation = Rotation.from_euler("ZXZ", start)
     n, gdot = crystal.rate_exponent, crystal.slip_rate / strain_rate
-    scale = (crystal.resistance(1.0) - crystal.tau0)
+    scale = crystal.resistance(1.0) - crystal.tau0
     storage, recovery = scale * crystal.k1 / 2, crystal.k2 / 2
     schmid = deviator((DIRECTIONS[:, :, None] * NORMALS[:, None] + NORMALS[:, :, None] * DIRECTIONS[:, None]) / 2)
     c = np.array([crystal.C11 - crystal.C12] * 2 + [2 * crystal.C44] * 3) * 1e3

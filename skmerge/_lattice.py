@@ -1,6 +1,7 @@
 """Slip systems of cubic lattices, and the basis of deviators in which cubic elasticity is diagonal."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,9 +22,7 @@ DIRECTIONS = np.array(
 BCC = ((1, 1, 0), (1, 1, 1)), ((1, 1, 2), (1, 1, 1))  # families of planes and directions
 
 
-def slip_systems(
-    lattice: str | tuple[ArrayLike, ArrayLike],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def slip_systems(lattice: str | Sequence[ArrayLike]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unit normals and directions of the slip systems of a lattice.
 
     Parameters

@@ -1,164 +1,53 @@
-"""Crystal plasticity of FCC single crystals: stress, dislocation density and lattice rotation along a path."""
+"""Crystal plasticity of cubic single crystals: stress, dislocation density and lattice rotation along a path."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, Literal, TypeAlias, overload
+from typing import Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_consistent_length
 
+from skmerge._crystal.arguments import (
+    check_density,
+    check_free,
+    check_gradients,
+    check_orientation,
+    check_strain,
+    warn_of_lost,
+)
+from skmerge._crystal.calibration import Calibration, check_fit, check_target, fit_constants
+from skmerge._crystal.constants import Crystal
+from skmerge._crystal.steps import step_along, step_grains
 from skmerge._ext.crystal_slip import SlipLaw
-from skmerge._ext.grain_stepping import GrainLaw
-from skmerge._lattice import DIRECTIONS, NORMALS, deviator, slip_systems, tensors
-from skmerge._orientation import angles_of, check_axis, numbers, quaternion_of, unit_vector, unwrapped_angles
+from skmerge._lattice import DIRECTIONS, NORMALS, slip_systems, symmetric
+from skmerge._orientation import check_axis, numbers, quaternion_of, unwrapped_angles
 from skmerge._parallel import in_blocks
 from skmerge._parameters import check_n_jobs, check_number, check_verbose, check_word
 from skmerge._progress import Reporter
-from skmerge._text import warn
 from skmerge._validation import naming
 
 _F8: TypeAlias = NDArray[np.float64]
 
-__all__ = ["DIRECTIONS", "NORMALS", "Crystal", "mean_stress", "schmid_factors", "simulate", "slip_systems"]
+__all__ = [
+    "DIRECTIONS",
+    "NORMALS",
+    "Calibration",
+    "Crystal",
+    "calibrate",
+    "mean_stress",
+    "schmid_factors",
+    "simulate",
+    "slip_systems",
+]
 
 CHUNK_STEPS = 4096  # recorded steps between two reports of progress, some 50 ms
-CHUNK_FAST_STEPS = 65536
 MOST_ADAPTIVE_TOL, LEAST_STEP_TOL, MOST_TOL = 1e-2, 1e-3, 1e-1
 
 
-@dataclass(frozen=True)
-class Crystal:
-    """Constants of an FCC crystal; the defaults are the elasticity of copper and a textbook-sized hardening.
-
-    Parameters
-    ----------
-    C11, C12, C44 : float
-        Elastic constants, GPa.
-    slip_rate : float
-        Slip rate gdot0 at a resolved shear stress equal to the slip resistance, 1/s.
-    rate_exponent : float
-        Exponent n >= 1 of the power law, no unit.
-    tau0 : float
-        Slip resistance without dislocations, MPa; above zero.
-    forest_coefficient : float
-        Coefficient a of Taylor's law, no unit.
-    shear_modulus : float
-        G of Taylor's law, GPa.
-    burgers : float
-        Length of the Burgers vector, nm.
-    k1 : float
-        Storage of dislocations, 1/m.
-    k2 : float
-        Recovery of dislocations, no unit.
-    self_hardening, latent_hardening : float
-        Factors by which slip on a system changes the density of the system itself and of the others. With both equal,
-        all systems have the same density, and the law is that of one density and the slip of all systems.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a constant is not a finite number or not physical.
-
-    Notes
-    -----
-    Slip on system a, with its density rho_a and the interaction q of self (on the diagonal) and latent hardening::
-
-        gdot_a = gdot0 |tau_a / g_a|^n sign(tau_a),   g_a = tau0 + a G b sqrt(rho_a),
-        d rho_a = (k1 sqrt(rho_a) - k2 rho_a) sum_b q_ab |gdot_b| dt
-
-    This is the power law of Hutchinson [1]_, the storage and recovery of Kocks and Mecking [2]_ and the latent
-    hardening of Peirce, Asaro and Needleman [3]_. The density saturates at (k1 / k2)^2.
-
-    References
-    ----------
-    .. [1] J. W. Hutchinson, Proc. R. Soc. Lond. A 348, 101 (1976).
-    .. [2] H. Mecking, U. F. Kocks, Acta Metall. 29, 1865 (1981).
-    .. [3] D. Peirce, R. J. Asaro, A. Needleman, Acta Metall. 30, 1087 (1982).
-
-    Examples
-    --------
-    >>> from skmerge.crystal import Crystal
-    >>> copper = Crystal()
-    >>> round(copper.young_modulus([0, 0, 1]), 2), round(copper.young_modulus([1, 1, 1]), 2)
-    (66.83, 192.1)
-    """
-
-    C11: float = 168.9
-    C12: float = 121.8
-    C44: float = 75.8
-    slip_rate: float = 1e-3
-    rate_exponent: float = 20.0
-    tau0: float = 8.0
-    forest_coefficient: float = 0.3
-    shear_modulus: float = 48.0
-    burgers: float = 0.256
-    k1: float = 1.30208e8
-    k2: float = 4.11755
-    self_hardening: float = 1.0
-    latent_hardening: float = 1.0
-
-    def __post_init__(self) -> None:
-        positive = ("C44", "slip_rate", "tau0", "forest_coefficient", "shear_modulus", "burgers")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, Real) or isinstance(value, bool):
-                raise TypeError(f"{field.name} must be a number, got {value!r}; its unit is in the documentation.")
-            if not np.isfinite(value):
-                raise ValueError(f"{field.name} must be finite, got {value}.")
-            if value < 0 and field.name != "C12":
-                raise ValueError(f"{field.name} must not be negative, got {value}.")
-            if value == 0 and field.name in positive:
-                raise ValueError(f"{field.name} must be above zero, got {value}.")
-        if not (self.C11 > self.C12 and self.C11 + 2 * self.C12 > 0):
-            raise ValueError(
-                f"C11 = {self.C11} and C12 = {self.C12} are unstable; give C11 > C12 and C11 + 2 C12 > 0, in GPa."
-            )
-        if self.rate_exponent < 1:
-            raise ValueError(f"rate_exponent must be at least 1, got {self.rate_exponent}; metals have 10 and more.")
-        if self.C11 > 5000:
-            warn(f"C11 = {self.C11} GPa is beyond any crystal; elastic constants are in GPa.")
-
-    def resistance(self, rho: ArrayLike) -> Any:
-        """Slip resistance tau0 + a G b sqrt(rho) in MPa, at densities rho of any shape in 1/m^2."""
-        return self.tau0 + self._forest() * np.sqrt(rho)
-
-    def young_modulus(self, direction: ArrayLike) -> float:
-        """Young's modulus in GPa along a direction [uvw] of the crystal, array-like of shape (3,)."""
-        n = unit_vector("direction", direction)
-        N = deviator(np.outer(n, n))
-        stiffness = np.repeat([self.C11 - self.C12, 2 * self.C44], [2, 3])
-        return float(1 / (np.sum(N**2 / stiffness) + 1 / (3 * (self.C11 + 2 * self.C12))))
-
-    def _forest(self):
-        """a G b in MPa m."""
-        return self.forest_coefficient * self.shear_modulus * 1e3 * self.burgers * 1e-9
-
-    def _arrays(self, strain_rate):
-        """The arrays that `SlipLaw` takes, by name: per unit of strain, stresses in MPa."""
-        schmid, spin = tensors(NORMALS, DIRECTIONS)
-        interaction = np.full((12, 12), float(self.latent_hardening))
-        np.fill_diagonal(interaction, self.self_hardening)
-        stiffness = np.array([self.C11 - self.C12, 2 * self.C44, 3 * (self.C11 + 2 * self.C12)]) * 1e3
-        storage, recovery = self._forest() * self.k1 / 2, self.k2 / 2
-        flow = np.array([self.rate_exponent, self.slip_rate / strain_rate, self.tau0, storage, recovery], float)
-        arrays = {"schmid": schmid, "spin": spin, "interaction": interaction}
-        return arrays | {"stiffness": stiffness, "flow": flow}
-
-    def _grain_law(self, tol=np.inf, max_substeps=2**20, newton_tol=1e-2, lanes=0, shared=True):
-        """The law of `grain_stepping`, its variable s being the forest stress: of all systems, or of each."""
-        arrays = self._arrays(1.0)
-        flow, stiffness, q = arrays["flow"], arrays["stiffness"] / [1, 1, 9], arrays["interaction"]
-        linear = np.array([flow[2], 1.0, *((self.self_hardening if shared else 1.0) * flow[3:])])
-        halvings = min(int(np.log2(max_substeps)), 20)
-        args = arrays["schmid"], arrays["spin"], stiffness, flow[:2].copy(), linear, None, None if shared else q
-        return GrainLaw(*args, tol, newton_tol, halvings, lanes)
-
-
 def schmid_factors(orientation: ArrayLike | Rotation, *, axis: ArrayLike = "z") -> _F8:
-    """Schmid factors of the 12 slip systems for stress along an axis.
+    """Schmid factors of the 12 slip systems of FCC for stress along an axis.
 
     Parameters
     ----------
@@ -189,6 +78,7 @@ def simulate(
     strain: ArrayLike,
     *,
     velocity_gradient: ArrayLike | None = None,
+    free: ArrayLike | None = None,
     crystal: Crystal | None = None,
     loading: Literal["uniaxial", "taylor"] = "uniaxial",
     axis: ArrayLike = "z",
@@ -206,6 +96,7 @@ def simulate(
     strain: ArrayLike,
     *,
     velocity_gradient: ArrayLike | None = None,
+    free: ArrayLike | None = None,
     crystal: Crystal | None = None,
     loading: Literal["uniaxial", "taylor"] = "uniaxial",
     axis: ArrayLike = "z",
@@ -222,6 +113,7 @@ def simulate(
     strain,
     *,
     velocity_gradient=None,
+    free=None,
     crystal=None,
     loading="uniaxial",
     axis="z",
@@ -233,7 +125,7 @@ def simulate(
     verbose=0,
     return_slip=False,
 ):
-    """Deform FCC single crystals along a strain path, or under any velocity gradient.
+    """Deform cubic single crystals along a strain path, or under any velocity gradient.
 
     Crystals begin without load. All have the same strain along the axis, as the grains of a wire or of a polycrystal;
     or the velocity gradient is given, for all or for each.
@@ -249,6 +141,12 @@ def simulate(
     velocity_gradient : array-like of shape ([n_crystals,] n_steps - 1, 3, 3) or (3, 3), default=None
         L = dv/dx in the sample, 1/s, between two times, for all crystals or for each; one matrix is held all the time.
         Its symmetric part strains the crystals, its skew part turns them.
+    free : sequence of {"xx", "yy", "zz", "yz", "xz", "xy"} or array-like of bool of shape (3, 3), default=None
+        Components of D that are not given but such that the stress there is zero, for every crystal; or entries of L.
+        Of a name both entries are free, and the spin W about the third axis stays as given; of two entries L_ij, L_ji
+        of which one is free the other keeps its value. What ``velocity_gradient`` holds in free entries does not count
+        but for that spin. ``["xx", "yy", "yz", "xz", "xy"]`` is tension along z, ``["zz", "yz", "xz"]`` a sheet in the
+        plane xy. Only with ``velocity_gradient``.
     crystal : Crystal, default=None
         Constants; None is ``Crystal()``.
     loading : {"uniaxial", "taylor"}, default="uniaxial"
@@ -259,12 +157,14 @@ def simulate(
         Loading axis in the sample. Not with ``velocity_gradient``.
     strain_rate : float, default=1e-3
         Magnitude of the true strain rate, 1/s. Not with ``velocity_gradient``.
-    rho0 : float or array-like of shape (n_crystals,) or (n_crystals, 12), default=1e12
-        Density of dislocations on every slip system at the start, 1/m^2.
+    rho0 : float or array-like of shape (n_crystals,) or (n_crystals, n_systems), default=1e12
+        Density of dislocations on every slip system at the start, 1/m^2. Not with ``hardening="voce"``.
     tol : float, default=3e-5
         Tolerance of one step of the integration, relative to the slip resistance, and in rad; at most 1e-2, or 1e-1
         with ``velocity_gradient``. There 1e-3 and more takes many crystals at once from record to record, ten to
-        twenty times as fast: steps that err more are cut.
+        twenty times as fast: steps that err more are cut. So it does at every ``tol`` for what the adaptive method,
+        the reference, does not know: ``free``, and crystals with another ``lattice`` than "fcc", another ``hardening``
+        than "kocks-mecking", or a back stress. There the reference is the same with a smaller ``tol``.
     max_substeps : int, default=10_000
         Largest number of integration steps in one recorded step; beyond it a crystal counts as not converged.
     n_jobs : int or None, default=None
@@ -278,9 +178,9 @@ def simulate(
     -------
     state : ndarray of shape (n_crystals, n_steps, 5) or (n_crystals, n_steps, 10)
         sigma in MPa (Cauchy stress along the axis; for "taylor" less the mean of the stresses across it), rho in 1/m^2
-        (mean of the 12 systems), phi1, Phi, phi2 in rad, unwrapped along the path from the given angles. With
-        ``velocity_gradient`` sigma is the whole Cauchy stress in the sample: xx, yy, zz, yz, xz, xy. A crystal has NaN
-        from where it did not converge.
+        (mean of all systems; with ``hardening="voce"`` instead the mean slip resistance in MPa), phi1, Phi, phi2 in
+        rad, unwrapped along the path from the given angles. With ``velocity_gradient`` sigma is the whole Cauchy stress
+        in the sample: xx, yy, zz, yz, xz, xy. A crystal has NaN from where it did not converge.
     slip : ndarray of shape (n_crystals, n_steps)
         Only with ``return_slip``: the integral of sum |gdot_a| over time, no unit.
 
@@ -295,7 +195,8 @@ def simulate(
     -----
     The mathematics is in the guide (doc/crystal.md). Stress is integrated implicitly, density and orientation by the
     explicit stages of the same additive Runge-Kutta method of third order [1]_ with adaptive steps. Many crystals at
-    once are integrated by a diagonally implicit method of second order.
+    once are integrated by a diagonally implicit method of second order. Free components are found by Newton's method
+    with the tangent of a step, to 1e-7 of the stress.
 
     References
     ----------
@@ -317,6 +218,14 @@ def simulate(
     >>> state = simulate([[0.3, 0.5, 0.7]], np.linspace(0, 100, 51), velocity_gradient=shear)
     >>> state.shape, float(state[0, -1, 5].round(1))  # the shear stress xy, MPa
     ((1, 51, 10), 51.1)
+
+    A sheet that is stretched along x and narrows as it likes:
+
+    >>> stretch = 1e-3 * np.diag([1.0, 0, 0])
+    >>> free = ["yy", "zz", "yz", "xz", "xy"]
+    >>> state = simulate([[0.3, 0.5, 0.7]], np.linspace(0, 100, 51), velocity_gradient=stretch, free=free)
+    >>> bool(abs(state[0, :, 1:6]).max() < 1e-4)  # MPa
+    True
     """
     if crystal is None:
         crystal = Crystal()
@@ -339,29 +248,22 @@ def simulate(
         axis, strain_rate = np.array([0.0, 0.0, 1.0]), 1.0  # rates per second, not per strain
     else:
         axis, path, gradient = check_axis(axis), check_strain(strain, n), None
-    forest = crystal._forest() * np.sqrt(check_density(rho0, n))
-    n_steps, n_stress = path.shape[-1], 6 if is_any else 1
+    free = check_free(free, is_any)
+    rho = check_density(rho0, n, crystal._n_systems, given=crystal.hardening != "voce")
+    forest = crystal._forest_of(rho)
     most = min(int(max_substeps), 2**31 - 1)
-    state, slip, failed = np.empty((n, n_steps, n_stress + 4)), np.empty((n, n_steps)), np.empty(n)
     reporter = Reporter("simulate", verbose)
-    if is_any and tol >= LEAST_STEP_TOL:
-        shared = crystal.self_hardening == crystal.latent_hardening and (forest == forest[:, :1]).all()
-        steps = crystal._grain_law(tol, most, shared=shared)
-
-        def run_steps(part, cancelled):
-            start = np.zeros((len(quaternion[part]), steps.row))
-            start[:, 11:], start[:, 5:9] = forest[part, : steps.row - 11], quaternion[part]
-            times, own = (a[part] if len(a) > 1 else a for a in (path, gradient))
-            found = steps.integrate(start, times, own, cancelled)
-            state[part, :, :6] = found.stress
-            state[part, :, 7:] = unwrapped_angles(found.orientation, angles[part])
-            state[part, :, 6] = np.mean((found.hardening / crystal._forest()) ** 2, axis=2)
-            before = np.broadcast_to(times, (len(start), n_steps))[np.arange(len(start)), found.failed - 1]
-            slip[part], failed[part] = found.slip, np.where(found.failed > 0, before, np.nan)
-
-        in_blocks(run_steps, n, max(128, CHUNK_FAST_STEPS // n_steps), n_jobs, reporter, "crystals")
+    common, threads = (crystal, angles, quaternion, forest, path), (n_jobs, reporter)
+    if is_any and (tol >= LEAST_STEP_TOL or free is not None or not crystal._is_adaptive):
+        state, slip, failed, _ = step_grains(*common, gradient, free, (tol, most), *threads)
         warn_of_lost(failed, "time")
         return (state, slip) if return_slip else state
+    if not crystal._is_adaptive:
+        state, slip, failed = step_along(*common, axis, strain_rate, loading == "taylor", (tol, most), *threads)
+        warn_of_lost(failed, "strain")
+        return (state, slip) if return_slip else state
+    n_steps, n_stress = path.shape[-1], 6 if is_any else 1
+    state, slip, failed = np.empty((n, n_steps, n_stress + 4)), np.empty((n, n_steps)), np.empty(n)
     law = SlipLaw(**crystal._arrays(float(strain_rate)), axis=axis, taylor=is_any or loading == "taylor")
 
     def run(part, cancelled):
@@ -421,84 +323,107 @@ def mean_stress(state: ArrayLike, *, volume: ArrayLike | None = None) -> _F8:
     return volume[whole] @ sigma[whole] / volume.sum()
 
 
-def warn_of_lost(failed, where):
-    """Name the crystals that did not converge, by the strain or time of each, NaN for the others."""
-    lost = np.flatnonzero(~np.isnan(failed))
-    if len(lost):
-        which = ", ".join(f"crystal {i} at {where} {failed[i]:.6g}" for i in lost[:5])
-        more = f" and {len(lost) - 5} others" if len(lost) > 5 else ""
-        warn(
-            f"{len(lost)} of {len(failed)} crystals did not converge: {which}{more}. Their states are NaN from there "
-            "on, the others are complete; record more states in between, or raise max_substeps.",
-            ConvergenceWarning,
-        )
+def calibrate(
+    stress: ArrayLike,
+    orientation: ArrayLike | Rotation,
+    strain: ArrayLike,
+    *,
+    fit: Sequence[str],
+    crystal: Crystal | None = None,
+    velocity_gradient: ArrayLike | None = None,
+    free: ArrayLike | None = None,
+    loading: Literal["uniaxial", "taylor"] = "uniaxial",
+    axis: ArrayLike = "z",
+    strain_rate: float = 0.001,
+    rho0: ArrayLike = 1e12,
+    volume: ArrayLike | None = None,
+    tol: float | None = None,
+    max_substeps: int = 10000,
+    n_jobs: int | None = None,
+) -> Calibration:
+    """Fit constants of a crystal to measured or simulated stresses, and say which of them the data tell.
 
+    Parameters
+    ----------
+    stress : array-like
+        MPa; NaN where it was not measured. Of each crystal: (n_crystals, n_steps), along the axis, or with
+        ``velocity_gradient`` (n_crystals, n_steps, 6): xx, yy, zz, yz, xz, xy; or states as from `simulate`, of which
+        the stresses are read. Or the mean stress of the crystals: (n_steps,), along the axis, or with
+        ``velocity_gradient`` also (n_steps, 6). With ``loading="taylor"`` less the mean across the axis.
+    orientation, strain, velocity_gradient, free, loading, strain_rate
+        As for `simulate`: how the crystals were deformed.
+    fit : sequence of str
+        Names of the constants that are fitted: of numbers that `Crystal` takes, and "rho0". All are positive.
+    crystal : Crystal, default=None
+        Lattice, law and the other constants; those of ``fit`` start from its values, which must be above zero and
+        within a factor of 1000. None is ``Crystal()``.
+    axis : {"x", "y", "z"} or array-like of shape (3,), default="z"
+        Loading axis; with ``velocity_gradient`` that of a stress of shape (n_steps,).
+    rho0 : float or array-like of shape (n_crystals,) or (n_crystals, n_systems), default=1e12
+        Density at the start, 1/m^2; one number, at which it starts, where "rho0" is fitted.
+    volume : array-like of shape (n_crystals,), default=None
+        Volumes of the crystals for their mean, in any unit; None for equal volumes.
+    tol : float, default=None
+        As for `simulate`; None is 1e-3 where that takes many crystals at once, 3e-5 with the adaptive method.
+    max_substeps, n_jobs
+        As for `simulate`.
 
-def check_orientation(orientation):
-    """Bunge angles (n, 3); given angles are kept where Phi lies in [0, pi]."""
-    if isinstance(orientation, Rotation):
-        return angles_of(np.atleast_2d(orientation.as_quat()))
-    given = numbers("orientation", orientation)
-    if given.ndim != 2 or given.shape[1] != 3:
-        raise ValueError(
-            f"orientation must have shape (n_crystals, 3), Bunge angles phi1, Phi, phi2 in rad; got {given.shape}."
-        )
-    if np.abs(given).max() > 4 * np.pi:
-        warn(
-            f"orientation holds angles up to {np.abs(given).max():.4g} rad, which looks like degrees; give rad, for "
-            "instance by numpy.deg2rad."
-        )
-    usual = (given[:, 1] >= 0) & (given[:, 1] <= np.pi)
-    return np.where(usual[:, None], given, angles_of(quaternion_of(given)))
+    Returns
+    -------
+    Calibration
+        Its ``crystal`` has the fitted constants; ``standard_errors`` and ``undetermined`` say what they are worth.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not match, a name is not a constant of the law, or a start is not above zero.
 
-def check_strain(strain, n):
-    """Strain paths, (1, n_steps) or (n, n_steps)."""
-    path = numbers("strain", strain)
-    if path.ndim not in (1, 2) or (path.ndim == 2 and len(path) != n):
-        raise ValueError(f"strain must have shape (n_steps,), or ({n}, n_steps) for {n} crystals; got {path.shape}.")
-    if np.abs(path).max() > 5:
-        warn(f"strain reaches {np.abs(path).max():.4g}, which looks like percent; true strain 0.1 is 10 percent.")
-    return np.ascontiguousarray(np.atleast_2d(path))
+    Warns
+    -----
+    UserWarning
+        If the data do not tell some constants, alone or apart.
+    sklearn.exceptions.ConvergenceWarning
+        If the search did not end.
 
+    Notes
+    -----
+    Least squares over the logarithms of the constants (of ``tau_saturation`` - ``tau0``, ``rate_exponent`` - 1 and
+    ``C11`` - ``C12``), all stresses with equal weight. Standard errors take the errors of the stress as independent of
+    each other: they are too small where a whole curve is off. They come from derivatives by differences of 1 %, and
+    no data count as better than 1e-4 of their stress.
 
-def check_gradients(time, velocity_gradient, n):
-    """Times (1 or n, n_steps) and velocity gradients (1 or n, n_steps - 1, 3, 3)."""
-    time = numbers("strain", time)
-    if time.ndim not in (1, 2) or (time.ndim == 2 and len(time) != n):
-        raise ValueError(
-            f"With velocity_gradient, strain is the time in s, of shape (n_steps,), or ({n}, n_steps) for {n} "
-            f"crystals; got {time.shape}."
-        )
-    time = np.ascontiguousarray(np.atleast_2d(time))
-    if (np.diff(time) < 0).any():
-        i, t = np.argwhere(np.diff(time) < 0)[0]
-        raise ValueError(
-            "With velocity_gradient, strain is the time in s, which does not fall; that of crystal "
-            f"{i} falls from {time[i, t]:.6g} to {time[i, t + 1]:.6g}."
-        )
-    gradient, between = numbers("velocity_gradient", velocity_gradient), time.shape[1] - 1
-    if gradient.shape == (3, 3):
-        gradient = np.broadcast_to(gradient, (between, 3, 3))
-    if gradient.shape not in ((between, 3, 3), (n, between, 3, 3)):
-        raise ValueError(
-            f"velocity_gradient must have shape (3, 3), ({between}, 3, 3) or ({n}, {between}, 3, 3) for {n} crystals "
-            f"and {time.shape[1]} times; got {np.shape(velocity_gradient)}."
-        )
-    gradient = gradient if gradient.ndim == 4 else gradient[None]
-    most = (np.abs(gradient).max(axis=(2, 3), initial=0.0) * np.diff(time)).sum(axis=1).max(initial=0.0)
-    if most > 50:
-        warn(f"velocity_gradient adds up to a deformation of {most:.4g}, which looks like percent; give 1/s, and s.")
-    return time, np.ascontiguousarray(gradient)
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmerge.crystal import Crystal, calibrate, simulate
+    >>> strain = np.linspace(0, 0.1, 41)
+    >>> measured = simulate([[0.3, 0.5, 0.7]], strain, crystal=Crystal(tau0=11.0, k2=6.0))
+    >>> found = calibrate(measured, [[0.3, 0.5, 0.7]], strain, fit=["tau0", "k2"])
+    >>> {name: round(value, 2) for name, value in found.values.items()}
+    {'tau0': 11.0, 'k2': 6.0}
+    """
+    crystal = Crystal() if crystal is None else crystal
+    if not isinstance(crystal, Crystal):
+        raise TypeError(f"crystal must be a skmerge.crystal.Crystal, got {type(crystal).__name__}.")
+    names, start = check_fit(fit, crystal, rho0)
+    is_any = velocity_gradient is not None
+    n, along = len(check_orientation(orientation)), check_axis(axis)
+    target = check_target(stress, n, np.shape(strain)[-1], 6 if is_any else 1)
+    volume = numbers("volume", np.ones(n) if volume is None else volume)
+    if volume.shape != (n,) or (volume < 0).any() or not volume.any():
+        raise ValueError(f"volume must be one non-negative number per crystal, not all zero; got {volume.shape}.")
+    tol = (LEAST_STEP_TOL if is_any or not crystal._is_adaptive else 3e-5) if tol is None else tol
+    options = {"velocity_gradient": velocity_gradient, "free": free, "tol": tol, "max_substeps": max_substeps}
+    if not is_any:
+        options |= {"loading": loading, "axis": axis, "strain_rate": strain_rate}
 
+    def predict(changed, density):
+        state = simulate(orientation, strain, crystal=changed, rho0=density, n_jobs=n_jobs, **options)
+        found = state[..., : 6 if is_any else 1]
+        if target.ndim == 3:
+            return found
+        found = np.tensordot(volume / volume.sum(), found, axes=1)
+        six = is_any and target.shape[1] == 1
+        return np.einsum("tij,i,j->t", symmetric(found), along, along)[:, None] if six else found
 
-def check_density(rho0, n):
-    """Density on every system, (n, 12)."""
-    rho = numbers("rho0", np.atleast_1d(rho0))
-    if rho.shape not in ((1,), (n,), (n, 12)):
-        raise ValueError(f"rho0 must be one number or have shape ({n},) or ({n}, 12); got {rho.shape}.")
-    if (rho < 0).any():
-        raise ValueError(f"rho0 must not be negative; the smallest entry is {rho.min():g}.")
-    if 0 < rho.max() < 1e7:
-        warn(f"rho0 is {rho.max():g} 1/m^2 at most, which looks like 1/um^2; give 1/m^2, which is 1e12 times that.")
-    return np.array(np.broadcast_to(rho if rho.ndim == 2 else rho[:, None], (n, 12)))
+    return fit_constants(predict, target, names, start, crystal, rho0)

@@ -45,6 +45,8 @@ LEVELS = [
     {"_table.model"},
     {"_table.entries"},
     {"table"},
+    {"_crystal.constants", "_crystal.mixed"},
+    {"_crystal.arguments", "_crystal.calibration", "_crystal.steps"},
     {"crystal", "trajectories"},
     {"_plasticity.flow", "_plasticity.records", "_plasticity.flags"},
     {"_plasticity.forms", "_plasticity.kind", "_plasticity.slip_law"},

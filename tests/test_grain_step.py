@@ -303,7 +303,7 @@ def test_any_number_of_systems(n_systems):
     A, spin = (
         (np.concatenate([A, A]), np.hstack([spin, spin])) if n_systems == 48 else (A[:n_systems], spin[:, :n_systems])
     )
-    from skmerge.crystal import deviator
+    from skmerge._lattice import deviator
 
     schmid = np.ascontiguousarray(deviator((A + np.swapaxes(A, 1, 2)) / 2))
     stiffness, flow, linear = (

@@ -21,7 +21,17 @@ from skmerge import (
     metrics,
     plot,
 )
-from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, mean_stress, schmid_factors, simulate, slip_systems
+from skmerge.crystal import (
+    DIRECTIONS,
+    NORMALS,
+    Calibration,
+    Crystal,
+    calibrate,
+    mean_stress,
+    schmid_factors,
+    simulate,
+    slip_systems,
+)
 from skmerge.datasets import Formula, Variable, load_formulae, load_orbits
 from skmerge.design import Designs
 from skmerge.table import Outlier
@@ -109,6 +119,14 @@ def plasticity() -> None:
     angles = [[0.1 * k, 0.5, 0.2] for k in range(6)]
     old = simulate(angles, strain, crystal=copper, loading="uniaxial", axis="x")
     assert_type(old, Floats)
+    pulled = simulate(angles, [0, 1, 2], velocity_gradient=np.diag([0, 0, 1e-3]), free=["xx", "yy"], crystal=copper)
+    assert_type(pulled, Floats)
+    fitted = calibrate(old, angles, strain, fit=["tau0"], axis="x")
+    assert_type(fitted, Calibration)
+    assert_type(fitted.crystal, Crystal)
+    assert_type(fitted.standard_errors, dict[str, float])
+    assert_type(slip_systems("bcc"), tuple[Floats, Floats])
+    assert_type(Crystal(lattice="bcc", hardening="voce", back_storage=10.0).lattice, Any)
     assert_type(mean_stress(old, volume=np.ones(6)), Floats)
     assert schmid_factors(angles, axis=[1, 0, 0]).shape == (6, len(NORMALS)) == (6, len(DIRECTIONS))
     model = PlasticityPropagator(orientation="bunge", axis="x", memory=False, random_state=0)

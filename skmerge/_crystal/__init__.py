@@ -1,0 +1,1 @@
+"""The parts of PlasticityPropagator: flow learned from trajectories, steps, checks of records."""
