@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from skmerge._digest import Digested
 from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import check_axis
-from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, raise_invalid, seed_of
-from skmerge._plasticity import axial, flow, forms, grain_file, held_out, loaded, plain, records
+from skmerge._parameters import check_flag, seed_of
+from skmerge._plasticity import axial, flow, forms, grain_file, held_out, loaded, options, plain, records
 from skmerge._plasticity.axial import Axial
 from skmerge._plasticity.flags import LOST, warn_of
 from skmerge._plasticity.free import Free
@@ -31,8 +31,6 @@ _F8: TypeAlias = NDArray[np.float64]
 _U1: TypeAlias = NDArray[np.uint8]
 
 __all__ = ["PlasticityPropagator"]
-
-INTEGRATORS = ("euler", "heun", "adaptive")
 
 
 class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -278,7 +276,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     @contextmanager
     def _fitting(self, data):
-        self._check_parameters()
+        options.check(self)
+        self._axis()
         with fitting(self, data) as task:
             for name in ("std_strain_", "std_squares_", "flags_"):
                 vars(self).pop(name, None)
@@ -441,7 +440,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             If the input does not fit, or if every grain is lost.
         """
         self._check_fitted()
-        self._check_parameters()
+        options.check(self)
+        self._axis()
         check_flag("return_std", return_std)
         if self.loading == "any":
             return self._propagate_loaded(state0, strain, velocity_gradient, return_std, out)
@@ -592,25 +592,3 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     def _axis(self):
         return None if self.axis is None else np.ascontiguousarray(check_axis(self.axis))
-
-    def _check_parameters(self):
-        check_word("loading", self.loading, "axial", "any")
-        if self.loading == "any" and self.orientation is None:
-            raise ValueError('loading="any" needs orientation, "bunge" or "quaternion".')
-        if self.orientation not in (None, *forms.WIDTH):
-            raise_invalid("orientation", self.orientation, 'give None, "bunge" or "quaternion"')
-        check_word("integrator", self.integrator, *INTEGRATORS)
-        if self.integrator == "adaptive" and self.orientation is not None:
-            raise ValueError(
-                'integrator="adaptive" is for states without orientation; with it steps are implicit: give "heun".'
-            )
-        if isinstance(self.memory, str):
-            check_word("memory", self.memory, "auto")
-        else:
-            check_flag("memory", self.memory)
-        check_n_jobs(self.n_jobs)
-        if self.estimator is not None and not hasattr(self.estimator, "fit"):
-            raise TypeError(f"estimator is a {type(self.estimator).__name__}; give a regressor or None.")
-        seed_of(self.random_state)
-        check_verbose(self.verbose)
-        self._axis()

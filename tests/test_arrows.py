@@ -50,7 +50,7 @@ LEVELS = [
     {"crystal", "trajectories"},
     {"_plasticity.flow", "_plasticity.records", "_plasticity.flags"},
     {"_plasticity.forms", "_plasticity.kind", "_plasticity.slip_law"},
-    {"_plasticity.refinement", "_plasticity.grain_file"},
+    {"_plasticity.refinement", "_plasticity.grain_file", "_plasticity.options"},
     {"_plasticity.axial", "_plasticity.free", "_plasticity.plain", "_plasticity.loaded"},
     {"_plasticity.held_out"},
     {"plasticity"},

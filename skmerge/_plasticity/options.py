@@ -1,0 +1,29 @@
+"""Checks of the parameters of PlasticityPropagator."""
+
+from skmerge._parameters import check_flag, check_n_jobs, check_verbose, check_word, raise_invalid, seed_of
+from skmerge._plasticity.forms import WIDTH
+
+INTEGRATORS = ("euler", "heun", "adaptive")
+
+
+def check(model):
+    """Raise for parameters that are wrong, or do not fit together."""
+    check_word("loading", model.loading, "axial", "any")
+    if model.loading == "any" and model.orientation is None:
+        raise ValueError('loading="any" needs orientation, "bunge" or "quaternion".')
+    if model.orientation not in (None, *WIDTH):
+        raise_invalid("orientation", model.orientation, 'give None, "bunge" or "quaternion"')
+    check_word("integrator", model.integrator, *INTEGRATORS)
+    if model.integrator == "adaptive" and model.orientation is not None:
+        raise ValueError(
+            'integrator="adaptive" is for states without orientation; with it steps are implicit: give "heun".'
+        )
+    if isinstance(model.memory, str):
+        check_word("memory", model.memory, "auto")
+    else:
+        check_flag("memory", model.memory)
+    check_n_jobs(model.n_jobs)
+    if model.estimator is not None and not hasattr(model.estimator, "fit"):
+        raise TypeError(f"estimator is a {type(model.estimator).__name__}; give a regressor or None.")
+    seed_of(model.random_state)
+    check_verbose(model.verbose)
