@@ -407,6 +407,10 @@ def calibrate(
         raise TypeError(f"crystal must be a skmerge.crystal.Crystal, got {type(crystal).__name__}.")
     names, start = check_fit(fit, crystal, rho0)
     is_any = velocity_gradient is not None
+    if is_any and (loading != "uniaxial" or strain_rate != 0.001):
+        raise ValueError("velocity_gradient says the whole loading: leave loading and strain_rate out.")
+    if np.ndim(strain) not in (1, 2):
+        raise ValueError(f"strain must have shape (n_steps,) or (n_crystals, n_steps), got {np.shape(strain)}.")
     n, along = len(check_orientation(orientation)), check_axis(axis)
     target = check_target(stress, n, np.shape(strain)[-1], 6 if is_any else 1)
     volume = numbers("volume", np.ones(n) if volume is None else volume)

@@ -32,6 +32,9 @@ _U1: TypeAlias = NDArray[np.uint8]
 
 __all__ = ["PlasticityPropagator"]
 
+# Attributes of any loading alone, which a fit of another kind does not keep.
+LOADED = ("laws_", "misfit_", "held_out_error_", "hardening_", "stiffness_", "schmid_", "lattice_spin_")
+
 
 class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Learns the rates of a state from old simulations and steps new states along strain.
@@ -93,7 +96,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     reached_ : uint8 ndarray of shape (n_parts, n_axis - 3, n_axis - 3, n_density - 3)
         Cells of the table that contain trained states.
     grid_ : ndarray of shape (6,)
-        Low and step of the axis, low and step of sqrt(rho), its least and greatest trained value.
+        Low and step of the axis, low and step of sqrt(rho), its least and greatest trained value; with
+        ``loading="any"`` the last two alone.
     part_ : int32 ndarray of shape (2,)
         The part of the table for falling and for rising strain; -1 - part if only the other direction was trained.
         Without orientation 0 for a trained direction, -1 for another.
@@ -111,7 +115,11 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     stiffness_, exponent_, hardening_, laws_, misfit_ : ndarray, float, ndarray, tuple of str, float
         With ``loading="any"``: C11 - C12, 2 C44 and the bulk modulus in MPa (NaN where records keep the volume); n of
         the law of slip; tables of g and d sqrt(rho) / dGamma; both laws as text, g in MPa and drho/dGamma in 1/m^2; the
-        median angle in degrees between the plastic strain of the records and that of the law.
+        median angle in degrees between the plastic strain of the records and that of the law, before noise was dealt
+        with.
+    schmid_, lattice_spin_, held_out_error_ : ndarray of shape (5, n_systems) and (3, n_systems), float
+        With ``loading="any"``: Schmid tensors in the basis of deviators, spin of the lattice per slip; error of
+        held-out stresses over their size, root mean squares, from 10 crystals on.
     flags_ : uint8 ndarray of shape (n_grains,)
         Of the last `propagate`: 1 if a grain left the trained states, plus 2 if it was strained in an untrained
         direction, plus 4 if a step was longer than any trained one (and was divided), plus 8 if a model with
@@ -271,6 +279,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         self
         """
+        self._check_axial("fit_table")
         strain, state, groups = records.read_table(table, columns)
         return self.fit_trajectories(strain, state, groups=groups)
 
@@ -279,7 +288,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         options.check(self)
         self._axis()
         with fitting(self, data) as task:
-            for name in ("std_strain_", "std_squares_", "flags_"):
+            for name in ("std_strain_", "std_squares_", "flags_", *LOADED):
                 vars(self).pop(name, None)
             yield task
 
@@ -540,6 +549,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         ndarray of shape (n_grains, 9)
         """
+        self._check_axial("compiled_start")
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis of loading.")
         return axial.starts(

@@ -248,3 +248,33 @@ def test_too_few_records_in_flow_are_told():
                   quaternion_of(state[:, :10, 7:].reshape(-1, 3)).reshape(3, 10, 4))  # fmt: skip
     with pytest.raises(ValueError, match="lie in plastic flow"):
         identified(few, slip_systems("fcc"))
+
+
+def test_records_that_do_not_tell_are_named():
+    time, L, state = made(6)
+    model = PlasticityPropagator(orientation="bunge", loading="any", random_state=0)
+    flat = state.copy()
+    flat[..., 6] = 1e12
+    with pytest.raises(ValueError, match="density is constant"):
+        clone(model).fit_trajectories(time, flat, velocity_gradient=L)
+    gap = state.copy()
+    gap[2, 5] = np.nan
+    with pytest.raises(ValueError, match="trajectory 2 has NaN before its end"):
+        clone(model).fit_trajectories(time, gap, velocity_gradient=L)
+    lost = L.copy()
+    lost[1, -1] = np.nan
+    with pytest.raises(ValueError, match="velocity_gradient holds NaN"):
+        clone(model).fit_trajectories(time, state, velocity_gradient=lost)
+    with pytest.warns(UserWarning, match="elastic constants are in GPa"):
+        clone(model).set_params(stiffness=(168.9e3, 121.8e3, 75.8e3)).fit_trajectories(time, state, velocity_gradient=L)
+
+
+def test_errors_of_trajectories_that_end_early_count():
+    time, L, state = made(12)
+    state[::2, 28:] = np.nan
+    model = PlasticityPropagator(orientation="bunge", loading="any", random_state=0)
+    model.fit_trajectories(time, state, velocity_gradient=L)
+    assert np.isfinite(model.std_squares_).all() and model.held_out_error_ < 0.06
+    out = np.empty((len(time), 12, 10)), np.empty((len(time), 12, 10))
+    path, std = model.propagate(state[:, 0], time, True, velocity_gradient=L, out=out)
+    assert path is out[0] and std is out[1] and np.isfinite(std).all()

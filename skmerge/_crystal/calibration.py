@@ -70,7 +70,7 @@ def check_fit(fit, crystal, rho0):
     values = {name: float(rho0 if name == "rho0" else getattr(crystal, name)) for name in names}
     small = [name for name in names if values[name] <= FLOORS.get(name, lambda v: 0.0)(vars(crystal))]
     if small:
-        raise ValueError(f"{small[0]} = {values[small[0]]} cannot be fitted from there; give a crystal with a start.")
+        raise ValueError(f"{small[0]} = {values[small[0]]} cannot be fitted from there; give a start above it.")
     return names, values
 
 

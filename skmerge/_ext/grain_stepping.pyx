@@ -79,6 +79,7 @@ cdef class GrainLaw:
                  int most_halvings=20, int lanes=0, back=(0.0, 0.0)):
         cdef int a, i, n_nodes, n_systems = <int> schmid.shape[1]
         cdef CLaw law
+        cdef double[::1] nodes = None
         if not (schmid.shape[0] == 5 and 1 <= schmid.shape[1] <= MOST and np.shape(spin) == (3, schmid.shape[1])
                 and stiffness.shape[0] == 3 and flow.shape[0] == 2 and (linear is None) != (table is None)
                 and (linear is None or linear.shape[0] == 4)
@@ -105,17 +106,17 @@ cdef class GrainLaw:
             law.tau0, law.c, law.storage, law.recovery = linear[0], linear[1], linear[2], linear[3]
         else:
             law.hardening = TABLE
-            self.nodes = np.array(table)
+            nodes = np.array(table)
             n_nodes = <int> ((table.shape[0] - 2) // 4)
             law.nodes, law.first, law.width = n_nodes, table[0], table[1]
-            law.g, law.dg = &self.nodes[2], &self.nodes[2 + n_nodes]
-            law.k, law.dk = &self.nodes[2 + 2 * n_nodes], &self.nodes[2 + 3 * n_nodes]
+            law.g, law.dg = &nodes[2], &nodes[2 + n_nodes]
+            law.k, law.dk = &nodes[2 + 2 * n_nodes], &nodes[2 + 3 * n_nodes]
         law.tol, law.newton_tol, law.most_halvings, law.lanes = tol, newton_tol, most_halvings, lanes
         law.back_storage, law.back_recovery = back
         cdef const char *wrong = skmerge_grain_prepare(&law)
         if wrong != NULL:
             raise ValueError(f"the law of the grains has a value out of range: {wrong.decode()}.")
-        self.law = law
+        self.nodes, self.law = nodes, law
 
     @property
     def address(self):

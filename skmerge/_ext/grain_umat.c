@@ -207,7 +207,7 @@ void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *
     const double dt = *DTIME > 0.0 ? *DTIME : 1e-12;
     double F[9], F_new[9], A[9], R[9], U[9], L[9], back[9], axes[9], stress[6], tangent[6][6];
     const double none[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
-    (void)SSE, (void)SPD, (void)SCD, (void)RPL, (void)DDSDDT, (void)DRPLDE, (void)DRPLDT, (void)STRAN, (void)DSTRAN;
+    (void)SSE, (void)SPD, (void)SCD, (void)RPL, (void)DDSDDT, (void)DRPLDE, (void)DRPLDT, (void)STRAN;
     (void)TIME, (void)TEMP, (void)DTEMP, (void)PREDEF, (void)DPRED, (void)CMNAME, (void)COORDS, (void)DROT;
     (void)CELENT, (void)LAYER, (void)KSPT, (void)KSTEP, (void)KINC;
 
@@ -216,11 +216,20 @@ void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *
     if (*NPROPS < 3) umat_stop("PROPS must hold the number of grains, the density and a seed", "");
     if (!(PROPS[0] >= 1.0 && PROPS[0] <= 1e6 && SKMERGE_GRAIN_ROW * PROPS[0] <= *NSTATV))
         umat_stop("PROPS(1), the number of grains, must be 1 or more, and STATEV 12 times as long (*DEPVAR)", "");
-    if (!(fabs(PROPS[2]) <= 9e15)) umat_stop("PROPS(3), the seed, must be a whole number", "");
+    if (PROPS[0] != floor(PROPS[0])) umat_stop("PROPS(1), the number of grains, must be a whole number", "");
+    if (!(fabs(PROPS[2]) <= 9e15) || PROPS[2] != floor(PROPS[2]))
+        umat_stop("PROPS(3), the seed, must be a whole number", "");
+    if (*NPROPS > 3 && PROPS[3] != 0.0 && PROPS[3] != 1.0)
+        umat_stop("PROPS(4) must be 0 for Abaqus or 1 for CalculiX", "");
     const ptrdiff_t n = (ptrdiff_t)PROPS[0];
 
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++) F[3 * i + j] = DFGRD0[i + 3 * j], F_new[3 * i + j] = DFGRD1[i + 3 * j];
+    double strained = 0.0, moved = 0.0;
+    for (int i = 0; i < size; i++) strained = fmax(strained, fabs(DSTRAN[i]));
+    for (int i = 0; i < 9; i++) moved = fmax(moved, fabs(F_new[i] - F[i]));
+    if (strained > 1e-9 && moved == 0.0)
+        umat_stop("the solver strains but gives no deformation gradient: ask for a geometrically nonlinear step (NLGEOM)", "");
     umat_start(n, PROPS[1], PROPS[2], *NOEL, *NPT, STATEV);
     /* The increment is a stretch U, then a rotation R: a rotation more, of the whole, changes nothing in what a grain
      * feels. (With both at once the strain does not turn with the grains: 0.3 % of the stress at 0.04 rad.) */

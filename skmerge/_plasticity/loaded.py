@@ -13,8 +13,8 @@ from skmerge._lattice import deviator, matrix_of, slip_systems, symmetric, tenso
 from skmerge._orientation import angles_of, inverse, product, quaternion_of, unwrapped_angles
 from skmerge._parallel import in_blocks
 from skmerge._plasticity import forms, grain_file
-from skmerge._plasticity.records import check_out, complete, numbers
-from skmerge._plasticity.refinement import refined
+from skmerge._plasticity.records import check_outs, complete, numbers
+from skmerge._plasticity.refinement import refined, without_volume
 from skmerge._plasticity.slip_law import SLIP_RATE, Records, identified
 from skmerge._text import warn
 from skmerge.crystal import check_gradients
@@ -22,6 +22,7 @@ from skmerge.net import MergedNetRegressor
 
 STEP_TOL = 0.03  # of a step: .016 % of the final deviator, see doc/crystal.md
 CHUNK_GRAIN_STEPS = 200_000  # between two reports of progress
+SAME_DENSITY, FEWEST_DENSITIES = 1e-6, 5  # relative difference of sqrt(rho) that counts; different ones in flow
 BINS, NODES = 150, 65  # of records in flow from which a law is read; of the tables that are stepped
 BEYOND = 0.5  # of the trained range of sqrt(rho), at either end, to which a law found is followed
 LAW_TERMS = 1, 2  # more follow the small errors of rates at the edges of the records
@@ -32,10 +33,11 @@ WRONG_LATTICE, CLEAR = 3.0, 0.5  # degrees; times the misfit that another lattic
 WRONG_STRESS = 0.1  # error of held-out crystals, over the stress, that is told
 ENOUGH_CRYSTALS, FOLDS = 10, 5  # from so many on they are held out, a fifth at a time
 STRAIN_BINS, SMOOTHED = 24, 3  # of the table of errors; bins at either side that are averaged
-FEWEST_CRYSTALS = 2
+FEWEST_CRYSTALS, FEWEST_RECORDS = 2, 3
 WIDTH = {"bunge": 10, "quaternion": 11}
 OVERLOAD = 1.5  # resolved stress over g, beyond which a state is no trained one
 MARGIN = 0.1  # of the trained range of sqrt(rho): within it, a state is no stranger
+MOST_STIFF = 5000.0  # GPa
 VOLUME = 1e-9  # change of volume of a path below which the bulk modulus does not matter
 
 
@@ -96,10 +98,26 @@ def check_units(states):
         warn(f"angles reach {np.nanmax(np.abs(states.angles)):.4g}, which looks like degrees; give rad.")
 
 
+def check_ends(states):
+    """Raise for trajectories with NaN before their end, or of fewer than three records."""
+    good = np.isfinite(states.stress).all(axis=-1) & np.isfinite(states.density)
+    good &= np.isfinite(states.quaternion).all(axis=-1)
+    bad = np.flatnonzero(
+        (good[:, 1:] > good[:, :-1]).any(axis=1) | (good[:, :FEWEST_RECORDS].sum(axis=1) < FEWEST_RECORDS)
+    )
+    if len(bad):
+        raise ValueError(
+            f"state: trajectory {bad[0]} has NaN before its end, or fewer than {FEWEST_RECORDS} records; leave it out."
+        )
+
+
 def check_load(time, velocity_gradient, n, n_steps):
     """Times (1 or n, T) and velocity gradients (1 or n, T - 1, 3, 3); ``n_steps``: T where it is known."""
     if velocity_gradient is None:
         raise ValueError('loading="any" needs velocity_gradient, L = dv/dx in 1/s between the records.')
+    for name, value in {"strain": time, "velocity_gradient": velocity_gradient}.items():
+        if not np.isfinite(numbers(name, value, ensure_all_finite=False)).all():
+            raise ValueError(f"{name} holds NaN or infinity; give finite numbers, after the end of a trajectory too.")
     time, gradient = check_gradients(time, velocity_gradient, n)
     if n_steps is not None and time.shape[1] != n_steps:
         raise ValueError(f"strain, the time, has {time.shape[1]} records, and state {n_steps}; give one for each.")
@@ -119,10 +137,16 @@ def learn(time, velocity_gradient, state, orientation, lattice, stiffness, seed)
         raise ValueError(f"state holds {n} trajectory; give {FEWEST_CRYSTALS} or more.")
     check_units(states)
     time, gradient = check_load(time, velocity_gradient, n, T)
+    check_ends(states)
     records = Records(
         np.broadcast_to(time, (n, T)), np.broadcast_to(gradient, (n, T - 1, 3, 3)), states.stress,
         np.sqrt(states.density), states.quaternion,
     )  # fmt: skip
+    if np.nanmax(records.root) <= (1 + SAME_DENSITY) * np.nanmin(records.root):
+        raise ValueError(
+            f"state: the density is constant at {np.nanmax(states.density):.4g}. If it only fills the column, give a "
+            "quantity that hardens the crystal instead, for example the square of the slip resistance."
+        )
     systems, known = slip_systems(lattice), None if stiffness is None else in_parts(stiffness)
     fitted, told = law_of(records, systems, known, seed)
     fitted["n_features_in_"] = WIDTH[orientation]
@@ -138,7 +162,11 @@ def in_parts(stiffness):
     """C11 - C12, 2 C44 and the bulk modulus in MPa."""
     c = numbers("stiffness", stiffness)
     if c.shape != (3,) or not (c[0] > c[1] and c[2] > 0 and c[0] + 2 * c[1] > 0):
-        raise ValueError(f"stiffness must be C11, C12, C44 in GPa with C11 > C12 and C44 > 0, got {stiffness!r}.")
+        raise ValueError(
+            f"stiffness must be C11, C12, C44 in GPa with C11 > C12, C11 + 2 C12 > 0 and C44 > 0, got {stiffness!r}."
+        )
+    if c[0] > MOST_STIFF:
+        warn(f"stiffness: C11 = {c[0]:g} GPa is beyond any crystal; elastic constants are in GPa.")
     return 1e3 * np.array([c[0] - c[1], 2 * c[2], (c[0] + 2 * c[1]) / 3])
 
 
@@ -192,7 +220,15 @@ def binned(root, *values):
     """Medians of at most BINS parts of like density, sorted."""
     order = np.argsort(root, kind="stable")
     parts = np.array_split(order, min(BINS, max(len(order) // 5, 5)))
-    return tuple(np.array([np.median(one[part]) for part in parts]) for one in (root, *values))
+    x, *found = (np.array([np.median(one[part]) for part in parts]) for one in (root, *values))
+    place = np.unique(np.floor((x - x[0]) / (SAME_DENSITY * x[-1])), return_inverse=True)[1]
+    count = np.bincount(place)
+    if len(count) < FEWEST_DENSITIES:
+        raise ValueError(
+            f"state: the records in flow have {len(count)} different densities; the laws of the density need "
+            f"{FEWEST_DENSITIES} or more. Give records in which the density changes, with all its digits."
+        )
+    return tuple(np.bincount(place, one) / count for one in (x, *found))
 
 
 def text_of(law, name):
@@ -325,13 +361,15 @@ class Loaded:
         if pair and out is not None:
             raise ValueError("out takes no Rotation; give state0 as an array, with orientation in its columns.")
         if self.keeps_volume:
-            change = np.abs(np.trace(gradient, axis1=-2, axis2=-1) * np.diff(time, axis=1)).max(initial=0.0)
+            change = np.abs(np.trace(gradient, axis1=-2, axis2=-1) * np.diff(time, axis=1)).sum(axis=1).max(initial=0.0)
             if change > VOLUME:
                 raise ValueError(
-                    f"velocity_gradient changes the volume (by up to {change:.2g} in a step), and the training records "
+                    f"velocity_gradient changes the volume (by up to {change:.2g} in all), and the training records "
                     "did not, so that the bulk modulus is unknown; fit with stiffness=(C11, C12, C44) in GPa."
                 )
-        out, flags = check_out(out, (time.shape[1], n, WIDTH[form])), np.zeros(n, np.uint8)
+        shape = time.shape[1], n, WIDTH[form]
+        out, std = check_outs(out, errors is not None, shape, (*shape[:2], 3) if pair else shape)
+        flags = (OUTSIDE * ~self.inside(states)).astype(np.uint8)
         row, (low, high) = self.rows(states), self.trained
 
         def run(part, cancelled):
@@ -342,13 +380,17 @@ class Loaded:
                 strange = ((root < low) | (root > high)).any(axis=1)
             flags[part] |= (OUTSIDE * strange + LOST * (steps.failed > 0)).astype(np.uint8)
             out[:, part] = columns_of(steps, states.part(part), form)
+            if errors is not None:
+                three = standard_deviations(*errors, own, own_time, out[:, part, 6])
+                std[:, part] = three if pair else std_of_columns(three, out[:, part], form)
 
         size = int(np.clip(CHUNK_GRAIN_STEPS // time.shape[1], 128, 8192))
         in_blocks(run, n, size, n_jobs, reporter, "grains propagated")
-        std = None
-        if errors is not None:
-            three = standard_deviations(*errors, gradient, time, out[..., 6])
-            std = three if pair else std_of_columns(three, out, form)
+        if n and (flags & LOST).all():
+            raise ValueError(
+                "no step of any grain converged: state0 or velocity_gradient (1/s) are far beyond any crystal; check "
+                "units, and shorten the steps of strain, the time (s)."
+            )
         return (as_pair(out) if pair else out), std, flags
 
     def file_content(self):
@@ -391,19 +433,21 @@ def cross_validated(records, systems, stiffness):
         fitted, _ = law_of(records.part(~held), systems, stiffness, None)
         found.append(errors_of(Loaded(fitted), records.part(held)))
     passed, error, size = (np.concatenate(part) for part in zip(*found, strict=True))
-    whole = np.isfinite(error).all(axis=(1, 2))
-    if not whole.any():
+    recorded, stepped = np.isfinite(size), np.isfinite(error).all(axis=-1)
+    lost = (recorded & ~stepped).any(axis=1)
+    if lost.all():
         return ["no held-out crystal could be stepped to its end: do not rely on this model."], {}
-    passed, error = passed[whole], error[whole]
-    at = np.unique(np.quantile(passed, np.linspace(0, 0.98, STRAIN_BINS)))
+    passed, error, size, recorded = (part[~lost] for part in (passed, error, size, recorded))
+    at = np.unique(np.quantile(passed[recorded], np.linspace(0, 0.98, STRAIN_BINS)))
     each = [
-        np.column_stack([np.interp(at, p, e[:, k] ** 2) for k in range(3)]) for p, e in zip(passed, error, strict=True)
+        [np.interp(at, p[r], e[r, k] ** 2, right=np.nan) for k in range(3)]
+        for p, e, r in zip(passed, error, recorded, strict=True)
     ]
-    squares = np.mean(each, axis=0)
+    squares = np.nanmean(each, axis=0).T
     # A grain errs while it passes between two vertices of the yield surface: soon or late, which is chance.
     smooth = [squares[max(i - SMOOTHED, 0) : i + SMOOTHED + 1].mean(axis=0) for i in range(len(at))]
-    share = float(np.sqrt(np.mean(error[..., 0] ** 2) / np.mean(size[whole] ** 2)))
-    told = []
+    share = float(np.sqrt(np.mean(error[recorded, 0] ** 2) / np.mean(size[recorded] ** 2)))
+    told = [f"{lost.sum()} of {n} held-out crystals could not be stepped to their end."] * bool(lost.any())
     if not share <= WRONG_STRESS:
         told.append(
             f"held-out crystals have errors of {100 * share:.0f} % of the stress (root mean squares, {n} crystals in "
@@ -418,15 +462,9 @@ def errors_of(loaded, records):
     """Equivalent strain passed (n, T), errors (n, T, 3) of a stress component, of the logarithm of density and of the
     lattice in rad, and the size of a stress component (n, T); NaN after the end of a trajectory."""
     start = States(records.stress[:, 0], records.root[:, 0] ** 2, records.quaternion[:, 0], None)
-    trace = np.trace(records.gradient, axis1=-2, axis2=-1)[..., None, None]
-    gradient = np.ascontiguousarray(
-        np.nan_to_num(records.gradient - np.eye(3) * trace / 3)
-    )  # pressure is no part of it
-    time = np.maximum.accumulate(np.nan_to_num(records.time), axis=1)
+    gradient, time = np.ascontiguousarray(without_volume(records.gradient)), np.ascontiguousarray(records.time)
     steps = loaded.law.integrate(loaded.rows(start), time, gradient, np.zeros(1, np.int32))
-    D = (gradient + np.swapaxes(gradient, -1, -2)) / 2
-    rate = np.sqrt(2 / 3 * (D**2).sum(axis=(2, 3)))
-    passed = np.concatenate([np.zeros((len(time), 1)), (rate * np.diff(time, axis=1)).cumsum(axis=1)], axis=1)
+    passed = strain_passed(gradient, time)
     given, got = (deviator(symmetric(one)) for one in (records.stress, steps.stress))
     turn = product(inverse(records.quaternion), steps.orientation)
     error = [
@@ -437,12 +475,17 @@ def errors_of(loaded, records):
     return passed, np.stack(error, axis=-1), np.sqrt((given**2).sum(axis=0) / 5)
 
 
+def strain_passed(gradient, time):
+    """Equivalent strain sqrt(2/3 D:D) of the deviator of D, added up, (n, T)."""
+    L = without_volume(gradient)
+    D = (L + np.swapaxes(L, -1, -2)) / 2
+    steps = np.sqrt(2 / 3 * (D**2).sum(axis=(2, 3))) * np.diff(time, axis=1)
+    return np.concatenate([np.zeros((len(steps), 1)), steps.cumsum(axis=1)], axis=1)
+
+
 def standard_deviations(at, squares, gradient, time, density):
     """Standard deviations (T, n, 3) of a stress component, density and lattice in rad, by the equivalent strain."""
-    D = (gradient + np.swapaxes(gradient, -1, -2)) / 2
-    rate = np.sqrt(2 / 3 * (D**2).sum(axis=(2, 3)))
-    passed = np.cumsum(rate * np.diff(time, axis=1), axis=1)
-    passed = np.concatenate([np.zeros((len(passed), 1)), passed], axis=1)
+    passed = strain_passed(gradient, time)
     variance = np.stack([np.interp(passed, at, squares[:, k]) for k in range(3)], axis=-1)
     variance *= np.maximum(passed / max(at[-1], 1e-300), 1.0)[..., None] ** 2
     std = np.broadcast_to(np.sqrt(variance), (density.shape[1], *variance.shape[1:])).transpose(1, 0, 2).copy()
@@ -464,7 +507,9 @@ def columns_of(steps, start, orientation):
 def std_of_columns(std, path, orientation):
     """Standard deviations of all columns from those of a stress, density and lattice (T, n, 3)."""
     five = forms.std_of_columns(std, path[..., 5:], orientation)
-    return np.concatenate([np.repeat(std[..., :1], 6, axis=-1), five[..., 1:]], axis=-1)
+    # Errors in all five directions alike: of a normal component 2/3 of their variance, of a shear stress 1/2.
+    stress = std[..., :1] * np.sqrt([2 / 3] * 3 + [1 / 2] * 3)
+    return np.concatenate([stress, five[..., 1:]], axis=-1)
 
 
 def as_pair(path):

@@ -40,10 +40,10 @@ def refined(records, systems, found):
     nodes = np.linspace(low, high, NODES)
     place = 2 * (nodes - low) / (high - low) - 1
     g, k = (np.polynomial.Polynomial.fit(found.root, value, 2)(nodes) for value in (found.resistance, found.storage))
+    g = np.maximum(g, 0.1 * found.resistance.min())  # a parabola may leave what it was fitted to
     given = deviator(symmetric(records.stress)).transpose(1, 2, 0)
     size = np.sqrt((given**2).sum(axis=-1)).mean()
-    trace = np.trace(records.gradient, axis1=-2, axis2=-1)[..., None, None]
-    gradient = np.ascontiguousarray(records.gradient - np.eye(3) * trace / 3)
+    gradient = np.ascontiguousarray(without_volume(records.gradient))
     time = np.ascontiguousarray(records.time)
     start = start_of(records, stiffness)
 
@@ -69,6 +69,11 @@ def refined(records, systems, found):
         resistance=found.resistance * np.exp(best[1] + best[2] * x),
         storage=found.storage * np.exp(best[3] + best[4] * x),
     )
+
+
+def without_volume(gradient):
+    """Velocity gradients (..., 3, 3) without change of volume: pressure is no part of slip."""
+    return gradient - np.eye(3) * np.trace(gradient, axis1=-2, axis2=-1)[..., None, None] / 3
 
 
 def start_of(records, stiffness):
