@@ -373,10 +373,12 @@ class MergedNetRegressor(Digested, CallbackSupportMixin, MultiOutputMixin, Regre
                 f'link="{self.link}" needs positive {rounds.target_name}; it is zero or negative in {low} of '
                 f"{len(table.y)} rows. Leave them out, fit -y if all are negative, or give another link."
             )
-        both = (np.nanmin(table.y, axis=0) < 0) & (np.nanmax(table.y, axis=0) > 0)  # signs: no share of y is an error
-        modes = (False,) if zero.any() or (both.any() and self.noise == "auto") else options.RELATIVE[self.noise]
+        modes = (False,) if zero.any() else options.RELATIVE[self.noise]
         fits = [rounds.run(is_relative, task) for is_relative in modes]
-        best = [max(pairs, key=lambda pair: relative.log_likelihood(*pair)) for pairs in zip(*fits, strict=True)]
+        # Of y with both signs an error is no share: there "auto" takes the first of its fits.
+        signed = (np.nanmin(table.y, axis=0) < 0) & (np.nanmax(table.y, axis=0) > 0)
+        pairs = [(some[:1] if both else some) for some, both in zip(zip(*fits, strict=True), signed, strict=True)]
+        best = [max(some, key=lambda pair: relative.log_likelihood(*pair)) for some in pairs]
         vars(self).update(rounds.attributes(*zip(*best, strict=True)))
         names, found = ColumnNames.of(self), [trained.gross for trained, _ in best]
         gross_errors.tell(found, row, rounds.target_name, n_outputs, names, np.isnan(given), self.relative_)

@@ -520,7 +520,7 @@ def test_error_of_the_law_and_of_the_list_differ_by_a_constant_alone():
 @pytest.mark.parametrize(
     ("levels", "parameters", "warned"),
     [
-        ((0.0, 1.0, 2.0, 4.0), {"noise": "relative"}, "has 4 numbers.* x0 only 4 different values in 20 rows"),
+        ((0.0, 1.0, 2.0, 4.0), {"noise": "relative"}, None),
         ((1.0, 2.0, 4.0), {}, "has 3 numbers.* x0 only 3 different values in 15 rows"),
         ((1.0, 2.0, 4.0), {"exponents": {0: 2}}, None),
         ((1.0, 2.0, 3.0, 4.0, 5.0), {}, None),

@@ -74,13 +74,16 @@ def tell_isolated(X, row, names):
 
 def _is_far(some, others):
     """Whether values lie farther from others than FAR ranges of these, and than their range in logarithms."""
+    unit = max(np.abs(some).max(), np.abs(others).max())  # so that sums stay within the range of float
+    some, others = some / unit, others / unit
     low, high = others.min(), others.max()
     gap = np.where(some > high, some - high, low - some)
     if not (gap > FAR * (high - low)).all():
         return False
     if low <= 0 or some.min() <= 0:
         return True
-    return bool((np.abs(np.log(some / np.where(some > high, high, low))) > np.log(high / low)).all())
+    some, low, high = np.log(some), np.log(low), np.log(high)
+    return bool((np.abs(some - np.where(some > high, high, low)) > high - low).all())
 
 
 def wanders(objective, net, column):

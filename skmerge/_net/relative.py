@@ -56,13 +56,13 @@ def tell(nets, X, target, which, name, n_outputs):
     ``nets``: Nets that predict ``target`` (n, m), called ``name``, from X; ``which`` (m,): the outputs to look at.
     """
     few = slice(None, None, -(-len(X) // MOST_ROWS))
-    predicted = nets.with_offset(X[few], n_threads=1)
+    predicted = nets.with_offset(np.ascontiguousarray(X[few]), n_threads=1)
     for k in np.flatnonzero(which):
         known = ~np.isnan(target[few, k])
         y, f = target[few, k][known], predicted[known, k]
         low, high = np.quantile(np.abs(f), [0.1, 0.9])
         error = np.abs(y - f)
-        if y.min() < 0 < y.max() or not high > low * 10**DECADES or error.max() < NO_NOISE * high:
+        if y.min() < 0 < y.max() or not high / 10**DECADES > low or error.max() < NO_NOISE * high:
             continue
         growth, chance = spearmanr(np.abs(f), error)
         if growth > GROWTH and chance < SURE:
