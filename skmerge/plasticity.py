@@ -157,6 +157,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     hardening_: _F8
     laws_: tuple[str, str]
     misfit_: float
+    schmid_: _F8
+    lattice_spin_: _F8
+    held_out_error_: float
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
 

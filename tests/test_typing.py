@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_overloads
 
+import matplotlib.pyplot as plt
 import pytest
 
 import skmerge
@@ -105,4 +106,5 @@ def test_the_consumer_uses_every_public_name_and_runs():
     used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     wanted = {name for module in PUBLIC for name in import_module(f"skmerge.{module}").__all__}
     assert wanted <= used
+    plt.close("all")  # what other tests left open would add up to a warning
     runpy.run_path(str(CONSUMER), run_name="__main__")
