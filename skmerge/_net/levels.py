@@ -57,9 +57,11 @@ def tell_isolated(X, row, names):
     for j, x in enumerate(X.T):
         known = np.flatnonzero(np.isfinite(x))
         order = known[np.argsort(x[known], kind="stable")]
-        for some in [part for k in (1, MOST_ISOLATED) for part in (order[:k], order[len(order) - k :])]:
-            others = np.setdiff1d(order, some)
-            if len(np.unique(x[others])) < FEWEST_OTHERS or not _is_far(x[some], x[others]):
+        cuts = [(part, rest) for k in range(1, MOST_ISOLATED + 1) for part, rest in _ends(order, k)]
+        for some, others in cuts:
+            if len(others) < FEWEST_OTHERS or not _is_far(x[some], x[others]):
+                continue
+            if len(np.unique(x[others])) < FEWEST_OTHERS:
                 continue
             places = ", ".join(str(r) for r in np.flatnonzero(np.isin(row, some)))
             values = " and ".join(f"{value:g}" for value in np.unique(x[some]))
@@ -70,6 +72,11 @@ def tell_isolated(X, row, names):
                 "on it."
             )
             break
+
+
+def _ends(order, k):
+    """The first and the last k, each with the rest."""
+    return (order[:k], order[k:]), (order[len(order) - k :], order[: len(order) - k])
 
 
 def _is_far(some, others):

@@ -247,8 +247,10 @@ def _length(net, n):
 
 
 def price_of_numbers(n_free, n):
-    """Twice the description length of free parameters, with the factor of small samples: of 10 straight lines in six
-    rows 4 had other forms without it."""
+    """Twice the description length of free parameters, with the factor of small samples.
+
+    Without it, and without sums in few rows, NIST's DanWood (6 rows) is told with four numbers instead of two.
+    """
     return np.log(n) * n_free * n / max(n - n_free, 0.1)
 
 

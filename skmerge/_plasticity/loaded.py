@@ -9,13 +9,13 @@ from scipy.spatial.transform import Rotation
 
 from skmerge._ext.crystal_stepping import LOST, OUTSIDE
 from skmerge._ext.grain_stepping import GrainLaw
-from skmerge._lattice import deviator, matrix_of, slip_systems, symmetric, tensors
+from skmerge._lattice import deviator, slip_systems, symmetric, tensors
 from skmerge._orientation import angles_of, inverse, product, quaternion_of, unwrapped_angles
 from skmerge._parallel import in_blocks
 from skmerge._plasticity import forms, grain_file
 from skmerge._plasticity.records import check_outs, complete, numbers
-from skmerge._plasticity.refinement import refined, without_volume
-from skmerge._plasticity.slip_law import SLIP_RATE, Records, identified
+from skmerge._plasticity.refinement import NOISY, refined, without_volume
+from skmerge._plasticity.slip_law import SLIP_RATE, Records, identified, state_rows
 from skmerge._text import warn
 from skmerge.crystal import check_gradients
 from skmerge.net import MergedNetRegressor
@@ -172,7 +172,13 @@ def in_parts(stiffness):
 
 def law_of(records, systems, stiffness, seed):
     """Fitted attributes, and texts about them; without ``seed`` by splines, which is quick."""
-    found, told = refined(records, systems, identified(records, systems, stiffness)), []
+    first, told = identified(records, systems, stiffness), []
+    found = refined(records, systems, first)
+    if found is first and first.misfit >= NOISY:
+        told.append(
+            "the records seem to be noisy, and fewer than half of the trajectories are whole, so that the law rests on "
+            "rates alone: the exponent may be too low."
+        )
     P, spin = tensors(*systems)
     root, g, k = binned(found.root, found.resistance, found.storage)
     low, high = float(np.nanmin(records.root)), float(np.nanmax(records.root))
@@ -336,12 +342,8 @@ class Loaded:
 
     def rows(self, states):
         """States (n,) as the compiled step takes them."""
-        row, R = np.zeros((len(states.density), self.law.row)), matrix_of(states.quaternion)
-        S = symmetric(states.stress)
-        row[:, :5] = deviator(np.swapaxes(R, -1, -2) @ S @ R).T / self.root_c
-        row[:, 5:9] = states.quaternion / np.linalg.norm(states.quaternion, axis=1, keepdims=True)
-        row[:, 9], row[:, 11] = np.trace(S, axis1=-2, axis2=-1) / 3, np.sqrt(states.density)
-        return row
+        root = np.sqrt(states.density)
+        return state_rows(states.stress, root, states.quaternion, self.fitted["stiffness_"])
 
     def propagate(self, state0, time, velocity_gradient, orientation, errors, out, n_jobs, reporter):
         """Paths, their standard deviations if ``errors`` are given, strain and squares, and flags of the grains.

@@ -11,6 +11,8 @@ def check(model):
     check_word("loading", model.loading, "axial", "any")
     if model.loading == "any" and model.orientation is None:
         raise ValueError('loading="any" needs orientation, "bunge" or "quaternion".')
+    if model.loading == "axial" and (model.stiffness is not None or not isinstance(model.lattice, str)):
+        raise ValueError('stiffness and lattice have a part with loading="any" only; leave them out, or give that.')
     if model.orientation not in (None, *WIDTH):
         raise_invalid("orientation", model.orientation, 'give None, "bunge" or "quaternion"')
     check_word("integrator", model.integrator, *INTEGRATORS)

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from skmerge._ext.grain_stepping import GrainLaw
-from skmerge._lattice import deviator, matrix_of, symmetric, tensors
-from skmerge._plasticity.slip_law import SLIP_RATE
+from skmerge._lattice import deviator, symmetric, tensors
+from skmerge._plasticity.slip_law import SLIP_RATE, state_rows
 
 STEP_TOL = 0.03
 NODES = 33  # of the tables of g and k
@@ -45,7 +45,7 @@ def refined(records, systems, found):
     size = np.sqrt((given**2).sum(axis=-1)).mean()
     gradient = np.ascontiguousarray(without_volume(records.gradient))
     time = np.ascontiguousarray(records.time)
-    start = start_of(records, stiffness)
+    start = state_rows(*records.start(np.s_[:, 0]), stiffness)
 
     def table(p):
         return g * np.exp(p[1] + p[2] * place), k * np.exp(p[3] + p[4] * place)
@@ -74,13 +74,3 @@ def refined(records, systems, found):
 def without_volume(gradient):
     """Velocity gradients (..., 3, 3) without change of volume: pressure is no part of slip."""
     return gradient - np.eye(3) * np.trace(gradient, axis1=-2, axis2=-1)[..., None, None] / 3
-
-
-def start_of(records, stiffness):
-    """States of the first records as the compiled step takes them."""
-    R = matrix_of(records.quaternion[:, 0])
-    row = np.zeros((len(R), 12))
-    S = np.swapaxes(R, -1, -2) @ symmetric(records.stress[:, 0]) @ R
-    row[:, :5] = deviator(S).T / np.sqrt(np.repeat(stiffness[:2], [2, 3]))
-    row[:, 5:9], row[:, 11] = records.quaternion[:, 0], records.root[:, 0]
-    return row

@@ -29,7 +29,7 @@ KEPT_VOLUME = 1e-4  # of the strain: a smaller change of volume does not tell th
 
 class Records(NamedTuple):
     """Trajectories: times (n, T) in s, velocity gradients (n, T - 1, 3, 3), stress (n, T, 6) in MPa, sqrt(rho) (n, T),
-    quaternions (n, T, 4). NaN after the end of a trajectory."""
+    quaternions (n, T, 4). The last three are NaN after the end of a trajectory."""
 
     time: np.ndarray
     gradient: np.ndarray
@@ -40,11 +40,27 @@ class Records(NamedTuple):
     def part(self, which):
         return Records(*(one[which] for one in self))
 
+    def start(self, where):
+        """Stress (m, 6), sqrt(rho) (m,) and quaternions (m, 4) of records: an index of (n, T)."""
+        return self.stress[where], self.root[where], self.quaternion[where]
+
+
+def state_rows(stress, root, quaternion, stiffness):
+    """Rows (m, 12) as `GrainLaw` takes them: coordinates of stress, orientation, mean stress, slip and sqrt(rho).
+
+    From Cauchy stress (m, 6) in MPa, sqrt(rho) (m,), quaternions (m, 4), C11 - C12 and 2 C44 in MPa.
+    """
+    row, R, S = np.zeros((len(root), 12)), matrix_of(quaternion), symmetric(stress)
+    row[:, :5] = deviator(np.swapaxes(R, -1, -2) @ S @ R).T / np.sqrt(np.repeat(stiffness[:2], [2, 3]))
+    row[:, 5:9] = quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)
+    row[:, 9], row[:, 11] = np.trace(S, axis1=-2, axis2=-1) / 3, root
+    return row
+
 
 class Found(NamedTuple):
     """What records tell: elastic constants C11 - C12, 2 C44 and bulk modulus (3,) in MPa, NaN where they do not, the
     exponent; sqrt(rho), resistance g in MPa and storage d sqrt(rho) / dGamma at records in flow (m,); the median angle
-    between the plastic strain and that of the law in degrees, by lattice."""
+    between the plastic strain and that of the law in degrees."""
 
     stiffness: np.ndarray
     exponent: float
@@ -64,9 +80,9 @@ class Lattice:
         self.records, self.R, self.back = records, R, back
         self.stress = np.moveaxis(deviator(back @ S @ R), 0, -1)  # (n, T, 5)
         self.mean = np.trace(S, axis1=-2, axis2=-1) / 3
-        L = np.broadcast_to(records.gradient, (len(R), *records.gradient.shape[1:]))
+        L = records.gradient
         self.D, self.W = (L + np.swapaxes(L, -1, -2)) / 2, (L - np.swapaxes(L, -1, -2)) / 2
-        self.dt = np.diff(np.broadcast_to(records.time, R.shape[:2]), axis=1)
+        self.dt = np.diff(records.time, axis=1)
         starts, ends = back[:, :-1] @ self.D @ R[:, :-1], back[:, 1:] @ self.D @ R[:, 1:]
         self.strain = np.moveaxis(deviator(starts + ends), 0, -1) / 2 * self.dt[..., None]  # of a step, (n, T - 1, 5)
         self.dilation = np.trace(self.D, axis1=-2, axis2=-1) * self.dt
@@ -98,7 +114,7 @@ class Lattice:
             plastic_spin = back @ self.middle(self.W) @ R - (turned - np.swapaxes(turned, -1, -2)) / 2
             E = matrices(elastic[:, inner])
             bracket = np.moveaxis(deviator(E @ plastic_spin - plastic_spin @ E), 0, -1)
-            jump = np.abs(np.diff(self.D, axis=1)).max(axis=(2, 3))
+            jump = np.abs(np.diff(self.D + self.W, axis=1)).max(axis=(2, 3))
             even = np.abs(np.log(self.dt[:, 1:] / self.dt[:, :-1])) < SMOOTH * np.log(3.0)
             flows = (np.linalg.norm(rate, axis=-1) < FLOWING * size) & (jump <= SMOOTH * size) & even
             flows &= np.isfinite(rate).all(axis=-1) & np.isfinite(records.root[:, inner]) & (size > 0)
@@ -199,16 +215,14 @@ def better_stiffness(lattice, n, resistance, systems, c):
         )
     rows = tuple(part[:: -(-len(rows[0]) // MOST_STEPS)] for part in rows)
     after = rows[0], rows[1] + 1
-    dt, root = np.ascontiguousarray(lattice.dt[rows]), records.root[rows]
+    dt, start = np.ascontiguousarray(lattice.dt[rows]), records.start(rows)
     gradient = np.ascontiguousarray((lattice.D + lattice.W)[rows])
 
     def residual(log_c):
         pair = np.exp(log_c)
         flow, linear = np.array([n, SLIP_RATE]), np.array([tau0, slope, 0.0, 0.0])
         law = GrainLaw(P, spin, np.array([*pair, 1.0]), flow, linear, None, tol=STEP_TOL)
-        state = np.zeros((len(dt), law.row))
-        state[:, :5] = lattice.stress[rows] / np.sqrt(np.repeat(pair, [2, 3]))
-        state[:, 5:9], state[:, 11] = records.quaternion[rows], root
+        state = state_rows(*start, pair)
         law.step(gradient, dt, state)
         return ((state[:, :5] * np.sqrt(np.repeat(pair, [2, 3])) - lattice.stress[after]) / g[after][:, None]).ravel()
 
