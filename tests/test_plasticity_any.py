@@ -171,6 +171,8 @@ def test_what_does_not_fit_is_said(trained):
     assert np.isnan(kept.stiffness_[2])
     with pytest.raises(ValueError, match="bulk modulus is unknown"):
         kept.propagate(state[:, 0], time, velocity_gradient=L + 1e-4 * np.eye(3))
+    rounded = kept.propagate(state[:, 0], time, velocity_gradient=L.astype(np.float32))  # its trace is not quite 0
+    assert_allclose(rounded, kept.propagate(state[:, 0], time, velocity_gradient=L), rtol=1e-4, atol=1e-2)
     with pytest.raises(ValueError, match="return_std needs"):
         kept.propagate(state[:, 0], time, True, velocity_gradient=L)
     broken = pickle.loads(pickle.dumps(trained))

@@ -38,7 +38,7 @@ WIDTH = {"bunge": 10, "quaternion": 11}
 OVERLOAD = 1.5  # resolved stress over g, beyond which a state is no trained one
 MARGIN = 0.1  # of the trained range of sqrt(rho): within it, a state is no stranger
 MOST_STIFF = 5000.0  # GPa
-VOLUME = 1e-9  # change of volume of a path below which the bulk modulus does not matter
+VOLUME = 1e-6  # change of volume of a path, 0.1 MPa of pressure in copper: less is rounding, as of single precision
 
 
 @dataclass(frozen=True)
