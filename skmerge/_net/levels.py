@@ -82,6 +82,8 @@ def _ends(order, k):
 def _is_far(some, others):
     """Whether values lie farther from others than FAR ranges of these, and than their range in logarithms."""
     unit = max(np.abs(some).max(), np.abs(others).max())  # so that sums stay within the range of float
+    if unit == 0:
+        return False
     some, others = some / unit, others / unit
     low, high = others.min(), others.max()
     gap = np.where(some > high, some - high, low - some)
