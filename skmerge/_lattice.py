@@ -1,15 +1,18 @@
-"""Slip systems of cubic lattices, and the basis of deviators in which cubic elasticity is diagonal."""
+"""Slip systems of cubic lattices, the basis of deviators in which cubic elasticity is diagonal, and steps of a law."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skmerge._ext.grain_stepping import GrainLaw
 from skmerge._orientation import numbers
 
 MOST_SYSTEMS = 48
 PERPENDICULAR = 1e-6  # greatest cosine between a direction and its plane's normal
+STEP_TOL = 0.03  # of a step: .016 % of the final deviator, see doc/crystal.md
 
 # The 12 systems {111}<110>: unit normals of the planes, three times each, and slip directions.
 NORMALS = np.repeat([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]], 3, axis=0) / np.sqrt(3)
@@ -133,3 +136,13 @@ def matrix_of(quaternion):
         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
     ]
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+class AtPoints(NamedTuple):
+    """A law as `Polycrystal` steps it; of Crystal and of what PlasticityPropagator learned."""
+
+    law: GrainLaw
+    n_hardening: int  # numbers of its hardening variable in a state
+    hardening_of: Callable[[np.ndarray], np.ndarray]  # of densities (n, 1)
+    density_of: Callable[[np.ndarray], np.ndarray]  # of hardening variables (..., n_hardening)
+    has_density: bool = True

@@ -19,6 +19,7 @@ from skmerge._crystal.arguments import (
 )
 from skmerge._crystal.calibration import Calibration, check_fit, check_target, fit_constants
 from skmerge._crystal.constants import Crystal
+from skmerge._crystal.polycrystal import Polycrystal, Response
 from skmerge._crystal.steps import step_along, step_grains
 from skmerge._ext.crystal_slip import SlipLaw
 from skmerge._lattice import DIRECTIONS, NORMALS, slip_systems, symmetric
@@ -35,6 +36,8 @@ __all__ = [
     "NORMALS",
     "Calibration",
     "Crystal",
+    "Polycrystal",
+    "Response",
     "calibrate",
     "mean_stress",
     "schmid_factors",

@@ -28,12 +28,8 @@ from skmerge._validation import check_features, check_targets, check_weight
 from skmerge.forest import GradientForestRegressor
 
 _F8: TypeAlias = NDArray[np.float64]
-_U1: TypeAlias = NDArray[np.uint8]
 
 __all__ = ["PlasticityPropagator"]
-
-# Attributes of any loading alone, which a fit of another kind does not keep.
-LOADED = ("laws_", "misfit_", "held_out_error_", "hardening_", "stiffness_", "schmid_", "lattice_spin_")
 
 
 class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -75,8 +71,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     random_state : int, RandomState instance or None, default=None
     loading : {"axial", "any"}, default="axial"
         "any": the velocity gradient is given, all six stresses are the state, and the law of slip is identified from
-        the records: `fit_trajectories` and `propagate` with ``velocity_gradient``. It needs ``orientation``; axis,
-        estimator, integrator and memory have no part in it.
+        the records: `fit_trajectories` and `propagate` with ``velocity_gradient``. It needs ``orientation``; leave
+        axis, estimator, integrator and memory out.
     lattice : {"fcc", "bcc"} or pair of array-like of shape (n_systems, 3), default="fcc"
         Slip systems with ``loading="any"``, as `skmerge.crystal.slip_systems` takes them.
     stiffness : array-like of shape (3,), default=None
@@ -114,9 +110,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         at the start and by the strain passed; only with 15 or more trajectories.
     stiffness_, exponent_, hardening_, laws_, misfit_ : ndarray, float, ndarray, tuple of str, float
         With ``loading="any"``: C11 - C12, 2 C44 and the bulk modulus in MPa (NaN where records keep the volume); n of
-        the law of slip; tables of g and d sqrt(rho) / dGamma; both laws as text, g in MPa and drho/dGamma in 1/m^2; the
-        median angle in degrees between the plastic strain of the records and that of the law, before noise was dealt
-        with.
+        the law of slip; tables of g and d sqrt(rho) / dGamma; both laws as text, g in MPa and drho/dGamma in 1/m^2;
+        median angle in degrees between the plastic strain of the records and that of the law, as recorded.
     schmid_, lattice_spin_, held_out_error_ : ndarray of shape (5, n_systems) and (3, n_systems), float
         With ``loading="any"``: Schmid tensors in the basis of deviators, spin of the lattice per slip; error of
         held-out stresses over their size, root mean squares, from 10 crystals on.
@@ -143,7 +138,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     estimator_: Any
     table_: _F8
-    reached_: _U1
+    reached_: NDArray[np.uint8]
     grid_: _F8
     part_: NDArray[np.int32]
     exponent_: float
@@ -152,7 +147,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     start_: _F8
     std_strain_: _F8
     std_squares_: _F8
-    flags_: _U1
+    flags_: NDArray[np.uint8]
     stiffness_: _F8
     hardening_: _F8
     laws_: tuple[str, str]
@@ -210,7 +205,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         self
         """
-        self._check_axial("fit")
+        self._check_loading("axial", "fit")
         with self._fitting({"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}) as task:
             self._fit(X, y, sample_weight, task)
         return self
@@ -252,10 +247,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         -----
         UserWarning
             If the records do not resolve the knee from elastic to plastic, seem to have other units, repeat each other,
-            are so close that their slopes are rounding errors, jump between orientations that are equal by cubic
-            symmetry, or have a constant density while the stress rises; if similar states have different rates; if
-            errors of held-out trajectories exceed a tenth of the stress or a third of the rotation. The message names
-            the usual causes.
+            are so close that their slopes are rounding errors, jump between equivalent orientations, or have a constant
+            density while the stress rises; if similar states have different rates; if errors of held-out trajectories
+            exceed a tenth of the stress or a third of the rotation. The message names the usual causes.
         """
         with self._fitting({}) as task:
             if self.loading == "any":
@@ -282,7 +276,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         self
         """
-        self._check_axial("fit_table")
+        self._check_loading("axial", "fit_table")
         strain, state, groups = records.read_table(table, columns)
         return self.fit_trajectories(strain, state, groups=groups)
 
@@ -291,7 +285,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         options.check(self)
         self._axis()
         with fitting(self, data) as task:
-            for name in ("std_strain_", "std_squares_", "flags_", *LOADED):
+            for name in ("std_strain_", "std_squares_", "flags_", "feature_names_in_", *loaded.ALONE):
                 vars(self).pop(name, None)
             yield task
 
@@ -324,14 +318,10 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             self.longest_step_ = float(h.max())
             return
         self.n_features_in_ = state.shape[1]
-        vars(self).pop("feature_names_in_", None)
         if self.orientation is None:
             return self._learn(plain.Rates.of_records(strain, state, group), task)
         state = forms.with_angles("state", state, self.orientation)
-        records.check_states(state, "state")
-        records.check_strain_unit(strain)
-        records.check_density_moves(state, group)
-        state = records.without_jumps(strain, state, group)
+        state = records.of_crystals(strain, state, group)
         axis, problems = self._axis(), []
         memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
         memory = axis is not None and memories[0]
@@ -342,11 +332,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         self._learn(flow.steps_of(strain, state, group, axis, memory), task, memory=memory, problems=problems)
 
     def _fit_loaded(self, time, state, gradient, task):
-        stage = task.begin("law of slip")
-        seed = seed_of(self.random_state)
-        found, told = loaded.learn(time, gradient, state, self.orientation, self.lattice, self.stiffness, seed)
+        stage, options = task.begin("law of slip"), (self.orientation, self.lattice, self.stiffness)
+        found, told = loaded.learn(time, gradient, state, *options, seed_of(self.random_state))
         vars(self).update(found)
-        vars(self).pop("feature_names_in_", None)
         for text in told:
             warn(text)
         stage.end(f"exponent {self.exponent_:.2f}; {self.laws_[0]}; {self.laws_[1]}")
@@ -388,7 +376,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         rates : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
         self._check_fitted()
-        self._check_axial("predict")
+        self._check_loading("axial", "predict")
         given = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False, reset=False)
         X = forms.checked("X", given, self.orientation)
         y = self._propagator().rates(X)
@@ -503,28 +491,29 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     def _propagate_loaded(self, state0, time, gradient, return_std, out):
         errors = (getattr(self, "std_strain_", None), getattr(self, "std_squares_", None)) if return_std else None
-        reporter = Reporter(type(self).__name__, self.verbose)
-        found = self._propagator().propagate(
-            state0, time, gradient, self.orientation, errors, out, self.n_jobs, reporter
-        )
-        self.flags_ = found[2]
+        options = self.orientation, errors, out, self.n_jobs, Reporter(type(self).__name__, self.verbose)
+        path, std, self.flags_ = self._propagator().propagate(state0, time, gradient, *options)
         warn_of(self.flags_)
-        return found[:2] if return_std else found[0]
+        return (path, std) if return_std else path
 
     def _kind(self):
         if self.loading == "any":
             return Loaded
         return Plain if self.orientation is None else Free if self.axis is None else Axial
 
-    def _propagator(self):
+    def _propagator(self, tol=None):
         """What was fitted."""
         kind = self._kind()
-        if kind is Loaded:
-            return Loaded({name: getattr(self, name) for name in Loaded.NAMES})
-        return kind({name: getattr(self, name) for name in kind.NAMES}, self._axis(), self.integrator)
+        fitted = {name: getattr(self, name) for name in kind.NAMES}
+        return Loaded(fitted, tol) if kind is Loaded else kind(fitted, self._axis(), self.integrator)
+
+    def _at_points(self, tol):
+        self._check_fitted()
+        self._check_loading("any", "Polycrystal")
+        return self._propagator(tol).at_points()
 
     def compiled_step(self) -> Flow:
-        """The step of a grain for finite-element programs, without Python.
+        """The step of a grain for other programs, without Python.
 
         Returns
         -------
@@ -536,7 +525,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             omit it. The function returns flags as in `flags_`. The header: ``skmerge/_ext/crystal_stepping.h``.
         """
         self._check_fitted()
-        self._check_axial("compiled_step")
+        self._check_loading("axial", "compiled_step")
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis: other rates come from a regressor.")
         return self._propagator().flow()
@@ -552,7 +541,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         -------
         ndarray of shape (n_grains, 9)
         """
-        self._check_axial("compiled_start")
+        self._check_loading("axial", "compiled_start")
         if self.orientation is None or self.axis is None:
             raise ValueError("a compiled step needs orientation and an axis of loading.")
         return axial.starts(
@@ -570,8 +559,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         path : path of the file; one that exists is replaced
         """
         self._check_fitted()
-        if self.loading != "any":
-            raise ValueError('save_grain_law needs loading="any"; with one axis of loading there is compiled_step.')
+        self._check_loading("any", "save_grain_law")
         grain_file.write(path, self._propagator().file_content())
 
     def applicability(self, X: ArrayLike) -> _F8:
@@ -595,13 +583,18 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
 
     def _check_fitted(self):
         check_is_fitted(self, "part_")
+        if not all(hasattr(self, name) for name in self._kind().NAMES):
+            raise ValueError(
+                "orientation, axis or loading are no longer those of the fit: set them back, or fit again."
+            )
         for name in ("table_", "std_squares_", "_box", "hardening_", "schmid_"):
             if not np.isfinite(getattr(self, name, 0.0)).all():
                 raise ValueError(f"{name} has entries that are not finite; the propagator is damaged, fit it again.")
 
-    def _check_axial(self, what):
-        if self.loading == "any":
-            raise ValueError(f'{what} needs loading="axial"; with "any" use fit_trajectories and propagate.')
+    def _check_loading(self, needed, what):
+        if self.loading != needed:
+            other = "fit_trajectories and propagate" if needed == "axial" else "compiled_step"
+            raise ValueError(f'{what} needs loading="{needed}"; with "{self.loading}" there is {other}.')
 
     def _axis(self):
         return None if self.axis is None else np.ascontiguousarray(check_axis(self.axis))

@@ -47,6 +47,7 @@ LEVELS = [
     {"table"},
     {"_crystal.constants", "_crystal.mixed"},
     {"_crystal.arguments", "_crystal.calibration", "_crystal.steps"},
+    {"_crystal.polycrystal"},
     {"crystal", "trajectories"},
     {"_plasticity.flow", "_plasticity.records", "_plasticity.flags"},
     {"_plasticity.forms", "_plasticity.kind", "_plasticity.slip_law"},

@@ -24,7 +24,7 @@ CODE = re.compile(r"^```python\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", re.MULTIL
 NUMBER = re.compile(r"(-?\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", [*MODULES, "_crystal.constants", "_crystal.polycrystal"])
 def test_docstrings(module):
     result = doctest.testmod(importlib.import_module(f"skmerge.{module}"), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert not result.failed

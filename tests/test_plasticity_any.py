@@ -12,6 +12,7 @@ from sklearn.base import clone
 from skmerge import PlasticityPropagator
 from skmerge._lattice import matrices, matrix_of, slip_systems, symmetric, tensors
 from skmerge._orientation import PROPER_QUATERNIONS, product, quaternion_of
+from skmerge._plasticity.loaded import without_jumps
 from skmerge._plasticity.slip_law import Records, identified
 from skmerge.crystal import simulate
 
@@ -51,6 +52,27 @@ def test_the_law_is_that_of_the_simulation(trained):
     assert_allclose(trained.exponent_, 20, rtol=0.005)
     assert_allclose(trained.stiffness_, [47.1e3, 151.6e3, 137.5e3], rtol=0.005)
     assert trained.misfit_ < 0.1 and trained.held_out_error_ < 0.01
+
+
+def test_jumps_to_equivalent_orientations_are_undone(trained):
+    """Any record may hold any of the 24 orientations that are one to a cubic crystal; systems of one plane not."""
+    time, L, state = made(25, volume=1e-5)
+    state[3, 30:] = np.nan
+    turned = Rotation.from_euler("ZXZ", np.nan_to_num(state[..., 7:]).reshape(-1, 3))
+    turned = turned * Rotation.create_group("O")[np.random.default_rng(1).integers(24, size=len(turned))]
+    jumping = state.copy()
+    jumping[..., 7:] = turned.as_euler("ZXZ").reshape(*state.shape[:2], 3)
+    expected, model = (PlasticityPropagator(orientation="bunge", loading="any", random_state=0) for _ in range(2))
+    expected.fit_trajectories(time, state, velocity_gradient=L)
+    with pytest.warns(UserWarning, match="in 25 of 25 trajectories the orientation jumps to one that is"):
+        model.fit_trajectories(time, jumping, velocity_gradient=L)
+    assert_allclose(model.hardening_, expected.hardening_, rtol=1e-4)
+    assert_allclose(model.exponent_, expected.exponent_, rtol=1e-6)
+    jumping[3, 9, 7:] += [0.0, 0.9, 0.0]
+    with pytest.raises(ValueError, match=r"the lattice of trajectory 3 turns by .* degrees from record 8 to the next"):
+        model.fit_trajectories(time, jumping, velocity_gradient=L)
+    normals, directions = (part[:3] for part in slip_systems("fcc"))
+    assert without_jumps(quaternion_of(jumping[0, :, 7:])[None], (normals, directions))[1] is None
 
 
 def test_crystals_that_were_not_trained_go_where_the_simulation_does(trained):
@@ -162,6 +184,12 @@ def test_what_does_not_fit_is_said(trained):
         PlasticityPropagator(loading="any").fit_trajectories(time, state, velocity_gradient=L)
     with pytest.raises(ValueError, match='needs loading="any"'):
         PlasticityPropagator(orientation="bunge").fit_trajectories(time, state, velocity_gradient=L)
+    idle = clone(trained).set_params(integrator="euler", axis=None)
+    with pytest.raises(ValueError, match='axis and integrator have no part in loading="any"; leave them out'):
+        idle.fit_trajectories(time, state, velocity_gradient=L)
+    changed = pickle.loads(pickle.dumps(trained)).set_params(loading="axial")
+    with pytest.raises(ValueError, match="loading are no longer those of the fit: set them back, or fit again"):
+        changed.propagate(state[:, 0], time)
     with pytest.raises(ValueError, match="does not lie in the plane"):
         clone(trained).set_params(lattice=([[1, 1, 1]], [[1, 1, 0]])).fit_trajectories(time, state, velocity_gradient=L)
     with pytest.raises(ValueError, match="predict needs"):

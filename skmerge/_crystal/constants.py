@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skmerge._ext.grain_stepping import GrainLaw
-from skmerge._lattice import deviator, slip_systems, tensors
+from skmerge._lattice import STEP_TOL, AtPoints, deviator, slip_systems, tensors
 from skmerge._orientation import unit_vector
 from skmerge._parameters import check_word
 from skmerge._text import warn
@@ -211,3 +211,8 @@ class Crystal:
         halvings = min(int(np.log2(max_substeps)), 20)
         args = arrays["schmid"], arrays["spin"], stiffness, flow[:2].copy(), linear, None, None if shared else q
         return GrainLaw(*args, tol, newton_tol, halvings, lanes, back)
+
+    def _at_points(self, tol):
+        law = self._grain_law(STEP_TOL if tol is None else tol, shared=self.self_hardening == self.latent_hardening)
+        own = self._n_systems if law.row > 12 else 1
+        return AtPoints(law, own, self._forest_of, self._column_of, self.hardening != "voce")

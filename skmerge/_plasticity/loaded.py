@@ -9,8 +9,17 @@ from scipy.spatial.transform import Rotation
 
 from skmerge._ext.crystal_stepping import LOST, OUTSIDE
 from skmerge._ext.grain_stepping import GrainLaw
-from skmerge._lattice import deviator, slip_systems, symmetric, tensors
-from skmerge._orientation import angles_of, inverse, product, quaternion_of, unwrapped_angles
+from skmerge._lattice import STEP_TOL, AtPoints, deviator, slip_systems, symmetric, tensors
+from skmerge._orientation import (
+    JUMP,
+    PROPER,
+    angles_of,
+    inverse,
+    product,
+    quaternion_of,
+    unwrapped_angles,
+    without_symmetry_jumps,
+)
 from skmerge._parallel import in_blocks
 from skmerge._plasticity import forms, grain_file
 from skmerge._plasticity.records import check_outs, complete, numbers
@@ -20,7 +29,8 @@ from skmerge._text import warn
 from skmerge.crystal import check_gradients
 from skmerge.net import MergedNetRegressor
 
-STEP_TOL = 0.03  # of a step: .016 % of the final deviator, see doc/crystal.md
+# Attributes of this kind alone, which a fit of another one does not keep.
+ALONE = "laws_", "misfit_", "held_out_error_", "hardening_", "stiffness_", "schmid_", "lattice_spin_"
 CHUNK_GRAIN_STEPS = 200_000  # between two reports of progress
 SAME_DENSITY, FEWEST_DENSITIES = 1e-6, 5  # relative difference of sqrt(rho) that counts; different ones in flow
 BINS, NODES = 150, 65  # of records in flow from which a law is read; of the tables that are stepped
@@ -35,6 +45,7 @@ ENOUGH_CRYSTALS, FOLDS = 10, 5  # from so many on they are held out, a fifth at 
 STRAIN_BINS, SMOOTHED = 24, 3  # of the table of errors; bins at either side that are averaged
 FEWEST_CRYSTALS, FEWEST_RECORDS = 2, 3
 WIDTH = {"bunge": 10, "quaternion": 11}
+SAME_SYSTEM = 1e-6  # of the product of two Schmid tensors, which is 1 or -1 for the same system
 OVERLOAD = 1.5  # resolved stress over g, beyond which a state is no trained one
 MARGIN = 0.1  # of the trained range of sqrt(rho): within it, a state is no stranger
 MOST_STIFF = 5000.0  # GPa
@@ -138,24 +149,61 @@ def learn(time, velocity_gradient, state, orientation, lattice, stiffness, seed)
     check_units(states)
     time, gradient = check_load(time, velocity_gradient, n, T)
     check_ends(states)
+    systems, told = slip_systems(lattice), []
+    ended = np.isnan(states.density)[..., None]
+    quaternion, jumped = without_jumps(np.where(ended, np.nan, states.quaternion), systems)
+    if jumped:
+        told.append(jumped)
     records = Records(
         np.broadcast_to(time, (n, T)), np.broadcast_to(gradient, (n, T - 1, 3, 3)), states.stress,
-        np.sqrt(states.density), states.quaternion,
+        np.sqrt(states.density), quaternion,
     )  # fmt: skip
     if np.nanmax(records.root) <= (1 + SAME_DENSITY) * np.nanmin(records.root):
         raise ValueError(
             f"state: the density is constant at {np.nanmax(states.density):.4g}. If it only fills the column, give a "
             "quantity that hardens the crystal instead, for example the square of the slip resistance."
         )
-    systems, known = slip_systems(lattice), None if stiffness is None else in_parts(stiffness)
-    fitted, told = law_of(records, systems, known, seed)
+    known = None if stiffness is None else in_parts(stiffness)
+    fitted, more = law_of(records, systems, known, seed)
     fitted["n_features_in_"] = WIDTH[orientation]
-    told += other_lattices(records, lattice, fitted)
+    told += more + other_lattices(records, lattice, fitted)
     if n >= ENOUGH_CRYSTALS:
         more, errors = cross_validated(records, systems, known)
         fitted |= errors
         told += more
     return fitted, told
+
+
+def without_jumps(quaternion, systems):
+    """Orientations (n, T, 4) without jumps to equivalent ones, and a text about them or None.
+
+    Slip systems of the user's own may lack the cubic symmetry; then no orientations are equivalent.
+    """
+    schmid = np.einsum("ai,aj->aij", systems[1], systems[0])
+    turned = PROPER[:, None] @ schmid @ np.swapaxes(PROPER, 1, 2)[:, None]
+    if np.abs(np.einsum("paij,bij->pab", turned, schmid)).max(axis=2).min() < 1 - SAME_SYSTEM:
+        return quaternion, None
+    n, T = quaternion.shape[:2]
+    rows = np.flatnonzero(np.isfinite(quaternion).all(axis=2).ravel())
+    group = rows // T
+    paths, jumps, left = without_symmetry_jumps(quaternion.reshape(-1, 4)[rows], group)
+    if not len(jumps):
+        return quaternion, None
+    if left.max() > JUMP:
+        i = rows[jumps[np.argmax(left > JUMP)]]
+        raise ValueError(
+            f"state: the lattice of trajectory {i // T} turns by {np.degrees(left[left > JUMP][0]):.0f} degrees from "
+            f"record {i % T} to the next, reduced by cubic symmetry. Check the columns and units of the orientation, "
+            "or record more steps."
+        )
+    whole = quaternion.reshape(-1, 4).copy()
+    whole[rows] = paths
+    first = rows[jumps[0]]
+    return whole.reshape(quaternion.shape), (
+        f"in {len(np.unique(group[jumps]))} of {n} trajectories the orientation jumps to one that is equal by cubic "
+        f"symmetry, the first time from record {first % T} to the next of trajectory {first // T}; the jumps were "
+        "undone."
+    )
 
 
 def in_parts(stiffness):
@@ -328,7 +376,7 @@ class Loaded:
 
     NAMES = "stiffness_", "exponent_", "hardening_", "grid_", "schmid_", "lattice_spin_"
 
-    def __init__(self, fitted):
+    def __init__(self, fitted, tol=None):
         self.fitted = fitted
         stiffness = np.array(fitted["stiffness_"])
         self.keeps_volume = np.isnan(stiffness[2])
@@ -337,7 +385,7 @@ class Loaded:
         table = np.ascontiguousarray(fitted["hardening_"])
         self.law = GrainLaw(
             fitted["schmid_"], fitted["lattice_spin_"], stiffness, np.array([fitted["exponent_"], SLIP_RATE]), None,
-            table, tol=STEP_TOL,
+            table, tol=STEP_TOL if tol is None else tol,
         )  # fmt: skip
 
     def rows(self, states):
@@ -395,13 +443,21 @@ class Loaded:
             )
         return (as_pair(out) if pair else out), std, flags
 
-    def file_content(self):
-        """The law as bytes for C programs."""
+    def check_bulk(self):
         if self.keeps_volume:
             raise ValueError(
                 "the training records keep the volume, so that the bulk modulus is unknown, which a finite-element "
                 "program needs; fit with stiffness=(C11, C12, C44) in GPa."
             )
+
+    def at_points(self):
+        """The law as `Polycrystal` takes it."""
+        self.check_bulk()
+        return AtPoints(self.law, 1, np.sqrt, lambda root: root[..., 0] ** 2)
+
+    def file_content(self):
+        """The law as bytes for C programs."""
+        self.check_bulk()
         fitted = self.fitted
         return grain_file.bytes_of(
             fitted["schmid_"], fitted["lattice_spin_"], fitted["stiffness_"], fitted["exponent_"], SLIP_RATE,

@@ -13,6 +13,10 @@ def check(model):
         raise ValueError('loading="any" needs orientation, "bunge" or "quaternion".')
     if model.loading == "axial" and (model.stiffness is not None or not isinstance(model.lattice, str)):
         raise ValueError('stiffness and lattice have a part with loading="any" only; leave them out, or give that.')
+    given = {"estimator": None, "axis": "z", "integrator": "heun", "memory": "auto"}
+    idle = [name for name, usual in given.items() if not unchanged(getattr(model, name), usual)]
+    if model.loading == "any" and idle:
+        raise ValueError(f'{" and ".join(idle)} have no part in loading="any"; leave them out.')
     if model.orientation not in (None, *WIDTH):
         raise_invalid("orientation", model.orientation, 'give None, "bunge" or "quaternion"')
     check_word("integrator", model.integrator, *INTEGRATORS)
@@ -29,3 +33,7 @@ def check(model):
         raise TypeError(f"estimator is a {type(model.estimator).__name__}; give a regressor or None.")
     seed_of(model.random_state)
     check_verbose(model.verbose)
+
+
+def unchanged(value, usual):
+    return value is usual if usual is None else isinstance(value, str) and value == usual

@@ -169,6 +169,14 @@ def too_close(strain, state, group):
     return bad
 
 
+def of_crystals(strain, state, group):
+    """States (n, 5) of records, checked and without jumps to equivalent orientations."""
+    check_states(state, "state")
+    check_strain_unit(strain)
+    check_density_moves(state, group)
+    return without_jumps(strain, state, group)
+
+
 def without_jumps(strain, state, group):
     """States (n, 5) without jumps of records between orientations that are equal by cubic symmetry."""
     quaternion, jumps, left = without_symmetry_jumps(quaternion_of(state[:, 2:5]), group)

@@ -8,10 +8,9 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from skmerge._ext.grain_stepping import GrainLaw
-from skmerge._lattice import deviator, symmetric, tensors
+from skmerge._lattice import STEP_TOL, deviator, symmetric, tensors
 from skmerge._plasticity.slip_law import SLIP_RATE, state_rows
 
-STEP_TOL = 0.03
 NODES = 33  # of the tables of g and k
 MOST_GRAINS = 60  # trajectories that are stepped, evenly spaced
 LOSS = 0.03  # of the stress: a greater error, of grains that pass between two vertices, counts less

@@ -26,6 +26,8 @@ from skmerge.crystal import (
     NORMALS,
     Calibration,
     Crystal,
+    Polycrystal,
+    Response,
     calibrate,
     mean_stress,
     schmid_factors,
@@ -125,6 +127,14 @@ def plasticity() -> None:
     assert_type(fitted, Calibration)
     assert_type(fitted.crystal, Crystal)
     assert_type(fitted.standard_errors, dict[str, float])
+    points = Polycrystal(copper, angles, n_grains=3, rho0=1e12, tol=None, n_jobs=None)
+    response = points.step(np.tile(np.eye(3), (2, 1, 1)), 1.0, return_tangent=True)
+    assert_type(response, Response)
+    assert_type(response.tangent, Floats | None)
+    assert response.stress.shape == response.piola.shape and not response.failed.any()
+    points.accept()
+    assert points.stress.shape == (2, 3, 6) and points.density.shape == points.slip.shape == (2, 3)
+    assert points.orientation.shape == (2, 3, 3) and points.deformation_gradient.shape == (2, 3, 3)
     assert_type(slip_systems("bcc"), tuple[Floats, Floats])
     assert_type(Crystal(lattice="bcc", hardening="voce", back_storage=10.0).lattice, Any)
     assert_type(mean_stress(old, volume=np.ones(6)), Floats)
