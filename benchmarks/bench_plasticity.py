@@ -70,7 +70,7 @@ def columns(state):
 
 def propagator(estimator=None):
     memory = "auto" if estimator is None else False
-    return PlasticityPropagator(estimator, orientation="bunge", memory=memory, random_state=0)
+    return PlasticityPropagator(estimator, orientation="bunge", memory=memory, law=False, random_state=0)
 
 
 def learned(strain, train, estimator=None):

@@ -15,7 +15,7 @@ from skmerge._digest import Digested
 from skmerge._ext.crystal_stepping import Flow
 from skmerge._orientation import check_axis
 from skmerge._parameters import check_flag, seed_of
-from skmerge._plasticity import axial, flow, forms, grain_file, held_out, loaded, options, plain, records
+from skmerge._plasticity import axial, flow, forms, grain_file, held_out, loaded, options, plain, records, simulated
 from skmerge._plasticity.axial import Axial
 from skmerge._plasticity.flags import LOST, warn_of
 from skmerge._plasticity.free import Free
@@ -77,6 +77,9 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         Slip systems with ``loading="any"``, as `skmerge.crystal.slip_systems` takes them.
     stiffness : array-like of shape (3,), default=None
         C11, C12, C44 in GPa with ``loading="any"``; None reads them off records before plastic flow.
+    law : {"auto", False}, default="auto"
+        Whether, along one axis, a law of slip is sought that describes the records (that of `skmerge.crystal.Crystal`):
+        with "auto" 400 crystals of it take the place of the records where it predicts held-out trajectories better.
     verbose : int, default=0
         1 prints progress. Scikit-learn's callbacks (``set_callbacks``) receive the stages of a fit.
 
@@ -84,8 +87,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     ----------
     estimator_ : regressor
         Fitted on states, or on flowing steps (features b1 / b3, b2 / b3, sqrt(rho) over its maximum; targets S, K, W
-        over their root mean squares). None with ``memory_`` if none was given: the table is then interpolated between
-        the trajectories by thin-plate splines.
+        over their root mean squares). None with ``memory_`` or a law, if none was given.
     table_ : ndarray of shape (n_parts, n_axis, n_axis, n_density, 6)
         Coefficients of cubic B-splines of S, K, W and E, for each direction of straining that was trained; 32 x 32 x 6
         of them, 48 x 48 x 40 with ``memory_``.
@@ -98,7 +100,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         The part of the table for falling and for rising strain; -1 - part if only the other direction was trained.
         Without orientation 0 for a trained direction, -1 for another.
     exponent_ : float
-        n of the knee.
+        n of the knee; with ``loading="any"`` of the law of slip.
     memory_ : bool
         The memory chosen by held-out trajectories.
     longest_step_ : float
@@ -108,13 +110,13 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
     std_strain_, std_squares_ : ndarray of shape (n_bins,) and (12, 12, n_bins, 3)
         Mean squares of the errors of held-out trajectories (stress, logarithm of density, lattice in rad), by the axis
         at the start and by the strain passed; only with 15 or more trajectories.
-    stiffness_, exponent_, hardening_, laws_, misfit_ : ndarray, float, ndarray, tuple of str, float
-        With ``loading="any"``: C11 - C12, 2 C44 and the bulk modulus in MPa (NaN where records keep the volume); n of
-        the law of slip; tables of g and d sqrt(rho) / dGamma; both laws as text, g in MPa and drho/dGamma in 1/m^2;
-        median angle in degrees between the plastic strain of the records and that of the law, as recorded.
+    laws_ : tuple of str, g in MPa and drho/dGamma in 1/m^2; along one axis only where a law took the records' place.
+    stiffness_, hardening_, misfit_ : ndarray, ndarray, float
+        With ``loading="any"``: C11 - C12, 2 C44 and the bulk modulus in MPa (NaN where records keep the volume); tables
+        of g and d sqrt(rho) / dGamma; median angle in degrees between the plastic strain of records and of the law.
     schmid_, lattice_spin_, held_out_error_ : ndarray of shape (5, n_systems) and (3, n_systems), float
-        With ``loading="any"``: Schmid tensors in the basis of deviators, spin of the lattice per slip; error of
-        held-out stresses over their size, root mean squares, from 10 crystals on.
+        Of a law: Schmid tensors in the basis of deviators and spin of the lattice per slip, with ``loading="any"``;
+        error of held-out stresses over their size, root mean squares.
     flags_ : uint8 ndarray of shape (n_grains,)
         Of the last `propagate`: 1 if a grain left the trained states, plus 2 if it was strained in an untrained
         direction, plus 4 if a step was longer than any trained one (and was divided), plus 8 if a model with
@@ -171,6 +173,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         loading: Literal["axial", "any"] = "axial",
         lattice: str | tuple[ArrayLike, ArrayLike] = "fcc",
         stiffness: ArrayLike | None = None,
+        law: Literal["auto", False] = "auto",
         verbose: int = 0,
     ) -> None:
         self.estimator = estimator
@@ -183,6 +186,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         self.loading = loading
         self.lattice = lattice
         self.stiffness = stiffness
+        self.law = law
         self.verbose = verbose
 
     # --- fitting
@@ -322,14 +326,13 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             return self._learn(plain.Rates.of_records(strain, state, group), task)
         state = forms.with_angles("state", state, self.orientation)
         state = records.of_crystals(strain, state, group)
-        axis, problems = self._axis(), []
-        memories = (False, True) if isinstance(self.memory, str) else (bool(self.memory),)
-        memory = axis is not None and memories[0]
-        if axis is not None and group[-1] + 1 >= held_out.ENOUGH_TRAJECTORIES:
+        axis, learned, memory, problems = self._axis(), (strain, state, group), False, ()
+        if axis is not None:
             learner = None if self.estimator is None else self._learner()
-            memory, found, problems = held_out.validate(strain, state, group, axis, memories, learner, task)
+            seed = seed_of(self.random_state) if learner is None and getattr(self, "law", "auto") else None
+            learned, memory, found, problems = simulated.training(learned, axis, self.memory, learner, seed, task)
             vars(self).update(found)
-        self._learn(flow.steps_of(strain, state, group, axis, memory), task, memory=memory, problems=problems)
+        self._learn(flow.steps_of(*learned, axis, memory), task, memory=memory, problems=problems)
 
     def _fit_loaded(self, time, state, gradient, task):
         stage, options = task.begin("law of slip"), (self.orientation, self.lattice, self.stiffness)
@@ -353,7 +356,7 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             if n_trajectories < 5:
                 raise ValueError(f"{n_trajectories} trajectories are too few to learn from; give 5 or more.")
         stage = task.begin("table" if has_table else "rates")
-        fitted, more = self._kind().learn(data, self._learner(), weight, memory)
+        fitted, more = self._kind().learn(data, None if hasattr(self, "laws_") else self._learner(), weight, memory)
         for text in (*more, *problems):
             warn(text)
         vars(self).update(fitted)
@@ -526,8 +529,6 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         """
         self._check_fitted()
         self._check_loading("axial", "compiled_step")
-        if self.orientation is None or self.axis is None:
-            raise ValueError("a compiled step needs orientation and an axis: other rates come from a regressor.")
         return self._propagator().flow()
 
     def compiled_start(self, state0: ArrayLike) -> _F8:
@@ -542,8 +543,6 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         ndarray of shape (n_grains, 9)
         """
         self._check_loading("axial", "compiled_start")
-        if self.orientation is None or self.axis is None:
-            raise ValueError("a compiled step needs orientation and an axis of loading.")
         return axial.starts(
             forms.checked("state0", forms.read_start(state0, self.orientation), self.orientation), self._axis()
         )
@@ -579,8 +578,6 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         X = check_features(self, forms.in_columns("X", X, self.orientation), allow_nan=False, reset=False)
         return np.where(self._propagator().inside(forms.checked("X", X, self.orientation)), 0.0, 1.0)
 
-    # --- checks
-
     def _check_fitted(self):
         check_is_fitted(self, "part_")
         if not all(hasattr(self, name) for name in self._kind().NAMES):
@@ -595,6 +592,8 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         if self.loading != needed:
             other = "fit_trajectories and propagate" if needed == "axial" else "compiled_step"
             raise ValueError(f'{what} needs loading="{needed}"; with "{self.loading}" there is {other}.')
+        if what.startswith("compiled") and (self.orientation is None or self.axis is None):
+            raise ValueError(f"{what} needs orientation and an axis: other rates come from a regressor.")
 
     def _axis(self):
         return None if self.axis is None else np.ascontiguousarray(check_axis(self.axis))

@@ -34,9 +34,9 @@ def fitted():
         "committee": MergedNetRegressor(n_nodes=12, n_estimators=2, random_state=0).fit(X, BENT),
         "forest": GradientForestRegressor(3, random_state=0).fit(X, BENT, SLOPES),
         "imputer": MergedNetImputer(n_estimators=2, random_state=0).fit(GAPPY),
-        "propagator": PlasticityPropagator(orientation="bunge", memory=False, random_state=0).fit_trajectories(
-            STRAIN, crystal.simulate(GRAINS, STRAIN)
-        ),
+        "propagator": PlasticityPropagator(
+            orientation="bunge", memory=False, law=False, random_state=0
+        ).fit_trajectories(STRAIN, crystal.simulate(GRAINS, STRAIN)),
     }
 
 

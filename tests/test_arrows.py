@@ -54,6 +54,7 @@ LEVELS = [
     {"_plasticity.refinement", "_plasticity.grain_file", "_plasticity.options"},
     {"_plasticity.axial", "_plasticity.free", "_plasticity.plain", "_plasticity.loaded"},
     {"_plasticity.held_out"},
+    {"_plasticity.simulated"},
     {"plasticity"},
     {"_design.criterion", "_design.feasible", "_design.models"},
     {"_design.requests", "_design.search"},

@@ -97,7 +97,7 @@ def test_predictions_stay_in_this_process(client):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         state = crystal.simulate(grains, strain)
-        model = PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(strain, state)
+        model = PlasticityPropagator(orientation="bunge", law=False, random_state=0).fit_trajectories(strain, state)
         start = np.tile(state[:, 0], (2000, 1))
         local = model.propagate(start, strain)
         for backend in "dask", "loky":

@@ -123,7 +123,9 @@ def test_a_file_is_replaced_as_a_whole(model, law_file, tmp_path):
 def test_what_has_no_such_law_says_so(model, tmp_path):
     strain = np.r_[np.linspace(0, 2e-3, 21), np.linspace(4e-3, 0.02, 9)]
     old = crystal.simulate([[0.1 * k, 0.5, 0.2] for k in range(6)], strain)
-    axial = PlasticityPropagator(orientation="bunge", memory=False, random_state=0).fit_trajectories(strain, old)
+    axial = PlasticityPropagator(orientation="bunge", memory=False, law=False, random_state=0).fit_trajectories(
+        strain, old
+    )
     with pytest.raises(ValueError, match="loading"):
         axial.save_grain_law(tmp_path / "law")
     unknown = PlasticityPropagator(orientation="bunge", loading="any")

@@ -63,11 +63,11 @@ def by_memory(old):
 @pytest.fixture(scope="module")
 def two_way():
     state = crystal.simulate(random_angles(N, 0), REVERSED)
-    return PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(REVERSED, state)
+    return PlasticityPropagator(orientation="bunge", law=False, random_state=0).fit_trajectories(REVERSED, state)
 
 
 def fitted(state, **parameters):
-    model = PlasticityPropagator(orientation="bunge", random_state=0, **parameters)
+    model = PlasticityPropagator(orientation="bunge", law=False, random_state=0, **parameters)
     return model.fit_trajectories(STRAIN, state)
 
 
@@ -313,7 +313,7 @@ def test_a_table_and_groups_are_the_same(old, model, tmp_path):
     columns = ["sigma", "rho", "phi1", "Phi", "phi2"]
     frames = [pd.DataFrame(s, columns=columns).assign(trajectory=f"c{i:03d}", strain=STRAIN) for i, s in enumerate(old)]
     table = pd.concat(frames)
-    fresh = PlasticityPropagator(orientation="bunge", random_state=0)
+    fresh = PlasticityPropagator(orientation="bunge", law=False, random_state=0)
     assert_array_equal(fresh.fit_table(table).table_, model.table_)
     table.to_csv(tmp_path / "table.csv", index=False)
     # pandas before version 3 may read the last digit wrongly, which changes an entry of the table by up to 4e-7
@@ -342,7 +342,7 @@ def test_a_table_and_groups_are_the_same(old, model, tmp_path):
 )
 def test_bad_trajectories(old, change, match):
     parameters = {name: change[name] for name in ("orientation", "integrator", "axis") if name in change}
-    model = PlasticityPropagator(**{"orientation": "bunge", **parameters})
+    model = PlasticityPropagator(**{"orientation": "bunge", "law": False, **parameters})
     state = change.get("state", lambda s: s)(old)
     with pytest.raises(ValueError, match=match):
         model.fit_trajectories(change.get("strain", STRAIN), state, groups=change.get("groups"))
@@ -354,7 +354,7 @@ def test_units_are_looked_at(old):
     with pytest.warns(UserWarning, match="looks like degrees"):
         fitted(old * [1, 1, 180 / np.pi, 180 / np.pi, 180 / np.pi])
     with pytest.warns(UserWarning, match="elastic slope is unknown"):
-        PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(
+        PlasticityPropagator(orientation="bunge", law=False, random_state=0).fit_trajectories(
             np.r_[0.0, STRAIN[21:]], old[:, np.r_[0, 21 : len(STRAIN)]]
         )
 
@@ -418,7 +418,7 @@ def test_standard_deviations_are_those_of_held_out_crystals(model, new, tmp_path
 
 
 def test_standard_deviations_that_nobody_knows(old):
-    few = PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(STRAIN, old[:14])
+    few = PlasticityPropagator(orientation="bunge", law=False, random_state=0).fit_trajectories(STRAIN, old[:14])
     with pytest.raises(ValueError, match="return_std needs orientation, an axis and 15 or more"):
         few.propagate(old[:1, 0], STRAIN, return_std=True)
     with pytest.raises(ValueError, match="return_std='yes'"):
@@ -448,11 +448,13 @@ def test_memory_is_chosen_where_the_start_says_more_than_the_state():
         now = now * Rotation.from_rotvec(8.0 * (h * (stress >= flow))[:, None] * np.cross(target, axis))
         states.append(np.column_stack([stress, np.full(90, 1e12 * (1 + 100 * eps) ** 2), now.as_euler("ZXZ")]))
     state = np.stack(states, axis=1)
-    model = PlasticityPropagator(orientation="bunge", random_state=0).fit_trajectories(strain, state[:75])
+    model = PlasticityPropagator(orientation="bunge", law=False, random_state=0).fit_trajectories(strain, state[:75])
     assert model.memory_
     out = quietly(model, state[75:, 0], strain)
     assert np.median(misorientation(out[-1, :, 2:], state[75:, -1, 2:])) < 2  # of some 20 turned
-    other = PlasticityPropagator(orientation="bunge", memory=False, random_state=0).fit_trajectories(strain, state[:75])
+    other = PlasticityPropagator(orientation="bunge", memory=False, law=False, random_state=0).fit_trajectories(
+        strain, state[:75]
+    )
     worse = quietly(other, state[75:, 0], strain)
     off, far = (misorientation(o[-1, :, 2:], state[75:, -1, 2:]).mean() for o in (out, worse))
     assert off < 0.6 * far
@@ -504,7 +506,7 @@ def test_weights_with_orientation(old):
     rates = np.gradient(old[:, 1::3], STRAIN[1::3], axis=1).reshape(-1, 5)
     states, weight = old[:, 1::3].reshape(-1, 5), np.arange(N * 17) % 2
     models = [
-        PlasticityPropagator(orientation="bunge", random_state=0).fit(X, y, sample_weight=w)
+        PlasticityPropagator(orientation="bunge", law=False, random_state=0).fit(X, y, sample_weight=w)
         for X, y, w in ((states, rates, weight), (states[weight > 0], rates[weight > 0], None))
     ]
     assert_allclose(models[0].table_, models[1].table_, rtol=1e-9)

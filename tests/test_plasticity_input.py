@@ -140,7 +140,7 @@ def test_a_step_far_longer_than_any_trained_one_warns_and_is_divided(old, model)
 )
 def test_bad_parameters(old, parameters, error, match):
     with pytest.raises(error, match=match):
-        PlasticityPropagator(**{"orientation": "bunge"} | parameters).fit_trajectories(STRAIN, old)
+        PlasticityPropagator(**{"orientation": "bunge", "law": False} | parameters).fit_trajectories(STRAIN, old)
 
 
 def test_bad_rates_and_starts(old, model):
@@ -285,9 +285,9 @@ def long_calls(n_jobs):
         warnings.simplefilter("ignore")
         strain = np.r_[np.linspace(0, 2e-3, 11), np.linspace(0.005, 0.03, 11)]
         small = crystal.simulate(Rotation.random(20, random_state=0), strain)
-        model = PlasticityPropagator(orientation="bunge", n_jobs={n_jobs}, random_state=0)
+        model = PlasticityPropagator(orientation="bunge", law=False, n_jobs={n_jobs}, random_state=0)
         model.fit_trajectories(strain, small)
-        fresh = PlasticityPropagator(orientation="bunge", n_jobs={n_jobs}, random_state=0)
+        fresh = PlasticityPropagator(orientation="bunge", law=False, n_jobs={n_jobs}, random_state=0)
         before = dict(vars(model))
         many = np.tile(small, (4000, 1, 1)) * np.array([1, 1, 1, 0, 1]) + np.random.default_rng(0).uniform(
             0, 1, (80_000, 1, 1)) * np.array([0, 0, 0, 1, 0])

@@ -73,7 +73,7 @@ def law():
 @pytest.fixture(scope="module")
 def grains():
     state = crystal.simulate(Rotation.random(32, random_state=0), STRAIN)
-    return PlasticityPropagator(orientation="bunge", memory=False, random_state=0).fit_trajectories(
+    return PlasticityPropagator(orientation="bunge", memory=False, law=False, random_state=0).fit_trajectories(
         STRAIN, state[:20]
     ), state[20:]
 

@@ -24,18 +24,28 @@ class Trial(NamedTuple):
     error: np.ndarray  # (n_steps, 3), of stress in MPa, of the logarithm of the density, and of the lattice in rad
 
 
-def validate(strain, state, group, axis, memories, learner, task):
-    """Learn from four fifths of the trajectories, with each choice of memory, and step the held-out ones.
+class Validation(NamedTuple):
+    """What held-out trajectories say."""
 
-    Return the better choice, attributes of a PlasticityPropagator, and a list with a warning if errors are too large.
+    memory: bool  # the better choice
+    fitted: dict  # attributes of a PlasticityPropagator
+    problems: list  # a warning if errors are too large
+    score: float  # mean error
+
+
+def validate(strain, state, group, axis, memories, learner, task, held=None, learned=None):
+    """Learn, with each choice of memory, and step held-out trajectories: every fifth, or those of ``held`` (n,).
+
+    ``learned``: strain, states and groups to learn from; by default the other trajectories.
     """
-    held = held_out(state, group)
-    rest = ~held[group]
-    renumbered = np.unique(group[rest], return_inverse=True)[1]
+    if learned is None:
+        held = held_out(state, group)
+        rest = ~held[group]
+        learned = strain[rest], state[rest], np.unique(group[rest], return_inverse=True)[1]
     best, chosen, found = None, memories[0], None
     for memory in memories:
         stage = task.begin("held-out trajectories")
-        steps = flow.steps_of(strain[rest], state[rest], renumbered, axis, memory)
+        steps = flow.steps_of(*learned, axis, memory)
         trial = errors(axial.Axial.learn(steps, learner, memory=memory)[0], strain, state, group, held, axis)
         each = scores(trial, state)
         words = "with" if memory else "without"
@@ -45,7 +55,8 @@ def validate(strain, state, group, axis, memories, learner, task):
         if stop:
             break
     passed, squares = table_of_errors(found, axis)
-    return chosen, {"std_strain_": passed, "std_squares_": squares}, problems(found, state, group, held)
+    fitted = {"std_strain_": passed, "std_squares_": squares}
+    return Validation(chosen, fitted, problems(found, state, group, held), best.mean())
 
 
 def problems(found, state, group, held):

@@ -13,7 +13,12 @@ def check(model):
         raise ValueError('loading="any" needs orientation, "bunge" or "quaternion".')
     if model.loading == "axial" and (model.stiffness is not None or not isinstance(model.lattice, str)):
         raise ValueError('stiffness and lattice have a part with loading="any" only; leave them out, or give that.')
-    given = {"estimator": None, "axis": "z", "integrator": "heun", "memory": "auto"}
+    given = {
+        "estimator": None,
+        "axis": "z",
+        "integrator": "heun",
+        "memory": "auto",
+    }  # "law" is for one axis, and does no harm
     idle = [name for name, usual in given.items() if not unchanged(getattr(model, name), usual)]
     if model.loading == "any" and idle:
         raise ValueError(f'{" and ".join(idle)} have no part in loading="any"; leave them out.')
@@ -28,6 +33,8 @@ def check(model):
         check_word("memory", model.memory, "auto")
     else:
         check_flag("memory", model.memory)
+    if getattr(model, "law", False) is not False:  # models of older versions have none
+        check_word("law", model.law, "auto")
     check_n_jobs(model.n_jobs)
     if model.estimator is not None and not hasattr(model.estimator, "fit"):
         raise TypeError(f"estimator is a {type(model.estimator).__name__}; give a regressor or None.")
