@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 from test_crystal_any import drawn
 
-from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, simulate, slip_systems
+from skmerge.crystal import DIRECTIONS, NORMALS, Crystal, calibrate, simulate, slip_systems
 
 ALONG = 1e-3 * np.diag([-0.5, -0.5, 1.0])
 BCC = tuple(part[:12] for part in slip_systems("bcc"))  # {110}<111> alone
@@ -139,3 +139,30 @@ def test_voce_has_no_density():
         crystal.resistance(1e12)
     with pytest.raises(ValueError, match=r"or \(1, 24\)"):
         simulate([[0.0, 0.0, 0.0]], [0, 0.1], crystal=Crystal(lattice="bcc"), rho0=np.full((1, 12), 1e12))
+
+
+def test_temperature_and_rate_are_exchanged_by_arrhenius():
+    """A crystal at T and rate e is one at T0 and rate e exp(Q/R (1/T - 1/T0)): Zener and Hollomon's parameter."""
+    Q, hot, strain = 200.0, 400.0, np.linspace(0, 0.05, 26)
+    factor = np.exp(Q / 8.314462618e-3 * (1 / hot - 1 / 293.15))
+    warm = simulate([[0.3, 0.5, 0.7]], strain, crystal=Crystal(activation_energy=Q, temperature=hot), strain_rate=1e-3)
+    slow = simulate([[0.3, 0.5, 0.7]], strain, strain_rate=1e-3 * factor)
+    cold = simulate([[0.3, 0.5, 0.7]], strain)
+    assert_allclose(warm, slow, rtol=1e-6)
+    assert warm[0, -1, 0] < 0.6 * cold[0, -1, 0]
+    assert_allclose(simulate([[0.3, 0.5, 0.7]], strain, crystal=Crystal(temperature=hot)), cold)  # without Q
+    with pytest.warns(UserWarning, match="temperature is 20.0 K; give K, not degrees Celsius"):
+        Crystal(temperature=20.0)
+    with pytest.raises(ValueError, match="temperature must be above zero"):
+        Crystal(temperature=0.0)
+    with pytest.raises(ValueError, match=r"activation_energy = 200000.0 kJ/mol makes the slip rate"):
+        Crystal(activation_energy=2e5, temperature=hot)
+
+
+def test_calibrate_finds_an_activation_energy():
+    strain = np.linspace(0, 0.05, 26)
+    hot = Crystal(activation_energy=150.0, temperature=350.0)
+    measured = simulate([[0.3, 0.5, 0.7], [1.0, 0.4, 0.2]], strain, crystal=hot)
+    start = Crystal(activation_energy=100.0, temperature=350.0)
+    found = calibrate(measured, [[0.3, 0.5, 0.7], [1.0, 0.4, 0.2]], strain, fit=["activation_energy"], crystal=start)
+    assert_allclose(found.values["activation_energy"], 150.0, rtol=1e-3)

@@ -13,6 +13,8 @@ from skmerge._orientation import unit_vector
 from skmerge._parameters import check_word
 from skmerge._text import warn
 
+GAS_CONSTANT = 8.314462618  # J / (mol K)
+
 
 @dataclass(frozen=True)
 class Crystal:
@@ -56,6 +58,10 @@ class Crystal:
         Armstrong and Frederick's c, slope of the back stress of a system over its slip at the start, MPa.
     back_recovery : float
         Armstrong and Frederick's d, no unit; the back stress saturates at c / d. With ``back_storage`` 0 there is none.
+    activation_energy : float
+        Q of slip, kJ/mol. With 0 nothing depends on the temperature.
+    temperature, reference_temperature : float
+        T of the crystal and T0 at which ``slip_rate`` holds, K; above zero.
 
     Raises
     ------
@@ -77,6 +83,10 @@ class Crystal:
     With a back stress chi_a [5]_, 0 at the start, tau_a - chi_a takes the place of tau_a::
 
         d chi_a = (back_storage gdot_a - back_recovery chi_a |gdot_a|) dt
+
+    Temperature changes the slip rate by Arrhenius' factor, and nothing else: hardening and elastic constants stay::
+
+        gdot0(T) = slip_rate exp(-Q / R (1 / T - 1 / T0))
 
     References
     ----------
@@ -114,9 +124,13 @@ class Crystal:
     initial_hardening: float = 150.0
     back_storage: float = 0.0
     back_recovery: float = 0.0
+    activation_energy: float = 0.0
+    temperature: float = 293.15
+    reference_temperature: float = 293.15
 
     def __post_init__(self) -> None:
         positive = ("C44", "slip_rate", "tau0", "forest_coefficient", "shear_modulus", "burgers")
+        positive += "temperature", "reference_temperature"
         check_word("hardening", self.hardening, "kocks-mecking", "voce")
         normals, directions = slip_systems(self.lattice)
         if not isinstance(self.lattice, str):  # as numbers that cannot change, so that crystals can be compared
@@ -146,6 +160,13 @@ class Crystal:
                 f"tau_saturation must be above tau0 = {self.tau0} MPa, got {self.tau_saturation}; for a resistance "
                 "that does not change give initial_hardening=0."
             )
+        if self.temperature < 50 or self.reference_temperature < 50:
+            warn(f"temperature is {min(self.temperature, self.reference_temperature)} K; give K, not degrees Celsius.")
+        if not 0 < self._slip_rate() < np.inf:
+            raise ValueError(
+                f"activation_energy = {self.activation_energy} kJ/mol makes the slip rate {self._slip_rate()} 1/s at "
+                f"{self.temperature} K; give kJ/mol, some 100 to 400 for metals."
+            )
         if self.C11 > 5000:
             warn(f"C11 = {self.C11} GPa is beyond any crystal; elastic constants are in GPa.")
 
@@ -161,6 +182,12 @@ class Crystal:
         N = deviator(np.outer(n, n))
         stiffness = np.repeat([self.C11 - self.C12, 2 * self.C44], [2, 3])
         return float(1 / (np.sum(N**2 / stiffness) + 1 / (3 * (self.C11 + 2 * self.C12))))
+
+    def _slip_rate(self):
+        """gdot0 at the temperature, 1/s."""
+        change = 1 / self.temperature - 1 / self.reference_temperature
+        with np.errstate(over="ignore"):
+            return self.slip_rate * np.exp(-1e3 * self.activation_energy / GAS_CONSTANT * change)
 
     def _forest(self):
         """a G b in MPa m."""
@@ -194,7 +221,7 @@ class Crystal:
             storage, recovery = self.initial_hardening, self.initial_hardening / (self.tau_saturation - self.tau0)
         else:
             storage, recovery = self._forest() * self.k1 / 2, self.k2 / 2
-        flow = np.array([self.rate_exponent, self.slip_rate / strain_rate, self.tau0, storage, recovery], float)
+        flow = np.array([self.rate_exponent, self._slip_rate() / strain_rate, self.tau0, storage, recovery], float)
         arrays = {"schmid": schmid, "spin": spin, "interaction": interaction}
         return arrays | {"stiffness": stiffness, "flow": flow}
 
