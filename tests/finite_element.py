@@ -25,19 +25,21 @@ class Point:
         self.umat, self.size = library.umat_, size
         self.props = np.array([n_grains, density, seed, turned], float)
         self.F, self.state, self.stress = np.eye(3), np.zeros(12 * n_grains), np.zeros(size)
-        self.ids = element, point
+        self.ids, self.nlgeom, self.strain = (element, point), 1, np.nan  # DSTRAN is not read with NLGEOM
+        self.pnewdt = -1.0 if turned else 1e36  # as CalculiX and Abaqus come
 
     def call(self, F, dt):
         """What the UMAT makes of an increment: stress, tangent, state, PNEWDT."""
         # The UMAT must not read what it need not: NaN would show.
         nan, stress, state = np.full(400, np.nan), self.stress.copy(), self.state.copy()
-        tangent, factor, old = np.full((self.size, self.size), np.nan, order="F"), np.array([1e36]), self.F
-        doubles = [stress, state, tangent, *[nan] * 10, np.array([dt]), *[nan] * 4]
+        tangent, factor, old = np.full((self.size, self.size), np.nan, order="F"), np.array([self.pnewdt]), self.F
+        doubles = [stress, state, tangent, *[nan] * 8, np.full(6, self.strain), nan, np.array([dt]), *[nan] * 4]
         integers = [3, self.size - 3, self.size, len(self.state)]
         integer = [ctypes.byref(INT(value)) for value in integers]
         # Fortran's matrices lie column by column.
         start, end = (np.asfortranarray(one).ravel(order="F").copy() for one in (old, F))
-        rest = [ctypes.byref(INT(value)) for value in (*self.ids, 1, 1, 1, 1)]
+        step = (INT * 4)(1, 1, self.nlgeom, 0)  # KSTEP
+        rest = [ctypes.byref(value) for value in (*map(INT, (*self.ids, 1, 1)), step, INT(1))]
         self.umat(
             *(address(one) for one in doubles), b"GRAINS".ljust(80), *integer, address(self.props),
             ctypes.byref(INT(len(self.props))), address(nan), address(nan), address(factor), address(nan),
@@ -48,7 +50,7 @@ class Point:
     def step(self, F, dt):
         """The same, accepted."""
         stress, tangent, state, factor = self.call(F, dt)
-        assert factor >= 1
+        assert factor == self.pnewdt
         self.F, self.state, self.stress = F, state, stress
         return stress, tangent
 
@@ -61,7 +63,7 @@ class Point:
         for rounds in range(1, 30):
             F = (np.eye(3) + tensor(e * [1, 1, 1, 0.5, 0.5, 0.5])) @ self.F
             stress, tangent, state, factor = self.call(F, dt)
-            assert factor >= 1
+            assert factor == self.pnewdt
             if np.abs(stress[1:]).max() < 1e-7:
                 self.F, self.state, self.stress = F, state, stress
                 return rounds

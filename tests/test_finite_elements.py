@@ -294,7 +294,7 @@ def test_a_rotation_turns_the_stress_and_no_more(library, angle):
     before, R = tensor(point.stress), Rotation.from_rotvec(angle * np.array([2, 3, 6]) / 7).as_matrix()
     # In no time nothing flows, so that only the rotation shows.
     stress, _, state, factor = point.call(R @ point.F, 1e-12)
-    assert factor >= 1
+    assert factor == point.pnewdt
     assert_allclose(tensor(stress), R @ before @ R.T, atol=1e-6 * np.abs(before).max())
     assert_allclose(state.reshape(-1, 12)[:, 11], point.state.reshape(-1, 12)[:, 11], rtol=1e-9)
 
@@ -316,11 +316,14 @@ def test_a_turned_observer_sees_the_turned_stress(library):
 
 
 @needs_c
-@pytest.mark.parametrize("turned", [False, True], ids=["fixed", "corotational"])
+@pytest.mark.parametrize("turned", [0, 1, 2], ids=["fixed", "corotational", "Truesdell"])
 @pytest.mark.parametrize("spin", [0.0, 0.5])
 @pytest.mark.parametrize("size", [1e-4, 1e-2])
 def test_tangent_by_differences(library, size, spin, turned):
-    """(1/J) d(J sigma) by a strain of the end without spin, as Abaqus defines DDSDDE; CalculiX wants d sigma."""
+    """(1/J) d(J sigma) by a strain of the end without spin, as Abaqus defines DDSDDE; CalculiX wants d sigma.
+
+    Until 2.21 it wants the derivative of the second Piola-Kirchhoff stress, pushed forward.
+    """
     point = Point(library, 10, turned=turned)
     for _ in range(10):
         point.step(expm(SHEAR) @ point.F, 1.0)
@@ -339,7 +342,10 @@ def test_tangent_by_differences(library, size, spin, turned):
         for change in (h, -h):
             A = expm(change * e)
             Q = R.T @ axes(A @ F)  # these have turned a little, too
-            s = Q @ tensor(point.call(A @ F, dt)[0]) @ Q.T * (1 if turned else np.linalg.det(A))
+            s = Q @ tensor(point.call(A @ F, dt)[0]) @ Q.T * (1 if turned == 1 else np.linalg.det(A))
+            if turned == 2:
+                back = R.T @ np.linalg.inv(A) @ R
+                s = back @ s @ back.T
             sides.append((s[[0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]] - middle) / change)
         # Where a grain takes one piece more or less between the two, stress jumps by 0.01 MPa: the side without it.
         found[:, c] = min(sides, key=lambda side: np.linalg.norm(side - tangent[:, c]))
@@ -374,13 +380,45 @@ def test_what_a_point_starts_with(library):
 
 
 @needs_c
+@pytest.mark.parametrize("turned", [0, 1])
 @pytest.mark.parametrize("F", [np.diag([-1.0, 1, 1]), np.eye(3) * np.nan, np.diag([20.0, 1, 1]), np.eye(3) * 1e200])
-def test_an_increment_that_fails_asks_for_a_shorter_one(library, F):
-    point = Point(library, 5)
+def test_an_increment_that_fails_asks_for_a_shorter_one(library, F, turned):
+    point = Point(library, 5, turned=turned)
     stress, tangent, _, factor = point.call(F, 1.0)
     assert factor == 0.25
     assert_array_equal(stress, 0)
     assert np.linalg.eigvalsh(tangent).min() > 0
+
+
+WRONG = """
+import ctypes, sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from finite_element import Point
+point = Point(ctypes.CDLL(sys.argv[2]), 5, turned=int(sys.argv[3]))
+point.pnewdt, point.nlgeom, point.strain = -1.0, int(sys.argv[4]), float(sys.argv[5])
+stress, tangent, state, factor = point.call(np.eye(3) * 1.1, 1.0)
+print(abs(stress).max(), np.linalg.eigvalsh((tangent + tangent.T) / 2).min() > 0)
+"""
+
+
+@needs_c
+@pytest.mark.parametrize(
+    ("mode", "nlgeom", "strain", "said"),
+    [
+        (0, 1, 0.0, "skmerge UMAT: CalculiX needs PROPS(4), 1 or 2"),
+        (1, 0, 0.1, "skmerge UMAT: ask for a geometrically nonlinear step (NLGEOM)"),
+        (1, 0, 0.0, None),  # a first stiffness, for which nodes that are told to have moved
+    ],
+)
+def test_wrong_cards_of_calculix_end_the_job(objects, library, law_file, mode, nlgeom, strain, said):
+    run = [sys.executable, "-c", WRONG, Path(__file__).parent, objects / "umat.so", *map(str, (mode, nlgeom, strain))]
+    env = os.environ | {"SKMERGE_GRAIN_MODEL": str(law_file)}
+    found = subprocess.run(run, env=env, capture_output=True, text=True)
+    if said is None:
+        assert found.returncode == 0 and found.stdout == "0.0 True\n", found.stderr
+    else:
+        assert found.returncode == 1 and said in found.stderr
 
 
 @needs_c

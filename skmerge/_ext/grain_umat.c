@@ -8,13 +8,14 @@
  *     PROPS(2)  density of dislocations at the start, 1/m^2
  *     PROPS(3)  seed of the orientations, a whole number; each integration point draws its own
  *     PROPS(4)  0, or none: components of stress along fixed axes, as Abaqus has them without *ORIENTATION;
- *               1: along axes that turn with R of F = R U, as CalculiX has them for names with ABAQUSNL
+ *               1: along axes that turn with R of F = R U, as CalculiX has them for names with ABAQUSNL;
+ *               2: the same, with the stiffness that CalculiX until 2.21 needs
  *     STATEV    12 N numbers, a row of grain_step.h for each grain. A grain whose quaternion (6 to 9) is 0 at the
  *               start is drawn; whose s (12) is 0, has the density of PROPS(2).
  *
  * MPa, s; engineering shear; xx, yy, zz, xy, xz, yz. DDSDDE is that of the Jaumann rate of Kirchhoff stress over J, by
  * the strain of the end of the increment, or with PROPS(4) = 1 of Cauchy stress in those axes, to which CalculiX adds
- * the rest itself. It is not symmetric.
+ * the rest itself; with 2 of Truesdell's rate, since CalculiX until 2.21 adds nothing. It is not symmetric.
  */
 #include "grain_model.h"
 
@@ -193,6 +194,18 @@ static int umat_increment(const double F[9], const double F_new[9], double A[9])
     return 0;
 }
 
+/* The tangent of Truesdell's rate of Kirchhoff stress over J, from that of Cauchy stress. */
+static void umat_truesdell(const double stress[6], double tangent[6][6]) {
+    static const int AT[3][3] = {{0, 3, 4}, {3, 1, 5}, {4, 5, 2}};
+    for (int r = 0; r < 6; r++)
+        for (int c = 0; c < 6; c++) {
+            const int i = ROW_OF[r], j = COLUMN_OF[r], k = ROW_OF[c], l = COLUMN_OF[c];
+            tangent[r][c] += (c < 3 ? stress[r] : 0.0) -
+                             0.5 * ((i == k) * stress[AT[j][l]] + (i == l) * stress[AT[j][k]] +
+                                    (j == l) * stress[AT[i][k]] + (j == k) * stress[AT[i][l]]);
+        }
+}
+
 /* Behind the arguments Fortran passes the length of CMNAME, which is not read. */
 void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *SPD, double *SCD, double *RPL,
            double *DDSDDT, double *DRPLDE, double *DRPLDT, const double *STRAN, const double *DSTRAN,
@@ -219,8 +232,10 @@ void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *
     if (PROPS[0] != floor(PROPS[0])) umat_stop("PROPS(1), the number of grains, must be a whole number", "");
     if (!(fabs(PROPS[2]) <= 9e15) || PROPS[2] != floor(PROPS[2]))
         umat_stop("PROPS(3), the seed, must be a whole number", "");
-    if (*NPROPS > 3 && PROPS[3] != 0.0 && PROPS[3] != 1.0)
-        umat_stop("PROPS(4) must be 0 for Abaqus or 1 for CalculiX", "");
+    if (*NPROPS > 3 && PROPS[3] != 0.0 && PROPS[3] != 1.0 && PROPS[3] != 2.0)
+        umat_stop("PROPS(4) must be 0 for Abaqus, 1 for CalculiX, 2 for CalculiX until 2.21", "");
+    const int calculix = *NPROPS > 3 && PROPS[3] != 0.0;
+    if (!calculix && *PNEWDT < 0.0) umat_stop("CalculiX needs PROPS(4), 1 or 2", "");
     const ptrdiff_t n = (ptrdiff_t)PROPS[0];
 
     for (int i = 0; i < 3; i++)
@@ -228,6 +243,11 @@ void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *
     double strained = 0.0, moved = 0.0;
     for (int i = 0; i < size; i++) strained = fmax(strained, fabs(DSTRAN[i]));
     for (int i = 0; i < 9; i++) moved = fmax(moved, fabs(F_new[i] - F[i]));
+    if (calculix && KSTEP[2] == 0) { /* not NLGEOM; or a first stiffness, for which nodes that are told to have moved */
+        if (strained > 0.0) umat_stop("ask for a geometrically nonlinear step (NLGEOM)", "");
+        memcpy(F_new, F, sizeof F_new);
+        moved = 0.0;
+    }
     if (strained > 1e-9 && moved == 0.0)
         umat_stop("the solver strains but gives no deformation gradient: ask for a geometrically nonlinear step (NLGEOM)", "");
     umat_start(n, PROPS[1], PROPS[2], *NOEL, *NPT, STATEV);
@@ -235,7 +255,8 @@ void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *
      * feels. (With both at once the strain does not turn with the grains: 0.3 % of the stress at 0.04 rad.) */
     if (umat_increment(F, F_new, A) || umat_rotation(A, R) || (transposed(R, back), multiply(back, A, U), 0) ||
         skmerge_grain_gradient(none, U, dt, L) || umat_step(law, n, L, dt, STATEV, stress, tangent)) {
-        if (!(*PNEWDT < 0.25)) *PNEWDT = 0.25; /* the solver repeats the increment, with the STATEV before it */
+        if (!(*PNEWDT > 0.0 && *PNEWDT < 0.25)) *PNEWDT = 0.25; /* CalculiX comes with -1 */
+        /* the solver repeats the increment, with the STATEV before it */
         for (int i = 0; i < size; i++) /* something that can be factorised, if it goes on */
             for (int j = 0; j < size; j++) {
                 const double shear = 0.5 * law->root_c[4] * law->root_c[4];
@@ -245,7 +266,8 @@ void umat_(double *STRESS, double *STATEV, double *DDSDDE, double *SSE, double *
         return;
     }
     umat_turn_grains(R, n, STATEV);
-    if (*NPROPS > 3 && PROPS[3] != 0.0) {
+    if (calculix) {
+        if (PROPS[3] == 2.0) umat_truesdell(stress, tangent);
         umat_rotation(F_new, axes);
         multiply(back, axes, U);
         umat_turn(U, stress, tangent);
