@@ -15,12 +15,14 @@ if TYPE_CHECKING:  # also for editors
     from skmerge import net as net
     from skmerge import plasticity as plasticity
     from skmerge import plot as plot
+    from skmerge import reading as reading
     from skmerge import table as table
     from skmerge import trajectories as trajectories
     from skmerge.design import Designer
     from skmerge.forest import GradientForestRegressor
     from skmerge.net import MergedNetRegressor
     from skmerge.plasticity import PlasticityPropagator
+    from skmerge.reading import read_table
     from skmerge.table import MergedNetImputer
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "activation",
     "activation_derivatives",
     "get_include",
+    "read_table",
 ]
 __version__ = "0.1.0"
 
@@ -43,6 +46,7 @@ _MODULE_OF = {
     "MergedNetImputer": "table",
     "MergedNetRegressor": "net",
     "PlasticityPropagator": "plasticity",
+    "read_table": "reading",
 }
 _SUBMODULES = {*_MODULE_OF.values(), "crystal", "datasets", "metrics", "plot", "trajectories"}
 

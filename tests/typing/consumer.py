@@ -5,6 +5,7 @@ from typing import Any, assert_type
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas
 from numpy.typing import NDArray
 
 import skmerge
@@ -36,6 +37,7 @@ from skmerge.crystal import (
 )
 from skmerge.datasets import Formula, Variable, load_formulae, load_orbits
 from skmerge.design import Designs
+from skmerge.reading import Reading
 from skmerge.table import Outlier
 from skmerge.trajectories import read_damask
 
@@ -198,6 +200,11 @@ def rest() -> None:
     assert callable(read_damask) and crystal.simulate is simulate and datasets.load_formulae is load_formulae
     assert skmerge.__version__
     assert_type(skmerge.get_include(), str)
+    reading = skmerge.read_table(pandas.DataFrame({"a": ["1,5", "2"]}), decimal=None, sheet=None)
+    assert_type(reading, Reading)
+    assert_type(reading.units, dict[str, str])
+    assert len(reading.problems) <= len(reading.report) and reading.frame.shape == reading.errors.shape
+    assert reading.censored.shape == reading.frame.shape and str(reading)
 
 
 if __name__ == "__main__":

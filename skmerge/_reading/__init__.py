@@ -1,0 +1,1 @@
+"""What reads a raw table: the file, the cells, the columns."""
