@@ -86,11 +86,11 @@ def read_table(source: str | PathLike[str] | Any, *, decimal: str | None = None,
 
     Notes
     -----
-    A column in which more than half of the cells are numbers is one of numbers; the cells that are none are blank in
-    the frame and named in the report. Numbers are read as people write them: 1,023 and 1 023 (thousands), decimal
-    commas where a cell of the column can be nothing else, 12 %, 3.2 ± 0.1, 3.21(5), 1.2 GPa, 1.5 x 10^-3, <0.1, >1000. A unit
-    other than that of most cells is converted where pint is installed. Dates are days since the first, yes and no are 1
-    and 0 where nothing else stands in the column. n/a, -, nd and the like are not measured.
+    A column in which more than half of the cells are numbers is one of numbers; the cells that are none are blank
+    in the frame and named in the report. Numbers are read as people write them: 1,023 and 1 023 (thousands),
+    decimal commas where a cell of the column can be nothing else, 12 %, 3.2 ± 0.1, 3.21(5), 1.2 GPa, 1.5 x 10^-3,
+    <0.1, >1000. A unit other than that of most cells is converted where pint is installed. Dates are days since the
+    first, yes and no are 1 and 0 where nothing else stands in the column. n/a, -, nd and the like are not measured.
 
     Examples
     --------
