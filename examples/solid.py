@@ -118,11 +118,14 @@ class Solid:
         return F
 
     def _forces(self, u, height, dt):
-        """Internal forces less those of the tool, their derivatives, the force on the tool and its derivatives."""
+        """Internal forces less those of the tool, their derivatives, the force on the tool and its derivatives.
+
+        None where the material fails.
+        """
         F = self.deformation_gradient(u).reshape(-1, 3, 3)
         found = self.material.step(F, dt)
         if found.failed.any():
-            raise ValueError("the material did not converge.")
+            return None
         rows, columns = np.array(IN_PLANE).T
         P = found.piola[:, rows, columns].reshape(*self.weight.shape, 5)
         A = found.tangent[:, rows[:, None], columns[:, None], rows, columns].reshape(*self.weight.shape, 5, 5)
@@ -156,10 +159,10 @@ class Solid:
         tool_old = height + (0.5 - BETA) * dt**2 * self.tool_a
         height = height if tool.mass is None else tool_old
         for rounds in range(1, MOST_ROUNDS + 1):
-            try:
-                force, K, by_tool, up, on_tool, tool_by_tool = self._forces(u, height, dt)
-            except ValueError:
+            forces = self._forces(u, height, dt)
+            if forces is None:
                 return None
+            force, K, by_tool, up, on_tool, tool_by_tool = forces
             if self.mass is not None:
                 force, K = force + by_dt * (self.mass @ (u - old)), K + by_dt * self.mass
             scale = np.abs(force).sum() + 1e-12
@@ -241,8 +244,8 @@ class NoGrains:
         A = F @ np.linalg.inv(self.F)
         squares, axes = np.linalg.eigh(np.swapaxes(A, 1, 2) @ A)
         back = np.swapaxes(axes, 1, 2)
-        if not (squares > 0.1).all():
-            raise ValueError("a point is turned inside out.")
+        failed = (squares < 0.1).any(axis=1) | (np.linalg.det(A) <= 0)
+        squares = np.maximum(squares, 0.1)
         R, E = A @ (axes / np.sqrt(squares)[:, None]) @ back, (axes * np.log(squares)[:, None] / 2) @ back
         volume, mean = (np.trace(part, axis1=1, axis2=2) for part in (E, self.sigma))
         deviator = self.sigma + 2 * G * E - ((mean + 2 * G * volume) / 3)[:, None, None] * one
@@ -273,7 +276,7 @@ class NoGrains:
         C -= (np.einsum("nik,jl->nijkl", sigma, one) + np.einsum("nil,jk->nijkl", sigma, one)) / 2
         tangent = np.einsum("n,nijkl,npj,nql->nipkq", J, C, inverse, inverse, optimize=True)
         piola = J[:, None, None] * sigma @ np.swapaxes(inverse, 1, 2)
-        return Response(sigma, piola, tangent, np.zeros(len(F), bool))
+        return Response(sigma, piola, tangent, failed)
 
     def _flow(self, plastic, dt):
         """Flow stress, its derivative by the plastic strain of the step, and the forest stress at its end."""

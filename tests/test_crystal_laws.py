@@ -166,3 +166,9 @@ def test_calibrate_finds_an_activation_energy():
     start = Crystal(activation_energy=100.0, temperature=350.0)
     found = calibrate(measured, [[0.3, 0.5, 0.7], [1.0, 0.4, 0.2]], strain, fit=["activation_energy"], crystal=start)
     assert_allclose(found.values["activation_energy"], 150.0, rtol=1e-3)
+    with pytest.raises(
+        ValueError, match="fit holds slip_rate and activation_energy, of which stresses at one temperature"
+    ):
+        calibrate(
+            measured, [[0.3, 0.5, 0.7], [1.0, 0.4, 0.2]], strain, fit=["slip_rate", "activation_energy"], crystal=start
+        )

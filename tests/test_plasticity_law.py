@@ -58,7 +58,7 @@ def test_another_law_leaves_the_table_as_it_is():
     crystals, own = Rotation.random(10, random_state=0), Crystal(self_hardening=1.0, latent_hardening=0.0, k1=6e8)
     hidden = simulate(crystals, STRAIN, crystal=own, loading="taylor")
     usual = simulate(crystals, STRAIN)
-    assert law_of(*rows(usual[:, 25:], STRAIN[25:]), Z) is None
+    assert law_of(*rows(usual[:, 25:], STRAIN[25:]), Z)[0] is None
     for strain, state, options in (
         (STRAIN, hidden, {}),
         (STRAIN, usual, {"axis": "x"}),
@@ -77,21 +77,21 @@ def test_units_noise_reversals_and_paths_of_their_own():
     noisy[:, 1:, 0] += 0.01 * np.abs(state[..., 0]).max() * rng.normal(size=noisy[:, 1:, 0].shape)
     scaled = state * [1e-3, 1e-12, 1, 1, 1]
     for given, tolerance in ((state, 2e-3), (noisy, 0.03), (scaled, 2e-3)):
-        law = law_of(paths.ravel(), given.reshape(-1, 5), np.repeat(np.arange(10), len(turn)), np.array([1.0, 0, 0]))
+        law, _ = law_of(paths.ravel(), given.reshape(-1, 5), np.repeat(np.arange(10), len(turn)), np.array([1.0, 0, 0]))
         assert law.loading == "uniaxial" and law.error[0] < tolerance
-    assert law_of(*rows(simulate(Rotation.random(4, random_state=0), STRAIN)), Z) is None  # too few
+    assert law_of(*rows(simulate(Rotation.random(4, random_state=0), STRAIN)), Z)[0] is None  # too few
 
 
 def test_order_and_lengths_of_the_records_do_not_matter():
     state = simulate(Rotation.random(12, random_state=0), STRAIN)
-    one, other = law_of(*rows(state), Z), law_of(*rows(state[::-1]), Z)
+    one, other = law_of(*rows(state), Z)[0], law_of(*rows(state[::-1]), Z)[0]
     assert_array_equal(one.fitted, other.fitted[::-1])
     assert_allclose(one.crystal.tau0, other.crystal.tau0, rtol=1e-5)
     strain, flat, group = rows(state)
     kept = ~((group == 3) & (np.tile(np.arange(len(STRAIN)), 12) > 30))
     paths = paths_of(strain[kept], flat[kept], group[kept])
     assert paths.recorded.sum() == kept.sum() and (paths.strain[3, 31:] == STRAIN[30]).all()
-    shorter = law_of(strain[kept], flat[kept], group[kept], Z)
+    shorter = law_of(strain[kept], flat[kept], group[kept], Z)[0]
     assert_allclose(shorter.crystal.tau0, one.crystal.tau0, rtol=1e-2)
     model = fitted(strain[kept], flat[kept], groups=group[kept])
     assert error(model, simulate(Rotation.random(10, random_state=9), STRAIN))[0] < 5e-3
@@ -101,3 +101,43 @@ def test_the_parameter_is_checked():
     state = simulate(Rotation.random(6, random_state=0), STRAIN)
     with pytest.raises(ValueError, match="law='voce' is not possible"):
         fitted(STRAIN, state, law="voce")
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_a_trajectory_of_something_else_is_named_and_left_out(at):
+    state = simulate(Rotation.random(18, random_state=0), STRAIN)
+    wrong = state[:8].copy()
+    wrong[at, :, 0] *= 1.3
+    model = PlasticityPropagator(orientation="bunge", random_state=0)
+    with pytest.warns(UserWarning, match=f"trajectories {at} are no part of the law that describes the others"):
+        model.fit_trajectories(STRAIN, wrong)
+    assert error(model, state[8:])[0] < 5e-3
+
+
+def test_crystals_that_are_much_alike_tell_no_law():
+    alike = Rotation.from_rotvec(np.random.default_rng(0).normal(size=(8, 3)) * 0.04)
+    state = simulate(alike, STRAIN, crystal=Crystal(latent_hardening=1.4))
+    assert law_of(*rows(state), Z) == (None, "no law of slip sought: orientations too much alike to tell how others flow")
+
+
+def test_noisy_orientations_do_not_hide_a_law():
+    rng, state = np.random.default_rng(0), simulate(Rotation.random(20, random_state=0), STRAIN)
+    noisy = state[:10].copy()
+    noisy[:, 1:, 0] *= 1 + 0.01 * rng.normal(size=noisy[:, 1:, 0].shape)
+    turned = Rotation.from_rotvec(np.radians(0.5) / np.sqrt(3) * rng.normal(size=(noisy[..., 0].size, 3)))
+    turned = turned * Rotation.from_euler("ZXZ", noisy[..., 2:].reshape(-1, 3))
+    noisy[..., 2:] = turned.as_euler("ZXZ").reshape(*noisy.shape[:2], 3)
+    model = fitted(STRAIN, noisy)
+    assert hasattr(model, "laws_") and error(model, state[10:])[0] < 0.02
+
+
+def test_a_fit_says_what_came_of_the_law(capsys):
+    state = simulate(Rotation.random(8, random_state=0), STRAIN)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = PlasticityPropagator(orientation="bunge", random_state=0, verbose=1).fit_trajectories(STRAIN, state)
+    assert not [one for one in told if "elastic constants" in str(one.message)]
+    assert "g = 3.69e-06 rho^0.50 + 8" in capsys.readouterr().out
+    assert_allclose(Crystal(**model.law_constants_).tau0, 8.0, rtol=0.01)
+    with pytest.raises(ValueError, match='stiffness and lattice have a part with loading="any" only'):
+        fitted(STRAIN, state, lattice="bcc")

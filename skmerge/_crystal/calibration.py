@@ -20,6 +20,7 @@ FARTHEST = np.log(1e3)  # that a constant goes from where it starts
 OWN_ERROR = 1e-4  # of a simulation, over the stress: data that are not noisy do not tell more than that
 UNTOLD = 0.5  # standard error of a logarithm, along a direction of constants, that tells nothing
 PART = 0.2  # least share of a constant in a direction that is named
+RATES = "slip_rate", "activation_energy", "temperature", "reference_temperature"
 VOCE, DENSITY = ("tau_saturation", "initial_hardening"), ("forest_coefficient", "shear_modulus", "burgers", "k1", "k2")
 
 
@@ -67,6 +68,12 @@ def check_fit(fit, crystal, rho0):
         raise ValueError(f"fit {found}; with hardening={crystal.hardening!r} give names of {', '.join(known)}.")
     if "rho0" in names and not isinstance(rho0, Real):
         raise ValueError("rho0 must be one number where it is fitted; leave it out of fit, or give its start.")
+    rates = [name for name in names if name in RATES]
+    if len(rates) > 1:
+        raise ValueError(
+            f"fit holds {' and '.join(rates)}, of which stresses at one temperature tell one: the slip rate at it. Fit "
+            "one of them."
+        )
     values = {name: float(rho0 if name == "rho0" else getattr(crystal, name)) for name in names}
     small = [name for name in names if values[name] <= FLOORS.get(name, lambda v: 0.0)(vars(crystal))]
     if small:

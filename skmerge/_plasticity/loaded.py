@@ -30,7 +30,7 @@ from skmerge.crystal import check_gradients
 from skmerge.net import MergedNetRegressor
 
 # Attributes of this kind alone, which a fit of another one does not keep.
-ALONE = "laws_", "misfit_", "held_out_error_", "hardening_", "stiffness_", "schmid_", "lattice_spin_"
+ALONE = "laws_", "law_constants_", "misfit_", "held_out_error_", "hardening_", "stiffness_", "schmid_", "lattice_spin_"
 CHUNK_GRAIN_STEPS = 200_000  # between two reports of progress
 SAME_DENSITY, FEWEST_DENSITIES = 1e-6, 5  # relative difference of sqrt(rho) that counts; different ones in flow
 BINS, NODES = 150, 65  # of records in flow from which a law is read; of the tables that are stepped

@@ -11,7 +11,7 @@ def check(model):
     check_word("loading", model.loading, "axial", "any")
     if model.loading == "any" and model.orientation is None:
         raise ValueError('loading="any" needs orientation, "bunge" or "quaternion".')
-    if model.loading == "axial" and (model.stiffness is not None or not isinstance(model.lattice, str)):
+    if model.loading == "axial" and (model.stiffness is not None or not unchanged(model.lattice, "fcc")):
         raise ValueError('stiffness and lattice have a part with loading="any" only; leave them out, or give that.')
     given = {
         "estimator": None,
