@@ -127,7 +127,7 @@ def main(arguments=None):
         runs[name] = upset(material, options.elements, options.steps)
         solid, curve = runs[name]
         seconds, steps = perf_counter() - start, solid.rounds * solid.weight.size * options.grains
-        each = "" if name.startswith("no") else f", {1e6 * seconds / steps:.1f} microseconds a grain and round"
+        each = "" if name.startswith("no") else f", {1e6 * seconds / steps:.1f} µs a grain and round, solver and all"
         print(f"   {name}: {curve[-1, 1]:.2f} kN at the end; {solid.rounds} rounds in {seconds:.0f} s{each}")
     curves = [curve[:, 1] for _, curve in runs.values()]
     print(f"   propagator against the simulation's law: force within {np.abs(curves[1] / curves[0] - 1).max():.3%}")

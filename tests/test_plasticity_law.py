@@ -117,7 +117,7 @@ def test_a_trajectory_of_something_else_is_named_and_left_out(at):
 def test_crystals_that_are_much_alike_tell_no_law():
     alike = Rotation.from_rotvec(np.random.default_rng(0).normal(size=(8, 3)) * 0.04)
     state = simulate(alike, STRAIN, crystal=Crystal(latent_hardening=1.4))
-    assert law_of(*rows(state), Z) == (None, "no law of slip sought: orientations too much alike to tell how others flow")
+    assert law_of(*rows(state), Z) == (None, "no law of slip sought: orientations too much alike to tell of others")
 
 
 def test_noisy_orientations_do_not_hide_a_law():

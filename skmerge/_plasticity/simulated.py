@@ -116,7 +116,7 @@ def law_of(strain, state, group, axis, held=None):
     if n < FEWEST or (np.abs(stress[:, 0]) > AT_REST * np.abs(stress).max()).any():
         return None, "no law of slip sought: too few trajectories, or one begins under stress"
     if spread(paths.state[:, 0], axis) < ALIKE:
-        return None, "no law of slip sought: orientations too much alike to tell how others flow"
+        return None, "no law of slip sought: orientations too much alike to tell of others"
     order = np.lexsort(paths.state[:, 0].T)  # not that of the records
     able = order[~held[order]]
     chosen = able[np.unique(np.linspace(0, len(able) - 1, min(MOST_FITTED, (n + 1) // 2, len(able))).astype(int))]
@@ -142,7 +142,8 @@ def law_of(strain, state, group, axis, held=None):
     limits = GOOD, GOOD, max(GOOD_TURN[0] * turned, GOOD_TURN[1], NOISE * noise)
     text = f"stress {error[0]:.2%}, density {error[1]:.2%}, lattice {np.degrees(error[2]):.2g} degrees off"
     if not (error < limits).all():
-        return None, f"no law of slip found: the best is {text}, {GOOD:.0%} and {np.degrees(limits[2]):.2g} degrees allowed"
+        allowed = f"{GOOD:.0%} and {np.degrees(limits[2]):.2g} degrees allowed"
+        return None, f"no law of slip found: the best is {text}, {allowed}"
     law = Law(crystal, loading, np.isin(np.arange(n), chosen), error, np.sort(strange))
     return law, f"{'; '.join(law.texts)}; {loading}, {text}"
 
