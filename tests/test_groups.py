@@ -285,3 +285,14 @@ def test_a_law_does_not_leave_the_values_between_the_ages_that_were_measured():
     net = fit(X, np.array(girth, dtype=float), noise="relative", functions=())
     between = net.predict(np.column_stack([np.ones(50), np.linspace(118, 484, 50)]))
     assert between.min() > 25 and net.formula().groups
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_that_begin_at_zero(seed):
+    """Each alloy is measured from zero strain on; the law of all rows errs by the groups, not by the zeros."""
+    group, x = np.repeat([0.0, 1, 2], 6), np.tile([0, 1, 2, 4, 8, 16.0], 3)
+    y = np.array([2.0, 5, 9])[group.astype(int)] * np.sqrt(x) * (1 + 0.03 * np.random.default_rng(seed).normal(size=18))
+    net = MergedNetRegressor(groups="g", intercept=False, random_state=0)
+    net.fit(pd.DataFrame({"g": group, "x": x}), y)
+    numbers = [float(number) for number in re.findall(r"= (\d\S*) x\^0\.(?:5\d|49)", str(net.formula().text))]
+    np.testing.assert_allclose(numbers, [2, 5, 9], rtol=0.1)

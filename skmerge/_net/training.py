@@ -363,11 +363,14 @@ def _law_of_output(exact, objective, k, folds, seeds, settings, stage, n_threads
     if not sparse or law.error <= SPARSE_START:
         law = linked(exact, objective, law)
         sparse = law.error > SPARSE_LAW and _has_sparse(law, objective)
+    if settings.group is not None:  # what one law of all rows misses by may be the constants of groups, not zeros
+        law = law_of_groups(exact, objective, law, settings, seeds, output)
+        sparse = sparse and law.error > SPARSE_LAW
     if sparse:
         exact, objective = exact.of_dense(), objective.of_dense()
         law = linked(exact, objective, search(objective))
-    if settings.group is not None:
-        law = law_of_groups(exact, objective, law, settings, seeds, output)
+        if settings.group is not None:
+            law = law_of_groups(exact, objective, law, settings, seeds, output)
     text = f"law of {law.net.n_nodes} nodes, validation error {np.sqrt(law.error):.3g} std(y)"
     output.end(text, net=law.net if law.objective is None else None)
     return law
