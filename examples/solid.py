@@ -85,7 +85,7 @@ class Solid:
         self.surface = 2 * np.pi * self.facets.global_coordinates()[0] * self.facets.dx
         self.material, self.tool = material(self.weight.size), tool
         self.u = np.zeros(self.basis.N)
-        self.v, self.a, self.last, self.strain = (np.zeros_like(self.u) for _ in range(4))
+        self.v, self.a = np.zeros_like(self.u), np.zeros_like(self.u)
         self.last, self.strain = None, np.zeros(self.weight.shape)
         self.free = np.setdiff1d(np.arange(self.basis.N), fixed(self.basis))
         self.mass = self._mass(density) if density else None
@@ -101,8 +101,8 @@ class Solid:
         return np.transpose(np.array(columns), (2, 3, 1, 0)), self.basis.element_dofs.T, 2 * np.pi * r * self.basis.dx
 
     def _mass(self, density):
-        N = np.array([one[0] for one in Basis(self.basis.mesh, self.basis.elem, intorder=6).basis])
         whole = Basis(self.basis.mesh, self.basis.elem, intorder=6)
+        N = np.array([one[0] for one in whole.basis])
         weight = density * 2 * np.pi * whole.global_coordinates()[0] * whole.dx
         return self._sparse(self.at, np.einsum("aieq,bieq,eq->eab", N, N, weight))
 
@@ -219,10 +219,6 @@ class Solid:
     def _stretch(self, u):
         A = self.deformation_gradient(u) @ np.linalg.inv(self.deformation_gradient(self.u))
         return np.swapaxes(A, -1, -2) @ A
-
-    def places(self):
-        """Where the points are now, (n_points, 2)."""
-        return (self.basis.global_coordinates() + self.basis.interpolate(self.u)).reshape(2, -1).T
 
 
 class NoGrains:

@@ -327,13 +327,13 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
             return self._learn(plain.Rates.of_records(strain, state, group), task)
         state = forms.with_angles("state", state, self.orientation)
         state = records.of_crystals(strain, state, group)
-        axis, learned, memory, problems = self._axis(), (strain, state, group), False, ()
+        axis, learned, memory, problems, found = self._axis(), (strain, state, group), False, (), {}
         if axis is not None:
             learner = None if self.estimator is None else self._learner()
             seed = seed_of(self.random_state) if learner is None and getattr(self, "law", "auto") else None
             learned, memory, found, problems = simulated.training(learned, axis, self.memory, learner, seed, task)
             vars(self).update(found)
-        self._learn(flow.steps_of(*learned, axis, memory), task, memory=memory, problems=problems)
+        self._learn(flow.steps_of(*learned, axis, memory), task, None, memory, problems, "laws_" in found)
 
     def _fit_loaded(self, time, state, gradient, task):
         stage, options = task.begin("law of slip"), (self.orientation, self.lattice, self.stiffness)
@@ -349,15 +349,15 @@ class PlasticityPropagator(Digested, CallbackSupportMixin, MultiOutputMixin, Reg
         is_default = self.estimator is None
         return Learner(forest if is_default else self.estimator, is_default, common["random_state"])
 
-    def _learn(self, data, task, weight=None, memory=False, problems=()):
-        """``data``: Rates or Steps, as the kind takes them."""
+    def _learn(self, data, task, weight=None, memory=False, problems=(), has_law=False):
+        """``data``: Rates or Steps, as the kind takes them; those of a law fill the table without an estimator."""
         has_table = self.orientation is not None
         if has_table:
             n_trajectories = len(np.unique(data.group))
             if n_trajectories < 5:
                 raise ValueError(f"{n_trajectories} trajectories are too few to learn from; give 5 or more.")
         stage = task.begin("table" if has_table else "rates")
-        fitted, more = self._kind().learn(data, None if hasattr(self, "laws_") else self._learner(), weight, memory)
+        fitted, more = self._kind().learn(data, None if has_law else self._learner(), weight, memory)
         for text in (*more, *problems):
             warn(text)
         vars(self).update(fitted)

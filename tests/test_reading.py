@@ -1,5 +1,6 @@
 """read_table: numbers as people write them, in files as they keep them; every change is told."""
 
+import gzip
 import io
 
 import numpy as np
@@ -124,6 +125,8 @@ def test_thousands_and_decimals_are_decided_by_the_column():
     assert not clear.problems
     mixed = column("1.234", "1.234,5", "2,5")  # 1.234 is a number to Python
     assert_allclose(mixed.frame["v"], [1234, 1234.5, 2.5])
+    assert told(mixed, "a point parts thousands: '1.234' is 1234")
+    assert_allclose(column("1e3", "2,5", "3,25", "4,125").frame["v"], [1000, 2.5, 3.25, 4.125])
     negative = column("-1.234", "-0,5", "1,25")
     assert_allclose(negative.frame["v"], [-1234, -0.5, 1.25])
     assert not column("1,234,567", "2,000").problems
@@ -163,6 +166,21 @@ def test_errors_and_limits():
     assert not reading.censored["x"].any() and reading.errors["x"].isna().all()
 
 
+def test_codes_keep_their_zeros(tmp_path):
+    reading = table(tmp_path, "id,v\n007,1.5\n012,2.5\n100,0.5\n")
+    assert reading.frame["id"].tolist() == ["007", "012", "100"]
+    assert told(reading, "id", "codes with leading zeros such as '007' are words")
+    assert_array_equal(reading.frame["v"], [1.5, 2.5, 0.5])
+    assert column("0.5", "0", "00", "1").frame["v"].tolist() == ["0.5", "0", "00", "1"]
+
+
+def test_a_unit_that_is_none_is_not_converted():
+    pytest.importorskip("pint")
+    reading = column("1 MPa", "2 MPa", "3 GPa", "4 x y(", "5 qqq", "6 m/", "7 GPa**")
+    assert_allclose(reading.frame["v"][:3], [1, 2, 3000])
+    assert reading.frame["v"][3:].isna().all()
+
+
 def test_words_dates_and_truths():
     words = column("cast", "forged", "n/a", "cast", "12")
     assert words.frame["v"].tolist() == ["cast", "forged", None, "cast", "12"]
@@ -194,6 +212,8 @@ def test_files_of_any_separator_and_encoding(tmp_path, separator):
         reading = table(tmp_path, encoded)
         assert list(reading.frame.columns) == ["name", "Größe", "b"] and not reading.problems
         assert_array_equal(reading.frame["Größe"], [1.5, 2.5])
+    packed = table(tmp_path, gzip.compress(text.encode()), "raw.csv.gz")
+    assert_array_equal(packed.frame["Größe"], [1.5, 2.5])
     old = table(tmp_path, text.encode("cp1252"))
     assert list(old.frame.columns) == ["name", "Größe", "b"] and told(old, "Windows-1252")
     assert table(tmp_path, f"sep={separator}\n{text}").frame.shape == (2, 3)

@@ -184,7 +184,7 @@ def fitted_crystal(paths, loading, axis):
     """The Crystal of least squares of stress and density, and their sum."""
     keep = paths.recorded
     stress, density = paths.state[..., 0][keep], np.log(paths.state[..., 1][keep])
-    size, spread = np.sqrt(np.mean(stress**2)), max(density.std(), 1e-6)
+    size, range_of_density = np.sqrt(np.mean(stress**2)), max(density.std(), 1e-6)
 
     def crystal_of(x):
         tau0, forest, k1, k2, n, c, C44 = np.exp(x)
@@ -199,7 +199,8 @@ def fitted_crystal(paths, loading, axis):
         except ValueError:
             return np.full(2 * len(stress), LOST)
         with np.errstate(invalid="ignore", divide="ignore"):
-            left = np.r_[(found[:, 0] - stress) / size, DENSITY_WEIGHT * (np.log(found[:, 1]) - density) / spread]
+            of_density = (np.log(found[:, 1]) - density) / range_of_density
+            left = np.r_[(found[:, 0] - stress) / size, DENSITY_WEIGHT * of_density]
         return np.clip(np.nan_to_num(left, nan=LOST, posinf=LOST, neginf=-LOST), -LOST, LOST)
 
     x = first_guess(paths, loading, axis, size)

@@ -2,15 +2,20 @@
 
 import re
 from collections import Counter
+from tokenize import TokenError
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from skmerge._reading import cells
+from skmerge._text import shown
 
+# What pint raises of a text that is no unit, or no unit of that kind: its own errors are among the first two.
+NO_UNIT = AssertionError, AttributeError, TypeError, ValueError, ArithmeticError, SyntaxError, TokenError
 MOSTLY = 0.5  # of the cells that are there: more numbers than that make a column of numbers, else it is one of words
 EXAMPLES, LOOKED_AT = 3, 1000
+CODE = re.compile(r"0\d+")  # such as 007: as a number it would lose its zeros
 IN_NAME = re.compile(r".*[\[(]\s*([^\])]+?)\s*[\])]\s*$|.*,\s*(\S+)\s*$|.*\s(?:in)\s+(\S+)\s*$")
 
 
@@ -67,6 +72,11 @@ def interpret(name, column, registry, decimal=None, unit=None):
     if kinds["missing"]:
         words = listed([text for text, cell in zip(texts, read, strict=True) if cell and cell.kind == "missing"])
         work.say(f"{words} read as not measured", lambda cell: cell.kind == "missing")
+    coded = plain & np.array([CODE.fullmatch(text.strip()) is not None for text in texts], bool)
+    if coded.any():
+        first = texts[np.flatnonzero(coded)[0]]
+        work.say(f"codes with leading zeros such as {first!r} are words", coded, "write numbers without them")
+        return of_words(work, Counter(), there)
     if not there:
         return Read(np.full(len(column), np.nan), None, None, None, work.notes)
     if kinds["number"] > MOSTLY * there:
@@ -109,8 +119,7 @@ class Work(NamedTuple):
 
 
 def listed(texts, most=EXAMPLES):
-    shown = ", ".join(repr(text if len(text) <= 40 else text[:37] + "...") for text in texts[:most])
-    return shown + (f" and {len(texts) - most} more kinds" if len(texts) > most else "")
+    return ", ".join(map(shown, texts[:most])) + (f" and {len(texts) - most} more kinds" if len(texts) > most else "")
 
 
 def numbers_as_they_are(name, column, unit):
@@ -134,10 +143,16 @@ def of_numbers(work, decimal, unit):
         value[i] = cell.sign * cells.value_of(cell.digits, decimal, cell.exponent)
         error[i] = cells.value_of(cell.error[0], decimal, cell.error[1]) if cell.error[0] else np.nan
         limit[i] = cell.limit
-    if decimal == "," and work.plain.any():  # pandas read 1.234 as a number, which is one of thousands here
-        for i in np.flatnonzero(work.plain):
+    if decimal == ",":  # pandas read 1.234 as a number, which is one of thousands here
+        pointed = work.plain & np.array(["." in text for text in work.texts], bool)
+        for i in np.flatnonzero(pointed):
             text = work.texts[i].strip()
             value[i] = cells.value_of(text.lstrip("+-"), ",") * (-1 if text.startswith("-") else 1)
+        if (pointed & np.isfinite(value)).any():
+            first = np.flatnonzero(pointed & np.isfinite(value))[0]
+            work.say(
+                f"a point parts thousands: {work.texts[first]!r} is {value[first]:g}", pointed & np.isfinite(value)
+            )
     unit = one_unit(work, value, error, is_number, unit or unit_in(work.name))
     bad = ~np.isfinite(value) & np.array([cell is None or cell.kind != "missing" for cell in work.read], bool)
     value[bad], limit[bad] = np.nan, 0
@@ -198,9 +213,7 @@ def one_unit(work, value, error, is_number, told):
         else:
             value[which], error[which] = factor(value[which]), np.abs(factor(error[which]) - factor(0 * error[which]))
             work.say(f"converted from {other} to {unit}", which)
-    bare = np.array(
-        [np.isfinite(v) and (cell is None or not cell.unit) for v, cell in zip(value, work.read, strict=True)]
-    )
+    bare = np.isfinite(value) & np.array([cell is None or not cell.unit for cell in work.read], bool)
     if bare.any() and unit != told:
         work.say(f"no unit, taken as {unit}", bare, "write the unit", True)
     return unit
@@ -213,9 +226,7 @@ def conversion(other, unit, registry):
         return None
     try:
         registry.Quantity(1.0, other).to(unit)
-    except Exception as error:  # pint raises a dozen kinds, all of which mean that this is no such unit
-        if isinstance(error, (KeyboardInterrupt, MemoryError)):
-            raise
+    except NO_UNIT:
         return None
     return lambda values: registry.Quantity(np.asarray(values, float), other).to(unit).magnitude
 
@@ -263,11 +274,9 @@ def of_times(name, column):
 def of_words(work, kinds, there):
     """Words, and numbers among them as they are written."""
     missing = [cell is not None and cell.kind == "missing" for cell in work.read]
-    words = np.array(
-        [None if is_missing else str(text).strip() for text, is_missing in zip(work.texts, missing, strict=True)],
-        object,
-    )
-    share = kinds["number"] / there
+    words = np.array([text.strip() for text in work.texts], object)
+    words[missing] = None
+    share = kinds["number"] / there if there else 0.0
     if share > 0.1:
         which = work.plain | np.array([cell is not None and cell.kind == "number" for cell in work.read], bool)
         work.say(

@@ -1,6 +1,7 @@
 """A raw table from a file or a frame, as a pandas frame whose columns are numbers or text, with what was done to it."""
 
 import csv
+import gzip
 import io
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skmerge._reading.cells import read
-from skmerge._reading.columns import Note, listed
+from skmerge._reading.columns import CODE, Note, listed
 
 LOOKED_AT = 50  # lines that tell the separator and the names
 ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
@@ -51,7 +52,8 @@ def from_file(path, sheet, notes):
             return pd.read_parquet(path)
         except ImportError as error:
             raise ImportError(f"{path}: to read Parquet, pip install pyarrow.") from error
-    return from_text(path, path.read_bytes(), notes)
+    content = path.read_bytes()
+    return from_text(path, gzip.decompress(content) if kind == ".gz" else content, notes)
 
 
 def from_sheets(path, sheets, sheet, notes):
@@ -66,9 +68,7 @@ def from_sheets(path, sheets, sheet, notes):
         raise ValueError(f"{path} has no sheet {sheet!r}; it has {', '.join(map(repr, sheets))}.")
     rows = sheets[sheet]
     widths = rows.notna().sum(axis=1).to_numpy()
-    head = head_of(
-        widths, [[str(cell) for cell in row if not pd.isna(cell)] for row in rows.head(LOOKED_AT).to_numpy()]
-    )
+    head = head_of(widths[:LOOKED_AT])
     say_preamble(head, notes)
     frame = rows.iloc[head + 1 :].reset_index(drop=True)
     frame.columns = ["" if pd.isna(cell) else str(cell) for cell in rows.iloc[head]]
@@ -93,13 +93,15 @@ def from_text(path, content, notes):
         separator, lines = lines[0][4], lines[1:]
     separator = separator or separator_of(lines)
     sample = list(csv.reader(lines[:LOOKED_AT], delimiter=separator, skipinitialspace=True))
-    head = head_of(np.array([sum(bool(cell.strip()) for cell in row) for row in sample]), sample)
+    head = head_of(np.array([sum(bool(cell.strip()) for cell in row) for row in sample]))
     say_preamble(head, notes)
-    start = text if not head and lines is not None and not text.lower().startswith("sep=") else "\n".join(lines[head:])
+    cells = [[cell for row in sample[head + 1 :] for cell in row[j : j + 1]] for j in range(len(sample[head]))]
+    codes = {j: str for j, column in enumerate(cells) if any(CODE.fullmatch(cell.strip()) for cell in column)}
     try:
         frame = pd.read_csv(
-            io.StringIO(start), sep=separator, skipinitialspace=True, keep_default_na=False, na_values=[""],
-            low_memory=False, index_col=False, skip_blank_lines=True, on_bad_lines="error", header=None, skiprows=1,
+            io.StringIO("\n".join(lines[head:])), sep=separator, skipinitialspace=True, keep_default_na=False,
+            na_values=[""], low_memory=False, index_col=False, skip_blank_lines=True, on_bad_lines="error", header=None,
+            skiprows=1, dtype=codes,
         )  # fmt: skip
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path} names columns and has no rows.") from None
@@ -113,7 +115,7 @@ def from_text(path, content, notes):
 
 
 def separator_of(lines):
-    """Of , ; tab and |, the one that most lines hold equally often; spaces where there is none."""
+    """Of , ; tab and |, the one that most lines hold equally often; a comma where there is none."""
     filled = [line for line in lines[:LOOKED_AT] if line.strip()]
     best = ("", 0, 0)
     for separator in (";", "\t", "|", ","):
@@ -124,7 +126,7 @@ def separator_of(lines):
     return best[0] or ","
 
 
-def head_of(widths, rows):
+def head_of(widths):
     """The first line as wide as most, which names the columns."""
     most = Counter(widths[widths > 0].tolist()).most_common(1)[0][0]
     return next(i for i, width in enumerate(widths) if width >= min(most, max(2, most - 1)) or most == 1)

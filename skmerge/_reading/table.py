@@ -31,16 +31,8 @@ def read(source, decimal, sheet, pd):
     repeated = np.flatnonzero(frame.duplicated().to_numpy())
     if len(repeated):
         what = "rows repeat an earlier row, and are kept"
-        notes.append(
-            Note(
-                None,
-                what,
-                tuple(raw.index[repeated[:10]].tolist()),
-                len(repeated),
-                "drop_duplicates() drops them",
-                True,
-            )
-        )
+        rows = tuple(raw.index[repeated[:10]].tolist())
+        notes.append(Note(None, what, rows, len(repeated), "drop_duplicates() drops them", True))
     errors = pd.DataFrame(errors, index=raw.index, columns=list(raw.columns), dtype=float)
     limits = pd.DataFrame(limits, index=raw.index, columns=list(raw.columns)).astype(np.int8)
     return frame, errors, limits, units, tuple(notes)
